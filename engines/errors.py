@@ -1,0 +1,31 @@
+"""What can go wrong in an engine, by whose fault, and whether replaying the audio elsewhere can help."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base; `resumable` says whether replaying unfinalised audio on another replica can help."""
+
+    resumable = False
+
+
+class ModelRejected(EngineError):
+    """The model's files break the contract: the engine will not start with them.
+
+    `mistakes` lists every one found, each a sentence that says what was expected.
+    """
+
+    def __init__(self, path: str, mistakes: list[str]) -> None:
+        super().__init__(f"{path}: " + "; ".join(mistakes))
+        self.path = path
+        self.mistakes = mistakes
+
+
+class BackendFailed(EngineError):
+    """The runtime failed in the middle of a step; every stream in that batch is lost here."""
+
+    resumable = True
+
+
+class LinkMisused(EngineError):
+    """A gateway broke the link protocol (audio for a stream never opened, a cut in the past, beyond its window)."""

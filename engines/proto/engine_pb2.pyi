@@ -1,0 +1,240 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ToEngine(_message.Message):
+    __slots__ = ("hello", "commands")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    commands: _containers.RepeatedCompositeFieldContainer[StreamCommand]
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., commands: _Optional[_Iterable[_Union[StreamCommand, _Mapping]]] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("gateway", "protocol_version")
+    GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    gateway: str
+    protocol_version: int
+    def __init__(self, gateway: _Optional[str] = ..., protocol_version: _Optional[int] = ...) -> None: ...
+
+class StreamCommand(_message.Message):
+    __slots__ = ("stream_id", "open", "audio", "finalize", "finish", "cancel")
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    FINALIZE_FIELD_NUMBER: _ClassVar[int]
+    FINISH_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    stream_id: int
+    open: Open
+    audio: bytes
+    finalize: Cut
+    finish: Cut
+    cancel: Cancel
+    def __init__(self, stream_id: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Cut, _Mapping]] = ..., finish: _Optional[_Union[Cut, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ...) -> None: ...
+
+class Open(_message.Message):
+    __slots__ = ("session_id", "tenant", "epoch", "start_sample", "model", "language", "wants_partials", "min_trailing_silence_ms", "max_utterance_ms")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    WANTS_PARTIALS_FIELD_NUMBER: _ClassVar[int]
+    MIN_TRAILING_SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    MAX_UTTERANCE_MS_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    tenant: str
+    epoch: int
+    start_sample: int
+    model: str
+    language: str
+    wants_partials: bool
+    min_trailing_silence_ms: int
+    max_utterance_ms: int
+    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., epoch: _Optional[int] = ..., start_sample: _Optional[int] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., wants_partials: _Optional[bool] = ..., min_trailing_silence_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ...) -> None: ...
+
+class Cut(_message.Message):
+    __slots__ = ("at_sample",)
+    AT_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    at_sample: int
+    def __init__(self, at_sample: _Optional[int] = ...) -> None: ...
+
+class Cancel(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FromEngine(_message.Message):
+    __slots__ = ("load", "events")
+    LOAD_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    load: Load
+    events: _containers.RepeatedCompositeFieldContainer[StreamEvent]
+    def __init__(self, load: _Optional[_Union[Load, _Mapping]] = ..., events: _Optional[_Iterable[_Union[StreamEvent, _Mapping]]] = ...) -> None: ...
+
+class StreamEvent(_message.Message):
+    __slots__ = ("stream_id", "epoch", "granted", "refused", "progress", "speech_started", "partial", "final", "lost")
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    SPEECH_STARTED_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    stream_id: int
+    epoch: int
+    granted: Granted
+    refused: Refused
+    progress: Progress
+    speech_started: SpeechStarted
+    partial: Partial
+    final: Final
+    lost: Lost
+    def __init__(self, stream_id: _Optional[int] = ..., epoch: _Optional[int] = ..., granted: _Optional[_Union[Granted, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., lost: _Optional[_Union[Lost, _Mapping]] = ...) -> None: ...
+
+class Granted(_message.Message):
+    __slots__ = ("model", "model_version", "window_samples")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    model_version: str
+    window_samples: int
+    def __init__(self, model: _Optional[str] = ..., model_version: _Optional[str] = ..., window_samples: _Optional[int] = ...) -> None: ...
+
+class Refused(_message.Message):
+    __slots__ = ("reason", "retry_after_ms")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    retry_after_ms: int
+    def __init__(self, reason: _Optional[str] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("audio_through_sample", "compute_us")
+    AUDIO_THROUGH_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_US_FIELD_NUMBER: _ClassVar[int]
+    audio_through_sample: int
+    compute_us: int
+    def __init__(self, audio_through_sample: _Optional[int] = ..., compute_us: _Optional[int] = ...) -> None: ...
+
+class SpeechStarted(_message.Message):
+    __slots__ = ("at_sample",)
+    AT_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    at_sample: int
+    def __init__(self, at_sample: _Optional[int] = ...) -> None: ...
+
+class Partial(_message.Message):
+    __slots__ = ("start_sample", "end_sample", "text", "stable_chars")
+    START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    END_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    STABLE_CHARS_FIELD_NUMBER: _ClassVar[int]
+    start_sample: int
+    end_sample: int
+    text: str
+    stable_chars: int
+    def __init__(self, start_sample: _Optional[int] = ..., end_sample: _Optional[int] = ..., text: _Optional[str] = ..., stable_chars: _Optional[int] = ...) -> None: ...
+
+class Word(_message.Message):
+    __slots__ = ("text", "start_sample", "end_sample", "confidence")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    END_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    start_sample: int
+    end_sample: int
+    confidence: float
+    def __init__(self, text: _Optional[str] = ..., start_sample: _Optional[int] = ..., end_sample: _Optional[int] = ..., confidence: _Optional[float] = ...) -> None: ...
+
+class Final(_message.Message):
+    __slots__ = ("start_sample", "end_sample", "text", "words", "reason", "compute_us")
+    START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    END_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_US_FIELD_NUMBER: _ClassVar[int]
+    start_sample: int
+    end_sample: int
+    text: str
+    words: _containers.RepeatedCompositeFieldContainer[Word]
+    reason: str
+    compute_us: int
+    def __init__(self, start_sample: _Optional[int] = ..., end_sample: _Optional[int] = ..., text: _Optional[str] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., reason: _Optional[str] = ..., compute_us: _Optional[int] = ...) -> None: ...
+
+class Lost(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
+class Load(_message.Message):
+    __slots__ = ("pool", "model", "model_version", "slots_total", "slots_used", "queued_audio_ms", "step_p50_us", "busy_permille", "is_draining", "heartbeat_interval_ms")
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_USED_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
+    STEP_P50_US_FIELD_NUMBER: _ClassVar[int]
+    BUSY_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    IS_DRAINING_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    model: str
+    model_version: str
+    slots_total: int
+    slots_used: int
+    queued_audio_ms: int
+    step_p50_us: int
+    busy_permille: int
+    is_draining: bool
+    heartbeat_interval_ms: int
+    def __init__(self, pool: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., slots_total: _Optional[int] = ..., slots_used: _Optional[int] = ..., queued_audio_ms: _Optional[int] = ..., step_p50_us: _Optional[int] = ..., busy_permille: _Optional[int] = ..., is_draining: _Optional[bool] = ..., heartbeat_interval_ms: _Optional[int] = ...) -> None: ...
+
+class DrainRequest(_message.Message):
+    __slots__ = ("deadline_ms",)
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    deadline_ms: int
+    def __init__(self, deadline_ms: _Optional[int] = ...) -> None: ...
+
+class DrainReply(_message.Message):
+    __slots__ = ("open_streams",)
+    OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    open_streams: int
+    def __init__(self, open_streams: _Optional[int] = ...) -> None: ...
+
+class DescribeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Description(_message.Message):
+    __slots__ = ("pool", "models", "load")
+    class Model(_message.Message):
+        __slots__ = ("name", "version", "language", "path")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        VERSION_FIELD_NUMBER: _ClassVar[int]
+        LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+        PATH_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        version: str
+        language: str
+        path: str
+        def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., language: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    models: _containers.RepeatedCompositeFieldContainer[Description.Model]
+    load: Load
+    def __init__(self, pool: _Optional[str] = ..., models: _Optional[_Iterable[_Union[Description.Model, _Mapping]]] = ..., load: _Optional[_Union[Load, _Mapping]] = ...) -> None: ...

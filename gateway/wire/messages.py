@@ -1,0 +1,172 @@
+"""The native protocol's messages: a closed union for each direction, the same over WebSocket, gRPC and WebTransport.
+
+Times are integer milliseconds of audio since the session's first sample (`_ms` without another word), except where a
+name says `elapsed`. A final is never revised; finals come in order and do not overlap.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+PROTOCOL_VERSION = 1
+
+
+class AudioSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the client's audio is; see policies.facts.AudioFormat."""
+
+    encoding: str = "pcm_s16le"
+    sample_rate_hz: int = 16_000
+    channels: int = 1
+    channel: int = 0
+
+
+class Endpointing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a pause ends an utterance."""
+
+    silence_ms: int | None = None
+
+
+class Start(msgspec.Struct, frozen=True, tag="start", kw_only=True, forbid_unknown_fields=True):
+    """Must come first. `token` may be left out when the transport carried one."""
+
+    token: str | None = None
+    audio: AudioSpec = AudioSpec()
+    language: str = ""
+    model: str = ""
+    partials: bool = True
+    endpointing: Endpointing = Endpointing()
+    max_utterance_ms: int | None = None
+
+
+class Audio(msgspec.Struct, frozen=True, tag="audio"):
+    """Bytes in the announced encoding. Over WebSocket a binary message, without JSON around it."""
+
+    data: bytes
+
+
+class Finalize(msgspec.Struct, frozen=True, tag="finalize", forbid_unknown_fields=True):
+    """Make all audio sent before this final; an `ack` that carries `id` says that it is done."""
+
+    id: str = ""
+
+
+class Finish(msgspec.Struct, frozen=True, tag="finish", forbid_unknown_fields=True):
+    """No audio follows: recognise what was sent, send the last finals, close."""
+
+
+class KeepAlive(msgspec.Struct, frozen=True, tag="keepalive", forbid_unknown_fields=True):
+    """The client is there and has nothing to say; no silence need be sent."""
+
+
+ClientMessage = Start | Audio | Finalize | Finish | KeepAlive
+
+
+class WordMessage(msgspec.Struct, frozen=True):
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+
+
+class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
+    session_id: str
+    model: str
+    model_version: str
+    region: str
+    protocol_version: int = PROTOCOL_VERSION
+
+
+class SpeechStartedMessage(msgspec.Struct, frozen=True, tag="speech_started"):
+    at_ms: int
+
+
+class PartialMessage(msgspec.Struct, frozen=True, tag="partial"):
+    """The utterance so far; its first `stable_chars` characters will not change."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    stable_chars: int
+
+
+class FinalMessage(msgspec.Struct, frozen=True, tag="final"):
+    text: str
+    start_ms: int
+    end_ms: int
+    words: tuple[WordMessage, ...]
+
+
+class UtteranceEnd(msgspec.Struct, frozen=True, tag="utterance_end"):
+    """An utterance with words ended at `at_ms`; `reason` is an engines.interface.EndReason."""
+
+    at_ms: int
+    reason: str
+
+
+class Ack(msgspec.Struct, frozen=True, tag="ack", omit_defaults=True):
+    """All audio before `audio_ms` is committed: its finals are out and it need not be kept.
+
+    `finalized`: the ids of the `finalize` requests that this completes.
+    """
+
+    audio_ms: int
+    finalized: tuple[str, ...] = ()
+
+
+class Migrated(msgspec.Struct, frozen=True, tag="migrated"):
+    """The session moved to another engine after `reason`; `replayed_ms` of audio was sent again. Nothing is lost."""
+
+    reason: str
+    replayed_ms: int
+    pause_elapsed_ms: int
+
+
+class Usage(msgspec.Struct, frozen=True, tag="usage"):
+    audio_ms: int
+    compute_us: int
+
+
+class ErrorMessage(msgspec.Struct, frozen=True, tag="error", kw_only=True):
+    """Why the session ends. `reason` is one of gateway.errors.Reason (docs/errors.md)."""
+
+    reason: str
+    message: str
+    retryable: bool
+    retry_after_ms: int | None = None
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The last message of a session that ended as the client asked."""
+
+    audio_ms: int
+
+
+ServerMessage = (
+    Started
+    | SpeechStartedMessage
+    | PartialMessage
+    | FinalMessage
+    | UtteranceEnd
+    | Ack
+    | Migrated
+    | Usage
+    | ErrorMessage
+    | Finished
+)
+
+SERVER_MESSAGE_TYPES: tuple[type[ServerMessage], ...] = (
+    Started,
+    SpeechStartedMessage,
+    PartialMessage,
+    FinalMessage,
+    UtteranceEnd,
+    Ack,
+    Migrated,
+    Usage,
+    ErrorMessage,
+    Finished,
+)
+
+ClientMessageType = Literal["start", "audio", "finalize", "finish", "keepalive"]

@@ -1,0 +1,203 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ClientMessage(_message.Message):
+    __slots__ = ("start", "audio", "finalize", "finish", "keepalive")
+    START_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    FINALIZE_FIELD_NUMBER: _ClassVar[int]
+    FINISH_FIELD_NUMBER: _ClassVar[int]
+    KEEPALIVE_FIELD_NUMBER: _ClassVar[int]
+    start: Start
+    audio: bytes
+    finalize: Finalize
+    finish: Finish
+    keepalive: KeepAlive
+    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ...) -> None: ...
+
+class Start(_message.Message):
+    __slots__ = ("token", "audio", "language", "model", "partials", "endpointing", "max_utterance_ms")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PARTIALS_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTING_FIELD_NUMBER: _ClassVar[int]
+    MAX_UTTERANCE_MS_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    audio: AudioSpec
+    language: str
+    model: str
+    partials: bool
+    endpointing: Endpointing
+    max_utterance_ms: int
+    def __init__(self, token: _Optional[str] = ..., audio: _Optional[_Union[AudioSpec, _Mapping]] = ..., language: _Optional[str] = ..., model: _Optional[str] = ..., partials: _Optional[bool] = ..., endpointing: _Optional[_Union[Endpointing, _Mapping]] = ..., max_utterance_ms: _Optional[int] = ...) -> None: ...
+
+class AudioSpec(_message.Message):
+    __slots__ = ("encoding", "sample_rate_hz", "channels", "channel")
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    encoding: str
+    sample_rate_hz: int
+    channels: int
+    channel: int
+    def __init__(self, encoding: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[int] = ...) -> None: ...
+
+class Endpointing(_message.Message):
+    __slots__ = ("silence_ms",)
+    SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    silence_ms: int
+    def __init__(self, silence_ms: _Optional[int] = ...) -> None: ...
+
+class Finalize(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class Finish(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class KeepAlive(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ServerMessage(_message.Message):
+    __slots__ = ("started", "speech_started", "partial", "final", "utterance_end", "ack", "migrated", "usage", "error", "finished")
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    SPEECH_STARTED_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
+    UTTERANCE_END_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    MIGRATED_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    started: Started
+    speech_started: SpeechStarted
+    partial: Partial
+    final: Final
+    utterance_end: UtteranceEnd
+    ack: Ack
+    migrated: Migrated
+    usage: Usage
+    error: Error
+    finished: Finished
+    def __init__(self, started: _Optional[_Union[Started, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., utterance_end: _Optional[_Union[UtteranceEnd, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., migrated: _Optional[_Union[Migrated, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
+
+class Started(_message.Message):
+    __slots__ = ("session_id", "model", "model_version", "region", "protocol_version")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    model: str
+    model_version: str
+    region: str
+    protocol_version: int
+    def __init__(self, session_id: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., region: _Optional[str] = ..., protocol_version: _Optional[int] = ...) -> None: ...
+
+class SpeechStarted(_message.Message):
+    __slots__ = ("at_ms",)
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    at_ms: int
+    def __init__(self, at_ms: _Optional[int] = ...) -> None: ...
+
+class Partial(_message.Message):
+    __slots__ = ("text", "start_ms", "end_ms", "stable_chars")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    STABLE_CHARS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    start_ms: int
+    end_ms: int
+    stable_chars: int
+    def __init__(self, text: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., stable_chars: _Optional[int] = ...) -> None: ...
+
+class Word(_message.Message):
+    __slots__ = ("text", "start_ms", "end_ms", "confidence")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+    def __init__(self, text: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., confidence: _Optional[float] = ...) -> None: ...
+
+class Final(_message.Message):
+    __slots__ = ("text", "start_ms", "end_ms", "words")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    start_ms: int
+    end_ms: int
+    words: _containers.RepeatedCompositeFieldContainer[Word]
+    def __init__(self, text: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ...) -> None: ...
+
+class UtteranceEnd(_message.Message):
+    __slots__ = ("at_ms", "reason")
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    at_ms: int
+    reason: str
+    def __init__(self, at_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Ack(_message.Message):
+    __slots__ = ("audio_ms", "finalized")
+    AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
+    FINALIZED_FIELD_NUMBER: _ClassVar[int]
+    audio_ms: int
+    finalized: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, audio_ms: _Optional[int] = ..., finalized: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Migrated(_message.Message):
+    __slots__ = ("reason", "replayed_ms", "pause_elapsed_ms")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_MS_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_ELAPSED_MS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    replayed_ms: int
+    pause_elapsed_ms: int
+    def __init__(self, reason: _Optional[str] = ..., replayed_ms: _Optional[int] = ..., pause_elapsed_ms: _Optional[int] = ...) -> None: ...
+
+class Usage(_message.Message):
+    __slots__ = ("audio_ms", "compute_us")
+    AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_US_FIELD_NUMBER: _ClassVar[int]
+    audio_ms: int
+    compute_us: int
+    def __init__(self, audio_ms: _Optional[int] = ..., compute_us: _Optional[int] = ...) -> None: ...
+
+class Error(_message.Message):
+    __slots__ = ("reason", "message", "retryable", "retry_after_ms")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    retryable: bool
+    retry_after_ms: int
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
+
+class Finished(_message.Message):
+    __slots__ = ("audio_ms",)
+    AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
+    audio_ms: int
+    def __init__(self, audio_ms: _Optional[int] = ...) -> None: ...
