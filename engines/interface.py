@@ -113,9 +113,9 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """The engine is alive and has consumed all audio before `audio_through_sample`.
+    """The engine is alive and has consumed all audio before `audio_through_sample`; sent after each step.
 
-    `compute_us`: compute spent on this stream since the last event that carried compute (micro-compute-seconds).
+    `compute_us`: compute spent on this stream since the last `Progress` (micro-compute-seconds).
     """
 
     epoch: int
@@ -147,7 +147,6 @@ class FinalResult(msgspec.Struct, frozen=True, tag="final"):
     text: str
     words: tuple[Word, ...]
     reason: EndReason
-    compute_us: int
 
 
 class Lost(msgspec.Struct, frozen=True, tag="lost"):
@@ -218,4 +217,54 @@ class Backend(Protocol):
 
         Raises:
             BackendFailed: the runtime failed; every stream in the batch must be replayed elsewhere.
+        """
+
+
+class StepResult(msgspec.Struct, frozen=True):
+    """What one step did for one slot. `is_over`: the last final is among `events`, the slot may be given away."""
+
+    slot: int
+    events: tuple[SpeechStarted | PartialResult | FinalResult, ...]
+    audio_through_sample: int
+    is_over: bool
+
+
+class BatchRecogniser(Protocol):
+    """Recognises up to `max_slots` streams at once over preallocated state. Called from one thread only.
+
+    Audio goes in as 16 kHz mono 16-bit little-endian samples. Which steps a stream takes, and what they give, depends
+    on its audio, its options and its cuts alone: not on how the audio was chunked, nor on who shares the batch.
+    """
+
+    model: str
+    model_version: str
+    language: str
+    max_slots: int
+    step_samples: int
+    """New audio that one step consumes; the pace at which steps of a live stream fall due."""
+    window_samples: int
+    """How far audio may run ahead of `StepResult.audio_through_sample`."""
+
+    def open(self, slot: int, stream: OpenStream) -> None:
+        """Begin a stream in a free slot."""
+
+    def accept(self, slot: int, pcm16: bytes) -> None:
+        """Append audio. Whole samples only."""
+
+    def cut(self, slot: int, at_sample: int, *, is_last: bool) -> None:
+        """End an utterance exactly at `at_sample`, which is where the accepted audio ends; `is_last`: so does the
+        stream. Gives one final that ends there, without words if nothing was said.
+        """
+
+    def close(self, slot: int) -> None:
+        """Forget the stream; the slot is free. Closing a free slot does nothing."""
+
+    def is_ready(self, slot: int) -> bool:
+        """Whether a step could run for this slot now."""
+
+    def step(self, slots: Sequence[int]) -> list[StepResult]:
+        """Run one batched step for ready, distinct slots, one result each, in order.
+
+        Raises:
+            BackendFailed: nothing can be said about any of these streams any more.
         """

@@ -157,20 +157,18 @@ class Word(_message.Message):
     def __init__(self, text: _Optional[str] = ..., start_sample: _Optional[int] = ..., end_sample: _Optional[int] = ..., confidence: _Optional[float] = ...) -> None: ...
 
 class Final(_message.Message):
-    __slots__ = ("start_sample", "end_sample", "text", "words", "reason", "compute_us")
+    __slots__ = ("start_sample", "end_sample", "text", "words", "reason")
     START_SAMPLE_FIELD_NUMBER: _ClassVar[int]
     END_SAMPLE_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
-    COMPUTE_US_FIELD_NUMBER: _ClassVar[int]
     start_sample: int
     end_sample: int
     text: str
     words: _containers.RepeatedCompositeFieldContainer[Word]
     reason: str
-    compute_us: int
-    def __init__(self, start_sample: _Optional[int] = ..., end_sample: _Optional[int] = ..., text: _Optional[str] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., reason: _Optional[str] = ..., compute_us: _Optional[int] = ...) -> None: ...
+    def __init__(self, start_sample: _Optional[int] = ..., end_sample: _Optional[int] = ..., text: _Optional[str] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Lost(_message.Message):
     __slots__ = ("reason",)
