@@ -1,0 +1,1 @@
+"""From weights to what is published: the ONNX file, its test sets, its error rates, the recordings."""

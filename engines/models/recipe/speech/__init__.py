@@ -1,0 +1,1 @@
+"""Speech for training: synthesisers, voices, noise, augmentation and features."""
