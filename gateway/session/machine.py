@@ -1,0 +1,454 @@
+"""One client's conversation: what it may send, which engine works for it, what it has been told.
+
+A machine: inputs with `now_ms` go in, effects come out; it waits for nothing. These must stay true:
+  - The finals a client gets tile its audio, whatever engines are lost on the way; each once, in order, never revised.
+  - Audio is held from its arrival until its final, at most `holding.capacity_samples` of it, and no longer.
+  - Every session that is opened is closed by exactly one CloseClient, with a reason.
+  - `due_ms` is never later than the time at which `timer` has something to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engines.interface import (
+    BYTES_PER_SAMPLE,
+    SAMPLES_PER_MS,
+    FinalResult,
+    Granted,
+    LossReason,
+    Lost,
+    OpenStream,
+    PartialResult,
+    Progress,
+    RefusalReason,
+    Refused,
+    SpeechStarted,
+)
+from gateway.errors import TABLE, Reason
+from gateway.session.effects import (
+    CancelEngine,
+    CloseClient,
+    EngineLost,
+    Figure,
+    Measured,
+    OpenEngine,
+    PauseClient,
+    ResumeClient,
+    SendToClient,
+)
+from gateway.session.replay_buffer import ReplayBuffer
+from gateway.session.search import NEVER_MS, EngineSearch
+from gateway.session.transcript import Transcript
+from gateway.session.upstream import Cut, Link, Upstream
+from gateway.wire.messages import Ack, ErrorMessage, Finished, Migrated, Started, Usage
+from policies.backpressure import may_read
+from policies.failover import GiveUp
+
+if TYPE_CHECKING:
+    from engines.interface import StreamEvent
+    from gateway.session.effects import Effect
+    from gateway.session.identity import SessionIdentity
+    from gateway.session.limits import SessionLimits
+
+_REFUSED_FOR_GOOD = {
+    RefusalReason.unknown_model: Reason.unknown_model,
+    RefusalReason.unsupported_language: Reason.unsupported_language,
+    RefusalReason.bad_options: Reason.bad_option,
+}
+
+
+class SessionMachine:
+    """Created when the client was admitted; `begin` gives the first effects."""
+
+    def __init__(self, identity: SessionIdentity, limits: SessionLimits, now_ms: int) -> None:
+        self._identity = identity
+        self._limits = limits
+        self._buffer = ReplayBuffer()
+        self._upstream = Upstream(self._buffer)
+        self._transcript = Transcript()
+
+        self._is_started = False
+        self._is_closed = False
+        self._is_reading = True
+        self._has_finished_sending = False
+        self._compute_us = 0
+
+        self._heard_client_at_ms = now_ms
+        self._owed_since_ms: int | None = None
+        self._first_audio_at_ms: int | None = None
+        self._has_shown_words = False
+        self._end_at_ms = min(now_ms + limits.session_ms, identity.expires_at_ms)
+
+        self._search = EngineSearch(limits.recovery, jitter_permille=identity.jitter_permille, now_ms=now_ms)
+        self._ending: tuple[Reason, str] | None = None
+        self._ending_cut_at_ms = NEVER_MS
+        self._ending_close_at_ms = NEVER_MS
+        self.due_ms = now_ms
+
+    # --- what the shell may read ----------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    @property
+    def held_samples(self) -> int:
+        """Audio received and not final."""
+        return self._buffer.held_samples
+
+    @property
+    def committed_sample(self) -> int:
+        return self._transcript.committed_sample
+
+    @property
+    def end_sample(self) -> int:
+        """Where the audio received so far ends."""
+        return self._buffer.end_sample
+
+    @property
+    def room_samples(self) -> int:
+        """How much more audio may be given now without passing the capacity."""
+        return self._limits.holding.capacity_samples - self._buffer.held_samples
+
+    @property
+    def is_reading(self) -> bool:
+        return self._is_reading
+
+    @property
+    def compute_us(self) -> int:
+        return self._compute_us
+
+    # --- the client's inputs --------------------------------------------------------------------
+
+    def begin(self, now_ms: int) -> list[Effect]:
+        """Ask for the first engine."""
+        return self._ask_engine(now_ms)
+
+    def client_audio(self, pcm16: bytes, now_ms: int) -> list[Effect]:
+        """Whole samples of 16 kHz mono PCM. The shell must not give more than `room_samples`: ValueError."""
+        if self._is_closed or self._has_finished_sending:
+            return []
+        if len(pcm16) // BYTES_PER_SAMPLE > self.room_samples:
+            raise ValueError("audio beyond the room that the session has")
+        self._heard_client_at_ms = now_ms
+        if self._first_audio_at_ms is None:
+            self._first_audio_at_ms = now_ms
+        self._buffer.append(pcm16)
+        effects = self._pump(now_ms)
+        if self._is_reading and not self._may_read():
+            self._is_reading = False
+            effects.append(PauseClient())
+        return effects
+
+    def client_finalize(self, request_id: str, now_ms: int) -> list[Effect]:
+        """Everything received so far is to become final; confirmed by an `ack` with the id."""
+        if self._is_closed or self._has_finished_sending:
+            return []
+        self._heard_client_at_ms = now_ms
+        if self._buffer.held_samples == 0:
+            return [SendToClient(Ack(self._committed_ms(), (request_id,)))]
+        if sum(len(cut.ids) for cut in self._upstream.cuts) >= self._limits.pending_cuts:
+            return self.end_now(
+                Reason.unexpected_message,
+                f"more than {self._limits.pending_cuts} finalize requests wait for their ack",
+            )
+        self._upstream.add_cut(Cut(self._buffer.end_sample, now_ms, [request_id]))
+        return self._pump(now_ms)
+
+    def client_finish(self, now_ms: int) -> list[Effect]:
+        """No audio follows. Closes when the last final is out."""
+        if self._is_closed or self._has_finished_sending:
+            return []
+        self._heard_client_at_ms = now_ms
+        return self._finish_sending(now_ms)
+
+    def client_keepalive(self, now_ms: int) -> list[Effect]:
+        self._heard_client_at_ms = now_ms
+        return []
+
+    def client_gone(self) -> list[Effect]:
+        """The connection is broken: nothing can be said any more."""
+        if self._is_closed:
+            return []
+        return self._close(Reason.client_gone, [])
+
+    # --- ends that are not the client's wish ------------------------------------------------------
+
+    def end_now(self, reason: Reason, detail: str = "", *, retry_after_ms: int | None = None) -> list[Effect]:
+        """Tell the client why and close; unfinalised audio is dropped, the client has no `ack` for it."""
+        if self._is_closed:
+            return []
+        row = TABLE[reason]
+        error = ErrorMessage(
+            reason=reason.value,
+            message=detail or row.meaning,
+            retryable=row.retryable,
+            retry_after_ms=row.retry_after_ms if retry_after_ms is None else retry_after_ms,
+        )
+        return self._close(reason, [SendToClient(error)])
+
+    def end_after_utterance(self, reason: Reason, now_ms: int, detail: str = "") -> list[Effect]:
+        """Let the utterance under way become final, within `ending_grace_ms`; then tell the client why and close."""
+        if self._is_closed or self._ending is not None:
+            return []
+        if self._buffer.held_samples == 0:
+            return self.end_now(reason, detail)
+        self._ending = (reason, detail)
+        self._ending_cut_at_ms = now_ms + self._limits.ending_grace_ms
+        self._be_due(self._ending_cut_at_ms)
+        if self._transcript.is_inside_speech:
+            return []
+        return self._cut_ending(now_ms)
+
+    def _cut_ending(self, now_ms: int) -> list[Effect]:
+        """The grace is over, or nobody speaks: what was received is all that will be recognised."""
+        self._ending_cut_at_ms = NEVER_MS
+        self._ending_close_at_ms = now_ms + self._limits.ending_grace_ms
+        self._be_due(self._ending_close_at_ms)
+        return [] if self._has_finished_sending else self._finish_sending(now_ms)
+
+    # --- the engine's inputs ------------------------------------------------------------------------
+
+    def engine_event(self, event: StreamEvent, now_ms: int) -> list[Effect]:
+        """Events of an engine stream that is no longer current are dropped by their epoch."""
+        if self._is_closed or event.epoch != self._upstream.epoch or self._upstream.link is Link.none:
+            return []
+        effects = self._heard(event, now_ms)
+        self._owed_since_ms = None  # it said something: its time begins anew
+        self._watch(now_ms)
+        return effects
+
+    def _heard(self, event: StreamEvent, now_ms: int) -> list[Effect]:
+        match event:
+            case Granted():
+                return self._granted(event, now_ms)
+            case Refused():
+                return self._refused(event, now_ms)
+            case Lost(reason=reason):
+                return self._lost(reason, now_ms)
+            case Progress():
+                return self._progress(event, now_ms)
+            case SpeechStarted():
+                return [SendToClient(message) for message in self._transcript.speech_started(event)]
+            case PartialResult():
+                shown: list[Effect] = [SendToClient(message) for message in self._transcript.partial(event)]
+                self._note_first_words(now_ms, shown)
+                return shown
+            case FinalResult():
+                return self._final(event, now_ms)
+
+    def _granted(self, event: Granted, now_ms: int) -> list[Effect]:
+        effects: list[Effect] = []
+        pause_ms = self._search.waited_ms(now_ms)
+        if not self._is_started:
+            self._is_started = True
+            started = Started(
+                session_id=self._identity.session_id,
+                model=event.model,
+                model_version=event.model_version,
+                region=self._identity.region,
+            )
+            effects += [SendToClient(started), Measured(Figure.open_elapsed_ms, pause_ms)]
+        elif self._search.loss is not None:
+            migrated = Migrated(self._search.loss.value, self._buffer.held_samples // SAMPLES_PER_MS, pause_ms)
+            effects += [SendToClient(migrated), Measured(Figure.migration_pause_elapsed_ms, pause_ms)]
+        self._search.found()
+        self._upstream.granted(event)
+        return effects + self._pump(now_ms)
+
+    def _refused(self, event: Refused, now_ms: int) -> list[Effect]:
+        self._upstream.lost()
+        if self._is_started:
+            return self._look_on(now_ms)
+        if event.reason in _REFUSED_FOR_GOOD:
+            return self.end_now(_REFUSED_FOR_GOOD[event.reason])
+        if self._search.waited_ms(now_ms) >= self._limits.opening_ms:
+            is_full = event.reason is RefusalReason.no_free_slot
+            reason = Reason.no_capacity if is_full else Reason.engine_unavailable
+            return self.end_now(reason, retry_after_ms=event.retry_after_ms)
+        return self._look_on(now_ms)
+
+    def _lost(self, reason: LossReason, now_ms: int) -> list[Effect]:
+        """An engine died, went silent or broke the rules: everything unfinalised goes to the next one."""
+        was_granted = self._upstream.link is Link.granted
+        self._upstream.lost()
+        self._owed_since_ms = None
+        if not was_granted:
+            return self._look_on(now_ms)
+        self._search.lost(reason, now_ms)
+        to_replay_ms = self._buffer.held_samples // SAMPLES_PER_MS
+        effects: list[Effect] = [EngineLost(reason, to_replay_ms, self._search.losses)]
+        return effects + self._look_on(now_ms)
+
+    def _progress(self, event: Progress, now_ms: int) -> list[Effect]:
+        self._compute_us += event.compute_us
+        self._upstream.consumed_sample = max(self._upstream.consumed_sample, event.audio_through_sample)
+        return self._pump(now_ms)
+
+    def _final(self, event: FinalResult, now_ms: int) -> list[Effect]:
+        if event.end_sample <= self._transcript.committed_sample:
+            return []
+        is_contiguous = event.start_sample == self._transcript.committed_sample
+        if not is_contiguous or event.end_sample > self._buffer.sent_sample:
+            return [CancelEngine(), *self._lost(LossReason.protocol_broken, now_ms)]
+        self._search.proven()
+        effects: list[Effect] = [SendToClient(message) for message in self._transcript.final(event)]
+        if event.words:
+            self._note_first_words(now_ms, effects)
+        self._buffer.release(event.end_sample)
+        cuts = self._upstream.confirmed_cuts(event.end_sample)
+        ids = tuple(name for cut in cuts for name in cut.ids)
+        effects.append(SendToClient(Ack(self._committed_ms(), ids)))
+        effects += [Measured(Figure.finalisation_elapsed_ms, now_ms - cut.asked_at_ms) for cut in cuts]
+        if self._has_finished_sending and self._buffer.held_samples == 0:
+            return effects + self._all_done()
+        if self._ending is not None:
+            return effects + self.end_now(*self._ending)
+        if not self._is_reading and self._may_read():
+            self._is_reading = True
+            self._heard_client_at_ms = now_ms
+            self._be_due(now_ms + self._limits.idle_ms)
+            effects.append(ResumeClient())
+        return effects + self._pump(now_ms)
+
+    # --- time ---------------------------------------------------------------------------------------
+
+    def timer(self, now_ms: int) -> list[Effect]:
+        """Do what is due; sets `due_ms` anew."""
+        if self._is_closed:
+            return []
+        effects = self._expire(now_ms)
+        if not self._is_closed:
+            self.due_ms = self._next_deadline_ms()
+        return effects
+
+    def _expire(self, now_ms: int) -> list[Effect]:
+        if now_ms >= self._ending_close_at_ms:
+            return self.end_now(*self._ending) if self._ending else self.end_now(Reason.engine_unavailable)
+        if now_ms >= self._ending_cut_at_ms:
+            return self._cut_ending(now_ms)
+        if now_ms >= self._end_at_ms and self._ending is None:
+            is_expired = self._identity.expires_at_ms <= now_ms
+            return self.end_after_utterance(Reason.token_expired if is_expired else Reason.session_too_long, now_ms)
+        if self._is_client_idle(now_ms):
+            return self.end_now(Reason.idle_timeout)
+        if self._upstream.link is not Link.granted:
+            return self._look_on(now_ms)
+        if self._owed_since_ms is not None and now_ms >= self._owed_since_ms + self._limits.liveness_ms:
+            return [CancelEngine(), *self._lost(LossReason.silent, now_ms)]
+        return []
+
+    def _look_on(self, now_ms: int) -> list[Effect]:
+        """Without an engine: ask again when it is time, or give up."""
+        search, is_asked = self._search, self._upstream.link is Link.asked
+        if not self._is_started and is_asked and search.waited_ms(now_ms) >= self._limits.opening_ms:
+            return self.end_now(Reason.engine_unavailable)
+        match search.verdict(now_ms):
+            case GiveUp.too_many_losses:
+                return self.end_now(Reason.engine_unavailable, "several engines were lost on the same audio")
+            case GiveUp.out_of_time:
+                return self.end_now(Reason.engine_unavailable)
+        if is_asked:
+            if now_ms < search.asked_at_ms + self._limits.liveness_ms:
+                return []
+            self._upstream.lost()
+            return [CancelEngine(), *self._look_on(now_ms)]
+        if search.ask_again_at_ms == NEVER_MS:
+            if search.plan_next(now_ms):
+                return self._ask_engine(now_ms)
+            self._be_due(search.ask_again_at_ms)
+        return self._ask_engine(now_ms) if now_ms >= search.ask_again_at_ms else []
+
+    def _next_deadline_ms(self) -> int:
+        deadlines = [self._ending_close_at_ms, self._ending_cut_at_ms]
+        if self._ending is None:
+            deadlines.append(self._end_at_ms)
+        if self._is_reading and not self._has_finished_sending:
+            deadlines.append(self._heard_client_at_ms + self._limits.idle_ms)
+        if self._upstream.link is not Link.granted:
+            deadlines.append(self._search.give_up_at_ms())
+            if not self._is_started:
+                deadlines.append(self._search.since_ms + self._limits.opening_ms)
+        if self._upstream.link is Link.none:
+            deadlines.append(self._search.ask_again_at_ms)
+        elif self._upstream.link is Link.asked:
+            deadlines.append(self._search.asked_at_ms + self._limits.liveness_ms)
+        elif self._owed_since_ms is not None:
+            deadlines.append(self._owed_since_ms + self._limits.liveness_ms)
+        return min(deadlines)
+
+    def _be_due(self, at_ms: int) -> None:
+        self.due_ms = min(self.due_ms, at_ms)
+
+    # --- parts --------------------------------------------------------------------------------------
+
+    def _pump(self, now_ms: int) -> list[Effect]:
+        """Send the engine what it may have."""
+        effects = self._upstream.pump()
+        self._watch(now_ms)
+        return effects
+
+    def _watch(self, now_ms: int) -> None:
+        """An engine that owes an answer has `liveness_ms` for it, from now or from when it began to owe."""
+        if not self._upstream.owes_an_answer(stall_samples=self._limits.stall_samples):
+            self._owed_since_ms = None
+        elif self._owed_since_ms is None:
+            self._owed_since_ms = now_ms
+            self._be_due(now_ms + self._limits.liveness_ms)
+
+    def _ask_engine(self, now_ms: int) -> list[Effect]:
+        self._search.asked(now_ms)
+        self._be_due(now_ms + self._limits.liveness_ms)
+        identity = self._identity
+        return [
+            OpenEngine(
+                OpenStream(
+                    session_id=identity.session_id,
+                    tenant=identity.tenant,
+                    epoch=self._upstream.ask(),
+                    start_sample=self._transcript.committed_sample,
+                    options=identity.options,
+                )
+            )
+        ]
+
+    def _finish_sending(self, now_ms: int) -> list[Effect]:
+        self._has_finished_sending = True
+        if self._buffer.held_samples == 0:
+            return self._all_done()
+        self._upstream.add_cut(Cut(self._buffer.end_sample, now_ms, [], is_last=True))
+        return self._pump(now_ms)
+
+    def _all_done(self) -> list[Effect]:
+        if self._ending is not None:
+            return self.end_now(*self._ending)
+        audio_ms = self._committed_ms()
+        return self._close(
+            Reason.finished, [SendToClient(Usage(audio_ms, self._compute_us)), SendToClient(Finished(audio_ms))]
+        )
+
+    def _close(self, reason: Reason, last_words: list[Effect]) -> list[Effect]:
+        self._is_closed = True
+        self.due_ms = NEVER_MS
+        has_engine = self._upstream.link is not Link.none
+        self._buffer = ReplayBuffer(self._buffer.end_sample)  # the audio is gone from here on
+        return [*([CancelEngine()] if has_engine else []), *last_words, CloseClient(reason)]
+
+    def _note_first_words(self, now_ms: int, effects: list[Effect]) -> None:
+        if not self._has_shown_words and self._first_audio_at_ms is not None:
+            self._has_shown_words = True
+            effects.append(Measured(Figure.first_partial_elapsed_ms, now_ms - self._first_audio_at_ms))
+
+    def _may_read(self) -> bool:
+        return may_read(
+            held_samples=self._buffer.held_samples, is_reading=self._is_reading, limits=self._limits.holding
+        )
+
+    def _is_client_idle(self, now_ms: int) -> bool:
+        if not self._is_reading or self._has_finished_sending:
+            return False
+        return now_ms >= self._heard_client_at_ms + self._limits.idle_ms
+
+    def _committed_ms(self) -> int:
+        return self._transcript.committed_sample // SAMPLES_PER_MS

@@ -1,0 +1,115 @@
+"""The engine's side of a session: which engine stream is current, what it was sent, which cuts it still owes.
+
+These must stay true: audio and cuts reach an engine in order and only after it granted the slot; at most its window of
+audio runs ahead of what it has consumed; after a loss everything unfinalised is sent again to the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from gateway.session.effects import CutEngine, SendAudio
+
+if TYPE_CHECKING:
+    from engines.interface import Granted
+    from gateway.session.effects import Effect
+    from gateway.session.replay_buffer import ReplayBuffer
+
+
+class Link(Enum):
+    """Where the current engine stream stands."""
+
+    none = auto()
+    asked = auto()
+    granted = auto()
+
+
+@dataclass(slots=True)
+class Cut:
+    """An utterance must end at `at_sample`; `ids` are the client's names for the request."""
+
+    at_sample: int
+    asked_at_ms: int
+    ids: list[str]
+    is_last: bool = False
+    is_sent: bool = False
+
+
+class Upstream:
+    """Feeds one engine after another from the replay buffer."""
+
+    __slots__ = ("_buffer", "_window_samples", "consumed_sample", "cuts", "epoch", "link")
+
+    def __init__(self, buffer: ReplayBuffer) -> None:
+        self._buffer = buffer
+        self._window_samples = 0
+        self.consumed_sample = buffer.start_sample
+        self.cuts: list[Cut] = []
+        self.epoch = 0
+        self.link = Link.none
+
+    def ask(self) -> int:
+        """A new engine stream is opened; events of earlier epochs are no longer ours. Returns the epoch."""
+        self.epoch += 1
+        self.link = Link.asked
+        return self.epoch
+
+    def granted(self, event: Granted) -> None:
+        self.link = Link.granted
+        self._window_samples = event.window_samples
+        self.consumed_sample = self._buffer.start_sample
+
+    def lost(self) -> None:
+        self.link = Link.none
+        self._buffer.rewind()
+        for cut in self.cuts:
+            cut.is_sent = False
+
+    def pump(self) -> list[Effect]:
+        """Send what may be sent now."""
+        if self.link is not Link.granted:
+            return []
+        effects: list[Effect] = []
+        buffer = self._buffer
+        limit = self.consumed_sample + self._window_samples
+        for cut in self.cuts:
+            if cut.is_sent:
+                continue
+            self._send_audio(min(limit, cut.at_sample), effects)
+            if buffer.sent_sample < cut.at_sample:
+                return effects
+            cut.is_sent = True
+            effects.append(CutEngine(cut.at_sample, cut.is_last))
+        self._send_audio(limit, effects)
+        return effects
+
+    def _send_audio(self, before_sample: int, effects: list[Effect]) -> None:
+        pcm16 = self._buffer.take_unsent(before_sample)
+        if pcm16:
+            effects.append(SendAudio(pcm16))
+
+    def add_cut(self, cut: Cut) -> None:
+        """Cuts come in the order of their positions; two at one position are one, even if the first is under way:
+        the final that confirms it confirms both.
+        """
+        if self.cuts and self.cuts[-1].at_sample == cut.at_sample:
+            self.cuts[-1].ids.extend(cut.ids)
+            self.cuts[-1].is_last = self.cuts[-1].is_last or cut.is_last
+            return
+        self.cuts.append(cut)
+
+    def confirmed_cuts(self, committed_sample: int) -> list[Cut]:
+        """Take out the cuts that a commit up to `committed_sample` fulfils."""
+        done = [cut for cut in self.cuts if cut.at_sample <= committed_sample]
+        self.cuts = [cut for cut in self.cuts if cut.at_sample > committed_sample]
+        return done
+
+    def owes_an_answer(self, *, stall_samples: int) -> bool:
+        """Whether a living engine would have to say something soon."""
+        if self.link is not Link.granted:
+            return False
+        if self._buffer.sent_sample - self.consumed_sample > stall_samples:
+            return True
+        return any(cut.is_sent for cut in self.cuts)

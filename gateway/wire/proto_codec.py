@@ -1,0 +1,200 @@
+"""The native protocol's protobuf: the messages of speech.proto to those of messages.py and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.errors import ClientFault, Reason
+from gateway.wire.messages import (
+    Ack,
+    Audio,
+    AudioSpec,
+    ClientMessage,
+    Endpointing,
+    ErrorMessage,
+    Finalize,
+    FinalMessage,
+    Finish,
+    Finished,
+    KeepAlive,
+    Migrated,
+    PartialMessage,
+    SpeechStartedMessage,
+    Start,
+    Started,
+    Usage,
+    UtteranceEnd,
+    WordMessage,
+)
+from gateway.wire.proto import speech_pb2 as pb
+
+if TYPE_CHECKING:
+    from gateway.wire.messages import ServerMessage
+
+
+def decode_client(message: pb.ClientMessage) -> ClientMessage:
+    """Raises ClientFault(malformed_message) for a message with nothing in it."""
+    match message.WhichOneof("message"):
+        case "audio":
+            return Audio(message.audio)
+        case "start":
+            return _decode_start(message.start)
+        case "finalize":
+            return Finalize(message.finalize.id)
+        case "finish":
+            return Finish()
+        case "keepalive":
+            return KeepAlive()
+        case _:
+            raise ClientFault(
+                Reason.malformed_message, "a message must hold start, audio, finalize, finish or keepalive"
+            )
+
+
+def _decode_start(start: pb.Start) -> Start:
+    audio, standard = start.audio, AudioSpec()
+    return Start(
+        token=start.token if start.HasField("token") else None,
+        audio=AudioSpec(
+            encoding=audio.encoding or standard.encoding,
+            sample_rate_hz=audio.sample_rate_hz or standard.sample_rate_hz,
+            channels=audio.channels or standard.channels,
+            channel=audio.channel,
+        ),
+        language=start.language,
+        model=start.model,
+        partials=start.partials if start.HasField("partials") else True,
+        endpointing=Endpointing(start.endpointing.silence_ms if start.endpointing.HasField("silence_ms") else None),
+        max_utterance_ms=start.max_utterance_ms if start.HasField("max_utterance_ms") else None,
+    )
+
+
+def encode_client(message: ClientMessage) -> pb.ClientMessage:
+    match message:
+        case Audio(data):
+            return pb.ClientMessage(audio=data)
+        case Start():
+            return pb.ClientMessage(
+                start=pb.Start(
+                    token=message.token,
+                    audio=pb.AudioSpec(
+                        encoding=message.audio.encoding,
+                        sample_rate_hz=message.audio.sample_rate_hz,
+                        channels=message.audio.channels,
+                        channel=message.audio.channel,
+                    ),
+                    language=message.language,
+                    model=message.model,
+                    partials=message.partials,
+                    endpointing=pb.Endpointing(silence_ms=message.endpointing.silence_ms),
+                    max_utterance_ms=message.max_utterance_ms,
+                )
+            )
+        case Finalize(request_id):
+            return pb.ClientMessage(finalize=pb.Finalize(id=request_id))
+        case Finish():
+            return pb.ClientMessage(finish=pb.Finish())
+        case KeepAlive():
+            return pb.ClientMessage(keepalive=pb.KeepAlive())
+
+
+def encode_server(message: ServerMessage) -> pb.ServerMessage:
+    match message:
+        case PartialMessage():
+            return pb.ServerMessage(
+                partial=pb.Partial(
+                    text=message.text,
+                    start_ms=message.start_ms,
+                    end_ms=message.end_ms,
+                    stable_chars=message.stable_chars,
+                )
+            )
+        case FinalMessage():
+            words = [
+                pb.Word(text=w.text, start_ms=w.start_ms, end_ms=w.end_ms, confidence=w.confidence)
+                for w in message.words
+            ]
+            return pb.ServerMessage(
+                final=pb.Final(text=message.text, start_ms=message.start_ms, end_ms=message.end_ms, words=words)
+            )
+        case Ack():
+            return pb.ServerMessage(ack=pb.Ack(audio_ms=message.audio_ms, finalized=message.finalized))
+        case SpeechStartedMessage():
+            return pb.ServerMessage(speech_started=pb.SpeechStarted(at_ms=message.at_ms))
+        case UtteranceEnd():
+            return pb.ServerMessage(utterance_end=pb.UtteranceEnd(at_ms=message.at_ms, reason=message.reason))
+        case Started():
+            return pb.ServerMessage(
+                started=pb.Started(
+                    session_id=message.session_id,
+                    model=message.model,
+                    model_version=message.model_version,
+                    region=message.region,
+                    protocol_version=message.protocol_version,
+                )
+            )
+        case Migrated():
+            return pb.ServerMessage(
+                migrated=pb.Migrated(
+                    reason=message.reason,
+                    replayed_ms=message.replayed_ms,
+                    pause_elapsed_ms=message.pause_elapsed_ms,
+                )
+            )
+        case Usage():
+            return pb.ServerMessage(usage=pb.Usage(audio_ms=message.audio_ms, compute_us=message.compute_us))
+        case ErrorMessage():
+            return pb.ServerMessage(
+                error=pb.Error(
+                    reason=message.reason,
+                    message=message.message,
+                    retryable=message.retryable,
+                    retry_after_ms=message.retry_after_ms,
+                )
+            )
+        case Finished():
+            return pb.ServerMessage(finished=pb.Finished(audio_ms=message.audio_ms))
+
+
+def decode_server(message: pb.ServerMessage) -> ServerMessage:
+    """For clients. Raises ValueError for a message with nothing in it."""
+    match message.WhichOneof("message"):
+        case "partial":
+            partial = message.partial
+            return PartialMessage(partial.text, partial.start_ms, partial.end_ms, partial.stable_chars)
+        case "final":
+            final = message.final
+            words = tuple(WordMessage(w.text, w.start_ms, w.end_ms, w.confidence) for w in final.words)
+            return FinalMessage(final.text, final.start_ms, final.end_ms, words)
+        case "ack":
+            return Ack(message.ack.audio_ms, tuple(message.ack.finalized))
+        case "speech_started":
+            return SpeechStartedMessage(message.speech_started.at_ms)
+        case "utterance_end":
+            return UtteranceEnd(message.utterance_end.at_ms, message.utterance_end.reason)
+        case "started":
+            started = message.started
+            return Started(
+                session_id=started.session_id,
+                model=started.model,
+                model_version=started.model_version,
+                region=started.region,
+                protocol_version=started.protocol_version,
+            )
+        case "migrated":
+            migrated = message.migrated
+            return Migrated(migrated.reason, migrated.replayed_ms, migrated.pause_elapsed_ms)
+        case "usage":
+            return Usage(message.usage.audio_ms, message.usage.compute_us)
+        case "error":
+            error = message.error
+            return ErrorMessage(
+                reason=error.reason,
+                message=error.message,
+                retryable=error.retryable,
+                retry_after_ms=error.retry_after_ms if error.HasField("retry_after_ms") else None,
+            )
+        case "finished":
+            return Finished(message.finished.audio_ms)
+        case _:
+            raise ValueError("the server sent a message with nothing in it")
