@@ -1,0 +1,90 @@
+"""Where a request may carry its token, and how to write an address into a log without one. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+from gateway.errors import AuthenticationFailed, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SUBPROTOCOL = "patchbay.v1"
+"""What the gateway answers in `Sec-WebSocket-Protocol` when it was offered; the `bearer.` offer is never echoed."""
+
+QUERY_PARAMETERS = frozenset({"token", "access_token"})
+
+_BEARER_PREFIX = "bearer."
+_SCHEMES = frozenset({"bearer", "token"})
+"""`Token` is what vendor SDKs write (Deepgram)."""
+
+_SECRET_PARAMETERS = QUERY_PARAMETERS | {"api_key", "apikey", "api-key", "key", "authorization", "jwt"}
+"""Wider than what we read: a client that guessed wrong has still put its secret into the address."""
+
+_PARAMETER = re.compile(r"[^&;]+")
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.|%2[Ee])[A-Za-z0-9_-]*(?:(?:\.|%2[Ee])[A-Za-z0-9_-]*)?")
+_USER_INFO = re.compile(r"//[^/?#]*@")
+
+
+def token_of_request(
+    *,
+    authorization: Sequence[str] = (),
+    query: Iterable[tuple[str, str]] = (),
+    subprotocols: Sequence[str] = (),
+) -> str | None:
+    """The one token that a request carries; None if it carries none.
+
+    Args:
+        authorization: every value of the `Authorization` header (or of gRPC's `authorization` metadata).
+        query: decoded names and values of the address's query.
+        subprotocols: what `Sec-WebSocket-Protocol` offers, one by one.
+
+    Raises:
+        AuthenticationFailed: `token_malformed`, for another scheme or for two different tokens.
+    """
+    found = [_of_authorization(value) for value in authorization]
+    found += [value for name, value in query if name in QUERY_PARAMETERS]
+    found += [offer[len(_BEARER_PREFIX) :] for offer in subprotocols if offer.startswith(_BEARER_PREFIX)]
+    return _the_one(found)
+
+
+def agreed_token(of_request: str | None, of_start: str | None) -> str | None:
+    """The token of the session, from the request and from its first message.
+
+    Raises:
+        AuthenticationFailed: `token_malformed`: both carry one, and they differ.
+    """
+    return _the_one([of_request or "", of_start or ""])
+
+
+def redact_url(url: str) -> str:
+    """The address with stars for user names, parameters named like secrets, and anything like a JWT.
+
+    Takes any text and never fails; the fragment is dropped.
+    """
+    address, _, _ = url.partition("#")
+    path, mark, query = address.partition("?")
+    path = _USER_INFO.sub("//***@", path, count=1)
+    return _JWT.sub("***", path + mark + _PARAMETER.sub(_redacted_parameter, query))
+
+
+def _redacted_parameter(match: re.Match[str]) -> str:
+    name, equals, _ = match.group().partition("=")
+    return f"{name}=***" if equals and unquote_plus(name).strip().lower() in _SECRET_PARAMETERS else match.group()
+
+
+def _of_authorization(value: str) -> str:
+    scheme, _, token = value.strip().partition(" ")
+    if scheme.lower() not in _SCHEMES:
+        raise AuthenticationFailed(Reason.token_malformed, "expected `Authorization: Bearer <token>`")
+    return token.strip()
+
+
+def _the_one(found: Iterable[str]) -> str | None:
+    """The token among those found; empty ones are none."""
+    different = {token for token in found if token}
+    if len(different) > 1:
+        raise AuthenticationFailed(Reason.token_malformed, "two different tokens came at once; send one")
+    return different.pop() if different else None
