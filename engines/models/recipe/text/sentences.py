@@ -1,6 +1,6 @@
 """Sentences with their two faces: the label the model learns, and what the synthesiser is given to say.
 
-    python -m engines.models.recipe.text.sentences --count 20 --seed 0
+python -m engines.models.recipe.text.sentences --count 20 --seed 0
 """
 
 from __future__ import annotations

@@ -18,9 +18,7 @@ LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 
 # Slot name in a template -> the phrases it may become, each equally likely.
 WORD_CLASSES: dict[str, tuple[str, ...]] = {
-    "month": tuple(
-        "january february march april may june july august september october november december".split()
-    ),
+    "month": tuple("january february march april may june july august september october november december".split()),
     "day": tuple("monday tuesday wednesday thursday friday saturday sunday".split()),
     "radio_letter": tuple(
         (
