@@ -1,0 +1,160 @@
+"""Starts, runs and ends the engine process.
+
+Exit codes: 0 drained, 64 bad options, 65 the model was refused, 69 the address is taken, 70 inference died or is stuck,
+143 a second SIGTERM. The supervisor starts the engine again after 70.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+
+from engines.errors import ModelRejected
+from engines.recognition.scripted import ScriptedRecogniser
+from engines.server.link import LinkSettings
+from engines.server.logs import write_json_lines
+from engines.server.options import BadOptions, EngineOptions, parse_options
+from engines.server.parent import ParentWatch
+from engines.server.service import EngineService, ServiceSettings
+from engines.server.streams import HostSettings
+
+if TYPE_CHECKING:
+    from engines.interface import BatchRecogniser
+
+EXIT_USAGE = 64
+EXIT_MODEL_REFUSED = 65
+EXIT_ADDRESS_TAKEN = 69
+EXIT_INFERENCE_DIED = 70
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+_PARENT_POLL_S = 0.5
+
+log = structlog.get_logger("engine")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the engine until it is told to end; its exit code."""
+    try:
+        options = parse_options(arguments)
+    except BadOptions as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_USAGE
+    parent = ParentWatch() if options.ends_with_parent else None
+    write_json_lines(pool=options.pool)
+    if _is_listening(options.listen):
+        sys.stderr.write(f"another engine listens on {options.listen}\n")
+        return EXIT_ADDRESS_TAKEN
+    try:
+        recogniser = _load(options)
+    except ModelRejected as error:
+        sys.stderr.write("".join(f"{mistake}\n" for mistake in error.mistakes))
+        return EXIT_MODEL_REFUSED
+    # What was loaded stays: it need not be looked at again by each collection.
+    gc.collect()
+    gc.freeze()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(recogniser, options, parent))
+
+
+async def _run(recogniser: BatchRecogniser, options: EngineOptions, parent: ParentWatch | None) -> int:
+    end_asked = asyncio.Event()
+    deaths: list[BaseException] = []
+
+    def die(error: BaseException) -> None:
+        deaths.append(error)
+        end_asked.set()
+
+    service = EngineService(recogniser, _settings(options), on_death=die)
+    try:
+        address = await service.start()
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_ADDRESS_TAKEN
+    _end_on_signals(end_asked)
+    _announce(address, recogniser, options)
+    async with asyncio.TaskGroup() as tasks:
+        watching = [tasks.create_task(service.beat_for_ever())]
+        if parent is not None:
+            watching.append(tasks.create_task(_watch_parent(parent, end_asked)))
+        await end_asked.wait()
+        if not deaths:
+            await service.drain(deadline_ms=options.drain_deadline_ms)
+        for task in watching:
+            task.cancel()
+    await service.stop()
+    exit_code = EXIT_INFERENCE_DIED if deaths else 0
+    log.info("engine.ended", exit_code=exit_code)
+    return exit_code
+
+
+def _end_on_signals(end_asked: asyncio.Event) -> None:
+    """The first SIGTERM or SIGINT drains, the second ends the process where it stands."""
+
+    def ask() -> None:
+        if end_asked.is_set():
+            os._exit(EXIT_TERMINATED)
+        end_asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ask)
+
+
+async def _watch_parent(parent: ParentWatch, end_asked: asyncio.Event) -> None:
+    while True:
+        await asyncio.sleep(_PARENT_POLL_S)
+        if parent.is_gone:
+            log.warning("engine.orphaned")
+            end_asked.set()
+            return
+
+
+def _announce(address: str, recogniser: BatchRecogniser, options: EngineOptions) -> None:
+    facts = {
+        "address": address,
+        "pool": options.pool,
+        "pid": os.getpid(),
+        "model": recogniser.model,
+        "model_version": recogniser.model_version,
+        "slots": recogniser.max_slots,
+    }
+    log.info("engine.ready", **facts)
+    if options.prints_json:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+
+
+def _settings(options: EngineOptions) -> ServiceSettings:
+    return ServiceSettings(
+        listen=options.listen,
+        host=HostSettings(pool=options.pool, max_batch=options.max_batch),
+        link=LinkSettings(heartbeat_interval_ms=options.heartbeat_interval_ms),
+        model_path=str(options.model) if options.recogniser == "ctc" else "",
+        stuck_after_ms=options.stuck_after_ms,
+    )
+
+
+def _load(options: EngineOptions) -> BatchRecogniser:
+    """Raises ModelRejected."""
+    if options.recogniser == "scripted":
+        return ScriptedRecogniser(options.script, max_slots=options.slots)
+    # A scripted engine starts without the model's runtime.
+    from engines.recognition.recogniser import load_recogniser
+
+    return load_recogniser(options.model, max_slots=options.slots, threads=options.threads)
+
+
+def _is_listening(address: str) -> bool:
+    """Whether somebody answers on a UNIX socket: gRPC would take its path away without a word."""
+    if not address.startswith("unix:"):
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(address.removeprefix("unix:")) == 0

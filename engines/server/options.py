@@ -1,0 +1,117 @@
+"""The engine's command line."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from engines.recognition.scripted import Script
+
+EMBEDDED_MODEL = Path(__file__).parent.parent / "models" / "embedded"
+
+
+class BadOptions(Exception):
+    """The command line cannot be used; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """`recogniser` is `ctc` or `scripted`; `script` matters to the second alone."""
+
+    listen: str
+    model: Path
+    recogniser: str
+    slots: int
+    threads: int
+    max_batch: int
+    pool: str
+    script: Script
+    prints_json: bool
+    ends_with_parent: bool
+    heartbeat_interval_ms: int
+    drain_deadline_ms: int
+    stuck_after_ms: int
+
+
+def parse_options(arguments: list[str]) -> EngineOptions:
+    """Read the command line.
+
+    Raises:
+        BadOptions: an option is unknown or out of its range.
+    """
+    values = _parser().parse_args(arguments)
+    listen: str = values.listen
+    if not _is_address(listen):
+        raise BadOptions(f"--listen must be unix:/path or host:port, not {listen}")
+    return EngineOptions(
+        listen=listen,
+        model=values.model,
+        recogniser=values.recogniser,
+        slots=values.slots,
+        threads=values.threads,
+        max_batch=values.max_batch or values.slots,
+        pool=values.pool,
+        script=_script(values.script),
+        prints_json=values.json,
+        ends_with_parent=values.exit_with_parent,
+        heartbeat_interval_ms=values.heartbeat_interval_ms,
+        drain_deadline_ms=values.drain_deadline_ms,
+        stuck_after_ms=values.stuck_after_ms,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadOptions(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m engines", description="A streaming speech recognition engine.", allow_abbrev=False)
+    add = parser.add_argument
+    add("--listen", default="127.0.0.1:0", help="unix:/path or host:port; port 0 takes any")
+    add("--model", type=Path, default=EMBEDDED_MODEL, help="folder or file of the model; default: the embedded one")
+    add("--recogniser", choices=("ctc", "scripted"), default="ctc")
+    add("--slots", type=_whole(1, 10_000), default=32, help="streams at once")
+    add("--threads", type=_whole(1, 256), default=1, help="threads of one model step")
+    add("--max-batch", type=_whole(0, 10_000), default=0, help="streams in one step; 0: all slots")
+    add("--pool", default="default", help="name of the pool in load reports")
+    add("--script", default="", help="k=v,... for the scripted recogniser")
+    add("--json", action="store_true", help="print one line of JSON when ready")
+    add("--exit-with-parent", action="store_true", help="drain when the parent process dies")
+    add("--heartbeat-interval-ms", type=_whole(20, 60_000), default=500)
+    add("--drain-deadline-ms", type=_whole(0, 600_000), default=15_000)
+    add("--stuck-after-ms", type=_whole(100, 600_000), default=10_000, help="a step that lasts longer ends the engine")
+    return parser
+
+
+class _whole:  # noqa: N801 - reads as a type where it is used
+    """A whole number in a range, for argparse."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least = least
+        self._most = most
+
+    def __call__(self, text: str) -> int:
+        if text.isdecimal() and self._least <= int(text) <= self._most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"must be {self._least} to {self._most}, not {text}")
+
+
+def _is_address(listen: str) -> bool:
+    if listen.startswith("unix:"):
+        return len(listen) > len("unix:")
+    host, colon, port = listen.rpartition(":")
+    return bool(host and colon) and port.isdecimal() and int(port) <= 65_535
+
+
+def _script(text: str) -> Script:
+    pairs = [pair.partition("=") for pair in text.split(",") if pair]
+    try:
+        return Script.model_validate({key: value for key, _, value in pairs})
+    except ValidationError as error:
+        mistakes = "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors())
+        raise BadOptions(f"--script: {mistakes}") from error

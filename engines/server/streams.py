@@ -1,0 +1,343 @@
+"""The streams of this engine, as the event loop knows them: grants, bounds, and the way of results to their links.
+
+These must stay true:
+  - Every opened stream ends in exactly one of: its last final, `Lost`, or the link's own cancel; then its slot is free.
+  - What a stream may leave unread in the inbox is bounded by its window (and one message), by `MAX_COMMANDS_A_TURN` and
+    by `MAX_PENDING_CUTS`; how many streams there are, by the slots. So the inbox is bounded.
+  - Nothing here waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from engines.batching.loop import (
+    AppendAudio,
+    BeginStream,
+    CutStream,
+    EndStream,
+    InferenceLoop,
+    Outcome,
+)
+from engines.batching.slots import Slot, SlotTable
+from engines.errors import LinkMisused
+from engines.interface import (
+    BYTES_PER_SAMPLE,
+    EndReason,
+    FinalResult,
+    Granted,
+    LoadReport,
+    LossReason,
+    Lost,
+    Progress,
+    RefusalReason,
+    Refused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engines.interface import BatchRecogniser, OpenStream, StreamEvent, StreamOptions
+
+MAX_COMMANDS_A_TURN = 1_000
+"""Of one stream, between two turns of the inference loop: more than a client's audio cut into 1 ms pieces."""
+MAX_PENDING_CUTS = 64
+MIN_TRAILING_SILENCE_MS = (100, 10_000)
+MAX_UTTERANCE_MS = (2_000, 60_000)
+
+log = structlog.get_logger("engine")
+
+
+class EventSink(Protocol):
+    """A link: where the events of its streams go."""
+
+    def send(self, stream_id: int, event: StreamEvent) -> None:
+        """Queue an event. Never waits, never raises."""
+
+    def ended(self, stream_id: int) -> None:
+        """The stream gave its last event."""
+
+
+class HostedStream:
+    """One granted stream."""
+
+    __slots__ = (
+        "commands_this_turn",
+        "consumed_through_sample",
+        "epoch",
+        "is_finishing",
+        "pending_cuts",
+        "received_through_sample",
+        "sink",
+        "slot",
+        "stream_id",
+        "turn",
+    )
+
+    def __init__(self, sink: EventSink, stream_id: int, opened: OpenStream) -> None:
+        self.sink = sink
+        self.stream_id = stream_id
+        self.epoch = opened.epoch
+        self.slot = Slot(0, 0)
+        self.received_through_sample = opened.start_sample
+        self.consumed_through_sample = opened.start_sample
+        self.pending_cuts = 0
+        self.is_finishing = False
+        self.turn = 0
+        self.commands_this_turn = 0
+
+
+class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`max_batch`: streams in one step. `no_slot_retry_ms`: when a refused gateway may ask this engine again."""
+
+    pool: str
+    max_batch: int
+    no_slot_retry_ms: int = 500
+
+
+class StreamHost:
+    """Owns the slots and the inference loop. Used on one event loop.
+
+    Args:
+        on_death: the inference thread is over; every stream has been told `Lost` by then.
+    """
+
+    def __init__(
+        self, recogniser: BatchRecogniser, settings: HostSettings, *, on_death: Callable[[BaseException], None]
+    ) -> None:
+        self._recogniser = recogniser
+        self._settings = settings
+        self._on_death = on_death
+        self._events = asyncio.get_running_loop()
+        self._table: SlotTable[HostedStream] = SlotTable(recogniser.max_slots)
+        self._is_dead = False
+        self._all_over: asyncio.Event = asyncio.Event()
+        self.is_draining = False
+        self.is_stalled = False
+        """Set by the heartbeat: the inference thread has not turned for too long to promise anybody a slot."""
+        self.slot_changes = 0
+        """Grows whenever a slot changes hands or draining begins: a load report made before is out of date."""
+        self._loop = InferenceLoop(
+            recogniser, deliver=self._deliver, on_death=self._report_death, max_batch=settings.max_batch
+        )
+
+    @property
+    def recogniser(self) -> BatchRecogniser:
+        return self._recogniser
+
+    @property
+    def turns(self) -> int:
+        return self._loop.turns
+
+    @property
+    def open_streams(self) -> int:
+        return self._table.used
+
+    def start(self) -> None:
+        self._loop.start()
+
+    def stop(self, *, timeout_ms: int) -> bool:
+        """End the inference thread; False if it is stuck."""
+        return self._loop.stop(timeout_ms=timeout_ms)
+
+    def load(self) -> LoadReport:
+        figures = self._loop.figures
+        return LoadReport(
+            pool=self._settings.pool,
+            model=self._recogniser.model,
+            model_version=self._recogniser.model_version,
+            slots_total=self._table.size,
+            slots_used=self._table.used,
+            queued_audio_ms=figures.queued_audio_ms,
+            step_p50_us=figures.step_p50_us,
+            busy_permille=figures.busy_permille,
+            is_draining=self.is_draining,
+        )
+
+    def open(self, sink: EventSink, stream_id: int, opened: OpenStream) -> HostedStream | None:
+        """Answer at once through `sink`: `Granted`, and the stream; or `Refused`, and None."""
+        stream = HostedStream(sink, stream_id, opened)
+        reason = self._reason_to_refuse(opened)
+        slot = self._table.allocate(stream) if reason is None else None
+        if slot is None:
+            sink.send(stream_id, self._refusal(opened.epoch, reason or RefusalReason.no_free_slot))
+            return None
+        stream.slot = slot
+        self.slot_changes += 1
+        self._loop.put(BeginStream(slot, opened))
+        recogniser = self._recogniser
+        sink.send(
+            stream_id,
+            Granted(opened.epoch, recogniser.model, recogniser.model_version, recogniser.window_samples),
+        )
+        return stream
+
+    def audio(self, stream: HostedStream, pcm16: bytes) -> None:
+        """Append audio.
+
+        Raises:
+            LinkMisused: half a sample, audio after `finish`, or more than the window and one message ahead.
+        """
+        if stream.is_finishing:
+            raise LinkMisused("audio after finish")
+        num_samples, half = divmod(len(pcm16), BYTES_PER_SAMPLE)
+        if half:
+            raise LinkMisused("half a sample")
+        unread_samples = stream.received_through_sample - stream.consumed_through_sample
+        if unread_samples > self._recogniser.window_samples or num_samples > self._recogniser.window_samples:
+            raise LinkMisused("audio beyond the window")
+        self._count(stream)
+        stream.received_through_sample += num_samples
+        self._loop.put(AppendAudio(stream.slot, pcm16))
+
+    def cut(self, stream: HostedStream, at_sample: int, *, is_last: bool) -> None:
+        """End an utterance where the audio ends.
+
+        Raises:
+            LinkMisused: `at_sample` is not there, the stream was finished before, or too many cuts are unanswered.
+        """
+        if stream.is_finishing:
+            raise LinkMisused("a cut after finish")
+        if at_sample != stream.received_through_sample:
+            raise LinkMisused("a cut that is not where the audio ends")
+        if stream.pending_cuts >= MAX_PENDING_CUTS:
+            raise LinkMisused("too many cuts unanswered")
+        self._count(stream)
+        stream.pending_cuts += 1
+        stream.is_finishing = is_last
+        self._loop.put(CutStream(stream.slot, at_sample, is_last))
+
+    def cancel(self, stream: HostedStream) -> None:
+        """Forget the stream; nothing more goes to its link."""
+        if not self._release(stream.slot):
+            return
+        self._loop.put(EndStream(stream.slot))
+        self._loop.wake()
+
+    def lose(self, stream: HostedStream, reason: LossReason) -> None:
+        """As `cancel`, and the link is told why."""
+        if self._table.owner_of(stream.slot) is None:
+            return
+        log.warning("stream.lost", reason=reason.value, stream_id=stream.stream_id, epoch=stream.epoch)
+        self.cancel(stream)
+        stream.sink.send(stream.stream_id, Lost(stream.epoch, reason))
+        stream.sink.ended(stream.stream_id)
+
+    def lose_all(self, reason: LossReason) -> None:
+        for stream in self._table.owners():
+            self.lose(stream, reason)
+
+    def wake(self) -> None:
+        """The commands of this turn are all in."""
+        self._loop.wake()
+
+    def begin_drain(self) -> None:
+        if not self.is_draining:
+            self.is_draining = True
+            self.slot_changes += 1
+            log.info("engine.draining", streams=self.open_streams)
+
+    async def drain(self, *, deadline_ms: int) -> None:
+        """Take no more streams; wait for those that are open; hand back what is left at the deadline."""
+        self.begin_drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_ms / 1_000):
+                while self._table.used:
+                    self._all_over.clear()
+                    await self._all_over.wait()
+        self.lose_all(LossReason.drained)
+
+    def _reason_to_refuse(self, opened: OpenStream) -> RefusalReason | None:
+        options = opened.options
+        if not has_valid_options(options) or opened.start_sample < 0:
+            return RefusalReason.bad_options
+        if options.model not in ("", self._recogniser.model):
+            return RefusalReason.unknown_model
+        if not speaks(self._recogniser.language, options.language):
+            return RefusalReason.unsupported_language
+        if self.is_draining:
+            return RefusalReason.draining
+        if self.is_stalled or self._is_dead or self._loop.queued_commands > MAX_COMMANDS_A_TURN * self._table.size:
+            return RefusalReason.no_free_slot
+        return None
+
+    def _refusal(self, epoch: int, reason: RefusalReason) -> Refused:
+        may_help = reason is RefusalReason.no_free_slot
+        return Refused(epoch, reason, self._settings.no_slot_retry_ms if may_help else None)
+
+    def _count(self, stream: HostedStream) -> None:
+        turn = self._loop.turns
+        if stream.turn != turn:
+            stream.turn = turn
+            stream.commands_this_turn = 0
+        stream.commands_this_turn += 1
+        if stream.commands_this_turn > MAX_COMMANDS_A_TURN:
+            raise LinkMisused("too many commands between two steps")
+
+    def _release(self, slot: Slot) -> bool:
+        if not self._table.release(slot):
+            return False
+        self.slot_changes += 1
+        if not self._table.used:
+            self._all_over.set()
+        return True
+
+    def _deliver(self, outcomes: list[Outcome]) -> None:
+        """On the inference thread."""
+        # Closed: the process is ending, and nobody is left to tell.
+        with contextlib.suppress(RuntimeError):
+            self._events.call_soon_threadsafe(self._receive, outcomes)
+
+    def _report_death(self, error: BaseException) -> None:
+        """On the inference thread."""
+        with contextlib.suppress(RuntimeError):
+            self._events.call_soon_threadsafe(self._die, error)
+
+    def _die(self, error: BaseException) -> None:
+        self._is_dead = True
+        log.error("engine.failed", exc_info=error)
+        self.lose_all(LossReason.engine_failed)
+        self._on_death(error)
+
+    def _receive(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            stream = self._table.owner_of(outcome.slot)
+            if stream is None:
+                continue
+            for event in outcome.events:
+                if isinstance(event, Progress):
+                    stream.consumed_through_sample = event.audio_through_sample
+                elif isinstance(event, FinalResult) and event.reason in _CUT_REASONS:
+                    stream.pending_cuts -= 1
+                elif isinstance(event, Lost):
+                    log.warning("stream.lost", reason=event.reason.value, stream_id=stream.stream_id)
+                stream.sink.send(stream.stream_id, event)
+            if outcome.is_over:
+                self._release(outcome.slot)
+                stream.sink.ended(stream.stream_id)
+
+
+_CUT_REASONS = frozenset({EndReason.finalize, EndReason.finish})
+
+
+def has_valid_options(options: StreamOptions) -> bool:
+    """Whether the durations lie in the ranges that the model's endpointing was made for."""
+    shortest, longest = MIN_TRAILING_SILENCE_MS
+    if not shortest <= options.min_trailing_silence_ms <= longest:
+        return False
+    shortest, longest = MAX_UTTERANCE_MS
+    return shortest <= options.max_utterance_ms <= longest
+
+
+def speaks(model_language: str, wanted: str) -> bool:
+    """Whether a model of one BCP 47 language may answer a wish for another: the primary subtags agree."""
+    return not wanted or not model_language or _primary(model_language) == _primary(wanted)
+
+
+def _primary(language: str) -> str:
+    return language.split("-", 1)[0].lower()
