@@ -1,1 +1,1 @@
-"""The recipe of the embedded model: how its text, speech, weights and file are made (see README.md); never imported by the product."""
+"""The recipe of the embedded model, from words to the ONNX file; see README.md. The product never imports it."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Our name -> Festival's. "hts" is slt by hidden Markov models (trained on); "ked" is a diphone voice (never trained on).
+# Our name -> Festival's. "hts" is slt by hidden Markov models, trained on; "ked" is a diphone voice, never trained on.
 FESTIVAL_VOICES = {"hts": "cmu_us_slt_arctic_hts", "ked": "ked_diphone"}
 
 

@@ -1,4 +1,4 @@
-"""flite's English voices inside this process, through ctypes: slt, awb and rms are natural voices, kal and kal16 diphones."""
+"""flite's English voices inside this process, through ctypes: slt, awb and rms are natural, kal and kal16 diphones."""
 
 from __future__ import annotations
 

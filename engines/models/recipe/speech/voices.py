@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engines.models.recipe.speech.espeak import EspeakManner
+from engines.models.recipe.text.words import listed
 
 if TYPE_CHECKING:
     from random import Random
@@ -30,14 +31,12 @@ ACCENTS = (
     "en-029",
     "en-us-nyc",
 )
-TRAINED_VARIANTS = tuple(
-    (
-        "adam Alex Alicia Andrea Andy Annie antonio aunty belinda benjamin boris caleb david Denis Diogo ed edward"
-        " edward2 Gene Gene2 gustave Henrique Hugo iven iven2 iven3 iven4 Jacky john kaukovalta Lee marcelo Marco Mario"
-        " Max Michael michel miguel Mr Nguyen paul pedro quincy rob robert steph steph2 steph3 Storm Tweaky zac anika"
-        " f2 f3 f4 klatt klatt2 klatt3 klatt4 m2 m3 m4 m5 m6 norbert sandro travis victor m8 f1 m1 grandma grandpa"
-        " klatt5 klatt6 AnxiousAndy croak whisper whisperf"
-    ).split()
+TRAINED_VARIANTS = listed(
+    "adam Alex Alicia Andrea Andy Annie antonio aunty belinda benjamin boris caleb david Denis Diogo ed edward"
+    " edward2 Gene Gene2 gustave Henrique Hugo iven iven2 iven3 iven4 Jacky john kaukovalta Lee marcelo Marco Mario"
+    " Max Michael michel miguel Mr Nguyen paul pedro quincy rob robert steph steph2 steph3 Storm Tweaky zac anika"
+    " f2 f3 f4 klatt klatt2 klatt3 klatt4 m2 m3 m4 m5 m6 norbert sandro travis victor m8 f1 m1 grandma grandpa"
+    " klatt5 klatt6 AnxiousAndy croak whisper whisperf"
 )
 
 _PITCH_RANGES_HZ = {"slt": (135, 240), "awb": (85, 170), "kal16": (75, 150), "kal": (75, 150), "rms": (75, 130)}

@@ -157,7 +157,8 @@ _COMMANDS: tuple[str, ...] = (
     "it costs {money}",
     "the total is {money}",
     # travel and motion
-    "[book|reserve|order] [a table|a room|a ticket|two tickets|a taxi] for [{number 2 12} people|{clock}|{date}|{name}]",
+    "[book|reserve|order] [a table|a room|a ticket|two tickets|a taxi]"
+    " for [{number 2 12} people|{clock}|{date}|{name}]",
     "i [want|need|would like] [a flight|a train|a ticket|to go|to travel|to fly] from {city} to {city}"
     "[| on {date}| at {clock}]",
     "navigate to [{city}|{number 1 999} [main|park|church|river|high|lake] street]",

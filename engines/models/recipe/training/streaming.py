@@ -1,8 +1,8 @@
 """The network one chunk at a time with explicit caches: the graph that is exported.
 
-Inputs and outputs are those of NeMo's cache-aware streaming CTC exports, which sherpa-onnx binds by position. The channel
-cache holds keys and values (last dimension 2 D) instead of the layer's input; the dimension is metadata, so readers do
-not mind, and 32 positions are not projected again for every chunk.
+Inputs and outputs are those of NeMo's cache-aware streaming CTC exports, which sherpa-onnx binds by position. The
+channel cache holds keys and values (last dimension 2 D) instead of the layer's input; the dimension is metadata, so
+readers do not mind, and 32 positions are not projected again for every chunk.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import sentencepiece
@@ -52,7 +53,7 @@ class Tokeniser:
 
 def outputs_needed(tokens: list[int]) -> int:
     """Fewest outputs CTC can spell these tokens with: one each, and a blank between equal neighbours."""
-    return len(tokens) + sum(left == right for left, right in zip(tokens, tokens[1:], strict=False))
+    return len(tokens) + sum(left == right for left, right in pairwise(tokens))
 
 
 def train(out_prefix: Path, *, num_sentences: int = _NUM_SENTENCES, num_pieces: int = _NUM_PIECES) -> Path:
