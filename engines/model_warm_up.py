@@ -1,0 +1,139 @@
+"""Try a loaded model: do its inputs and outputs have the sizes it claims, and do its numbers make sense?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from engines.onnx_session import RUNTIME_ERRORS
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from engines.interface import FloatArray, ModelContract
+
+_FLOAT, _INT64 = "tensor(float)", "tensor(int64)"
+_ROWS = 3
+_STEPS = 2
+_SPEECH_LIKE_MEAN, _SPEECH_LIKE_DEVIATION = -7.0, 3.0
+_MAX_SUM_ERROR = 1e-2
+"""fp16 models give rows that sum to 1 within a few thousandths."""
+
+Dims = tuple[int | None, ...]
+
+
+class _Binding(NamedTuple):
+    """What one input or output must be; a None in `dims` may be anything (the batch)."""
+
+    role: str
+    type: str
+    dims: Dims
+
+
+def outputs_per_step(contract: ModelContract) -> int:
+    """How many rows of log-probabilities one step gives."""
+    return contract.shift_frames // contract.subsampling
+
+
+def binding_mistakes(session: onnxruntime.InferenceSession, contract: ModelContract) -> list[str]:
+    """Hold the declared inputs and outputs, by position, against the contract."""
+    caches = (
+        _Binding("the channel cache", _FLOAT, (None, *contract.cache_channel_shape)),
+        _Binding("the time cache", _FLOAT, (None, *contract.cache_time_shape)),
+        _Binding("the length of the channel cache", _INT64, (None,)),
+    )
+    inputs = (
+        _Binding("the features", _FLOAT, (None, contract.feature_dim, contract.window_frames)),
+        _Binding("the number of frames", _INT64, (None,)),
+        *caches,
+    )
+    outputs = (
+        _Binding("the log-probabilities", _FLOAT, (None, outputs_per_step(contract), contract.vocab_size + 1)),
+        _Binding("the number of outputs", _INT64, (None,)),
+        *caches,
+    )
+    return [
+        *_compare("input", inputs, session.get_inputs()),
+        *_compare("output", outputs, session.get_outputs()),
+    ]
+
+
+def _compare(side: str, wanted: tuple[_Binding, ...], given: list[Any]) -> list[str]:
+    if len(given) != len(wanted):
+        names = ", ".join(binding.role for binding in wanted)
+        return [f"it must have {len(wanted)} {side}s ({names}), not {len(given)}"]
+    mistakes = []
+    for number, (binding, found) in enumerate(zip(wanted, given, strict=True), start=1):
+        what = f"{side} {number}, {binding.role},"
+        if found.type != binding.type:
+            mistakes.append(f"{what} must be {binding.type}, not {found.type}")
+        if len(found.shape) != len(binding.dims):
+            mistakes.append(f"{what} must have {len(binding.dims)} axes, not {len(found.shape)}")
+            continue
+        for axis, (size, declared) in enumerate(zip(binding.dims, found.shape, strict=True)):
+            if axis == 0 and isinstance(declared, int):
+                mistakes.append(f"{what} must leave its batch open, not fix it to {declared}")
+            elif size is not None and isinstance(declared, int) and declared != size:
+                mistakes.append(f"{what} must have {size} on axis {axis}, not {declared}")
+    return mistakes
+
+
+def warm_up_mistakes(session: onnxruntime.InferenceSession, contract: ModelContract) -> list[str]:
+    """Run two steps of three made-up streams together and one of them alone; the numbers must agree bit for bit."""
+    names = [given.name for given in session.get_inputs()]
+    shape = (_STEPS, _ROWS, contract.feature_dim, contract.window_frames)
+    noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    features = _SPEECH_LIKE_MEAN + _SPEECH_LIKE_DEVIATION * noise
+    try:
+        together = _run_steps(session, names, contract, features)
+        alone = _run_steps(session, names, contract, np.ascontiguousarray(features[:, :1]))
+    except RUNTIME_ERRORS as error:
+        return [f"it cannot be run: {str(error).strip()[:300]}"]
+    mistakes = _result_mistakes(together, contract)
+    if not mistakes and not all(
+        np.array_equal(row_alone, rows[:1]) for rows, row_alone in zip(together, alone, strict=True)
+    ):
+        mistakes.append(
+            "a stream's results must not depend on who shares its batch (dynamic int8 quantisation breaks this)"
+        )
+    return mistakes
+
+
+def _run_steps(
+    session: onnxruntime.InferenceSession, names: list[str], contract: ModelContract, features: FloatArray
+) -> list[Any]:
+    """Give all outputs of the last step."""
+    batch = features.shape[1]
+    outputs: list[Any] = [
+        None,
+        None,
+        np.zeros((batch, *contract.cache_channel_shape), np.float32),
+        np.zeros((batch, *contract.cache_time_shape), np.float32),
+        np.zeros(batch, np.int64),
+    ]
+    lengths = np.full(batch, contract.window_frames, np.int64)
+    for window in features:
+        outputs = session.run(None, dict(zip(names, (window, lengths, *outputs[2:]), strict=True)))
+    return outputs
+
+
+def _result_mistakes(outputs: list[Any], contract: ModelContract) -> list[str]:
+    shapes = (
+        (_ROWS, outputs_per_step(contract), contract.vocab_size + 1),
+        (_ROWS,),
+        (_ROWS, *contract.cache_channel_shape),
+        (_ROWS, *contract.cache_time_shape),
+        (_ROWS,),
+    )
+    mistakes = [
+        f"output {number} must come out as {shape}, not {output.shape}"
+        for number, (shape, output) in enumerate(zip(shapes, outputs, strict=True), start=1)
+        if output.shape != shape
+    ]
+    log_probabilities = outputs[0]
+    if not np.isfinite(log_probabilities).all():
+        mistakes.append("its log-probabilities must be finite")
+    elif np.abs(np.exp(log_probabilities.astype(np.float64)).sum(-1) - 1.0).max() > _MAX_SUM_ERROR:
+        mistakes.append("its first output must hold log-probabilities: the probabilities of a row must sum to 1")
+    return mistakes

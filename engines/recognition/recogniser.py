@@ -1,0 +1,128 @@
+"""Recognises many streams at once: voice activity, one batched model step, and what each stream makes of its rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engines.backends.onnx import OnnxBackend
+from engines.interface import SAMPLE_RATE_HZ, FinalResult, StepResult
+from engines.model_files import check_model, find_model_file
+from engines.recognition.features import SHIFT_SAMPLES
+from engines.recognition.stream import Cut, StreamState
+from engines.recognition.utterance import ModelShape
+from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from engines.interface import Backend, OpenStream
+    from engines.recognition.stream import StepInput
+
+WINDOW_MS = 5_000
+"""How far audio may run ahead of recognition. With what an utterance may want again, a stream holds 10 s at most."""
+
+
+def load_recogniser(path: Path | str, *, max_slots: int, threads: int) -> CtcRecogniser:
+    """Check a model and set it up on the CPU, with voice activity from the installed silero-vad.
+
+    Raises:
+        ModelRejected: the model's files break the contract, or silero-vad is not installed.
+    """
+    contract = check_model(path)
+    backend = OnnxBackend(contract, find_model_file(path), max_slots=max_slots, threads=threads)
+    voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=max_slots, threads=threads)
+    return CtcRecogniser(backend, voice_activity, max_slots=max_slots)
+
+
+class CtcRecogniser:
+    """Implements `engines.interface.BatchRecogniser` over any backend for streaming CTC models."""
+
+    def __init__(self, backend: Backend, voice_activity: SileroVoiceActivity, *, max_slots: int) -> None:
+        contract = backend.contract
+        self.model = contract.name
+        self.model_version = contract.version
+        self.language = contract.language
+        self.max_slots = max_slots
+        self.step_samples = contract.shift_frames * SHIFT_SAMPLES
+        self.window_samples = WINDOW_MS * SAMPLE_RATE_HZ // 1_000
+        self._backend = backend
+        self._voice_activity = voice_activity
+        self._shape = ModelShape(contract)
+        self._streams: list[StreamState | None] = [None] * max_slots
+        self._features = np.zeros((max_slots, contract.window_frames, contract.feature_dim), np.float32)
+
+    def open(self, slot: int, stream: OpenStream) -> None:
+        """See `BatchRecogniser.open`."""
+        self._streams[slot] = StreamState(stream, self._shape)
+        self._forget(slot)
+
+    def accept(self, slot: int, pcm16: bytes) -> None:
+        """See `BatchRecogniser.accept`.
+
+        Raises:
+            LinkMisused: half a sample, or audio behind the end of the stream.
+        """
+        self._stream(slot).accept(pcm16)
+
+    def cut(self, slot: int, at_sample: int, *, is_last: bool) -> None:
+        """See `BatchRecogniser.cut`.
+
+        Raises:
+            LinkMisused: the cut is not where the accepted audio ends.
+        """
+        self._stream(slot).cut(Cut(at_sample, is_last))
+
+    def close(self, slot: int) -> None:
+        """See `BatchRecogniser.close`."""
+        self._streams[slot] = None
+
+    def is_ready(self, slot: int) -> bool:
+        """See `BatchRecogniser.is_ready`."""
+        stream = self._streams[slot]
+        return stream is not None and stream.is_ready
+
+    def step(self, slots: Sequence[int]) -> list[StepResult]:
+        """See `BatchRecogniser.step`."""
+        inputs = [(slot, self._stream(slot).next_input()) for slot in slots]
+        speech = self._hear(inputs)
+        with_features = [(slot, given.features) for slot, given in inputs if given.features is not None]
+        rows = {}
+        if with_features:
+            for row, (_, features) in enumerate(with_features):
+                self._features[row] = features
+            in_model = [slot for slot, _ in with_features]
+            log_probabilities = self._backend.step(self._features[: len(in_model)], in_model)
+            rows = dict(zip(in_model, log_probabilities, strict=True))
+        results = []
+        for slot in slots:
+            stream = self._stream(slot)
+            events = stream.take(rows.get(slot), speech.get(slot, []))
+            if any(isinstance(event, FinalResult) for event in events):
+                self._forget(slot)
+            results.append(StepResult(slot, events, stream.audio_through_sample, stream.is_over))
+        return results
+
+    def _hear(self, inputs: list[tuple[int, StepInput]]) -> dict[int, list[float]]:
+        """Give the probabilities of speech of each slot that has whole windows to read."""
+        with_windows = [
+            (slot, given.speech_windows)
+            for slot, given in inputs
+            if given.speech_windows is not None and len(given.speech_windows)
+        ]
+        if not with_windows:
+            return {}
+        slots = [slot for slot, _ in with_windows]
+        return dict(zip(slots, self._voice_activity.probabilities([w for _, w in with_windows], slots), strict=True))
+
+    def _forget(self, slot: int) -> None:
+        self._backend.reset(slot)
+        self._voice_activity.reset(slot)
+
+    def _stream(self, slot: int) -> StreamState:
+        stream = self._streams[slot]
+        if stream is None:
+            raise LookupError(f"no stream is open in slot {slot}")
+        return stream

@@ -1,0 +1,162 @@
+"""One stream in its slot: its audio, its cuts, and the utterance it is in.
+
+These must stay true:
+  - Which steps run, and what they read, follows from the audio, the options and the cuts; never from when they came.
+  - Audio behind a cut is not heard before the utterance that the cut ends is over.
+  - No more audio is kept than the next utterance may want to hear again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from engines.errors import LinkMisused
+from engines.interface import BYTES_PER_SAMPLE, EndReason, FinalResult, PartialResult, SpeechStarted
+from engines.recognition.audio import AudioQueue
+from engines.recognition.utterance import StreamRules, Utterance
+from engines.recognition.voice_activity import WINDOW_SAMPLES
+
+if TYPE_CHECKING:
+    from engines.interface import FloatArray, OpenStream
+    from engines.recognition.utterance import ModelShape
+
+SlotEvent = SpeechStarted | PartialResult | FinalResult
+
+
+class Cut(NamedTuple):
+    at_sample: int
+    is_last: bool
+
+
+class StepInput(NamedTuple):
+    """What a step reads: `features` None where only a cut is left to carry out; no `speech_windows` behind a cut."""
+
+    features: FloatArray | None
+    speech_windows: FloatArray | None
+
+
+class StreamState:
+    """Alternate `next_input` and `take`; everything else may be called between the two pairs."""
+
+    def __init__(self, stream: OpenStream, shape: ModelShape) -> None:
+        self._shape = shape
+        self._rules = StreamRules.of(stream, shape)
+        self._audio = AudioQueue(stream.start_sample)
+        self._cuts: deque[Cut] = deque()
+        self._utterance = Utterance(stream.start_sample, shape, self._rules)
+        self._is_ended = False
+        self.audio_through_sample = stream.start_sample
+        self.is_over = False
+        """Whether the last final has been given."""
+
+    def accept(self, pcm16: bytes) -> None:
+        """Append audio.
+
+        Raises:
+            LinkMisused: half a sample, or audio behind the end of the stream.
+        """
+        if len(pcm16) % BYTES_PER_SAMPLE:
+            raise LinkMisused(f"audio must hold whole samples, not {len(pcm16)} bytes")
+        if self._is_ended:
+            raise LinkMisused("audio came behind the cut that ends the stream")
+        self._audio.append(pcm16)
+
+    def cut(self, cut: Cut) -> None:
+        """Note a cut.
+
+        Raises:
+            LinkMisused: it is not where the audio ends, or the stream has ended before.
+        """
+        if self._is_ended:
+            raise LinkMisused("a cut came behind the cut that ends the stream")
+        if cut.at_sample != self._audio.end_sample:
+            raise LinkMisused(f"a cut must be where the audio ends, {self._audio.end_sample}, not {cut.at_sample}")
+        self._cuts.append(cut)
+        self._is_ended = cut.is_last
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.is_over and (bool(self._cuts) or self._has_regular_step)
+
+    @property
+    def _heard_limit_sample(self) -> int:
+        """Where the audio of this utterance ends at the latest, as far as is known."""
+        return self._cuts[0].at_sample if self._cuts else self._audio.end_sample
+
+    @property
+    def _has_regular_step(self) -> bool:
+        return self._utterance.start_sample + self._utterance.step_end_sample <= self._heard_limit_sample
+
+    @property
+    def _has_tail_step(self) -> bool:
+        utterance_samples = self._heard_limit_sample - self._utterance.start_sample
+        return utterance_samples > 0 and self._shape.has_tail_step(
+            self._utterance.step, utterance_samples=utterance_samples
+        )
+
+    def next_input(self) -> StepInput:
+        """Read the audio of the next step; the stream must be ready."""
+        utterance = self._utterance
+        if self._has_regular_step:
+            speech_from = utterance.speech_windows_read * WINDOW_SAMPLES
+            samples = self._read(speech_from, utterance.step_end_sample)
+            whole_windows = len(samples) // WINDOW_SAMPLES
+            return StepInput(
+                utterance.next_window(samples[utterance.read_until_sample - speech_from :]),
+                samples[: whole_windows * WINDOW_SAMPLES].reshape(whole_windows, WINDOW_SAMPLES),
+            )
+        if self._has_tail_step:
+            samples = self._read(utterance.read_until_sample, utterance.step_end_sample)
+            return StepInput(utterance.next_window(samples), None)
+        return StepInput(None, None)
+
+    def _read(self, from_sample: int, until_sample: int) -> FloatArray:
+        """Read a part of the utterance, silence behind its end."""
+        start = self._utterance.start_sample
+        return self._audio.read(
+            start + from_sample, start + until_sample, silent_from_sample=max(start, self._heard_limit_sample)
+        )
+
+    def take(self, log_probabilities: FloatArray | None, speech: list[float]) -> tuple[SlotEvent, ...]:
+        """Go on with what came of the last `next_input`.
+
+        A final among the events ends the utterance: whoever holds state for this slot must forget it.
+        """
+        is_regular = self._has_regular_step
+        if log_probabilities is not None:
+            self._utterance.read(log_probabilities, speech)
+        if is_regular:
+            return self._after_regular_step()
+        return self._after_tail_step()
+
+    def _after_regular_step(self) -> tuple[SlotEvent, ...]:
+        utterance = self._utterance
+        heard_until = utterance.start_sample + utterance.read_until_sample
+        self.audio_through_sample = max(self.audio_through_sample, heard_until)
+        started = utterance.speech_started(end_sample=heard_until)
+        ending = utterance.ending()
+        if ending is not None:
+            result: SlotEvent | None = self._end_utterance(utterance.start_sample + ending.at_sample, ending.reason)
+        else:
+            self._audio.drop_before(utterance.start_sample + utterance.earliest_cut_sample)
+            result = utterance.partial(end_sample=heard_until)
+        return tuple(event for event in (started, result) if event is not None)
+
+    def _after_tail_step(self) -> tuple[SlotEvent, ...]:
+        cut = self._cuts[0]
+        started = self._utterance.speech_started(end_sample=cut.at_sample)
+        if self._has_tail_step:
+            result: SlotEvent | None = self._utterance.partial(end_sample=cut.at_sample)
+        else:
+            self._cuts.popleft()
+            self.audio_through_sample = cut.at_sample
+            result = self._end_utterance(cut.at_sample, EndReason.finish if cut.is_last else EndReason.finalize)
+            self.is_over = cut.is_last
+        return tuple(event for event in (started, result) if event is not None)
+
+    def _end_utterance(self, at_sample: int, reason: EndReason) -> FinalResult:
+        final = self._utterance.final(end_sample=at_sample, reason=reason)
+        self._audio.drop_before(at_sample)
+        self._utterance = Utterance(at_sample, self._shape, self._rules)
+        return final

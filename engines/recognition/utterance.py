@@ -1,0 +1,182 @@
+"""One utterance being recognised: how far it has been read, what was heard in it, and when it ends of itself.
+
+Everything here is counted from the utterance's own start and knows nothing of audio before it, so the same audio gives
+the same words wherever and whenever it is replayed. Step k reads the feature frames
+[k * shift, k * shift + window), for which the audio before `step_end_sample` is needed and enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from engines.interface import SAMPLES_PER_MS, EndReason, FinalResult, PartialResult, SpeechStarted
+from engines.model_warm_up import outputs_per_step
+from engines.recognition.decoding import GreedyPath, Spelling
+from engines.recognition.ending import cut_between_words, cut_in_silence, first_searched_row
+from engines.recognition.features import SHIFT_SAMPLES, FeatureWindows, fbank_options, samples_needed
+from engines.recognition.voice_activity import SpeechTracker
+from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFacts, endpoint_reason
+
+if TYPE_CHECKING:
+    from engines.interface import FloatArray, ModelContract, OpenStream
+
+TAIL_FRAMES = 60
+"""0.6 s of silence are appended where a cut ends an utterance, so that the model says what it is still holding."""
+
+
+class ModelShape:
+    """What the streams of one model share."""
+
+    def __init__(self, contract: ModelContract) -> None:
+        self.window_frames = contract.window_frames
+        self.shift_frames = contract.shift_frames
+        self.rows_per_step = outputs_per_step(contract)
+        self.spelling = Spelling(contract)
+        self.fbank_options = fbank_options(feature_dim=contract.feature_dim)
+
+    def step_end_sample(self, step: int) -> int:
+        """How much of its utterance step `step`, counted from 0, has to have heard."""
+        return samples_needed(self.shift_frames * step + self.window_frames)
+
+    def has_tail_step(self, step: int, *, utterance_samples: int) -> bool:
+        """Whether a cut after so much audio still gives this step.
+
+        The silence behind the cut makes frames up to a half past its end, and a step wants one frame more than it
+        reads: so does sherpa-onnx, and our text is to be its text.
+        """
+        frames = (utterance_samples + SHIFT_SAMPLES // 2) // SHIFT_SAMPLES + TAIL_FRAMES
+        return self.shift_frames * step + self.window_frames < frames
+
+
+class Ending(NamedTuple):
+    """The utterance ends `at_sample` samples after its start; later audio begins the next one."""
+
+    at_sample: int
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRules:
+    """What one stream's options come to."""
+
+    epoch: int
+    wants_partials: bool
+    endpointing: EndpointSettings
+    stable_before_row: int
+    """Earlier rows are never cut off when an utterance has become too long."""
+
+    @classmethod
+    def of(cls, stream: OpenStream, shape: ModelShape) -> StreamRules:
+        options = stream.options
+        max_samples = options.max_utterance_ms * SAMPLES_PER_MS
+        behind_first = max_samples - shape.step_end_sample(0)
+        last_step = max(0, -(-behind_first // (shape.shift_frames * SHIFT_SAMPLES)))
+        rows = (last_step + 1) * shape.rows_per_step
+        return cls(
+            stream.epoch,
+            options.wants_partials,
+            EndpointSettings(options.min_trailing_silence_ms, options.max_utterance_ms),
+            first_searched_row(rows, row_samples=shape.spelling.row_samples),
+        )
+
+
+class Utterance:
+    """Begins at `start_sample` on the session's clock."""
+
+    def __init__(self, start_sample: int, shape: ModelShape, rules: StreamRules) -> None:
+        self.start_sample = start_sample
+        self.step = 0
+        self._shape = shape
+        self._rules = rules
+        self._windows = FeatureWindows(
+            shape.fbank_options, window_frames=shape.window_frames, shift_frames=shape.shift_frames
+        )
+        self._path = GreedyPath(shape.spelling)
+        self._speech = SpeechTracker()
+        self._has_speech_started = False
+        self._last_partial = ""
+
+    @property
+    def read_until_sample(self) -> int:
+        """Where the last step ended, from the utterance's start."""
+        return self._shape.step_end_sample(self.step - 1) if self.step else 0
+
+    @property
+    def step_end_sample(self) -> int:
+        """Where the next step ends, from the utterance's start."""
+        return self._shape.step_end_sample(self.step)
+
+    @property
+    def earliest_cut_sample(self) -> int:
+        """Audio before it, from the utterance's start, will not be heard again."""
+        rows = max(1, len(self._path.rows))
+        row_samples = self._shape.spelling.row_samples
+        return first_searched_row(rows, row_samples=row_samples) * row_samples
+
+    def next_window(self, samples: FloatArray) -> FloatArray:
+        """Make the features of the next step from the audio between `read_until_sample` and `step_end_sample`."""
+        return self._windows.next_window(samples)
+
+    @property
+    def speech_windows_read(self) -> int:
+        return self._speech.windows_read
+
+    def read(self, log_probabilities: FloatArray, speech: list[float]) -> None:
+        """Take what a step gave: its rows, and the probability of speech in the windows that ended within it."""
+        self._path.read(log_probabilities)
+        self._speech.read(speech)
+        self.step += 1
+
+    def ending(self) -> Ending | None:
+        """Say where the utterance ends if it does so of itself after the step just read.
+
+        Where it has become too long, the pieces behind the cut are dropped: the next utterance hears them again.
+        """
+        path, row_samples = self._path, self._shape.spelling.row_samples
+        heard = self.read_until_sample
+        words_end = path.pieces[-1].end_row * row_samples if path.pieces else 0
+        trailing = max(0, heard - max(words_end, self._speech.speech_end_sample))
+        facts = UtteranceFacts(
+            has_words=path.has_words,
+            trailing_silence_ms=trailing // SAMPLES_PER_MS,
+            utterance_ms=heard // SAMPLES_PER_MS,
+        )
+        match endpoint_reason(facts, self._rules.endpointing):
+            case None:
+                return None
+            case EndpointReason.max_length:
+                at = cut_between_words(path.rows, self._shape.spelling)
+                path.cut_off(-(-at // row_samples))
+                return Ending(at, EndReason.max_length)
+            case reason:
+                at = cut_in_silence(heard_samples=heard, trailing_silence_samples=trailing)
+                return Ending(at, EndReason(reason.value))
+
+    def speech_started(self, *, end_sample: int) -> SpeechStarted | None:
+        """Give the event once: with the first step that heard speech or gave a piece, at whichever began first."""
+        if self._has_speech_started:
+            return None
+        begun = [] if self._speech.onset_sample is None else [self._speech.onset_sample]
+        if self._path.pieces:
+            begun.append(self._path.pieces[0].first_row * self._shape.spelling.row_samples)
+        if not begun:
+            return None
+        self._has_speech_started = True
+        return SpeechStarted(self._rules.epoch, min(self.start_sample + min(begun), end_sample))
+
+    def partial(self, *, end_sample: int) -> PartialResult | None:
+        """Give the text so far if it has changed."""
+        if not self._rules.wants_partials:
+            return None
+        text, stable_chars = self._path.text(stable_before_row=self._rules.stable_before_row)
+        if not text or text == self._last_partial:
+            return None
+        self._last_partial = text
+        return PartialResult(self._rules.epoch, self.start_sample, end_sample, text, stable_chars)
+
+    def final(self, *, end_sample: int, reason: EndReason) -> FinalResult:
+        """Give the result of [start_sample, end_sample) with all the words there are."""
+        words = self._path.placed_words(start_sample=self.start_sample, end_sample=end_sample)
+        text = " ".join(word.text for word in words)
+        return FinalResult(self._rules.epoch, self.start_sample, end_sample, text, words, reason)
