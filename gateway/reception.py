@@ -1,0 +1,170 @@
+"""From a client's first words to a running session, the same for every transport."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.admission.carriers import agreed_token
+from gateway.client_queue import ClientQueue
+from gateway.errors import ClientFault, Reason, SessionRefused, Unavailable
+from gateway.logs import tenant_hash
+from gateway.session.identity import SessionIdentity
+from gateway.session.machine import SessionMachine
+from gateway.session_runner import Observers, SessionRunner
+from gateway.wire.handshake import read_start
+from gateway.wire.messages import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Tracer
+
+    from gateway.admission.admit import Admission, Admitted
+    from gateway.audio.decoders import AudioDecoders
+    from gateway.audio.interface import AudioDecoder
+    from gateway.metrics import GatewayMetrics
+    from gateway.session_registry import SessionRegistry
+    from gateway.session_runner import ClientPort
+    from gateway.session_settings import SessionSettings
+    from gateway.wire.handshake import SessionRequest
+    from gateway.wire.messages import ClientMessage
+    from policies.facts import AudioFormat
+    from regions.links.interface import EnginePool
+
+log = structlog.get_logger("gateway")
+
+
+def monotonic_ms() -> int:
+    """The clock of all sessions of this process."""
+    return time.monotonic_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The parts that a session is made of; one set a process."""
+
+    region: str
+    admission: Admission
+    pool: EnginePool
+    registry: SessionRegistry
+    metrics: GatewayMetrics
+    tracer: Tracer
+    sessions: SessionSettings
+    decoders: AudioDecoders
+    token_leeway_s: int
+    now_ms: Callable[[], int] = monotonic_ms
+    now_s: Callable[[], float] = time.time
+
+
+class Reception:
+    """Admits callers and begins their sessions."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._limits = house.sessions.session_limits()
+        self._option_limits = house.sessions.option_limits()
+        self._is_open = True
+
+    @property
+    def sessions(self) -> SessionSettings:
+        return self._house.sessions
+
+    def close(self) -> None:
+        """New sessions are refused from here on, as retryable."""
+        self._is_open = False
+
+    async def admit(self, token: str | None) -> Admitted:
+        """Raises SessionRefused. The lease of what is returned must be released by whoever holds it last."""
+        if not self._is_open:
+            raise Unavailable(Reason.draining)
+        return await self._house.admission.admit(token)
+
+    def read_start(self, message: ClientMessage) -> SessionRequest:
+        """The first message. Raises ClientFault."""
+        if not isinstance(message, Start):
+            raise ClientFault(Reason.unexpected_message, "the first message must be `start`")
+        return read_start(message, self._option_limits)
+
+    async def admit_start(
+        self, request: SessionRequest, token_of_request: str | None, early: Admitted | None
+    ) -> Admitted:
+        """The caller of a session whose `start` came: admitted before it, or by the token in it."""
+        token = agreed_token(token_of_request, request.token)
+        return early if early is not None else await self.admit(token)
+
+    def begin(self, admitted: Admitted, request: SessionRequest, port: ClientPort, *, transport: str) -> SessionRunner:
+        """Make the session and ask for its engine. Its lease comes back when it closes.
+
+        Raises:
+            SessionRefused: the decoder cannot be had; the lease is still the caller's then.
+        """
+        house, caller = self._house, admitted.caller
+        now_ms = house.now_ms()
+        session_id = uuid.uuid4().hex
+        expires_in_s = caller.expires_at_s + house.token_leeway_s - house.now_s()
+        identity = SessionIdentity(
+            session_id=session_id,
+            tenant=caller.tenant,
+            region=house.region,
+            options=request.options,
+            expires_at_ms=now_ms + int(expires_in_s * 1_000),
+            jitter_permille=random.randrange(1_000),
+        )
+        session_log = log.bind(session=session_id, tenant=tenant_hash(caller.tenant), region=house.region)
+        span = house.tracer.start_span(
+            "session",
+            attributes={
+                "patchbay.session": session_id,
+                "patchbay.tenant_hash": tenant_hash(caller.tenant),
+                "patchbay.transport": transport,
+                "patchbay.encoding": request.audio.encoding.value,
+            },
+        )
+        runner = SessionRunner(
+            SessionMachine(identity, self._limits, now_ms),
+            house.pool,
+            ClientQueue(house.sessions.max_queued_messages),
+            port,
+            Observers(house.metrics, session_log, span, transport),
+            now_ms=house.now_ms,
+            on_closed=lambda closed: self._ended(closed, admitted),
+        )
+        runner.begin(
+            request.audio, self._decoder_for(request.audio), max_waiting_bytes=house.sessions.max_waiting_bytes
+        )
+        house.registry.add(runner)
+        house.metrics.sessions_opened.labels(transport).inc()
+        session_log.info(
+            "session.opened",
+            transport=transport,
+            encoding=request.audio.encoding.value,
+            sample_rate_hz=request.audio.sample_rate_hz,
+            model=request.options.model,
+        )
+        return runner
+
+    def _decoder_for(self, audio_format: AudioFormat) -> Callable[[SessionRunner], AudioDecoder]:
+        def make(runner: SessionRunner) -> AudioDecoder:
+            return self._house.decoders.open(audio_format, on_pcm=runner.audio, on_error=runner.refuse)
+
+        return make
+
+    def _ended(self, runner: SessionRunner, admitted: Admitted) -> None:
+        self._house.registry.remove(runner)
+        admitted.lease.release()
+
+    def note_refusal(self, refusal: SessionRefused, *, transport: str) -> None:
+        """A client was turned away before it had a session."""
+        self._house.metrics.sessions_closed.labels(transport, refusal.reason.value).inc()
+        log.info("session.refused", transport=transport, reason=refusal.reason.value, region=self._house.region)
+
+    def count_audio(self, num_bytes: int) -> None:
+        metrics = self._house.metrics
+        metrics.audio_messages += 1
+        metrics.audio_bytes += num_bytes

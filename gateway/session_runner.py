@@ -1,0 +1,278 @@
+"""Drives one session's machine: inputs in, effects out, and nothing waits in between.
+
+One step is one step: between asking the machine and carrying out the last of its effects there is no await. Effects
+fill bounded queues (the client's queue, the engine link's); writer tasks do the waiting.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from engines.interface import SAMPLES_PER_MS
+from gateway.errors import Reason, SessionRefused
+from gateway.session.effects import (
+    CancelEngine,
+    CloseClient,
+    CutEngine,
+    EngineLost,
+    Figure,
+    Measured,
+    OpenEngine,
+    PauseClient,
+    ResumeClient,
+    SendAudio,
+    SendToClient,
+)
+from gateway.session_inbound import SessionInbound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.trace import Span
+    from structlog.typing import FilteringBoundLogger
+
+    from engines.interface import StreamEvent
+    from gateway.audio.interface import AudioDecoder
+    from gateway.client_queue import ClientQueue
+    from gateway.metrics import GatewayMetrics
+    from gateway.session.effects import Effect
+    from gateway.session.machine import SessionMachine
+    from gateway.wire.messages import ClientMessage
+    from policies.facts import AudioFormat
+    from regions.links.interface import EnginePool, EngineStream
+
+ROOM_SAMPLES = 1_000 * SAMPLES_PER_MS
+"""The pipeline feeds audio a second at a time, so that much room must be there."""
+
+
+class ClientPort(Protocol):
+    """The transport's half of flow control."""
+
+    def pause(self) -> None:
+        """Stop reading from the client's connection; what was read already may still come."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
+class Observers:
+    """Where a session's figures, log lines and trace go; one set a session, all bound to it."""
+
+    __slots__ = ("log", "metrics", "span", "transport")
+
+    def __init__(self, metrics: GatewayMetrics, log: FilteringBoundLogger, span: Span, transport: str) -> None:
+        self.metrics = metrics
+        self.log = log
+        self.span = span
+        self.transport = transport
+
+
+class SessionRunner:
+    """One live session. Also the sink of its inbound pipeline."""
+
+    def __init__(
+        self,
+        machine: SessionMachine,
+        pool: EnginePool,
+        queue: ClientQueue,
+        port: ClientPort,
+        observers: Observers,
+        *,
+        now_ms: Callable[[], int],
+        on_closed: Callable[[SessionRunner], None],
+    ) -> None:
+        self.machine = machine
+        self.queue = queue
+        self._pool = pool
+        self._port = port
+        self._observers = observers
+        self._now_ms = now_ms
+        self._on_closed = on_closed
+        self._stream: EngineStream | None = None
+        self._inbound: SessionInbound | None = None
+        self._is_port_paused = False
+        self._first_partial_ms: int | None = None
+        self._engines = 0
+
+    def begin(
+        self, audio_format: AudioFormat, decoder: Callable[[SessionRunner], AudioDecoder], *, max_waiting_bytes: int
+    ) -> None:
+        """Ask for an engine; audio may come from here on, before the engine is there."""
+        self._inbound = SessionInbound(audio_format, decoder(self), self, max_waiting_bytes=max_waiting_bytes)
+        self._carry_out(self.machine.begin(self._now_ms()))
+
+    # --- inputs from the transport ----------------------------------------------------------------
+
+    def client_message(self, message: ClientMessage) -> None:
+        """Take a message; a client's fault ends the session with its reason."""
+        if self.machine.is_closed or self._inbound is None:
+            return
+        try:
+            self._inbound.accept(message)
+        except SessionRefused as refusal:
+            self.refuse(refusal)
+        else:
+            self._regulate()
+
+    def client_gone(self) -> None:
+        self._carry_out(self.machine.client_gone())
+
+    def refuse(self, refusal: SessionRefused) -> None:
+        """End the session now, for a reason that has a row in the table."""
+        self._carry_out(self.machine.end_now(refusal.reason, refusal.detail, retry_after_ms=refusal.retry_after_ms))
+
+    def end_after_utterance(self, reason: Reason) -> None:
+        self._carry_out(self.machine.end_after_utterance(reason, self._now_ms()))
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether the sweep should call `tick`: a deadline passed, or a decoder may have worked off its input."""
+        return self._is_port_paused or self.machine.due_ms <= now_ms
+
+    def tick(self) -> None:
+        self._carry_out(self.machine.timer(self._now_ms()))
+        self._go_on()
+
+    # --- the inbound pipeline's sink ----------------------------------------------------------------
+
+    def has_room(self) -> bool:
+        return self.machine.is_reading and self.machine.room_samples >= ROOM_SAMPLES
+
+    def audio(self, pcm16: bytes) -> None:
+        self._carry_out(self.machine.client_audio(pcm16, self._now_ms()))
+
+    def finalize(self, request_id: str) -> None:
+        self._carry_out(self.machine.client_finalize(request_id, self._now_ms()))
+
+    def finish(self) -> None:
+        self._carry_out(self.machine.client_finish(self._now_ms()))
+
+    def keepalive(self) -> None:
+        self._carry_out(self.machine.client_keepalive(self._now_ms()))
+
+    # --- engine events ------------------------------------------------------------------------------
+
+    def engine_event(self, event: StreamEvent) -> None:
+        self._carry_out(self.machine.engine_event(event, self._now_ms()))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Room may have come: what waits in the pipeline moves on, then the transport reads on."""
+        if self._inbound is None or self.machine.is_closed:
+            return
+        if self._inbound.is_waiting:
+            try:
+                self._inbound.go_on()
+            except SessionRefused as refusal:
+                self.refuse(refusal)
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """The transport reads while nothing waits in the pipeline and the machine has room."""
+        if self._inbound is None or self.machine.is_closed:
+            return
+        should_pause = self._inbound.is_waiting or not self.has_room()
+        if should_pause != self._is_port_paused:
+            self._is_port_paused = should_pause
+            (self._port.pause if should_pause else self._port.resume)()
+
+    # --- effects --------------------------------------------------------------------------------------
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendAudio(pcm16):
+                    self._current().send_audio(pcm16)
+                case SendToClient(message):
+                    if not self.queue.put(message):
+                        self._close_slow_client()
+                        return
+                case CutEngine(at_sample, is_last):
+                    (self._current().finish if is_last else self._current().finalize)(at_sample)
+                case OpenEngine(stream):
+                    self._engines += 1
+                    self._stream = self._pool.open(stream, self.engine_event)
+                case CancelEngine():
+                    self._current().cancel()
+                case PauseClient() | ResumeClient():
+                    if self._inbound is not None:
+                        self._inbound.hold(isinstance(effect, PauseClient))
+                case CloseClient(reason):
+                    self._close(reason)
+                case EngineLost():
+                    self._note_loss(effect)
+                case Measured(figure, value):
+                    self._note_figure(figure, value)
+
+    def _current(self) -> EngineStream:
+        if self._stream is None:
+            raise RuntimeError("the machine speaks to an engine that it never opened")
+        return self._stream
+
+    def _close_slow_client(self) -> None:
+        effects = self.machine.end_now(Reason.client_too_slow)
+        for effect in effects:
+            if isinstance(effect, SendToClient):
+                self.queue.replace_all(effect.message)
+        self._carry_out([effect for effect in effects if not isinstance(effect, SendToClient)])
+
+    def _close(self, reason: Reason) -> None:
+        if self._inbound is not None:
+            self._inbound.close()
+        self._observers.metrics.partials_replaced += self.queue.partials_replaced
+        self.queue.close(reason)
+        if self._is_port_paused:
+            self._is_port_paused = False
+            self._port.resume()
+        self._note_end(reason)
+        self._on_closed(self)
+
+    # --- what is seen from outside ----------------------------------------------------------------------
+
+    @property
+    def waiting_bytes(self) -> int:
+        return 0 if self._inbound is None else self._inbound.waiting_bytes
+
+    def _note_loss(self, effect: EngineLost) -> None:
+        self._observers.metrics.engines_lost.labels(effect.reason.value).inc()
+        self._observers.log.warning(
+            "engine.lost", reason=effect.reason.value, replayed_ms=effect.to_replay_ms, losses=effect.losses
+        )
+        self._observers.span.add_event("engine.lost", {"reason": effect.reason.value})
+
+    def _note_figure(self, figure: Figure, value_ms: int) -> None:
+        metrics = self._observers.metrics
+        match figure:
+            case Figure.open_elapsed_ms:
+                metrics.open_elapsed.observe(value_ms / 1_000)
+                self._observers.log.info("session.routed", open_elapsed_ms=value_ms)
+            case Figure.first_partial_elapsed_ms:
+                self._first_partial_ms = value_ms
+                metrics.first_partial_elapsed.observe(value_ms / 1_000)
+                self._observers.span.add_event("first_partial", {"elapsed_ms": value_ms})
+            case Figure.finalisation_elapsed_ms:
+                metrics.finalisation_elapsed.observe(value_ms / 1_000)
+            case Figure.migration_pause_elapsed_ms:
+                metrics.migration_pause.observe(value_ms / 1_000)
+                self._observers.span.add_event("engine.replaced", {"pause_elapsed_ms": value_ms})
+
+    def _note_end(self, reason: Reason) -> None:
+        machine, metrics, transport = self.machine, self._observers.metrics, self._observers.transport
+        audio_ms = machine.committed_sample // SAMPLES_PER_MS
+        metrics.sessions_closed.labels(transport, reason.value).inc()
+        metrics.audio_seconds.inc(audio_ms / 1_000)
+        metrics.compute_seconds.inc(machine.compute_us / 1_000_000)
+        metrics.session_audio.observe(audio_ms / 1_000)
+        if audio_ms:
+            metrics.real_time_factor.observe(machine.compute_us / (audio_ms * 1_000))
+        self._observers.log.info(
+            "session.closed",
+            reason=reason.value,
+            audio_ms=audio_ms,
+            compute_us=machine.compute_us,
+            first_partial_ms=self._first_partial_ms,
+            engines=self._engines,
+        )
+        self._observers.span.set_attribute("patchbay.close_reason", reason.value)
+        self._observers.span.set_attribute("patchbay.audio_ms", audio_ms)
+        self._observers.span.set_attribute("patchbay.compute_us", machine.compute_us)
+        self._observers.span.end()

@@ -1,0 +1,126 @@
+"""All settings of one gateway process, in one frozen tree. The only file that reads the world for them.
+
+A settings file is TOML; environment variables named `PATCHBAY__SECTION__KEY` go over it. Start-up fails with every
+mistake listed.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from gateway.admission.settings import SessionLimitSettings, TokenSettings
+from gateway.audio.settings import AudioSettings
+from gateway.logs import LogLevel
+from gateway.session_settings import SessionSettings
+from gateway.tracing import TracingSettings
+from gateway.transports.settings import ListenSettings
+from regions.links.settings import PoolSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_ENV_PREFIX = "PATCHBAY__"
+EXIT_WRONG_SETTINGS = 64
+"""EX_USAGE of sysexits.h."""
+
+
+class DrainSettings(BaseModel, frozen=True, extra="forbid"):
+    """The steps of a gateway's way out, in their order; see docs/operations.md."""
+
+    announce_ms: int = Field(default=0, ge=0, le=120_000)
+    """Readiness is off and sessions still come, until load balancers have noticed."""
+    finish_ms: int = Field(default=60_000, ge=0, le=3_600_000)
+    """Sessions may end their utterance, or the session."""
+
+
+class GatewaySettings(BaseModel, frozen=True, extra="forbid"):
+    """What `patchbay config schema` prints."""
+
+    region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    log_level: LogLevel = "info"
+    http: ListenSettings = ListenSettings(port=8080)
+    grpc: ListenSettings = ListenSettings(port=8081)
+    admin: ListenSettings = ListenSettings(port=8082)
+    """Metrics, health and readiness; keep it off the internet."""
+    engines: PoolSettings
+    tokens: TokenSettings
+    admission: SessionLimitSettings = SessionLimitSettings()
+    sessions: SessionSettings = SessionSettings()
+    audio: AudioSettings = AudioSettings()
+    drain: DrainSettings = DrainSettings()
+    tracing: TracingSettings = TracingSettings()
+
+    @model_validator(mode="after")
+    def _limits_fit_together(self) -> Self:
+        longest_ms = self.sessions.max_utterance_ms + self.sessions.default_silence_ms
+        if 0 < self.drain.finish_ms <= longest_ms:
+            raise ValueError(
+                f"drain.finish_ms must exceed the longest utterance and its pause ({longest_ms} ms), or be 0: "
+                "a drain would cut words"
+            )
+        return self
+
+
+class SettingsRefused(Exception):
+    """The settings are wrong; `mistakes` lists each, with the place where it stands."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> GatewaySettings:
+    """Read a settings file and the environment over it.
+
+    Raises:
+        SettingsRefused: the file cannot be read, or says something that cannot be.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsRefused([f"{path}: {error.strerror}"]) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsRefused([f"{path}: {error}"]) from None
+    for name, text in sorted(environment.items()):
+        if name.startswith(_ENV_PREFIX):
+            _put(tree, name[len(_ENV_PREFIX) :].lower().split("__"), text)
+    return validate(tree)
+
+
+def validate(tree: dict[str, Any]) -> GatewaySettings:
+    """Raises SettingsRefused."""
+    try:
+        return GatewaySettings.model_validate(tree)
+    except ValidationError as error:
+        raise SettingsRefused(
+            [
+                f"{'.'.join(map(str, mistake['loc'])) or 'settings'}: {mistake['msg']}"
+                for mistake in error.errors(include_url=False, include_input=False)
+            ]
+        ) from None
+
+
+def _put(tree: dict[str, Any], keys: list[str], text: str) -> None:
+    """Set one leaf from the environment: JSON where it parses (numbers, lists, tables), else the text itself."""
+    for key in keys[:-1]:
+        below = tree.setdefault(key, {})
+        if not isinstance(below, dict):
+            below = tree[key] = {}
+        tree = below
+    try:
+        tree[keys[-1]] = json.loads(text)
+    except json.JSONDecodeError:
+        tree[keys[-1]] = text
+
+
+def shown(settings: GatewaySettings) -> dict[str, Any]:
+    """The tree as plain data, for people; secrets are stars."""
+    tree: dict[str, Any] = settings.model_dump(mode="json")
+    return tree

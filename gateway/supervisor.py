@@ -1,0 +1,268 @@
+"""A whole region on one machine: starts engines and a gateway as processes of their own and keeps them running.
+
+A child that dies is started again on the same address, so that links and clients find it where it was. Children end
+with the supervisor, also when it is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import aiohttp
+
+from gateway.running_regions import announce, withdraw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_READY_TIMEOUT_S = 60.0
+_READY_POLL_S = 0.05
+_HEALTHY_AFTER_S = 10.0
+_FIRST_RESTART_S = 0.1
+_LAST_RESTART_S = 5.0
+_STOP_ENGINES_S = 5.0
+
+
+class ChildFailed(Exception):
+    """A process would not start; `exit_code` is its own where it has one of its meanings (sysexits.h), else 70."""
+
+    def __init__(self, name: str, exit_code: int, last_words: str) -> None:
+        super().__init__(f"{name} ended with exit code {exit_code} before it was ready\n{last_words}".rstrip())
+        self.exit_code = exit_code if exit_code > 0 else 70
+
+
+@dataclass(slots=True)
+class EnginePlan:
+    """The engines of one region: `count` replicas, all alike."""
+
+    count: int = 1
+    pool: str = "local"
+    arguments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RegionPlan:
+    """What to run. `gateway_settings` go over the settings file, as the environment does."""
+
+    engines: EnginePlan
+    gateway_settings: dict[str, Any]
+    config: Path | None
+    state_directory: Path
+    log_file: Path | None
+    """Where the children's logs go; None: to standard error."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process under supervision."""
+
+    name: str
+    command: Callable[[], list[str]]
+    environment: Callable[[], dict[str, str]]
+    process: asyncio.subprocess.Process | None = None
+    ready: dict[str, Any] = field(default_factory=dict)
+    started_at_s: float = 0.0
+    quick_deaths: int = 0
+
+
+class Supervisor:
+    """Runs one plan until it is told to stop."""
+
+    def __init__(self, plan: RegionPlan) -> None:
+        self._plan = plan
+        self._stopping = asyncio.Event()
+        self._logs: IO[bytes] | None = None
+        self._children: list[Child] = []
+        self._ports: dict[str, int] = {}
+        self._on_change: Callable[[dict[str, Any]], None] = lambda _ready: None
+
+    def stop(self) -> None:
+        """End in order; a second call ends at once."""
+        if self._stopping.is_set():
+            for child in self._children:
+                if child.process is not None and child.process.returncode is None:
+                    child.process.kill()
+        self._stopping.set()
+
+    async def run(self, on_ready: Callable[[dict[str, Any]], None]) -> None:
+        """Start everything, call `on_ready` with the addresses, supervise until `stop`.
+
+        Raises:
+            ChildFailed: something would not start; all else is stopped by then.
+        """
+        with tempfile.TemporaryDirectory(prefix="patchbay-") as scratch, self._open_logs():
+            sockets = Path(scratch)
+            engines = [self._engine(sockets, number) for number in range(self._plan.engines.count)]
+            addresses = [f"unix:{sockets / f'engine-{number}.sock'}" for number in range(self._plan.engines.count)]
+            gateway = self._gateway(addresses)
+            self._children = [*engines, gateway]
+            try:
+                await asyncio.gather(*(self._start(child) for child in self._children))
+                self._pin_ports(gateway)
+                await self._until_ready(gateway)
+                ready = self._describe()
+                announce(self._plan.state_directory, ready)
+                on_ready(ready)
+                async with asyncio.TaskGroup() as tasks:
+                    for child in self._children:
+                        tasks.create_task(self._keep_running(child))
+            finally:
+                withdraw(self._plan.state_directory, os.getpid())
+                await self._stop_all()
+
+    @contextlib.contextmanager
+    def _open_logs(self) -> Any:
+        if self._plan.log_file is None:
+            yield
+            return
+        self._plan.log_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._plan.log_file.open("ab") as logs:
+            self._logs = logs
+            yield
+
+    def _engine(self, sockets: Path, number: int) -> Child:
+        plan = self._plan.engines
+        address = f"unix:{sockets / f'engine-{number}.sock'}"
+        command = [
+            *(sys.executable, "-m", "engines", "--json", "--exit-with-parent"),
+            *("--listen", address, "--pool", plan.pool),
+            *plan.arguments,
+        ]
+        return Child(f"engine-{number}", lambda: command, lambda: dict(os.environ))
+
+    def _gateway(self, addresses: list[str]) -> Child:
+        config = [] if self._plan.config is None else ["--config", str(self._plan.config)]
+        command = [sys.executable, "-m", "gateway", "--json", "--exit-with-parent", *config]
+
+        def environment() -> dict[str, str]:
+            over = {**self._plan.gateway_settings, "engines__addresses": addresses}
+            over |= {f"{name}__port": port for name, port in self._ports.items()}
+            return dict(os.environ) | {f"PATCHBAY__{key.upper()}": json.dumps(value) for key, value in over.items()}
+
+        return Child("gateway", lambda: command, environment)
+
+    async def _start(self, child: Child) -> None:
+        """Start a process and wait for its ready line."""
+        child.started_at_s = time.monotonic()
+        child.process = await asyncio.create_subprocess_exec(
+            *child.command(),
+            env=child.environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self._logs,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which stops its children in order
+        )
+        if child.process.stdout is None:
+            raise RuntimeError("the child's standard output is no pipe")
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT_S):
+                line = await child.process.stdout.readline()
+        except TimeoutError:
+            child.process.kill()
+            line = b""
+        if not line:
+            exit_code = await child.process.wait()
+            raise ChildFailed(child.name, exit_code, self._last_log_lines())
+        child.ready = json.loads(line)
+
+    def _last_log_lines(self) -> str:
+        if self._plan.log_file is None:
+            return ""
+        lines = self._plan.log_file.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-8:])
+
+    def _pin_ports(self, gateway: Child) -> None:
+        """A gateway that is started again must be where clients know it."""
+        for name, key in (("http", "http"), ("grpc", "grpc"), ("admin", "metrics")):
+            self._ports[name] = int(gateway.ready[key].removesuffix("/metrics").rpartition(":")[2])
+
+    async def _until_ready(self, gateway: Child) -> None:
+        """Until the gateway is linked to an engine."""
+        url = gateway.ready["metrics"].replace("/metrics", "/readyz")
+        async with asyncio.timeout(_READY_TIMEOUT_S), aiohttp.ClientSession() as http:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with http.get(url, ssl=False) as response:
+                        if response.ok:
+                            return
+                await asyncio.sleep(_READY_POLL_S)
+
+    def _describe(self) -> dict[str, Any]:
+        gateway = self._children[-1]
+        return {
+            **{key: gateway.ready[key] for key in ("http", "websocket", "grpc", "metrics")},
+            "pid": os.getpid(),
+            "gateway_pid": _pid_of(gateway),
+            "engines": [{"pid": _pid_of(child), "pool": self._plan.engines.pool} for child in self._children[:-1]],
+        }
+
+    async def _keep_running(self, child: Child) -> None:
+        """Start it again whenever it dies: at once, and ever later while it keeps dying young."""
+        while True:
+            if await self._ended_or_stopping(child):
+                return
+            lived_s = time.monotonic() - child.started_at_s
+            child.quick_deaths = child.quick_deaths + 1 if lived_s < _HEALTHY_AFTER_S else 0
+            exponent = max(0, child.quick_deaths - 3)
+            delay_s = 0.0 if child.quick_deaths <= 1 else min(_LAST_RESTART_S, _FIRST_RESTART_S * 2**exponent)
+            sys.stderr.write(f"{child.name} died; starting it again\n")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._stopping.wait()
+            if self._stopping.is_set():
+                return
+            try:
+                await self._start(child)
+            except ChildFailed as failed:
+                sys.stderr.write(f"{failed}\n")
+            else:
+                announce(self._plan.state_directory, self._describe())
+
+    async def _ended_or_stopping(self, child: Child) -> bool:
+        """Wait for the child's end. Whether we are stopping."""
+        if child.process is None:
+            return self._stopping.is_set()
+        ending = asyncio.ensure_future(child.process.wait())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({ending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ending.cancel()
+            stopping.cancel()
+        return self._stopping.is_set()
+
+    async def _stop_all(self) -> None:
+        """The gateway first: it drains its sessions with the engines' help."""
+        self._stopping.set()
+        if self._children:
+            await _terminate(self._children[-1], timeout_s=None)
+            await asyncio.gather(*(_terminate(child, timeout_s=_STOP_ENGINES_S) for child in self._children[:-1]))
+
+
+def _pid_of(child: Child) -> int | None:
+    return None if child.process is None else child.process.pid
+
+
+async def _terminate(child: Child, *, timeout_s: float | None) -> None:
+    """SIGTERM, then SIGKILL after the time-out; None waits for the child's own deadline."""
+    process = child.process
+    if process is None or process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,93 @@
+"""aiohttp's WebSocket with the reader handing each message straight to a callback, in the turn it arrives.
+
+`async for` costs a deque, a future and a task wake for every message: about a third of the CPU of a gateway that
+forwards 100 ms messages (measured in docs/benchmarks.md). This replaces a private class of aiohttp, so the version is
+pinned in pyproject.toml, and tests/gateway/transports/test_direct_receive.py fails if its inside changes.
+
+Order stays true: text and binary messages go the same way; close, ping and pong still go through `receive`. aiohttp's
+own back-pressure is bypassed, so whoever takes the messages must pause the connection itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import WSMsgType, web
+from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp._websocket.models import WSMessage, WSMessageTextBytes
+    from aiohttp._websocket.writer import WebSocketWriter
+    from aiohttp.web_protocol import RequestHandler
+    from aiohttp.web_request import BaseRequest
+
+_READ_LIMIT_BYTES = 65_536
+
+
+class _DirectQueue(WebSocketDataQueue):
+    take: Callable[[str | bytes], None] | None = None
+    failed: Callable[[BaseException], None] | None = None
+
+    def feed_data(self, data: WSMessage | WSMessageTextBytes, size: int) -> None:
+        if self.take is not None and (data.type is WSMsgType.BINARY or data.type is WSMsgType.TEXT):
+            self.take(data.data)
+        else:
+            super().feed_data(data, size)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """The reader met something that is no WebSocket message, or one that is too large."""
+        if self.failed is not None:
+            self.failed(exc)
+        else:
+            super().set_exception(exc)
+
+
+class DirectWebSocket(web.WebSocketResponse):
+    """A WebSocketResponse that can be switched from `receive` to callbacks."""
+
+    _queue: _DirectQueue
+    _handler: RequestHandler
+
+    def _post_start(self, request: BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
+        super_loop = self._loop
+        if super_loop is None:
+            raise RuntimeError("prepare() has not set the loop")
+        self._ws_protocol = protocol
+        self._writer = writer
+        self._handler = request.protocol
+        self._queue = _DirectQueue(request.protocol, _READ_LIMIT_BYTES, loop=super_loop)
+        self._reader = self._queue
+        self._parser = WebSocketReader(
+            self._queue, self._max_msg_size, compress=bool(self._compress), decode_text=self._decode_text
+        )
+        request.protocol.set_parser(self._parser)
+
+    @property
+    def has_buffered(self) -> bool:
+        """Whether messages wait for `receive`."""
+        return bool(self._queue._buffer)
+
+    def divert(self, take: Callable[[str | bytes], None], failed: Callable[[BaseException], None]) -> None:
+        """From here on data messages go to `take`. Nothing may be buffered: their order would change."""
+        if self.has_buffered:
+            raise RuntimeError("messages wait for receive(); take them first")
+        self._queue.take = take
+        self._queue.failed = failed
+
+    def restore(self) -> None:
+        """Messages go through `receive` again: `close` waits there for the peer's answer."""
+        self._queue.take = _ignore
+        self._queue.failed = None
+
+    def pause_reading(self) -> None:
+        """Stop reading from the connection; TCP holds the client back."""
+        self._handler.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._handler.resume_reading()
+
+
+def _ignore(_data: str | bytes) -> None:
+    """The session is over; what still arrives has no meaning."""

@@ -1,0 +1,160 @@
+"""The native protocol over gRPC: `patchbay.v1.Speech/Stream`, one bidirectional call a session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+
+from gateway.admission.carriers import token_of_request
+from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
+from gateway.wire.messages import Audio, ErrorMessage, Finish
+from gateway.wire.proto import speech_pb2 as pb
+from gateway.wire.proto import speech_pb2_grpc
+from gateway.wire.proto_codec import decode_client, encode_server
+
+if TYPE_CHECKING:
+    from gateway.admission.admit import Admitted
+    from gateway.reception import Reception
+    from gateway.session_runner import SessionRunner
+
+_TRANSPORT = "grpc"
+_STATUS = {code.value[0]: code for code in grpc.StatusCode}
+REASON_METADATA = "patchbay-reason"
+RETRY_METADATA = "patchbay-retry-after-ms"
+
+Context = Any  # grpc.aio.ServicerContext has no type information
+
+
+class SpeechService(speech_pb2_grpc.SpeechServicer):
+    """Drives one session a call. A refusal is an `error` message and the call's status."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+
+    async def Stream(self, _requests: object, context: Context) -> None:  # noqa: N802  # named by the .proto
+        try:
+            runner, port = await self._open(context)
+        except SessionRefused as refusal:
+            self._reception.note_refusal(refusal, transport=_TRANSPORT)
+            await context.write(encode_server(_error_of(refusal)))
+            await _abort(context, refusal.reason, refusal.detail, refusal.retry_after_ms)
+        reader = asyncio.create_task(self._read(context, runner, port))
+        try:
+            reason, error = await _write(context, runner)
+        finally:
+            runner.client_gone()
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+        if reason is not Reason.finished:
+            detail = TABLE[reason].meaning if error is None else error.message
+            await _abort(context, reason, detail, None if error is None else error.retry_after_ms)
+
+    async def _open(self, context: Context) -> tuple[SessionRunner, _Port]:
+        """Admit by metadata or by `start`, then begin. Raises SessionRefused."""
+        values = [str(value) for key, value in context.invocation_metadata() or () if key == "authorization"]
+        token = token_of_request(authorization=values)
+        early: Admitted | None = None if token is None else await self._reception.admit(token)
+        try:
+            request = self._reception.read_start(decode_client(await self._first(context)))
+            admitted = await self._reception.admit_start(request, token, early)
+            try:
+                port = _Port()
+                return self._reception.begin(admitted, request, port, transport=_TRANSPORT), port
+            except SessionRefused:
+                if early is None:
+                    admitted.lease.release()
+                raise
+        except BaseException:
+            if early is not None:
+                early.lease.release()
+            raise
+
+    async def _first(self, context: Context) -> pb.ClientMessage:
+        try:
+            async with asyncio.timeout(self._reception.sessions.handshake_timeout_ms / 1_000):
+                message = await context.read()
+        except TimeoutError:
+            raise ClientFault(Reason.handshake_timeout) from None
+        if message is grpc.aio.EOF:
+            raise ClientFault(Reason.handshake_timeout, "the call was half-closed before its `start`")
+        if not isinstance(message, pb.ClientMessage):
+            raise ClientFault(Reason.malformed_message)
+        return message
+
+    async def _read(self, context: Context, runner: SessionRunner, port: _Port) -> None:
+        """Until the client half-closes, which means `finish`, or is gone."""
+        max_bytes = self._reception.sessions.max_message_bytes
+        while not runner.machine.is_closed:
+            await port.until_readable()
+            try:
+                message = await context.read()
+            except grpc.aio.UsageError:  # the call is over
+                runner.client_gone()
+                return
+            if message is grpc.aio.EOF:
+                runner.client_message(Finish())
+                return
+            if message.ByteSize() > max_bytes:
+                runner.refuse(ClientFault(Reason.message_too_large))
+                return
+            try:
+                decoded = decode_client(message)
+            except ClientFault as fault:
+                runner.refuse(fault)
+                return
+            if isinstance(decoded, Audio):
+                self._reception.count_audio(len(decoded.data))
+            runner.client_message(decoded)
+            if isinstance(decoded, Finish):
+                return
+
+
+class _Port:
+    """Flow control of one call: while it is paused nothing is read, and HTTP/2 holds the client back."""
+
+    __slots__ = ("_readable",)
+
+    def __init__(self) -> None:
+        self._readable = asyncio.Event()
+        self._readable.set()
+
+    def pause(self) -> None:
+        self._readable.clear()
+
+    def resume(self) -> None:
+        self._readable.set()
+
+    async def until_readable(self) -> None:
+        await self._readable.wait()
+
+
+async def _write(context: Context, runner: SessionRunner) -> tuple[Reason, ErrorMessage | None]:
+    """Send what the session has to say; gives its reason, and the error if it ended with one."""
+    error: ErrorMessage | None = None
+    while True:
+        messages, reason = await runner.queue.take()
+        for message in messages:
+            if isinstance(message, ErrorMessage):
+                error = message
+            await context.write(encode_server(message))
+        if reason is not None:
+            return reason, error
+
+
+def _error_of(refusal: SessionRefused) -> ErrorMessage:
+    return ErrorMessage(
+        reason=refusal.reason.value,
+        message=refusal.detail,
+        retryable=TABLE[refusal.reason].retryable,
+        retry_after_ms=refusal.retry_after_ms,
+    )
+
+
+async def _abort(context: Context, reason: Reason, detail: str, retry_after_ms: int | None) -> NoReturn:
+    metadata = [(REASON_METADATA, reason.value)]
+    if retry_after_ms is not None:
+        metadata.append((RETRY_METADATA, str(retry_after_ms)))
+    await context.abort(_STATUS[TABLE[reason].grpc], detail, trailing_metadata=tuple(metadata))
+    raise AssertionError("abort always raises")

@@ -1,0 +1,203 @@
+"""The native protocol over WebSocket: `/v1/stream`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
+from aiohttp.http_websocket import WebSocketError
+
+from gateway.admission.carriers import SUBPROTOCOL, token_of_request
+from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
+from gateway.transports.direct_receive import DirectWebSocket
+from gateway.wire.codec import decode_client, encode_server
+from gateway.wire.messages import Audio, ErrorMessage
+
+if TYPE_CHECKING:
+    from gateway.admission.admit import Admitted
+    from gateway.reception import Reception
+    from gateway.session_runner import SessionRunner
+
+PATH = "/v1/stream"
+_TRANSPORT = "websocket"
+_CLOSE_TIMEOUT_S = 2.0
+_MAX_REASON_BYTES = 123  # RFC 6455 §5.5: a control frame carries 125 bytes, two of them the code
+
+
+class WebSocketTransport:
+    """Handles the upgrade and drives one session a connection."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """A refusal that is known before the upgrade is an HTTP status; after it, an `error` and a close code."""
+        admitted: Admitted | None = None
+        try:
+            token = token_of_request(
+                authorization=request.headers.getall("Authorization", []),
+                query=request.query.items(),
+                subprotocols=_subprotocols(request),
+            )
+            if token is not None:
+                admitted = await self._reception.admit(token)
+        except SessionRefused as refusal:
+            self._reception.note_refusal(refusal, transport=_TRANSPORT)
+            return http_refusal(refusal)
+        socket = DirectWebSocket(
+            compress=False,
+            max_msg_size=self._reception.sessions.max_message_bytes,
+            protocols=(SUBPROTOCOL,),
+            timeout=_CLOSE_TIMEOUT_S,
+        )
+        try:
+            await socket.prepare(request)
+            runner = await self._open(socket, token, admitted)
+        except SessionRefused as refusal:
+            if admitted is not None:
+                admitted.lease.release()
+            self._reception.note_refusal(refusal, transport=_TRANSPORT)
+            await _refuse(socket, refusal)
+            return socket
+        except BaseException:
+            if admitted is not None:
+                admitted.lease.release()
+            raise
+        await self._serve(socket, runner)
+        return socket
+
+    async def _open(self, socket: DirectWebSocket, token: str | None, early: Admitted | None) -> SessionRunner:
+        """Wait for `start`, admit, begin. Raises SessionRefused."""
+        try:
+            async with asyncio.timeout(self._reception.sessions.handshake_timeout_ms / 1_000):
+                message = await socket.receive()
+        except TimeoutError:
+            raise ClientFault(Reason.handshake_timeout) from None
+        if message.type is WSMsgType.BINARY:
+            raise ClientFault(Reason.unexpected_message, "the first message must be `start`, as text")
+        if message.type is WSMsgType.ERROR:
+            raise _fault_of(message.data)
+        if message.type is not WSMsgType.TEXT:
+            raise ClientFault(Reason.client_gone)
+        request = self._reception.read_start(decode_client(message.data))
+        admitted = await self._reception.admit_start(request, token, early)
+        try:
+            return self._reception.begin(admitted, request, _Port(socket), transport=_TRANSPORT)
+        except SessionRefused:
+            if early is None:
+                admitted.lease.release()
+            raise
+
+    async def _serve(self, socket: DirectWebSocket, runner: SessionRunner) -> None:
+        """Read until the client is gone or the session over, while a task of its own writes."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_write(socket, runner))
+            try:
+                await self._read(socket, runner)
+            finally:
+                runner.client_gone()
+
+    async def _read(self, socket: DirectWebSocket, runner: SessionRunner) -> None:
+        def take(data: str | bytes) -> None:
+            if isinstance(data, bytes):
+                self._reception.count_audio(len(data))
+                runner.client_message(Audio(data))
+                return
+            try:
+                runner.client_message(decode_client(data))
+            except ClientFault as fault:
+                runner.refuse(fault)
+
+        def failed(error: BaseException) -> None:
+            runner.refuse(_fault_of(error))
+
+        while socket.has_buffered and not runner.machine.is_closed:
+            message = await socket.receive()
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                take(message.data)
+            elif message.type is WSMsgType.ERROR:
+                return failed(message.data)
+            else:
+                return None
+        socket.divert(take, failed)
+        while (await socket.receive()).type in (WSMsgType.PING, WSMsgType.PONG):
+            pass
+        return None
+
+
+class _Port:
+    """Flow control of one connection."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, socket: DirectWebSocket) -> None:
+        self._socket = socket
+
+    def pause(self) -> None:
+        self._socket.pause_reading()
+
+    def resume(self) -> None:
+        self._socket.resume_reading()
+
+
+async def _write(socket: DirectWebSocket, runner: SessionRunner) -> None:
+    """Send what the session has to say; then close with its reason."""
+    reason: Reason | None = None
+    try:
+        while reason is None:
+            messages, reason = await runner.queue.take()
+            for message in messages:
+                await socket.send_str(encode_server(message))
+    except (ClientConnectionError, ConnectionError):
+        runner.client_gone()
+        return
+    socket.restore()
+    await _close(socket, reason)
+
+
+async def _refuse(socket: DirectWebSocket, refusal: SessionRefused) -> None:
+    message = ErrorMessage(
+        reason=refusal.reason.value,
+        message=refusal.detail,
+        retryable=TABLE[refusal.reason].retryable,
+        retry_after_ms=refusal.retry_after_ms,
+    )
+    with contextlib.suppress(ClientConnectionError, ConnectionError):
+        await socket.send_str(encode_server(message))
+    await _close(socket, refusal.reason)
+
+
+async def _close(socket: DirectWebSocket, reason: Reason) -> None:
+    with contextlib.suppress(ClientConnectionError, ConnectionError):
+        await socket.close(code=TABLE[reason].ws_close, message=reason.value.encode()[:_MAX_REASON_BYTES])
+
+
+def _fault_of(error: object) -> ClientFault:
+    """What the WebSocket reader refused."""
+    if isinstance(error, WebSocketError) and error.code == WSCloseCode.MESSAGE_TOO_BIG:
+        return ClientFault(Reason.message_too_large)
+    return ClientFault(Reason.malformed_message, "the bytes are not WebSocket messages (RFC 6455)")
+
+
+def _subprotocols(request: web.Request) -> list[str]:
+    offers = ",".join(request.headers.getall("Sec-WebSocket-Protocol", []))
+    return [offer.strip() for offer in offers.split(",") if offer.strip()]
+
+
+def http_refusal(refusal: SessionRefused) -> web.Response:
+    """The same reason as HTTP: status, JSON body, Retry-After in whole seconds."""
+    row = TABLE[refusal.reason]
+    headers = {}
+    if refusal.retry_after_ms is not None:
+        headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1_000)))
+    if row.http == 401:
+        headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{refusal.reason.value}"'
+    body = {
+        "reason": refusal.reason.value,
+        "message": refusal.detail,
+        "retryable": row.retryable,
+        "retry_after_ms": refusal.retry_after_ms,
+    }
+    return web.json_response(body, status=row.http, headers=headers)
