@@ -1,0 +1,82 @@
+"""The gateway's side of engine.proto: events and load reports in."""
+
+from __future__ import annotations
+
+from engines.interface import (
+    EndReason,
+    FinalResult,
+    Granted,
+    LoadReport,
+    LossReason,
+    Lost,
+    PartialResult,
+    Progress,
+    RefusalReason,
+    Refused,
+    SpeechStarted,
+    StreamEvent,
+    Word,
+)
+from engines.proto import engine_pb2
+
+
+class MalformedEvent(Exception):
+    """An engine said something that this gateway cannot read; its stream counts as lost."""
+
+
+def decode_event(message: engine_pb2.StreamEvent) -> StreamEvent:
+    """Read one event of one stream.
+
+    Raises:
+        MalformedEvent: no event is set, or it carries a reason that is none of ours.
+    """
+    epoch = message.epoch
+    try:
+        match message.WhichOneof("event"):
+            case "progress":
+                progress = message.progress
+                return Progress(epoch, progress.audio_through_sample, progress.compute_us)
+            case "partial":
+                partial = message.partial
+                return PartialResult(
+                    epoch, partial.start_sample, partial.end_sample, partial.text, partial.stable_chars
+                )
+            case "final":
+                return _final(epoch, message.final)
+            case "speech_started":
+                return SpeechStarted(epoch, message.speech_started.at_sample)
+            case "granted":
+                granted = message.granted
+                return Granted(epoch, granted.model, granted.model_version, granted.window_samples)
+            case "refused":
+                return _refused(epoch, message.refused)
+            case "lost":
+                return Lost(epoch, LossReason(message.lost.reason))
+            case _:
+                raise MalformedEvent("an event of a kind that is not known")
+    except ValueError as error:
+        raise MalformedEvent(str(error)) from error
+
+
+def decode_load(message: engine_pb2.Load) -> LoadReport:
+    return LoadReport(
+        pool=message.pool,
+        model=message.model,
+        model_version=message.model_version,
+        slots_total=message.slots_total,
+        slots_used=message.slots_used,
+        queued_audio_ms=message.queued_audio_ms,
+        step_p50_us=message.step_p50_us,
+        busy_permille=message.busy_permille,
+        is_draining=message.is_draining,
+    )
+
+
+def _final(epoch: int, message: engine_pb2.Final) -> FinalResult:
+    words = tuple(Word(word.text, word.start_sample, word.end_sample, word.confidence) for word in message.words)
+    return FinalResult(epoch, message.start_sample, message.end_sample, message.text, words, EndReason(message.reason))
+
+
+def _refused(epoch: int, message: engine_pb2.Refused) -> Refused:
+    retry_after_ms = message.retry_after_ms if message.HasField("retry_after_ms") else None
+    return Refused(epoch, RefusalReason(message.reason), retry_after_ms)

@@ -1,0 +1,94 @@
+"""The replicas of one region behind one interface: picks the one with the most room and opens there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from engines.interface import RefusalReason, Refused
+from regions.links.grpc_link import GrpcLink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engines.interface import LoadReport, OpenStream, StreamEvent
+    from regions.links.interface import EngineStream
+    from regions.links.settings import PoolSettings
+
+
+class LinkPool:
+    """An EnginePool over gRPC links. Its owner runs `run` in a task group; nothing is connected before."""
+
+    def __init__(self, settings: PoolSettings, *, gateway: str) -> None:
+        self._retry_after_ms = settings.retry_after_ms
+        self._links = [
+            GrpcLink(address, settings.link, gateway=gateway, retry_after_ms=settings.retry_after_ms)
+            for address in settings.addresses
+        ]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a replica is connected that takes streams."""
+        return any(not load.is_draining for load in self.loads())
+
+    @property
+    def links(self) -> Sequence[GrpcLink]:
+        return self._links
+
+    async def run(self) -> None:
+        """Keep all links up until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for link in self._links:
+                tasks.create_task(link.run())
+
+    def loads(self) -> list[LoadReport]:
+        return [link.load for link in self._links if link.load is not None]
+
+    def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> EngineStream:
+        """Open on the replica with the most free slots, the first of equals. See EnginePool.open."""
+        chosen = self._choose(stream.options.model)
+        if isinstance(chosen, GrpcLink):
+            return chosen.open(stream, on_event)
+        may_help_later = chosen is not RefusalReason.unknown_model
+        refused = _RefusedStream(on_event)
+        refusal = Refused(stream.epoch, chosen, self._retry_after_ms if may_help_later else None)
+        asyncio.get_running_loop().call_soon(refused.refuse, refusal)
+        return refused
+
+    def _choose(self, model: str) -> GrpcLink | RefusalReason:
+        connected = [(link, link.load) for link in self._links if link.load is not None]
+        if not connected:
+            return RefusalReason.unreachable
+        fitting = [(link, load) for link, load in connected if model in ("", load.model)]
+        if not fitting:
+            return RefusalReason.unknown_model
+        taking = [link for link, load in fitting if not load.is_draining]
+        if not taking:
+            return RefusalReason.draining
+        best = max(taking, key=lambda link: link.free_slots)
+        return best if best.free_slots > 0 else RefusalReason.no_free_slot
+
+
+class _RefusedStream:
+    """A stream that no replica was asked for."""
+
+    def __init__(self, on_event: Callable[[StreamEvent], None]) -> None:
+        self._on_event = on_event
+        self._is_over = False
+
+    def send_audio(self, pcm16: bytes) -> None:
+        """Nobody listens."""
+
+    def finalize(self, at_sample: int) -> None:
+        """Nobody listens."""
+
+    def finish(self, at_sample: int) -> None:
+        """Nobody listens."""
+
+    def cancel(self) -> None:
+        self._is_over = True
+
+    def refuse(self, refusal: Refused) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._on_event(refusal)

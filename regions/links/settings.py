@@ -1,0 +1,37 @@
+"""Settings of the links between a gateway and its engines."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field, model_validator
+
+
+class LinkSettings(BaseModel, frozen=True, extra="forbid"):
+    """One link. The engine's heartbeat must fit several times into `liveness_ms`."""
+
+    connect_timeout_ms: int = Field(default=800, gt=0, le=10_000)
+    """From dialling to the engine's first load report."""
+    liveness_ms: int = Field(default=2_000, gt=0, le=60_000)
+    """Without a load report for this long, the engine is lost: it sends them only while it recognises."""
+    reconnect_min_ms: int = Field(default=50, gt=0, le=10_000)
+    reconnect_max_ms: int = Field(default=1_000, gt=0, le=60_000)
+    """Between attempts over TCP: doubled each time, with jitter. A UNIX socket is asked every `local_probe_ms`."""
+    local_probe_ms: int = Field(default=40, gt=0, le=1_000)
+    max_commands_per_message: int = Field(default=128, gt=0, le=1_024)
+    max_message_bytes: int = Field(default=1_048_576, ge=65_536, le=3_145_728)
+    """Below gRPC's limit of 4 MiB by more than one command."""
+    max_queued_bytes: int = Field(default=67_108_864, ge=65_536)
+    """Commands that wait for an engine that does not read. More, and the link is lost."""
+
+    @model_validator(mode="after")
+    def _reconnect_range_is_one(self) -> LinkSettings:
+        if self.reconnect_min_ms > self.reconnect_max_ms:
+            raise ValueError("reconnect_min_ms must not exceed reconnect_max_ms")
+        return self
+
+
+class PoolSettings(BaseModel, frozen=True, extra="forbid"):
+    """The replicas behind one pool. `retry_after_ms`: advice for a session that found none."""
+
+    addresses: tuple[str, ...] = Field(min_length=1)
+    link: LinkSettings = LinkSettings()
+    retry_after_ms: int = Field(default=500, ge=0, le=60_000)
