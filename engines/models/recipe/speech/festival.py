@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -29,12 +28,10 @@ class Festival:
     """Where Festival lies.
 
     Attributes:
-        program: the executable.
-        root: where Debian's packages were unpacked by `dpkg -x`; None when they are installed.
+        program: the executable; a wrapper script serves for a Festival that is unpacked somewhere else.
     """
 
     program: str = "festival"
-    root: Path | None = None
 
     def say_all(self, lines: Sequence[tuple[str, float]], *, voice: str) -> list[tuple[NDArray[np.int16], int] | None]:
         """Speak (words, duration stretch) lines in one process.
@@ -52,25 +49,11 @@ class Festival:
         with tempfile.TemporaryDirectory() as folder:
             script = Path(folder, "say.scm")
             script.write_text(_script(lines, voice=FESTIVAL_VOICES[voice], folder=Path(folder)))
-            done = subprocess.run(
-                [*self._command(), "-b", str(script)], capture_output=True, text=True, check=False, env=self._env()
-            )
+            done = subprocess.run([self.program, "-b", str(script)], capture_output=True, text=True, check=False)
             spoken = [_read(Path(folder, f"{index}.wav")) for index in range(len(lines))]
         if all(line is None for line in spoken):
             raise SynthesiserMissing(f"festival voice {voice}: {done.stderr[-400:]}")
         return spoken
-
-    def _command(self) -> list[str]:
-        if self.root is None:
-            return [self.program]
-        return [self.program, "--libdir", str(self.root / "usr/share/festival")]
-
-    def _env(self) -> dict[str, str]:
-        environment = dict(os.environ)
-        if self.root is not None:
-            libraries = [self.root / "usr/lib", self.root / "usr/lib/x86_64-linux-gnu"]
-            environment["LD_LIBRARY_PATH"] = ":".join(map(str, libraries))
-        return environment
 
 
 def _script(lines: Sequence[tuple[str, float]], *, voice: str, folder: Path) -> str:
