@@ -76,15 +76,14 @@ class UrlDocument:
 
 
 class FileDocument:
-    """A document in a regular file, which may be replaced while we run."""
+    """A document in a regular file, which may be replaced while we run. It has no versions: reading it costs little."""
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self._path = path
         self._max_bytes = max_bytes
 
     async def read(self, known_version: str) -> Document | None:
-        document = await asyncio.to_thread(self._read)
-        return None if document.version == known_version else document
+        return await asyncio.to_thread(self._read)
 
     def _read(self) -> Document:
         try:
