@@ -1,0 +1,82 @@
+"""What raw samples and Opus packets share: convert, resample, hand over, all before `feed` returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.audio.interface import MAX_PCM_BYTES
+from gateway.audio.resample import Resampler
+from gateway.errors import SessionRefused
+
+if TYPE_CHECKING:
+    from gateway.audio.interface import OnError, OnPcm, OnReached
+
+
+def deliver(pcm16: bytes, on_pcm: OnPcm) -> None:
+    """Hand PCM over in pieces of at most a second."""
+    if len(pcm16) <= MAX_PCM_BYTES:
+        if pcm16:
+            on_pcm(pcm16)
+        return
+    for start in range(0, len(pcm16), MAX_PCM_BYTES):
+        on_pcm(pcm16[start : start + MAX_PCM_BYTES])
+
+
+def ignore(_: object = None) -> None:
+    """Stands in for a callback once nothing may be called back any more."""
+
+
+class InlineDecoder:
+    """An AudioDecoder without its decoding; a kind of audio says how one message becomes PCM."""
+
+    is_inline = True
+    pending_bytes = 0
+
+    def __init__(self, sample_rate_hz: int, *, on_pcm: OnPcm, on_error: OnError) -> None:
+        self._resampler = Resampler(sample_rate_hz)
+        self._on_pcm = on_pcm
+        self._on_error = on_error
+        self._is_closed = False
+
+    def feed(self, data: bytes) -> None:
+        if self._is_closed:
+            return
+        try:
+            pcm16 = self._decode(data)
+        except SessionRefused as refused:
+            on_error = self._on_error
+            self.close()
+            on_error(refused)
+            return
+        self._deliver(pcm16)
+
+    def _decode(self, data: bytes) -> bytes:
+        """One message to PCM. Raises SessionRefused."""
+        raise NotImplementedError
+
+    def _deliver(self, pcm16: bytes) -> None:
+        # The callback may close the decoder between two pieces.
+        deliver(pcm16, lambda piece: self._on_pcm(piece))
+
+    def mark(self, on_reached: OnReached) -> None:
+        if not self._is_closed:
+            on_reached()
+
+    def finish(self, on_finished: OnReached) -> None:
+        if self._is_closed:
+            return
+        self._deliver(self._resampler.finish())
+        if not self._is_closed:
+            self.close()
+            on_finished()
+
+    def pause(self) -> None:
+        """Nothing waits here."""
+
+    def resume(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._on_pcm = ignore
+        self._on_error = ignore
