@@ -53,10 +53,13 @@ def binding_mistakes(session: onnxruntime.InferenceSession, contract: ModelContr
         _Binding("the number of outputs", _INT64, (None,)),
         *caches,
     )
-    return [
-        *_compare("input", inputs, session.get_inputs()),
-        *_compare("output", outputs, session.get_outputs()),
-    ]
+    try:
+        return [
+            *_compare("input", inputs, session.get_inputs()),
+            *_compare("output", outputs, session.get_outputs()),
+        ]
+    except UnicodeDecodeError:  # names are decoded only when they are asked for
+        return ["its inputs and outputs must be named in UTF-8"]
 
 
 def _compare(side: str, wanted: tuple[_Binding, ...], given: list[Any]) -> list[str]:
@@ -81,11 +84,11 @@ def _compare(side: str, wanted: tuple[_Binding, ...], given: list[Any]) -> list[
 
 def warm_up_mistakes(session: onnxruntime.InferenceSession, contract: ModelContract) -> list[str]:
     """Run two steps of three made-up streams together and one of them alone; the numbers must agree bit for bit."""
-    names = [given.name for given in session.get_inputs()]
     shape = (_STEPS, _ROWS, contract.feature_dim, contract.window_frames)
     noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     features = _SPEECH_LIKE_MEAN + _SPEECH_LIKE_DEVIATION * noise
     try:
+        names = [given.name for given in session.get_inputs()]
         together = _run_steps(session, names, contract, features)
         alone = _run_steps(session, names, contract, np.ascontiguousarray(features[:, :1]))
     except RUNTIME_ERRORS as error:
