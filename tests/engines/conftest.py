@@ -189,3 +189,8 @@ def make_proto_field() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def embedded_model() -> Path:
     return EMBEDDED_MODEL
+
+
+@pytest.fixture(scope="session")
+def make_int_attributes() -> Callable[..., bytes]:
+    return ints_attribute

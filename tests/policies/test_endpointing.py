@@ -10,9 +10,7 @@ from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFact
 
 pytestmark = pytest.mark.unit
 
-SETTINGS = EndpointSettings(
-    min_trailing_silence_ms=800, max_utterance_ms=30_000, max_silence_without_speech_ms=5_000
-)
+SETTINGS = EndpointSettings(min_trailing_silence_ms=800, max_utterance_ms=30_000, max_silence_without_speech_ms=5_000)
 
 durations_ms = st.integers(min_value=0, max_value=60_000)
 settings = st.builds(
