@@ -6,14 +6,13 @@ python -m engines.models.recipe.shipping.recordings --out engines/models/recordi
 from __future__ import annotations
 
 import argparse
-import json
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engines.models.recipe.shipping.labelled_wavs import write_index, write_wav
 from engines.models.recipe.speech.features import SAMPLE_RATE_HZ
 from engines.models.recipe.speech.festival import Festival
 from engines.models.recipe.speech.flite import FLITE_VOICES
@@ -152,11 +151,7 @@ def write(recordings: Iterator[Recording], folder: Path) -> None:
     for recording in recordings:
         plan = recording.plan
         path = folder / f"{plan.name}.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE_HZ)
-            file.writeframes(recording.samples.tobytes())
+        write_wav(path, recording.samples)
         rows.append(
             {
                 "file": path.name,
@@ -172,7 +167,7 @@ def write(recordings: Iterator[Recording], folder: Path) -> None:
                 "rights": plan.rights,
             }
         )
-    (folder / "transcripts.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    write_index(folder, rows)
 
 
 def _to_ms(num_samples: int) -> int:
