@@ -119,6 +119,7 @@ class _LiveCollector:
         yield from self._engines()
 
     def _engines(self) -> Iterable[Metric]:
+        names = ["pool", "replica"]
         families = {
             "slots_total": GaugeMetricFamily("patchbay_engine_slots", "Slots of a replica.", labels=names),
             "slots_used": GaugeMetricFamily("patchbay_engine_slots_used", "Slots in use.", labels=names),

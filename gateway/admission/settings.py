@@ -121,7 +121,11 @@ class KeyRefreshSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 class TokenSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """What makes a token good here."""
+    """What makes a token good here.
+
+    A model that contains this one must set `hide_input_in_errors` too: pydantic asks only the outermost model whether a
+    mistake may show what was given, and here that can be a secret.
+    """
 
     issuers: tuple[IssuerSettings, ...] = Field(min_length=1)
     required_scopes: tuple[str, ...] = ("speech:stream",)

@@ -68,8 +68,6 @@ class TokenVerifier:
         key = await self._keys[issuer.issuer].find(unproven.kid)
         if key is None:
             raise AuthenticationFailed(Reason.token_key_unknown, "the issuer publishes no key with this `kid`")
-        if key.algorithm != unproven.algorithm:
-            raise AuthenticationFailed(Reason.token_algorithm_refused, f"that key is for {key.algorithm} only")
         claims = _proven_claims(token, key, issuer)
         if isinstance(claims, AuthenticationFailed):
             raise claims

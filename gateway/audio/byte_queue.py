@@ -117,6 +117,11 @@ class ByteQueue:
             raise undecodable(f"{self._dropped_bytes} bytes in a row are not {self._name}")
         del self._bytes[:num_bytes]
 
+    @property
+    def dropped_bytes(self) -> int:
+        """Since the last audio."""
+        return self._dropped_bytes
+
     def audio_found(self) -> None:
         """Count what is skipped and dropped afresh."""
         self._skipped_bytes = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.audio.byte_queue import STARVING, InputEnded
+from gateway.audio.faults import undecodable
 from gateway.audio.stream_events import Codec, Packet, StreamStart
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def read_mp3(queue: ByteQueue) -> StreamReader:
                     continue
             yield Packet(frame)
     except InputEnded:
-        return
+        if current is None and queue.dropped_bytes:
+            raise undecodable("a stream of mp3 must hold frames of MPEG audio layer III; there were none") from None
 
 
 def _next_header(queue: ByteQueue, current: FrameHeader | None) -> Reading[FrameHeader]:

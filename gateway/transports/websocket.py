@@ -189,7 +189,7 @@ def _subprotocols(request: web.Request) -> list[str]:
 def http_refusal(refusal: SessionRefused) -> web.Response:
     """The same reason as HTTP: status, JSON body, Retry-After in whole seconds."""
     row = TABLE[refusal.reason]
-    headers = {}
+    headers = {"Patchbay-Reason": refusal.reason.value}
     if refusal.retry_after_ms is not None:
         headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1_000)))
     if row.http == 401:

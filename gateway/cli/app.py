@@ -1,0 +1,24 @@
+"""The `patchbay` command."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway.cli import config, models, token, transcribe, up
+
+app = typer.Typer(
+    name="patchbay",
+    help="An edge-to-cloud gateway for streaming speech recognition.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals hold tokens
+)
+app.command("up")(up.up)
+app.command("token")(token.token)
+app.command("transcribe")(transcribe.transcribe)
+app.add_typer(config.app, name="config")
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    app()

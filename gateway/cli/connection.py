@@ -1,0 +1,179 @@
+"""A client's connection to a gateway: the same conversation over WebSocket or gRPC."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+import grpc
+import msgspec
+
+from gateway.cli.exit_codes import ExitCode
+from gateway.errors import TABLE, Fault, Reason
+from gateway.wire import codec, proto_codec
+from gateway.wire.messages import Audio, ClientMessage, ErrorMessage, ServerMessage
+from gateway.wire.proto import speech_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_CONNECT_TIMEOUT_S = 10.0
+_MAX_MESSAGE_BYTES = 4 * 1_048_576
+
+
+class ConnectionFailed(Exception):
+    """The conversation could not begin, or broke; `exit_code` says by whose fault."""
+
+    def __init__(self, text: str, exit_code: ExitCode) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class Connection(Protocol):
+    """One session's messages."""
+
+    async def send(self, message: ClientMessage) -> None:
+        """Waits while the server holds us back. Raises ConnectionFailed."""
+
+    def messages(self) -> AsyncIterator[ServerMessage]:
+        """Until the server ends the session. Raises ConnectionFailed."""
+
+
+def exit_code_of(error: ErrorMessage) -> ExitCode:
+    """What an error of the server means to a script."""
+    try:
+        reason = Reason(error.reason)
+    except ValueError:
+        return ExitCode.unavailable if error.retryable else ExitCode.internal
+    row = TABLE[reason]
+    if row.http in (401, 403):
+        return ExitCode.not_permitted
+    if row.fault is Fault.client:
+        return ExitCode.data_rejected
+    return ExitCode.unavailable if row.retryable else ExitCode.internal
+
+
+@contextlib.asynccontextmanager
+async def connect(url: str, token: str, *, is_grpc: bool) -> AsyncIterator[Connection]:
+    """Open a session's connection. Raises ConnectionFailed."""
+    opened = _grpc(url, token) if is_grpc else _websocket(url, token)
+    async with opened as connection:
+        yield connection
+
+
+class _WebSocketConnection:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def send(self, message: ClientMessage) -> None:
+        try:
+            if isinstance(message, Audio):
+                await self._socket.send_bytes(message.data)
+            else:
+                await self._socket.send_str(codec.encode_client(message))
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise ConnectionFailed("the connection broke", ExitCode.protocol_broken) from error
+
+    async def messages(self) -> AsyncIterator[ServerMessage]:
+        async for message in self._socket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                raise ConnectionFailed("the server sent what is no message", ExitCode.protocol_broken)
+            try:
+                yield codec.decode_server(message.data)
+            except msgspec.DecodeError as error:
+                raise ConnectionFailed(
+                    f"the server sent what is no message: {error}", ExitCode.protocol_broken
+                ) from error
+
+
+@contextlib.asynccontextmanager
+async def _websocket(url: str, token: str) -> AsyncIterator[Connection]:
+    timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout) as http:
+        try:
+            socket = await http.ws_connect(
+                websocket_url(url),
+                headers={"Authorization": f"Bearer {token}"},
+                compress=0,
+                max_msg_size=_MAX_MESSAGE_BYTES,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            raise _handshake_failure(error) from None
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ConnectionFailed(f"cannot reach {url}: {error}", ExitCode.unavailable) from None
+        async with socket:
+            yield _WebSocketConnection(socket)
+
+
+def _handshake_failure(error: aiohttp.WSServerHandshakeError) -> ConnectionFailed:
+    reason = "" if error.headers is None else error.headers.get("Patchbay-Reason", "")
+    code = {401: ExitCode.not_permitted, 403: ExitCode.not_permitted, 503: ExitCode.unavailable}
+    meaning = TABLE[Reason(reason)].meaning if reason in Reason.__members__ else error.message
+    return ConnectionFailed(
+        f"refused with HTTP {error.status} {reason}: {meaning}", code.get(error.status, ExitCode.protocol_broken)
+    )
+
+
+def websocket_url(url: str) -> str:
+    """`http://host:port` is enough; ws, wss and a path are taken as they are."""
+    parts = urlsplit(url if "://" in url else f"ws://{url}")
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    path = parts.path if parts.path not in ("", "/") else "/v1/stream"
+    return parts._replace(scheme=scheme, path=path, fragment="").geturl()
+
+
+class _GrpcConnection:
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def send(self, message: ClientMessage) -> None:
+        try:
+            await self._call.write(proto_codec.encode_client(message))
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
+            raise ConnectionFailed("the call is over", ExitCode.protocol_broken) from error
+
+    async def messages(self) -> AsyncIterator[ServerMessage]:
+        has_said_why = False
+        try:
+            while (message := await self._call.read()) is not grpc.aio.EOF:
+                decoded = proto_codec.decode_server(message)
+                has_said_why = has_said_why or isinstance(decoded, ErrorMessage)
+                yield decoded
+            status = await self._call.code()
+            if status is not grpc.StatusCode.OK and not has_said_why:
+                raise _call_failure(status, await self._call.details())
+        except grpc.aio.AioRpcError as error:
+            if not has_said_why:
+                raise _call_failure(error.code(), error.details()) from None
+
+
+def _call_failure(status: grpc.StatusCode, details: str | None) -> ConnectionFailed:
+    code = {
+        grpc.StatusCode.UNAVAILABLE: ExitCode.unavailable,
+        grpc.StatusCode.UNAUTHENTICATED: ExitCode.not_permitted,
+        grpc.StatusCode.PERMISSION_DENIED: ExitCode.not_permitted,
+    }
+    return ConnectionFailed(f"gRPC {status.name}: {details}", code.get(status, ExitCode.protocol_broken))
+
+
+@contextlib.asynccontextmanager
+async def _grpc(url: str, token: str) -> AsyncIterator[Connection]:
+    target, is_secure = grpc_target(url)
+    options = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)]
+    if is_secure:
+        channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
+    else:
+        channel = grpc.aio.insecure_channel(target, options=options)
+    async with channel:
+        stub = speech_pb2_grpc.SpeechStub(channel)  # type: ignore[no-untyped-call]
+        yield _GrpcConnection(stub.Stream(metadata=(("authorization", f"Bearer {token}"),)))
+
+
+def grpc_target(url: str) -> tuple[str, bool]:
+    """`host:port`, `grpc://host:port` or `grpcs://host:port`; and whether it is secure."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return url, False
+    return rest.rstrip("/"), scheme in ("grpcs", "https")

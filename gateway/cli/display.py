@@ -1,0 +1,93 @@
+"""How a transcript is shown: JSON lines for programs, live text for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from gateway.wire.codec import encode_server
+from gateway.wire.messages import ErrorMessage, FinalMessage, Finished, Migrated, PartialMessage
+
+if TYPE_CHECKING:
+    from gateway.wire.messages import ServerMessage
+
+
+class Display(Protocol):
+    """Shows one session."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_error: object) -> None: ...
+    def show(self, message: ServerMessage) -> None: ...
+
+
+class JsonDisplay:
+    """One message a line, as the server sent it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None: ...
+
+    def show(self, message: ServerMessage) -> None:
+        sys.stdout.write(encode_server(message) + "\n")
+        sys.stdout.flush()
+
+
+class TerminalDisplay:
+    """Finals scroll by; below them the words that may still change, and how far the recording is.
+
+    Without a terminal only finals are printed.
+    """
+
+    def __init__(self, duration_ms: int | None) -> None:
+        self._console = Console(highlight=False)
+        self._errors = Console(stderr=True, highlight=False)
+        self._partial = Text("")
+        self._progress = Progress(
+            TextColumn("[dim]{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn(), console=self._console
+        )
+        self._task: TaskID = self._progress.add_task("listening", total=duration_ms)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(self._view(), console=self._console, transient=True, refresh_per_second=12)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _view(self) -> Group:
+        return Group(self._partial, self._progress)
+
+    def show(self, message: ServerMessage) -> None:
+        match message:
+            case PartialMessage():
+                stable, rest = message.text[: message.stable_chars], message.text[message.stable_chars :]
+                self._partial = Text.assemble((stable, ""), (rest, "dim"))
+                self._progress.update(self._task, completed=message.end_ms)
+            case FinalMessage():
+                self._partial = Text("")
+                self._console.print(Text.assemble((f"{_clock(message.start_ms)}  ", "dim cyan"), message.text))
+                self._progress.update(self._task, completed=message.end_ms)
+            case Migrated():
+                self._console.print(Text(f"moved to another engine after {message.reason}", style="dim yellow"))
+            case ErrorMessage():
+                self._errors.print(Text(f"{message.reason}: {message.message}", style="red"))
+            case Finished():
+                self._partial = Text("")
+        if self._live is not None:
+            self._live.update(self._view())
+
+
+def _clock(at_ms: int) -> str:
+    minutes, rest_ms = divmod(at_ms, 60_000)
+    return f"{minutes:02d}:{rest_ms / 1_000:04.1f}"

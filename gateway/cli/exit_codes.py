@@ -1,0 +1,23 @@
+"""What the commands' exit codes mean; those of sysexits.h where it has one. docs/cli.md lists them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    ok = 0
+    usage = 64
+    """The command line or the settings are wrong."""
+    data_rejected = 65
+    """The audio, the model or a message of ours was refused; trying again will not help."""
+    no_input = 66
+    """The input file cannot be read."""
+    unavailable = 69
+    """The gateway cannot be reached or cannot serve now; trying again later helps."""
+    internal = 70
+    protocol_broken = 76
+    """The server does not speak our protocol, or the connection broke in the middle."""
+    not_permitted = 77
+    """The token was refused."""
+    interrupted = 130

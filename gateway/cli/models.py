@@ -1,0 +1,97 @@
+"""`patchbay models`: what models are here, and whether a model's files keep the contract."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engines.errors import ModelRejected
+from engines.model_files import check_model
+from engines.server.options import EMBEDDED_MODEL
+from gateway.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from engines.interface import ModelContract
+
+app = typer.Typer(help="List models and check their files.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_models(
+    folder: Annotated[Path | None, typer.Option(help="Folder of model folders; default: those shipped.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the models in a folder, with their versions."""
+    where = EMBEDDED_MODEL.parent if folder is None else folder
+    rows = []
+    for path in sorted(where.iterdir()) if where.is_dir() else []:
+        if (path / "tokens.txt").is_file():
+            try:
+                rows.append(_describe(path, check_model(path)))
+            except ModelRejected as rejected:
+                rows.append({"path": str(path), "mistakes": rejected.mistakes})
+    if as_json:
+        print(json.dumps(rows))
+        return
+    table = Table("name", "version", "language", "step", "state per stream", "path")
+    for row in rows:
+        if "mistakes" in row:
+            table.add_row("[red]refused", "", "", "", "", f"{row['path']}: {'; '.join(row['mistakes'])}")
+        else:
+            table.add_row(
+                row["name"],
+                row["version"],
+                row["language"],
+                f"{row['step_ms']} ms",
+                f"{row['state_bytes']} B",
+                row["path"],
+            )
+    Console().print(table)
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="Model folder or .onnx file, tokens.txt beside it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a streaming CTC model's files against the contract; exit 65 with every mistake if they break it."""
+    try:
+        contract = check_model(path)
+    except ModelRejected as rejected:
+        if as_json:
+            print(json.dumps({"path": str(path), "mistakes": rejected.mistakes}))
+        for mistake in rejected.mistakes:
+            sys.stderr.write(f"{mistake}\n")
+        raise typer.Exit(ExitCode.data_rejected) from None
+    row = _describe(path, contract)
+    if as_json:
+        print(json.dumps(row))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in row.items():
+        table.add_row(f"[bold]{name}", str(value))
+    Console().print(table)
+
+
+def _describe(path: Path, contract: ModelContract) -> dict[str, Any]:
+    floats = 0
+    for shape in (contract.cache_channel_shape, contract.cache_time_shape):
+        floats += shape[0] * shape[1] * shape[2]
+    return {
+        "name": contract.name,
+        "version": contract.version,
+        "language": contract.language,
+        "vocab_size": contract.vocab_size,
+        "window_ms": contract.window_frames * 10,
+        "step_ms": contract.shift_frames * 10,
+        "state_bytes": floats * 4,
+        "path": str(path),
+    }

@@ -1,0 +1,163 @@
+"""`patchbay transcribe`: send a recording or standard input to a gateway and show the words as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from gateway.cli.connection import ConnectionFailed, connect, exit_code_of
+from gateway.cli.display import JsonDisplay, TerminalDisplay
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.recording import Recording, UnknownRecording, from_stdin, paced, read_recording
+from gateway.dev_keys import DevClaims, create_or_load, state_directory
+from gateway.running_regions import newest
+from gateway.wire.messages import Audio, AudioSpec, Endpointing, ErrorMessage, Finish, Finished, Start
+from policies.facts import AudioEncoding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.cli.connection import Connection
+    from gateway.cli.display import Display
+
+_DEV_TTL_S = 6 * 3_600
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class TransportChoice(StrEnum):
+    ws = "ws"
+    grpc = "grpc"
+
+
+def transcribe(
+    file: Annotated[str, typer.Argument(help="WAV, FLAC, Ogg/WebM Opus or MP3; `-` is standard input.")],
+    url: Annotated[
+        str, typer.Option(envvar="PATCHBAY_URL", help="Default: the region that `patchbay up` runs here.")
+    ] = "",
+    token: Annotated[
+        str, typer.Option(envvar="PATCHBAY_TOKEN", help="Default on this machine: the development key.")
+    ] = "",
+    protocol: Annotated[TransportChoice, typer.Option(help="How to speak to the gateway.")] = TransportChoice.ws,
+    speed: Annotated[float, typer.Option(min=0, help="1 is as spoken; 0 as fast as the gateway takes it.")] = 1.0,
+    encoding: Annotated[AudioEncoding | None, typer.Option(help="For raw audio and standard input.")] = None,
+    rate: Annotated[int, typer.Option(help="Sample rate of raw audio, Hz.")] = 16_000,
+    channels: Annotated[int, typer.Option(help="Channels of the audio.")] = 1,
+    channel: Annotated[int, typer.Option(help="The channel to recognise, from 0.")] = 0,
+    language: Annotated[str, typer.Option(help="BCP 47; default: the model's.")] = "",
+    model: Annotated[str, typer.Option(help="Name of a model; default: the engine's.")] = "",
+    partials: Annotated[bool, typer.Option(help="Show words before they are final.")] = True,
+    silence_ms: Annotated[int | None, typer.Option(help="Pause that ends an utterance.")] = None,
+    max_utterance_ms: Annotated[int | None, typer.Option(help="Longest utterance.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the server's messages as JSON lines.")] = False,
+) -> None:
+    """Transcribe a recording, live.
+
+    Exit codes: 0 done; 64 wrong command line; 65 the gateway refused the audio or an option; 66 no such file;
+    69 no gateway, or busy: try later; 70 a fault of the gateway; 76 the connection broke; 77 token refused; 130 Ctrl-C.
+    """
+    is_described = encoding is not None and not encoding.is_self_describing
+    raw = AudioSpec(encoding.value, rate, channels, channel) if encoding is not None and is_described else None
+    try:
+        if file == "-":
+            audio = raw or AudioSpec(encoding.value if encoding else "pcm_s16le", rate, channels, channel)
+            recording = None
+        else:
+            recording = read_recording(Path(file), raw)
+            audio = (
+                recording.audio
+                if raw
+                else AudioSpec(recording.audio.encoding, rate, max(channels, channel + 1), channel)
+            )
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}", ExitCode.no_input)
+    except UnknownRecording as error:
+        _fail(f"{file}: {error}", ExitCode.usage)
+    start = Start(
+        audio=audio,
+        language=language,
+        model=model,
+        partials=partials,
+        endpointing=Endpointing(silence_ms),
+        max_utterance_ms=max_utterance_ms,
+    )
+    where = _url(url, protocol)
+    display: Display = (
+        JsonDisplay() if as_json else TerminalDisplay(None if recording is None else recording.duration_ms)
+    )
+    try:
+        with display:
+            code = asyncio.run(
+                _run(where, _token(token, where), protocol, start, _pieces(recording, audio, speed), display)
+            )
+    except ConnectionFailed as failed:
+        _fail(str(failed), failed.exit_code)
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.interrupted) from None
+    raise typer.Exit(code)
+
+
+def _fail(text: str, code: ExitCode) -> None:
+    sys.stderr.write(f"{text}\n")
+    raise typer.Exit(code) from None
+
+
+def _pieces(recording: Recording | None, audio: AudioSpec, speed: float) -> AsyncIterator[bytes]:
+    return from_stdin(audio) if recording is None else paced(recording, speed)
+
+
+def _url(given: str, protocol: TransportChoice) -> str:
+    if given:
+        return given
+    running = newest(state_directory(os.environ))
+    is_grpc = protocol is TransportChoice.grpc
+    if running is not None:
+        return str(running["grpc" if is_grpc else "websocket"])
+    return "127.0.0.1:8081" if is_grpc else "ws://127.0.0.1:8080/v1/stream"
+
+
+def _token(given: str, url: str) -> str:
+    """The given token; on this machine, one of the development key."""
+    if given:
+        return given
+    host = urlsplit(url if "://" in url else f"//{url}").hostname
+    if host not in _LOOPBACK:
+        _fail("give --token or set PATCHBAY_TOKEN; the development key is for this machine only", ExitCode.usage)
+    return create_or_load(state_directory(os.environ)).mint(DevClaims(), ttl_s=_DEV_TTL_S, now_s=int(time.time()))
+
+
+async def _run(
+    url: str, token: str, protocol: TransportChoice, start: Start, pieces: AsyncIterator[bytes], display: Display
+) -> ExitCode:
+    async with connect(url, token, is_grpc=protocol is TransportChoice.grpc) as connection:
+        await connection.send(start)
+        sending = asyncio.create_task(_send(connection, pieces))
+        try:
+            return await _receive(connection, display)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _send(connection: Connection, pieces: AsyncIterator[bytes]) -> None:
+    async for piece in pieces:
+        await connection.send(Audio(piece))
+    await connection.send(Finish())
+
+
+async def _receive(connection: Connection, display: Display) -> ExitCode:
+    """Show what comes, to the end of the session."""
+    async for message in connection.messages():
+        display.show(message)
+        if isinstance(message, ErrorMessage):
+            return exit_code_of(message)
+        if isinstance(message, Finished):
+            return ExitCode.ok
+    raise ConnectionFailed("the connection broke before the session was finished", ExitCode.protocol_broken)
