@@ -251,12 +251,29 @@ async def test_an_issuer_that_withdraws_every_key_is_obeyed(
         assert keys.known("key-ES256") is None
 
 
-async def test_a_slow_issuer_holds_up_only_so_many_callers_for_only_so_long(
-    key_server: Any, running: Running, signers: dict[str, Any]
+async def test_a_slow_issuer_holds_up_only_so_many_callers(
+    key_server: Any, running: Running, signers: dict[str, Any], kit: Any
 ) -> None:
+    may_answer = asyncio.Event()
+
+    async def answer_late(request: web.Request) -> web.Response:
+        await may_answer.wait()
+        key_server.serve_keys(signers["ES256"])
+        return key_server.respond(request)
+
+    key_server.respond = answer_late
+    async with running(max_waiting=3) as keys, asyncio.TaskGroup() as tasks:
+        callers = [tasks.create_task(_is_unavailable(keys, "key-ES256")) for _ in range(10)]
+        await kit.until(lambda: sum(caller.done() for caller in callers) == 7)
+        may_answer.set()
+    assert [caller.result() for caller in callers] == [False] * 3 + [True] * 7
+    assert key_server.num_requests == 1
+
+
+async def test_a_slow_issuer_holds_callers_up_for_only_so_long(key_server: Any, running: Running) -> None:
     is_over = asyncio.Event()
     key_server.respond = lambda _: is_over.wait()
-    async with running(fetch_timeout_ms=200, max_waiting=3) as keys, asyncio.timeout(5):
+    async with running(fetch_timeout_ms=200) as keys, asyncio.timeout(5):
         outcomes = await asyncio.gather(*(_is_unavailable(keys, f"k{i}") for i in range(10)))
         assert outcomes == [True] * 10
         is_over.set()
