@@ -27,7 +27,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")
 def caller_of(claims: Mapping[str, Any], *, settings: TokenSettings, now_s: int) -> Caller:
     """Check what a proven token says, and name its caller.
 
-    `expires_at_s` of the caller is `exp` plus the leeway: the first second at which the token would not be accepted.
+    `expires_at_s` of the caller is `exp` itself; the token is accepted, and a session may last, the leeway longer.
 
     Raises:
         AuthenticationFailed: `token_claims_invalid`, `token_not_yet_valid`, `token_expired` or `scope_missing`.
@@ -59,12 +59,12 @@ def starts_at_s(claims: Mapping[str, Any], *, leeway_s: int) -> int:
 
 
 def _check_times(claims: Mapping[str, Any], *, leeway_s: int, now_s: int) -> int:
-    expires_at_s = _instant_s(claims, "exp") + leeway_s
+    expires_at_s = _instant_s(claims, "exp")
     if now_s < starts_at_s(claims, leeway_s=leeway_s):
         raise AuthenticationFailed(
             Reason.token_not_yet_valid, f"`nbf` and `iat` must not lie more than {leeway_s} s ahead of our clock"
         )
-    if now_s >= expires_at_s:
+    if now_s >= expires_at_s + leeway_s:
         raise AuthenticationFailed(Reason.token_expired, f"`exp` passed more than {leeway_s} s ago; get a new token")
     return expires_at_s
 

@@ -108,7 +108,7 @@ class TokenVerifier:
             issuer=claims["iss"],
             key=key,
             starts_at_s=starts_at_s(claims, leeway_s=self._settings.leeway_s),
-            forget_at_s=min(caller.expires_at_s, now_s + self._settings.cache.ttl_s),
+            forget_at_s=min(caller.expires_at_s + self._settings.leeway_s, now_s + self._settings.cache.ttl_s),
         )
         self._cache.put(digest_of(token), entry)
 

@@ -83,7 +83,7 @@ async def test_a_good_token_of_every_algorithm_names_its_caller(
         plan="gold",
         scopes=frozenset({"speech:stream", "speech:read"}),
         residency_profile="eu-only",
-        expires_at_s=kit.now_s + 600 + LEEWAY_S,
+        expires_at_s=kit.now_s + 600,
     )
 
 
