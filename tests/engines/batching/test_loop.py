@@ -1,0 +1,212 @@
+"""Promises of the inference loop, on its real thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.batching.loop import (
+    AppendAudio,
+    BeginStream,
+    CutStream,
+    EndStream,
+    InferenceLoop,
+    LoopCommand,
+    Outcome,
+    split_evenly,
+)
+from engines.batching.slots import Slot
+from engines.interface import FinalResult, LossReason, Lost, OpenStream, Progress, StepResult, StreamOptions
+from engines.recognition.scripted import BLOCK_SAMPLES, Script, ScriptedRecogniser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+pytestmark = pytest.mark.unit
+
+DEADLINE_S = 5
+
+
+class GatedRecogniser(ScriptedRecogniser):
+    """Each step waits until the test lets it go on, and may be told to raise something."""
+
+    def __init__(self, script: Script, *, max_slots: int) -> None:
+        super().__init__(script, max_slots=max_slots)
+        self.stepping = threading.Semaphore(0)
+        self.may_go_on = threading.Semaphore(0)
+        self.error: Exception | None = None
+
+    def step(self, slots: Sequence[int]) -> list[StepResult]:
+        self.stepping.release()
+        assert self.may_go_on.acquire(timeout=DEADLINE_S)
+        if self.error is not None:
+            raise self.error
+        return super().step(slots)
+
+
+class Harness:
+    """A loop, what it delivered, and what it died of."""
+
+    def __init__(self, recogniser: ScriptedRecogniser) -> None:
+        self.deliveries: queue.Queue[list[Outcome]] = queue.Queue()
+        self.deaths: queue.Queue[BaseException] = queue.Queue()
+        self.loop = InferenceLoop(
+            recogniser,
+            deliver=self.deliveries.put,
+            on_death=self.deaths.put,
+            max_batch=recogniser.max_slots,
+            idle_turn_ms=5,
+        )
+        self.loop.start()
+
+    def put(self, *commands: LoopCommand) -> None:
+        for command in commands:
+            self.loop.put(command)
+        self.loop.wake()
+
+    def outcomes(self, count: int) -> list[Outcome]:
+        found: list[Outcome] = []
+        while len(found) < count:
+            found += self.deliveries.get(timeout=DEADLINE_S)
+        return found
+
+
+@pytest.fixture
+def harness() -> Iterator[Callable[[ScriptedRecogniser], Harness]]:
+    made: list[Harness] = []
+
+    def make(recogniser: ScriptedRecogniser) -> Harness:
+        made.append(Harness(recogniser))
+        return made[-1]
+
+    yield make
+    for one in made:
+        assert one.loop.stop(timeout_ms=2_000)
+
+
+def begin(slot: Slot, epoch: int = 1) -> BeginStream:
+    options = StreamOptions(wants_partials=False)
+    return BeginStream(slot, OpenStream(session_id="s", tenant="t", epoch=epoch, start_sample=0, options=options))
+
+
+def audio(slot: Slot, value: int, num_samples: int = BLOCK_SAMPLES) -> AppendAudio:
+    return AppendAudio(slot, np.full(num_samples, value, "<i2").tobytes())
+
+
+def words(outcomes: list[Outcome], slot: Slot) -> list[str]:
+    return [
+        event.text
+        for outcome in outcomes
+        if outcome.slot == slot
+        for event in outcome.events
+        if isinstance(event, FinalResult)
+    ]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline_s
+        threading.Event().wait(0.002)
+
+
+@given(total_us=st.integers(0, 10**9), parts=st.integers(1, 300))
+def test_shares_of_a_step_are_even_and_sum_to_it_exactly(total_us: int, parts: int) -> None:
+    shares_us = split_evenly(total_us, parts)
+    assert len(shares_us) == parts
+    assert sum(shares_us) == total_us
+    assert max(shares_us) - min(shares_us) <= 1
+
+
+def test_every_stepped_stream_gets_its_progress_before_its_results(
+    harness: Callable[[ScriptedRecogniser], Harness],
+) -> None:
+    run = harness(ScriptedRecogniser(Script(step_delay_ms=3), max_slots=2))
+    slots = [Slot(0, 1), Slot(1, 1)]
+    for slot in slots:
+        run.put(begin(slot), audio(slot, 7), CutStream(slot, BLOCK_SAMPLES, is_last=True))
+    outcomes = run.outcomes(4)
+    for slot in slots:
+        mine = [outcome for outcome in outcomes if outcome.slot == slot]
+        assert all(isinstance(outcome.events[0], Progress) for outcome in mine)
+        assert [outcome.is_over for outcome in mine] == [False, True]
+    assert sum(o.events[0].compute_us for o in outcomes if isinstance(o.events[0], Progress)) >= 2 * 3_000
+
+
+def test_a_cancelled_stream_s_step_never_reaches_the_slot_s_next_owner(
+    harness: Callable[[ScriptedRecogniser], Harness],
+) -> None:
+    recogniser = GatedRecogniser(Script(), max_slots=1)
+    run = harness(recogniser)
+    old, new = Slot(0, 1), Slot(0, 2)
+    run.put(begin(old), audio(old, 1))
+    assert recogniser.stepping.acquire(timeout=DEADLINE_S)
+    run.put(EndStream(old), begin(new), audio(old, 1), audio(new, 2), CutStream(new, BLOCK_SAMPLES, is_last=True))
+    for _ in range(3):
+        recogniser.may_go_on.release()
+    outcomes = run.outcomes(3)
+    assert [outcome.slot for outcome in outcomes] == [old, new, new]
+    assert words(outcomes, old) == []
+    assert words(outcomes, new) == ["w0v2"]
+
+
+def test_a_failed_step_loses_its_streams_and_the_loop_goes_on(
+    harness: Callable[[ScriptedRecogniser], Harness],
+) -> None:
+    run = harness(ScriptedRecogniser(Script(fail_after_words=1), max_slots=2))
+    first, second = Slot(0, 1), Slot(1, 1)
+    run.put(begin(first, epoch=5), audio(first, 1, 2 * BLOCK_SAMPLES))
+    outcomes = run.outcomes(2)
+    assert outcomes[1] == Outcome(first, (Lost(5, LossReason.engine_failed),), is_over=True)
+    run.put(begin(second), audio(second, 3), CutStream(second, BLOCK_SAMPLES, is_last=True))
+    assert words(run.outcomes(2), second) == ["w0v3"]
+    assert run.deaths.empty()
+
+
+def test_any_other_error_ends_the_thread_and_is_told_once(harness: Callable[[ScriptedRecogniser], Harness]) -> None:
+    recogniser = GatedRecogniser(Script(), max_slots=1)
+    recogniser.error = ZeroDivisionError()
+    recogniser.may_go_on.release()
+    run = harness(recogniser)
+    run.put(begin(Slot(0, 1)), audio(Slot(0, 1), 1))
+    assert run.deaths.get(timeout=DEADLINE_S) is recogniser.error
+    turns = run.loop.turns
+    run.put(audio(Slot(0, 1), 1))
+    assert run.loop.stop(timeout_ms=1_000)
+    assert run.loop.turns == turns
+    assert run.deaths.empty()
+
+
+def test_the_loop_turns_when_idle_and_stands_still_when_stuck(
+    harness: Callable[[ScriptedRecogniser], Harness],
+) -> None:
+    recogniser = GatedRecogniser(Script(), max_slots=1)
+    run = harness(recogniser)
+    before = run.loop.turns
+    wait_until(lambda: run.loop.turns > before + 3)
+    run.put(begin(Slot(0, 1)), audio(Slot(0, 1), 1))
+    assert recogniser.stepping.acquire(timeout=DEADLINE_S)
+    stuck_at = run.loop.turns
+    assert not run.loop.stop(timeout_ms=30)
+    assert run.loop.turns == stuck_at
+    recogniser.may_go_on.release()
+
+
+def test_figures_count_audio_that_waits_and_forget_it_with_its_stream(
+    harness: Callable[[ScriptedRecogniser], Harness],
+) -> None:
+    run = harness(ScriptedRecogniser(Script(step_delay_ms=20), max_slots=2))
+    first, second = Slot(0, 1), Slot(1, 1)
+    run.put(begin(first), audio(first, 1, BLOCK_SAMPLES + 1_600), begin(second), audio(second, 1, 3_200))
+    wait_until(lambda: run.loop.figures.queued_audio_ms == 100 + 200)
+    assert run.loop.figures.step_p50_us >= 20_000
+    assert 1 <= run.loop.figures.busy_permille <= 1_000
+    run.put(EndStream(second))
+    wait_until(lambda: run.loop.figures.queued_audio_ms == 100)

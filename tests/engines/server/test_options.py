@@ -1,0 +1,40 @@
+"""Promises of the engine's command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.recognition.scripted import Script
+from engines.server.options import EMBEDDED_MODEL, BadOptions, parse_options
+
+pytestmark = pytest.mark.unit
+
+
+def test_an_empty_command_line_serves_the_embedded_model_on_any_local_port() -> None:
+    options = parse_options([])
+    assert (options.listen, options.model, options.recogniser) == ("127.0.0.1:0", EMBEDDED_MODEL, "ctc")
+    assert options.max_batch == options.slots
+
+
+def test_a_script_is_read_from_pairs() -> None:
+    options = parse_options(["--script", "step_delay_ms=20,utterance_blocks=2"])
+    assert options.script == Script(step_delay_ms=20, utterance_blocks=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--slots", "0"], "must be 1 to 10000"),
+        (["--slots", "many"], "must be 1 to 10000"),
+        (["--listen", "tcp"], "unix:/path or host:port"),
+        (["--listen", "127.0.0.1:70000"], "unix:/path or host:port"),
+        (["--listen", "unix:"], "unix:/path or host:port"),
+        (["--recogniser", "other"], "invalid choice"),
+        (["--script", "speed=1"], "speed"),
+        (["--script", "utterance_blocks=0"], "utterance_blocks"),
+        (["--slot", "3"], "unrecognized"),
+    ],
+)
+def test_a_bad_option_says_what_was_expected(arguments: list[str], says: str) -> None:
+    with pytest.raises(BadOptions, match=says):
+        parse_options(arguments)
