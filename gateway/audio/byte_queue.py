@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from gateway.audio.faults import undecodable
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Generator
 
     from gateway.audio.settings import AudioSettings
@@ -86,6 +87,11 @@ class ByteQueue:
     def find(self, pattern: bytes, start: int) -> int:
         """Where a pattern begins, counted from the next byte to be taken; -1 if it is not there."""
         return self._bytes.find(pattern, start)
+
+    def search(self, pattern: re.Pattern[bytes], start: int) -> int:
+        """As `find`, for a pattern."""
+        match = pattern.search(self._bytes, start)
+        return -1 if match is None else match.start()
 
     def skip(self, num_bytes: int) -> Reading[None]:
         """Pass over what the format says is not audio.

@@ -10,6 +10,7 @@ Source: RFC 9639, sections 8 and 9.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.audio.byte_queue import STARVING, InputEnded
@@ -26,7 +27,11 @@ _MAX_FRAME_BYTES = 256 * 1024
 _MAX_GUESSES_PER_FRAME = 16
 _MAX_GUESS_BYTES = 64 * 1024
 """Bounds what wrong guesses cost: each decodes a piece of a frame in vain."""
+_MAX_DOUBTS_PER_FRAME = 16
+"""Headers within a frame that do not fit. Sound looks like one by chance once in eight million bytes."""
 _STREAMINFO_BYTES = 34
+_FRAME_OR_STREAM = re.compile(rb"\xff[\xf8\xf9]|fLaC[\x00\x80]\x00\x00\x22", re.DOTALL)
+_PATTERN_BYTES = 8
 
 
 def _crc8_table() -> bytes:
@@ -160,42 +165,43 @@ def _next_header(queue: ByteQueue) -> Reading[FrameHeader | None]:
         header = parse_header(octets)
         if header is not None:
             return header
-        next_sync = queue.find(b"\xff", 1)
-        next_stream = queue.find(b"fLaC", 1)
-        # "fLa" may be at the end for now.
-        candidates = [at for at in (next_sync, next_stream) if at > 0]
-        queue.drop(min(candidates) if candidates else max(1, len(queue) - 3))
+        found = queue.search(_FRAME_OR_STREAM, 1)
+        queue.drop(found if found > 0 else max(1, len(queue) - _PATTERN_BYTES + 1))
 
 
 def _read_frame(queue: ByteQueue, header: FrameHeader) -> Reading[FrameHeader | None]:
-    """Yield the frame that the queue begins with. Returns the next one's header if it is already there."""
-    sync = b"\xff\xf8" if header.has_fixed_blocks else b"\xff\xf9"
+    """Yield the frame that the queue begins with. Returns the next one's header if it is already there.
+
+    No packet holds a second frame: wherever one could begin, the first either ends or is known not to.
+    """
     scanned = header.num_bytes
-    guesses = 0
+    guesses = doubts = 0
     while True:
-        found = queue.find(sync, scanned)
+        found = queue.search(_FRAME_OR_STREAM, scanned)
         if found >= 0 and (len(queue) >= found + _MAX_HEADER_BYTES or queue.is_ended):
-            following = parse_header(queue.peek(_MAX_HEADER_BYTES, at=found))
-            if following is not None and _may_follow(following, header):
+            octets = queue.peek(_MAX_HEADER_BYTES, at=found)
+            following = parse_header(octets)
+            if octets[0] != 0xFF or (following is not None and _may_follow(following, header)):
                 yield Packet(queue.take(found))
                 return following
+            if following is not None:
+                doubts += 1
+                if doubts > _MAX_DOUBTS_PER_FRAME:
+                    raise undecodable("the frames of a flac must be numbered one after another")
+                if (yield Guess(queue.peek(found))):
+                    queue.take(found)
+                    return following
             scanned = found + 1
             continue
-        if found < 0:
-            new_stream = queue.find(b"fLaC\x00\x00\x00\x22", scanned)
-            if new_stream >= 0:
-                yield Packet(queue.take(new_stream))
-                return None
         if queue.is_ended:
             yield Packet(queue.take(len(queue)))
             raise InputEnded
         if len(queue) > _MAX_FRAME_BYTES:
-            queue.drop(2)
-            return None
-        scanned = found if found >= 0 else max(scanned, len(queue) - 7)
+            raise undecodable(f"a frame of flac may have at most {_MAX_FRAME_BYTES} bytes")
+        scanned = found if found >= 0 else max(scanned, len(queue) - _PATTERN_BYTES + 1)
         if guesses < _MAX_GUESSES_PER_FRAME and len(queue) <= _MAX_GUESS_BYTES:
             guesses += 1
-            if (yield Guess(queue.peek(len(queue)))):
+            if (yield Guess(queue.peek(len(queue)), may_wait=True)):
                 queue.take(len(queue))
                 return None
         yield STARVING

@@ -209,8 +209,9 @@ class StreamDecoder:
                 return self._give_input()
             case Packet(data, discard_end_samples):
                 self._decode(data, discard_end_samples)
-            case Guess(data):
-                self._was_guess_right = self._try(data)
+            case Guess(data, may_wait):
+                has_input = bool(self._inputs) and not isinstance(self._inputs[0], _Mark)
+                self._was_guess_right = not (may_wait and has_input) and self._try(data)
             case StreamStart():
                 self._start(event)
         return True
@@ -266,8 +267,7 @@ class StreamDecoder:
 
     def _try(self, data: bytes) -> bool:
         """Whether the bytes are one whole packet, no less and no more; then it is decoded."""
-        if self._codec is None or (self._inputs and not isinstance(self._inputs[0], _Mark)):
-            return False
+        assert self._codec is not None
         try:
             decoded = self._codec.decode(data)
         except BadPacket:

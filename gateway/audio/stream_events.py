@@ -49,9 +49,13 @@ class Packet(NamedTuple):
 
 
 class Guess(NamedTuple):
-    """All bytes that are there: perhaps they are a whole packet. If so they are decoded and True is sent back."""
+    """Perhaps one whole packet, no less and no more. If so it is decoded and True is sent back.
+
+    `may_wait`: bytes to come would settle it too, so it need not be tried while there are some.
+    """
 
     data: bytes
+    may_wait: bool = False
 
 
 StreamEvent = Starving | StreamStart | Packet | Guess
