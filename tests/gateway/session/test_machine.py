@@ -1,0 +1,501 @@
+"""The session machine: what a client is promised, whatever happens to engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engines.interface import (
+    EndReason,
+    FinalResult,
+    Granted,
+    Lost,
+    LossReason,
+    OpenStream,
+    PartialResult,
+    Progress,
+    RefusalReason,
+    Refused,
+    SpeechStarted,
+    StreamOptions,
+    Word,
+)
+from gateway.errors import Reason
+from gateway.session.effects import (
+    CancelEngine,
+    CloseClient,
+    CutEngine,
+    EngineLost,
+    Figure,
+    Measured,
+    OpenEngine,
+    PauseClient,
+    ResumeClient,
+    SendAudio,
+    SendToClient,
+)
+from gateway.session.identity import SessionIdentity
+from gateway.session.limits import SessionLimits
+from gateway.session.machine import SessionMachine
+from gateway.wire.messages import (
+    Ack,
+    ErrorMessage,
+    FinalMessage,
+    Finished,
+    Migrated,
+    PartialMessage,
+    SpeechStartedMessage,
+    Started,
+    Usage,
+    UtteranceEnd,
+    WordMessage,
+)
+from policies.backpressure import HoldingLimits
+from policies.failover import RecoveryLimits
+
+pytestmark = pytest.mark.unit
+
+LIMITS = SessionLimits(
+    idle_ms=30_000,
+    session_ms=1_000_000,
+    ending_grace_ms=5_000,
+    liveness_ms=2_000,
+    stall_samples=1_600,
+    opening_ms=3_000,
+    pending_cuts=3,
+    holding=HoldingLimits(low_water_samples=8_000, high_water_samples=16_000, capacity_samples=32_000),
+    recovery=RecoveryLimits(first_delay_ms=100, max_delay_ms=1_000, timeout_ms=10_000, max_losses=3),
+)
+OPTIONS = StreamOptions(model="m")
+PCM_100_MS = b"\x01\x00" * 1_600
+
+
+def make(now_ms: int = 0, *, expires_at_ms: int = 10_000_000) -> SessionMachine:
+    identity = SessionIdentity(
+        session_id="s",
+        tenant="t",
+        region="here",
+        options=OPTIONS,
+        expires_at_ms=expires_at_ms,
+        jitter_permille=0,
+    )
+    return SessionMachine(identity, LIMITS, now_ms)
+
+
+def opening(epoch: int, start_sample: int = 0) -> OpenEngine:
+    return OpenEngine(OpenStream(session_id="s", tenant="t", epoch=epoch, start_sample=start_sample, options=OPTIONS))
+
+
+def granted(epoch: int = 1, window_samples: int = 80_000) -> Granted:
+    return Granted(epoch, "m", "v1", window_samples)
+
+
+def final(
+    start: int, end: int, *words: str, epoch: int = 1, reason: EndReason = EndReason.pause_after_speech
+) -> FinalResult:
+    spoken = tuple(Word(text, start + 160 * i, start + 160 * (i + 1), 0.9) for i, text in enumerate(words))
+    return FinalResult(epoch, start, end, " ".join(words), spoken, reason)
+
+
+def streaming(**more: Any) -> SessionMachine:
+    """A machine with its engine granted at 0 ms."""
+    machine = make(**more)
+    machine.begin(0)
+    machine.engine_event(granted(), 0)
+    return machine
+
+
+def sent_to_client(effects: list[Any]) -> list[Any]:
+    return [effect.message for effect in effects if isinstance(effect, SendToClient)]
+
+
+def test_a_session_opens_an_engine_and_tells_the_client_when_it_has_one() -> None:
+    machine = make()
+    assert machine.begin(0) == [opening(1)]
+    assert machine.engine_event(granted(), 7) == [
+        SendToClient(Started(session_id="s", model="m", model_version="v1", region="here")),
+        Measured(Figure.open_elapsed_ms, 7),
+    ]
+
+
+def test_audio_that_comes_before_the_engine_is_held_and_sent_in_one_piece() -> None:
+    machine = make()
+    machine.begin(0)
+    assert machine.client_audio(PCM_100_MS, 1) == []
+    assert machine.client_audio(PCM_100_MS, 2) == []
+    assert machine.engine_event(granted(), 3)[-1] == SendAudio(PCM_100_MS * 2)
+
+
+def test_audio_runs_ahead_of_the_engine_by_its_window_and_no_further() -> None:
+    machine = make()
+    machine.begin(0)
+    machine.engine_event(granted(window_samples=2_400), 0)
+    assert machine.client_audio(PCM_100_MS, 1) == [SendAudio(PCM_100_MS)]
+    assert machine.client_audio(PCM_100_MS, 2) == [SendAudio(PCM_100_MS[:1_600])]
+    assert machine.client_audio(PCM_100_MS, 3) == []
+    assert machine.engine_event(Progress(1, 1_600, 0), 4) == [SendAudio(PCM_100_MS)]
+
+
+def test_a_final_is_told_once_acknowledged_and_its_audio_let_go() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    assert machine.engine_event(final(0, 1_600, "yes"), 90) == [
+        SendToClient(FinalMessage("yes", 0, 10, (WordMessage("yes", 0, 10, 0.9),))),
+        SendToClient(UtteranceEnd(100, "pause_after_speech")),
+        Measured(Figure.first_partial_elapsed_ms, 80),
+        SendToClient(Ack(100)),
+    ]
+    assert machine.held_samples == 0
+    assert machine.engine_event(final(0, 1_600, "yes"), 91) == []
+
+
+def test_silence_that_is_done_with_is_acknowledged_without_a_final() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    effects = machine.engine_event(final(0, 1_600, reason=EndReason.silence_without_speech), 90)
+    assert effects == [SendToClient(Ack(100))]
+
+
+def test_unfinalised_audio_is_replayed_to_the_next_engine() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.client_audio(PCM_100_MS, 20)
+    machine.engine_event(final(0, 1_000, "yes"), 30)
+    assert machine.engine_event(Lost(1, LossReason.link_lost), 40) == [
+        EngineLost(LossReason.link_lost, to_replay_ms=137, losses=1),
+        opening(2, start_sample=1_000),
+    ]
+    assert machine.engine_event(granted(epoch=2), 90) == [
+        SendToClient(Migrated("link_lost", 137, 50)),
+        Measured(Figure.migration_pause_elapsed_ms, 50),
+        SendAudio((PCM_100_MS * 2)[2_000:]),
+    ]
+
+
+def test_what_a_lost_engine_still_says_is_not_heard() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(Lost(1, LossReason.link_lost), 20)
+    assert machine.engine_event(final(0, 1_600, "old"), 30) == []
+    machine.engine_event(granted(epoch=2), 40)
+    assert machine.engine_event(final(0, 1_600, "old"), 50) == []
+    assert sent_to_client(machine.engine_event(final(0, 1_600, "new", epoch=2), 60))[0].text == "new"
+
+
+def test_a_replay_shows_no_partial_that_the_client_has_seen_already() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS * 3, 10)
+    shown = machine.engine_event(PartialResult(1, 0, 3_200, "one two", 4), 20)
+    assert sent_to_client(shown) == [PartialMessage("one two", 0, 200, 4)]
+    assert sent_to_client(machine.engine_event(SpeechStarted(1, 160), 21)) == [SpeechStartedMessage(10)]
+    machine.engine_event(Lost(1, LossReason.link_lost), 30)
+    machine.engine_event(granted(epoch=2), 40)
+    assert machine.engine_event(SpeechStarted(2, 160), 41) == []
+    assert machine.engine_event(PartialResult(2, 0, 1_600, "one", 0), 50) == []
+    assert machine.engine_event(PartialResult(2, 0, 3_200, "one two", 4), 60) == []
+    assert sent_to_client(machine.engine_event(PartialResult(2, 0, 4_800, "one two three", 8), 70)) == [
+        PartialMessage("one two three", 0, 300, 8)
+    ]
+
+
+def test_an_engine_that_takes_audio_and_says_nothing_is_lost() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS * 2, 100)
+    assert machine.timer(2_099) == []
+    assert machine.due_ms == 2_100
+    assert machine.timer(2_100) == [
+        CancelEngine(),
+        EngineLost(LossReason.silent, to_replay_ms=200, losses=1),
+        opening(2),
+    ]
+
+
+def test_an_engine_that_owes_nothing_is_never_called_silent() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 100)
+    for now_ms in range(0, 29_000, 500):
+        assert machine.timer(now_ms) == []
+
+
+def test_an_idle_engine_has_its_full_time_when_work_comes() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 0)
+    machine.engine_event(Progress(1, 1_600, 0), 10)
+    machine.client_finalize("a", 20_000)
+    assert machine.timer(20_001) == []
+    assert machine.timer(22_000)[0] == CancelEngine()
+
+
+def test_a_living_engine_is_not_lost_however_long_its_work_lasts() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS * 8, 0)
+    for step in range(1, 8):
+        machine.engine_event(Progress(1, step * 160, 5), step * 1_900)
+        assert machine.timer(step * 1_900 + 1_899) == []
+
+
+def test_finalize_is_confirmed_by_an_ack_with_its_name_when_all_earlier_audio_is_final() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    assert machine.client_finalize("a", 20) == [CutEngine(1_600, is_last=False)]
+    machine.client_audio(PCM_100_MS, 30)
+    assert machine.client_finalize("b", 40) == [CutEngine(3_200, is_last=False)]
+    effects = machine.engine_event(final(0, 1_600, reason=EndReason.finalize), 70)
+    assert effects == [SendToClient(Ack(100, ("a",))), Measured(Figure.finalisation_elapsed_ms, 50)]
+    effects = machine.engine_event(final(1_600, 3_200, reason=EndReason.finalize), 90)
+    assert sent_to_client(effects) == [Ack(200, ("b",))]
+
+
+def test_finalize_with_nothing_left_to_do_is_confirmed_at_once() -> None:
+    machine = streaming()
+    assert machine.client_finalize("a", 5) == [SendToClient(Ack(0, ("a",)))]
+
+
+def test_a_finalize_waits_for_the_audio_before_it_to_be_sent() -> None:
+    machine = make()
+    machine.begin(0)
+    machine.engine_event(granted(window_samples=1_600), 0)
+    machine.client_audio(PCM_100_MS * 2, 10)
+    assert machine.client_finalize("a", 20) == []
+    assert machine.engine_event(Progress(1, 1_600, 0), 30) == [SendAudio(PCM_100_MS), CutEngine(3_200, is_last=False)]
+
+
+def test_a_finalize_survives_the_loss_of_its_engine() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.client_finalize("a", 20)
+    machine.client_audio(PCM_100_MS, 30)
+    machine.engine_event(Lost(1, LossReason.link_lost), 40)
+    effects = machine.engine_event(granted(epoch=2), 50)
+    assert effects[2:] == [SendAudio(PCM_100_MS), CutEngine(1_600, is_last=False), SendAudio(PCM_100_MS)]
+
+
+def test_more_finalizes_than_may_wait_are_the_clients_fault() -> None:
+    machine = streaming()
+    for name in "abc":
+        machine.client_audio(b"\x00\x00", 1)
+        machine.client_finalize(name, 1)
+    effects = machine.client_finalize("d", 2)
+    assert effects[0] == CancelEngine()
+    assert effects[-1] == CloseClient(Reason.unexpected_message)
+
+
+def test_finish_flushes_and_ends_the_session() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(Progress(1, 800, 1_234), 15)
+    assert machine.client_finish(20) == [CutEngine(1_600, is_last=True)]
+    effects = machine.engine_event(final(0, 1_600, "bye", reason=EndReason.finish), 30)
+    assert effects[-4:] == [
+        CancelEngine(),
+        SendToClient(Usage(100, 1_234)),
+        SendToClient(Finished(100)),
+        CloseClient(Reason.finished),
+    ]
+    assert machine.is_closed
+
+
+def test_finish_without_audio_ends_at_once() -> None:
+    machine = streaming()
+    assert machine.client_finish(5) == [
+        CancelEngine(),
+        SendToClient(Usage(0, 0)),
+        SendToClient(Finished(0)),
+        CloseClient(Reason.finished),
+    ]
+
+
+def test_finish_before_the_engine_is_there_waits_for_it() -> None:
+    machine = make()
+    machine.begin(0)
+    machine.client_audio(PCM_100_MS, 1)
+    assert machine.client_finish(2) == []
+    assert machine.engine_event(granted(), 3)[-2:] == [SendAudio(PCM_100_MS), CutEngine(1_600, is_last=True)]
+
+
+def test_a_finish_where_a_finalize_is_under_way_is_confirmed_by_the_same_final() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.client_finalize("a", 20)
+    assert machine.client_finish(21) == []
+    effects = machine.engine_event(final(0, 1_600, reason=EndReason.finalize), 30)
+    assert sent_to_client(effects)[0] == Ack(100, ("a",))
+    assert effects[-1] == CloseClient(Reason.finished)
+
+
+def test_a_client_that_floods_is_held_back_before_the_capacity_is_reached() -> None:
+    machine = streaming()
+    effects: list[Any] = []
+    while machine.is_reading:
+        effects = machine.client_audio(PCM_100_MS, 1)
+    assert effects[-1] == PauseClient()
+    assert machine.held_samples == 16_000
+    assert machine.timer(100_000_000)[-1] != CloseClient(Reason.idle_timeout)
+
+
+def test_reading_goes_on_when_enough_is_final() -> None:
+    machine = streaming()
+    for _ in range(10):
+        machine.client_audio(PCM_100_MS, 1)
+    assert ResumeClient() not in machine.engine_event(final(0, 1_600), 2)
+    assert ResumeClient() in machine.engine_event(final(1_600, 8_000), 3)
+
+
+def test_audio_beyond_the_room_is_a_fault_of_the_shell() -> None:
+    machine = streaming()
+    with pytest.raises(ValueError, match="room"):
+        machine.client_audio(b"\x00\x00" * 32_001, 1)
+
+
+def test_an_idle_client_is_told_so_and_a_keepalive_prevents_it() -> None:
+    machine = streaming()
+    machine.client_keepalive(20_000)
+    assert machine.timer(49_999) == []
+    effects = machine.timer(50_000)
+    assert effects[1].message.reason == "idle_timeout"
+    assert effects[-1] == CloseClient(Reason.idle_timeout)
+
+
+def test_no_free_slot_is_asked_for_again_and_refused_in_the_end() -> None:
+    machine = make()
+    machine.begin(0)
+    assert machine.engine_event(Refused(1, RefusalReason.no_free_slot), 10) == []
+    assert machine.timer(60) == [opening(2)]
+    machine.engine_event(Refused(2, RefusalReason.no_free_slot), 70)
+    effects = machine.timer(3_000)
+    assert effects == [opening(3)]
+    effects = machine.engine_event(Refused(3, RefusalReason.no_free_slot, 700), 3_001)
+    assert effects == [
+        SendToClient(
+            ErrorMessage(reason="no_capacity", message="No engine has a free slot.", retryable=True, retry_after_ms=700)
+        ),
+        CloseClient(Reason.no_capacity),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (RefusalReason.unknown_model, Reason.unknown_model),
+        (RefusalReason.unsupported_language, Reason.unsupported_language),
+        (RefusalReason.bad_options, Reason.bad_option),
+    ],
+)
+def test_what_no_engine_can_give_is_refused_at_once(refusal: RefusalReason, reason: Reason) -> None:
+    machine = make()
+    machine.begin(0)
+    assert machine.engine_event(Refused(1, refusal), 1)[-1] == CloseClient(reason)
+
+
+def test_an_engine_that_never_answers_the_opening_is_given_up() -> None:
+    machine = make()
+    machine.begin(0)
+    assert machine.timer(2_000) == [CancelEngine()]
+    assert machine.timer(2_050) == [opening(2)]
+    assert machine.timer(3_000)[-1] == CloseClient(Reason.engine_unavailable)
+
+
+def test_a_session_without_an_engine_gives_up_in_time_and_says_that_trying_again_helps() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(Lost(1, LossReason.link_lost), 100)
+    epoch, now_ms = 2, 100
+    while not machine.is_closed:
+        machine.engine_event(Refused(epoch, RefusalReason.unreachable), now_ms)
+        now_ms = machine.due_ms
+        effects = machine.timer(now_ms)
+        epoch += any(isinstance(effect, OpenEngine) for effect in effects)
+    assert now_ms == 10_100
+    assert effects[-2].message.retryable
+    assert effects[-1] == CloseClient(Reason.engine_unavailable)
+
+
+def test_audio_that_kills_engine_after_engine_is_given_up() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    for epoch in (1, 2, 3):
+        machine.engine_event(Lost(epoch, LossReason.link_lost), 20)
+        machine.engine_event(granted(epoch + 1), 20)
+    assert machine.engine_event(Lost(4, LossReason.link_lost), 20)[-1] == CloseClient(Reason.engine_unavailable)
+
+
+def test_a_final_clears_the_suspicion_against_the_audio() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS * 9, 10)
+    for epoch in range(1, 9):
+        machine.engine_event(Lost(epoch, LossReason.link_lost), 20)
+        machine.engine_event(granted(epoch + 1), 20)
+        machine.engine_event(final((epoch - 1) * 800, epoch * 800, epoch=epoch + 1), 20)
+    assert not machine.is_closed
+
+
+def test_a_final_that_leaves_a_gap_counts_as_a_lost_engine() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    effects = machine.engine_event(final(800, 1_600, "gap"), 20)
+    assert effects[:2] == [CancelEngine(), EngineLost(LossReason.protocol_broken, to_replay_ms=100, losses=1)]
+
+
+def test_a_final_of_audio_that_was_never_sent_counts_as_a_lost_engine() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    assert machine.engine_event(final(0, 1_601, "more"), 20)[0] == CancelEngine()
+
+
+def test_an_expired_token_ends_the_session_after_the_utterance_under_way() -> None:
+    machine = streaming(expires_at_ms=1_000)
+    machine.client_audio(PCM_100_MS * 2, 900)
+    machine.engine_event(PartialResult(1, 0, 1_600, "so", 0), 950)
+    assert machine.timer(1_000) == []
+    machine.client_audio(PCM_100_MS, 1_050)
+    effects = machine.engine_event(final(0, 4_800, "so long"), 1_100)
+    assert sent_to_client(effects)[0].text == "so long"
+    assert sent_to_client(effects)[-1].reason == "token_expired"
+    assert effects[-1] == CloseClient(Reason.token_expired)
+
+
+def test_an_utterance_that_outlasts_the_grace_is_cut_and_told() -> None:
+    machine = streaming(expires_at_ms=1_000)
+    machine.client_audio(PCM_100_MS * 2, 900)
+    machine.engine_event(PartialResult(1, 0, 1_600, "so", 0), 950)
+    machine.timer(1_000)
+    assert machine.timer(6_000) == [CutEngine(3_200, is_last=True)]
+    effects = machine.engine_event(final(0, 3_200, "so", reason=EndReason.finish), 6_100)
+    assert effects[-1] == CloseClient(Reason.token_expired)
+
+
+def test_a_session_in_silence_ends_at_once_when_its_time_is_over() -> None:
+    machine = streaming()
+    assert machine.timer(1_000_000 - 1)[-1:] == [CloseClient(Reason.idle_timeout)]
+    machine = streaming()
+    machine.client_keepalive(999_000)
+    assert machine.timer(1_000_000)[-1] == CloseClient(Reason.session_too_long)
+
+
+def test_a_drain_lets_nothing_hang_when_no_engine_answers() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(Lost(1, LossReason.link_lost), 20)
+    machine.end_after_utterance(Reason.draining, 30)
+    while not machine.is_closed:
+        effects = machine.timer(machine.due_ms)
+    assert effects[-1] == CloseClient(Reason.draining)
+
+
+def test_a_client_that_is_gone_frees_its_engine() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    assert machine.client_gone() == [CancelEngine(), CloseClient(Reason.client_gone)]
+    assert machine.held_samples == 0
+    assert machine.client_gone() == []
+
+
+def test_a_closed_session_does_nothing_more() -> None:
+    machine = streaming()
+    machine.client_gone()
+    assert machine.client_audio(PCM_100_MS, 1) == []
+    assert machine.client_finalize("a", 1) == []
+    assert machine.client_finish(1) == []
+    assert machine.engine_event(granted(), 1) == []
+    assert machine.timer(machine.due_ms) == []

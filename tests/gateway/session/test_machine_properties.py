@@ -1,0 +1,277 @@
+"""The session machine against random clients, engines and clocks: finals tile the audio, replay is contiguous, held
+audio is bounded, every session ends once.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from engines.interface import (
+    EndReason,
+    FinalResult,
+    Granted,
+    Lost,
+    LossReason,
+    OpenStream,
+    PartialResult,
+    Progress,
+    RefusalReason,
+    Refused,
+    StreamEvent,
+    StreamOptions,
+    Word,
+)
+from gateway.errors import Reason
+from gateway.session.effects import CancelEngine, CloseClient, CutEngine, OpenEngine, SendAudio, SendToClient
+from gateway.session.identity import SessionIdentity
+from gateway.session.limits import SessionLimits
+from gateway.session.machine import SessionMachine
+from gateway.wire.messages import Ack, FinalMessage
+from policies.backpressure import HoldingLimits
+from policies.failover import RecoveryLimits
+
+pytestmark = pytest.mark.unit
+
+WINDOW_SAMPLES = 400
+CAPACITY_SAMPLES = 2_000
+LIMITS = SessionLimits(
+    idle_ms=5_000,
+    session_ms=200_000,
+    ending_grace_ms=500,
+    liveness_ms=1_000,
+    stall_samples=100,
+    opening_ms=2_000,
+    pending_cuts=4,
+    holding=HoldingLimits(low_water_samples=500, high_water_samples=1_200, capacity_samples=CAPACITY_SAMPLES),
+    recovery=RecoveryLimits(first_delay_ms=50, max_delay_ms=400, timeout_ms=4_000, max_losses=6),
+)
+
+
+def pcm(start: int, num_samples: int) -> bytes:
+    """Samples that say their own position."""
+    return b"".join(struct.pack("<H", (start + i) % 65_536) for i in range(num_samples))
+
+
+class EngineTwin:
+    """One engine stream: checks what it is sent, and remembers what it owes."""
+
+    def __init__(self, stream: OpenStream) -> None:
+        self.epoch = stream.epoch
+        self.utterance_start = stream.start_sample
+        self.received = stream.start_sample
+        self.consumed = stream.start_sample
+        self.cuts: list[int] = []
+        self.all_cuts: set[int] = set()
+        self.is_granted = False
+        self.is_over = False
+
+    def take(self, pcm16: bytes) -> None:
+        assert self.is_granted
+        assert not self.is_over
+        count = len(pcm16) // 2
+        assert pcm16 == pcm(self.received, count), "replayed audio is not the audio at its position"
+        self.received += count
+        assert self.received - self.consumed <= WINDOW_SAMPLES, "the engine's window was overrun"
+
+    def cut(self, at_sample: int) -> None:
+        assert self.is_granted
+        assert at_sample == self.received, "a cut is not where the audio sent so far ends"
+        self.cuts.append(at_sample)
+        self.all_cuts.add(at_sample)
+
+
+class SessionUnderFire(RuleBasedStateMachine):
+    """Client, engines and clock are Hypothesis's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = 0
+        identity = SessionIdentity("s", "t", "r", StreamOptions(), expires_at_ms=150_000, jitter_permille=500)
+        self.machine = SessionMachine(identity, LIMITS, 0)
+        self.engine: EngineTwin | None = None
+        self.sent_by_client = 0
+        self.told_end = 0
+        self.acknowledged_ms = 0
+        self.asked: dict[str, int] = {}
+        self.confirmed: set[str] = set()
+        self.has_finished = False
+        self.close: Reason | None = None
+        self.carry_out(self.machine.begin(0))
+
+    def carry_out(self, effects: list[Any]) -> None:
+        for effect in effects:
+            assert self.close is None, "an effect after the close"
+            match effect:
+                case OpenEngine(stream):
+                    assert stream.start_sample == self.machine.committed_sample
+                    self.engine = EngineTwin(stream)
+                case SendAudio(audio):
+                    assert self.engine is not None
+                    self.engine.take(audio)
+                case CutEngine(at_sample):
+                    assert self.engine is not None
+                    self.engine.cut(at_sample)
+                case CancelEngine():
+                    assert self.engine is not None
+                    self.engine.is_over = True
+                case SendToClient(FinalMessage() as final):
+                    start, end = map(int, final.text.split("-"))
+                    assert start >= self.told_end, "a word was told twice"
+                    self.told_end = end
+                case SendToClient(Ack() as ack):
+                    assert ack.audio_ms >= self.acknowledged_ms, "an acknowledgement went back"
+                    self.acknowledged_ms = ack.audio_ms
+                    assert not self.confirmed & set(ack.finalized), "a finalize was confirmed twice"
+                    self.confirmed |= set(ack.finalized)
+                case CloseClient(reason):
+                    self.close = reason
+
+    def hear(self, event: StreamEvent) -> None:
+        self.carry_out(self.machine.engine_event(event, self.now_ms))
+
+    # --- the client ---
+
+    @precondition(lambda self: not self.has_finished)
+    @rule(num_samples=st.integers(1, 300))
+    def audio(self, num_samples: int) -> None:
+        if self.machine.is_closed or not self.machine.is_reading or num_samples > self.machine.room_samples:
+            return
+        self.carry_out(self.machine.client_audio(pcm(self.sent_by_client, num_samples), self.now_ms))
+        self.sent_by_client += num_samples
+
+    @precondition(lambda self: not self.has_finished and len(self.asked.keys() - self.confirmed) < 4)
+    @rule()
+    def finalize(self) -> None:
+        if not self.machine.is_closed:
+            name = str(len(self.asked))
+            self.asked[name] = self.sent_by_client
+            self.carry_out(self.machine.client_finalize(name, self.now_ms))
+
+    @precondition(lambda self: self.sent_by_client > 1_500)
+    @rule()
+    def finish(self) -> None:
+        self.has_finished = True
+        self.carry_out(self.machine.client_finish(self.now_ms))
+
+    # --- the engine ---
+
+    def live_engine(self) -> EngineTwin | None:
+        engine = self.engine
+        return engine if engine is not None and engine.is_granted and not engine.is_over else None
+
+    @rule()
+    def grant(self) -> None:
+        if self.engine is not None and not self.engine.is_granted and not self.engine.is_over:
+            self.engine.is_granted = True
+            self.hear(Granted(self.engine.epoch, "m", "v", WINDOW_SAMPLES))
+
+    @rule(reason=st.sampled_from([RefusalReason.no_free_slot, RefusalReason.unreachable]))
+    def refuse(self, reason: RefusalReason) -> None:
+        if self.engine is not None and not self.engine.is_granted and not self.engine.is_over:
+            self.engine.is_over = True
+            self.hear(Refused(self.engine.epoch, reason))
+
+    @rule(share=st.integers(0, 100))
+    def progress(self, share: int) -> None:
+        if (engine := self.live_engine()) is not None:
+            limit = min([*engine.cuts, engine.received])
+            engine.consumed = max(engine.consumed, engine.consumed + (limit - engine.consumed) * share // 100)
+            self.hear(Progress(engine.epoch, engine.consumed, 7))
+
+    @rule(share=st.integers(1, 100), has_words=st.booleans())
+    def final(self, share: int, has_words: bool) -> None:
+        """An utterance ends at a cut that all audio before it was consumed for, or anywhere before."""
+        if (engine := self.live_engine()) is None:
+            return
+        if engine.cuts and engine.consumed == engine.cuts[0]:
+            end = engine.cuts.pop(0)
+        else:
+            end = engine.utterance_start + (engine.consumed - engine.utterance_start) * share // 100
+        if end <= engine.utterance_start:
+            return
+        text = f"{engine.utterance_start}-{end}"
+        words = (Word(text, engine.utterance_start, end, 1.0),) if has_words else ()
+        event = FinalResult(engine.epoch, engine.utterance_start, end, text, words, EndReason.pause_after_speech)
+        engine.utterance_start = end
+        self.hear(event)
+
+    @rule()
+    def partial(self) -> None:
+        if (engine := self.live_engine()) is not None and engine.consumed > engine.utterance_start:
+            self.hear(PartialResult(engine.epoch, engine.utterance_start, engine.consumed, "…", 0))
+
+    @rule(reason=st.sampled_from(list(LossReason)))
+    def lose(self, reason: LossReason) -> None:
+        engine = self.engine
+        if engine is not None and not engine.is_over:
+            engine.is_over = True
+            self.hear(Lost(engine.epoch, reason))
+
+    @rule(ago=st.integers(1, 3))
+    def say_something_stale(self, ago: int) -> None:
+        if self.engine is not None and self.engine.epoch > ago:
+            before = self.machine.committed_sample
+            self.hear(FinalResult(self.engine.epoch - ago, before, before + 1, "", (), EndReason.finalize))
+            assert self.machine.committed_sample == before
+
+    # --- time ---
+
+    @rule(ms=st.integers(1, 1_500))
+    def pass_time(self, ms: int) -> None:
+        self.now_ms += ms
+        if self.machine.due_ms <= self.now_ms:
+            self.carry_out(self.machine.timer(self.now_ms))
+
+    # --- what must stay true ---
+
+    @invariant()
+    def held_audio_is_bounded_and_is_what_is_not_final(self) -> None:
+        if not self.machine.is_closed:
+            assert self.machine.held_samples <= CAPACITY_SAMPLES
+            assert self.machine.held_samples == self.sent_by_client - self.machine.committed_sample
+        else:
+            assert self.machine.held_samples == 0
+
+    @invariant()
+    def a_session_that_is_finished_told_everything(self) -> None:
+        assert self.machine.is_closed == (self.close is not None)
+        if self.close is Reason.finished:
+            assert self.machine.committed_sample == self.sent_by_client
+            assert self.confirmed == self.asked.keys()
+
+    @invariant()
+    def an_engine_that_has_all_audio_before_a_cut_has_the_cut(self) -> None:
+        engine = self.live_engine()
+        if engine is None or self.machine.is_closed:
+            return
+        for name in self.asked.keys() - self.confirmed:
+            assert engine.received < self.asked[name] or self.asked[name] in engine.all_cuts
+
+    @invariant()
+    def deadlines_are_never_forgotten(self) -> None:
+        if not self.machine.is_closed:
+            twin_due = self.machine.due_ms
+            assert twin_due <= self.machine._next_deadline_ms()
+
+    def teardown(self) -> None:
+        """Left alone, every session ends by itself."""
+        if self.engine is not None:
+            self.engine.is_over = True
+        for _ in range(2_000):
+            if self.machine.is_closed:
+                return
+            self.now_ms = max(self.now_ms, self.machine.due_ms)
+            self.carry_out(self.machine.timer(self.now_ms))
+        raise AssertionError("a session without a living client or engine never ends")
+
+
+SessionUnderFire.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestSessionUnderFire = SessionUnderFire.TestCase

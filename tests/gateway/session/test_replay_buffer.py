@@ -1,0 +1,60 @@
+"""The replay buffer: every sample that is not final, and no other."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.session.replay_buffer import ReplayBuffer
+
+pytestmark = pytest.mark.unit
+
+
+def test_audio_is_given_once_and_again_after_a_rewind() -> None:
+    buffer = ReplayBuffer()
+    buffer.append(b"aabbcc")
+    assert buffer.take_unsent(2) == b"aabb"
+    assert buffer.take_unsent(9) == b"cc"
+    assert buffer.take_unsent(9) == b""
+    buffer.rewind()
+    assert buffer.take_unsent(9) == b"aabbcc"
+
+
+def test_released_audio_is_gone_and_the_rest_keeps_its_place() -> None:
+    buffer = ReplayBuffer()
+    buffer.append(b"aabbcc")
+    buffer.take_unsent(3)
+    buffer.release(2)
+    assert (buffer.start_sample, buffer.end_sample, buffer.held_samples) == (2, 3, 1)
+    buffer.rewind()
+    assert buffer.take_unsent(9) == b"cc"
+
+
+@pytest.mark.parametrize("before_sample", [-1, 3])
+def test_audio_that_was_never_sent_cannot_be_released(before_sample: int) -> None:
+    buffer = ReplayBuffer()
+    buffer.append(b"aabbcc")
+    buffer.take_unsent(2)
+    with pytest.raises(ValueError, match="cannot release"):
+        buffer.release(before_sample)
+
+
+@given(st.lists(st.tuples(st.sampled_from("atrw"), st.integers(0, 40)), max_size=60))
+def test_the_buffer_holds_what_a_whole_recording_would_give(steps: list[tuple[str, int]]) -> None:
+    recording = b""
+    buffer = ReplayBuffer()
+    for action, number in steps:
+        if action == "a":
+            piece = bytes((len(recording) + i) % 251 for i in range(2 * number))
+            recording += piece
+            buffer.append(piece)
+        elif action == "t":
+            first = buffer.sent_sample
+            taken = buffer.take_unsent(first + number)
+            assert taken == recording[2 * first : 2 * min(first + number, buffer.end_sample)]
+        elif action == "r":
+            buffer.release(min(buffer.start_sample + number, buffer.sent_sample))
+        else:
+            buffer.rewind()
+        assert 0 <= buffer.start_sample <= buffer.sent_sample <= buffer.end_sample == len(recording) // 2

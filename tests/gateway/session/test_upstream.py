@@ -1,0 +1,89 @@
+"""The engine's side of a session: in order, inside the window, again after a loss."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.interface import Granted
+from gateway.session.effects import CutEngine, SendAudio
+from gateway.session.replay_buffer import ReplayBuffer
+from gateway.session.upstream import Cut, Link, Upstream
+
+pytestmark = pytest.mark.unit
+
+
+def make(window_samples: int = 4) -> tuple[ReplayBuffer, Upstream]:
+    buffer = ReplayBuffer()
+    upstream = Upstream(buffer)
+    upstream.ask()
+    upstream.granted(Granted(1, "m", "v", window_samples))
+    return buffer, upstream
+
+
+def test_nothing_is_sent_before_the_grant() -> None:
+    buffer = ReplayBuffer()
+    upstream = Upstream(buffer)
+    buffer.append(b"aabb")
+    assert upstream.ask() == 1
+    assert upstream.link is Link.asked
+    assert upstream.pump() == []
+
+
+def test_cuts_stand_between_the_audio_before_and_after_them() -> None:
+    buffer, upstream = make()
+    buffer.append(b"aabbcc")
+    upstream.add_cut(Cut(1, 0, ["x"]))
+    upstream.add_cut(Cut(2, 0, ["y"]))
+    assert upstream.pump() == [
+        SendAudio(b"aa"),
+        CutEngine(1, is_last=False),
+        SendAudio(b"bb"),
+        CutEngine(2, is_last=False),
+        SendAudio(b"cc"),
+    ]
+
+
+def test_two_cuts_at_one_place_are_one() -> None:
+    _, upstream = make()
+    upstream.add_cut(Cut(3, 0, ["x"]))
+    upstream.add_cut(Cut(3, 0, ["y"], is_last=True))
+    assert [(cut.ids, cut.is_last) for cut in upstream.cuts] == [(["x", "y"], True)]
+
+
+def test_only_the_window_runs_ahead() -> None:
+    buffer, upstream = make(window_samples=2)
+    buffer.append(b"aabbccdd")
+    assert upstream.pump() == [SendAudio(b"aabb")]
+    upstream.consumed_sample = 1
+    assert upstream.pump() == [SendAudio(b"cc")]
+
+
+def test_after_a_loss_audio_and_cuts_are_sent_again() -> None:
+    buffer, upstream = make()
+    buffer.append(b"aabb")
+    upstream.add_cut(Cut(2, 0, []))
+    before = upstream.pump()
+    upstream.lost()
+    assert upstream.pump() == []
+    assert upstream.ask() == 2
+    upstream.granted(Granted(2, "m", "v", 4))
+    assert upstream.pump() == before
+
+
+def test_a_commit_confirms_the_cuts_it_covers() -> None:
+    _, upstream = make()
+    for at_sample in (1, 2, 3):
+        upstream.add_cut(Cut(at_sample, 0, [str(at_sample)]))
+    assert [cut.ids for cut in upstream.confirmed_cuts(2)] == [["1"], ["2"]]
+    assert [cut.ids for cut in upstream.cuts] == [["3"]]
+
+
+def test_an_engine_owes_an_answer_for_much_audio_or_a_cut() -> None:
+    buffer, upstream = make()
+    buffer.append(b"aabb")
+    upstream.pump()
+    assert upstream.owes_an_answer(stall_samples=1)
+    assert not upstream.owes_an_answer(stall_samples=2)
+    upstream.add_cut(Cut(2, 0, []))
+    upstream.pump()
+    assert upstream.owes_an_answer(stall_samples=2)
