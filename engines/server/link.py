@@ -130,6 +130,7 @@ class Link:
         if message is None or message.hello.protocol_version < 1:
             return False
         self._gateway = message.hello.gateway
+        self.beat()  # the gateway counts the engine as connected from its first load report
         self._take(message)
         return True
 

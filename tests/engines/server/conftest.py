@@ -115,6 +115,11 @@ class HandLink:
         self.events += message.events
         return True
 
+    async def read_to_end(self) -> None:
+        """Read until the engine ends the call; raises the error that it ends with."""
+        while await self.read():
+            pass
+
     async def read_until(self, kind: str, *, stream_id: int = 1) -> engine_pb2.StreamEvent:
         """Read until an event of this kind came for the stream."""
         while True:

@@ -156,6 +156,16 @@ async def test_a_broken_connection_frees_its_slots(host: StreamHost) -> None:
     assert host.open_streams == 0
 
 
+async def test_a_load_report_answers_the_hello_before_any_heartbeat(host: StreamHost) -> None:
+    link, call = link_to(host)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(link.run(call))
+        call.say(hello=True)
+        await call.until(lambda: bool(call.messages))
+        assert call.messages[0].HasField("load")
+        running.cancel()
+
+
 async def test_a_cancelled_stream_gives_its_slot_back_and_says_nothing_more(host: StreamHost) -> None:
     link, call = link_to(host)
     async with asyncio.TaskGroup() as tasks:

@@ -87,8 +87,7 @@ async def test_a_message_that_is_none_closes_its_link_and_no_other(start_engine:
     await good.read_until("granted")
     await bad.call.write(b"\xff\xff\xff\xff")
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        while await bad.read():
-            pass
+        await bad.read_to_end()
     assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     finish = engine_pb2.StreamCommand(stream_id=1, finish=engine_pb2.Cut(at_sample=0))
     await good.send(finish)
@@ -100,8 +99,7 @@ async def test_a_message_beyond_the_limit_closes_its_link_and_no_other(start_eng
     good, bad = await dial(engine.address), await dial(engine.address)
     await bad.send(engine_pb2.StreamCommand(stream_id=1, audio=bytes(5 * 1024 * 1024)))
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        while await bad.read():
-            pass
+        await bad.read_to_end()
     assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     await good.send(opening())
     assert (await good.read_until("granted")).granted.window_samples == 80_000

@@ -1,0 +1,58 @@
+"""Promises of the command codec: what it writes by hand is what the library would write."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.interface import OpenStream, StreamOptions
+from engines.proto import engine_pb2
+from engines.server.codec import decode_open
+from regions.links.command_codec import AudioFraming, encode_cancel, encode_cut, encode_hello, encode_open
+
+pytestmark = pytest.mark.unit
+
+ids = st.integers(1, 2**63)
+
+
+@given(st.lists(st.tuples(ids, st.binary(max_size=300) | st.just(bytes(20_000))), max_size=5))
+def test_joined_audio_commands_are_the_message_that_the_library_writes(commands: list[tuple[int, bytes]]) -> None:
+    fragments = b"".join(AudioFraming(stream_id).head(len(audio)) + audio for stream_id, audio in commands)
+    expected = engine_pb2.ToEngine()
+    for stream_id, audio in commands:
+        expected.commands.add(stream_id=stream_id, audio=audio)
+    assert fragments == expected.SerializeToString()
+
+
+def test_a_framing_follows_a_change_of_length() -> None:
+    framing = AudioFraming(5)
+    fragments = b"".join(framing.head(len(audio)) + audio for audio in (b"ab", b"ab", bytes(400), b"", b"abcd"))
+    read = engine_pb2.ToEngine.FromString(fragments)
+    assert [command.audio for command in read.commands] == [b"ab", b"ab", bytes(400), b"", b"abcd"]
+
+
+@given(ids, st.integers(0, 2**62))
+def test_commands_of_every_kind_join_into_one_message(stream_id: int, at_sample: int) -> None:
+    opened = OpenStream(
+        session_id="s",
+        tenant="t",
+        epoch=4,
+        start_sample=at_sample,
+        options=StreamOptions(model="m", language="en", wants_partials=False, max_utterance_ms=9_000),
+    )
+    message = engine_pb2.ToEngine.FromString(
+        encode_hello("g")
+        + encode_open(stream_id, opened)
+        + AudioFraming(stream_id).head(2)
+        + b"ab"
+        + encode_cut(stream_id, at_sample, is_last=False)
+        + encode_cut(stream_id, at_sample, is_last=True)
+        + encode_cancel(stream_id)
+    )
+    assert (message.hello.gateway, message.hello.protocol_version) == ("g", 1)
+    kinds = [command.WhichOneof("command") for command in message.commands]
+    assert kinds == ["open", "audio", "finalize", "finish", "cancel"]
+    assert {command.stream_id for command in message.commands} == {stream_id}
+    assert decode_open(message.commands[0].open) == opened
+    assert message.commands[2].finalize.at_sample == message.commands[3].finish.at_sample == at_sample

@@ -1,0 +1,97 @@
+"""Promises of the event codec: a gateway reads what an engine wrote."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.interface import (
+    EndReason,
+    FinalResult,
+    Granted,
+    LoadReport,
+    LossReason,
+    Lost,
+    PartialResult,
+    Progress,
+    RefusalReason,
+    Refused,
+    SpeechStarted,
+    StreamEvent,
+    Word,
+)
+from engines.proto import engine_pb2
+from engines.server.codec import append_event, fill_load
+from regions.links.event_codec import MalformedEvent, decode_event, decode_load
+
+pytestmark = pytest.mark.unit
+
+epochs = st.integers(0, 2**32 - 1)
+samples = st.integers(0, 2**62)
+texts = st.text(max_size=20)
+confidences = st.floats(0, 1, width=32)
+words = st.lists(st.builds(Word, texts, samples, samples, confidences), max_size=3).map(tuple)
+events = st.one_of(
+    st.builds(Granted, epochs, texts, texts, samples),
+    st.builds(Refused, epochs, st.sampled_from(RefusalReason), st.none() | st.integers(0, 60_000)),
+    st.builds(Progress, epochs, samples, samples),
+    st.builds(SpeechStarted, epochs, samples),
+    st.builds(PartialResult, epochs, samples, samples, texts, st.integers(0, 20)),
+    st.builds(FinalResult, epochs, samples, samples, texts, words, st.sampled_from(EndReason)),
+    st.builds(Lost, epochs, st.sampled_from(LossReason)),
+)
+
+
+@given(st.lists(st.tuples(st.integers(1, 2**62), events), max_size=6))
+def test_events_arrive_as_they_were_sent(sent: list[tuple[int, StreamEvent]]) -> None:
+    message = engine_pb2.FromEngine()
+    for stream_id, event in sent:
+        append_event(message, stream_id, event)
+    read = engine_pb2.FromEngine.FromString(message.SerializeToString())
+    assert [(entry.stream_id, decode_event(entry)) for entry in read.events] == sent
+
+
+@given(st.integers(0, 2**31 - 1), st.booleans())
+def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool) -> None:
+    sent = LoadReport(
+        pool="p",
+        model="m",
+        model_version="v",
+        slots_total=number,
+        slots_used=number,
+        queued_audio_ms=number,
+        step_p50_us=number,
+        busy_permille=number,
+        is_draining=is_draining,
+    )
+    message = engine_pb2.Load()
+    fill_load(message, sent, heartbeat_interval_ms=500)
+    assert decode_load(message) == sent
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        engine_pb2.StreamEvent(stream_id=1),
+        engine_pb2.StreamEvent(stream_id=1, lost=engine_pb2.Lost(reason="tired")),
+        engine_pb2.StreamEvent(stream_id=1, refused=engine_pb2.Refused()),
+        engine_pb2.StreamEvent(stream_id=1, final=engine_pb2.Final(reason="because")),
+    ],
+)
+def test_what_this_gateway_cannot_read_is_malformed(message: engine_pb2.StreamEvent) -> None:
+    with pytest.raises(MalformedEvent):
+        decode_event(message)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_that_parse_give_an_event_or_are_malformed(payload: bytes) -> None:
+    message = engine_pb2.StreamEvent()
+    try:
+        message.ParseFromString(payload)
+    except Exception:  # noqa: BLE001 - the library's own complaint is not what is tested
+        return
+    try:
+        decode_event(message)
+    except MalformedEvent:
+        return

@@ -1,0 +1,105 @@
+"""Promises of a pool of replicas, against real engine processes."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engines.interface import RefusalReason, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from regions.links.pool import LinkPool
+
+pytestmark = pytest.mark.integration
+
+RunPool = Callable[..., Awaitable["LinkPool"]] if TYPE_CHECKING else Any
+
+
+async def first_answer(tools: Any, pool: LinkPool, **options: Any) -> Any:
+    session = tools.open_session(pool, tools.asking(**options))
+    assert session.events == [], "called back from inside open"
+    await tools.until(lambda: bool(session.events))
+    return session.events[0]
+
+
+async def test_a_pool_without_a_connected_replica_refuses_as_unreachable(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    pool = await run_pool(engines.address("nobody"), connected=0)
+    assert not pool.is_ready
+    assert await first_answer(tools, pool) == Refused(1, RefusalReason.unreachable, 500)
+
+
+async def test_a_herd_is_spread_by_free_slots_before_any_report_says_so(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    await engines.start("--slots", "6", "--heartbeat-interval-ms", "60000", name="big")
+    await engines.start("--slots", "2", "--heartbeat-interval-ms", "60000", name="small")
+    pool = await run_pool(engines.address("big"), engines.address("small"))
+    sessions = [tools.open_session(pool) for _ in range(9)]
+    assert [link.open_streams for link in pool.links] == [6, 2]
+    await tools.until(lambda: all(session.events for session in sessions))
+    assert all(session.is_granted for session in sessions[:8])
+    assert sessions[8].events == [Refused(1, RefusalReason.no_free_slot, 500)]
+
+
+async def test_a_model_is_looked_for_and_the_empty_name_takes_any(engines: Any, run_pool: RunPool, tools: Any) -> None:
+    await engines.start("--slots", "9", "--script", "model=first", name="a")
+    await engines.start("--slots", "2", "--script", "model=second", name="b")
+    pool = await run_pool(engines.address("a"), engines.address("b"))
+    assert (await first_answer(tools, pool, model="second")).model == "second"
+    assert (await first_answer(tools, pool)).model == "first"
+    assert await first_answer(tools, pool, model="third") == Refused(1, RefusalReason.unknown_model, None)
+
+
+async def test_a_draining_replica_is_passed_over(engines: Any, run_pool: RunPool, tools: Any) -> None:
+    leaving = await engines.start("--slots", "9", name="leaving")
+    await engines.start("--slots", "2", name="staying")
+    pool = await run_pool(engines.address("leaving"), engines.address("staying"))
+    keeps_it_up = await tools.granted_session(pool)
+    leaving.send_signal(signal.SIGTERM)
+    await tools.until(lambda: any(load.is_draining for load in pool.loads()))
+    assert pool.is_ready
+    await tools.granted_session(pool)
+    assert [link.open_streams for link in pool.links] == [1, 1]
+    keeps_it_up.finish()
+    await tools.until(lambda: keeps_it_up.is_finished)
+
+
+async def test_a_pool_whose_replicas_all_drain_is_not_ready(engines: Any, run_pool: RunPool, tools: Any) -> None:
+    process = await engines.start()
+    pool = await run_pool(engines.address())
+    assert pool.is_ready
+    session = await tools.granted_session(pool)
+    process.send_signal(signal.SIGTERM)
+    await tools.until(lambda: not pool.is_ready)
+    assert await first_answer(tools, pool) == Refused(1, RefusalReason.draining, 500)
+    session.stream.cancel()
+
+
+async def test_a_dead_replica_is_passed_over_and_comes_back(engines: Any, run_pool: RunPool, tools: Any) -> None:
+    await engines.start(name="a")
+    await engines.start(name="b")
+    pool = await run_pool(engines.address("a"), engines.address("b"))
+    await engines.kill("a")
+    await tools.until(lambda: len(pool.loads()) == 1)
+    await tools.granted_session(pool)
+    assert pool.links[1].open_streams == 1
+    await engines.start(name="a")
+    await tools.until(lambda: len(pool.loads()) == 2)
+
+
+async def test_a_refused_stream_takes_everything_and_says_nothing_after_a_cancel(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    pool = await run_pool(engines.address("nobody"), connected=0)
+    cancelled, other = tools.open_session(pool), tools.open_session(pool)
+    cancelled.speak(1)
+    cancelled.finish()
+    cancelled.stream.cancel()
+    await tools.until(lambda: bool(other.events))
+    assert cancelled.events == []
