@@ -123,7 +123,7 @@ PLANS: tuple[RecordingPlan, ...] = (
 
 
 def record(plan: RecordingPlan, studio: Studio, *, seed: int = SEED) -> Recording:
-    """Speak a plan at 16 kHz; the same plan, seed and synthesiser versions give the same samples."""
+    """Speak a plan at 16 kHz; a fresh process that speaks the same plans in the same order gives the same samples."""
     synthesiser = plan.voice if plan.voice in FLITE_VOICES else "espeak"
     parts, spans_ms, position = [silence(plan.lead_s)], [], int(SAMPLE_RATE_HZ * plan.lead_s)
     for words, pause_s in zip(plan.sentences, (*plan.pauses_s, plan.tail_s), strict=True):

@@ -43,7 +43,11 @@ class EspeakManner:
 
 
 class Espeak:
-    """The library keeps one voice and one buffer per process, so make one object and call it from one thread."""
+    """The library is one per process: make one object, call it from one thread.
+
+    It carries its oscillators' state from one utterance to the next, so a program that says the same things in the same
+    order repeats itself sample by sample, but an utterance alone does not.
+    """
 
     def __init__(self) -> None:
         """Load the library.

@@ -36,7 +36,10 @@ class _Voice(ctypes.Structure):
 
 
 class Flite:
-    """Voices are loaded once and keep the features that were set last, so every call sets all of them."""
+    """Voices are loaded once and keep the features that were set last, so every call sets all of them.
+
+    The natural voices draw their breath from C's `rand`: as with espeak-ng, only whole runs repeat sample by sample.
+    """
 
     def __init__(self, voices: Sequence[str] = FLITE_VOICES) -> None:
         """Load the library and register the voices.
