@@ -25,7 +25,7 @@ from engines.interface import (
     Refused,
     SpeechStarted,
 )
-from gateway.errors import TABLE, Reason
+from gateway.errors import Reason
 from gateway.session.effects import (
     CancelEngine,
     CloseClient,
@@ -41,7 +41,8 @@ from gateway.session.replay_buffer import ReplayBuffer
 from gateway.session.search import NEVER_MS, EngineSearch
 from gateway.session.transcript import Transcript
 from gateway.session.upstream import Cut, Link, Upstream
-from gateway.wire.messages import Ack, ErrorMessage, Finished, Migrated, Started, Usage
+from gateway.wire.messages import Ack, Finished, Migrated, Started, Usage
+from gateway.wire.refusal import error_message
 from policies.backpressure import may_read
 from policies.failover import GiveUp
 
@@ -179,14 +180,7 @@ class SessionMachine:
         """Tell the client why and close; unfinalised audio is dropped, the client has no `ack` for it."""
         if self._is_closed:
             return []
-        row = TABLE[reason]
-        error = ErrorMessage(
-            reason=reason.value,
-            message=detail or row.meaning,
-            retryable=row.retryable,
-            retry_after_ms=row.retry_after_ms if retry_after_ms is None else retry_after_ms,
-        )
-        return self._close(reason, [SendToClient(error)])
+        return self._close(reason, [SendToClient(error_message(reason, detail, retry_after_ms))])
 
     def end_after_utterance(self, reason: Reason, now_ms: int, detail: str = "") -> list[Effect]:
         """Let the utterance under way become final, within `ending_grace_ms`; then tell the client why and close."""
@@ -263,10 +257,7 @@ class SessionMachine:
             return self._look_on(now_ms)
         if event.reason in _REFUSED_FOR_GOOD:
             return self.end_now(_REFUSED_FOR_GOOD[event.reason])
-        if self._search.waited_ms(now_ms) >= self._limits.opening_ms:
-            is_full = event.reason is RefusalReason.no_free_slot
-            reason = Reason.no_capacity if is_full else Reason.engine_unavailable
-            return self.end_now(reason, retry_after_ms=event.retry_after_ms)
+        self._search.refusal = event
         return self._look_on(now_ms)
 
     def _lost(self, reason: LossReason, now_ms: int) -> list[Effect]:
@@ -342,8 +333,8 @@ class SessionMachine:
     def _look_on(self, now_ms: int) -> list[Effect]:
         """Without an engine: ask again when it is time, or give up."""
         search, is_asked = self._search, self._upstream.link is Link.asked
-        if not self._is_started and is_asked and search.waited_ms(now_ms) >= self._limits.opening_ms:
-            return self.end_now(Reason.engine_unavailable)
+        if not self._is_started and search.waited_ms(now_ms) >= self._limits.opening_ms:
+            return self._refuse_opening()
         match search.verdict(now_ms):
             case GiveUp.too_many_losses:
                 return self.end_now(Reason.engine_unavailable, "several engines were lost on the same audio")
@@ -359,6 +350,13 @@ class SessionMachine:
                 return self._ask_engine(now_ms)
             self._be_due(search.ask_again_at_ms)
         return self._ask_engine(now_ms) if now_ms >= search.ask_again_at_ms else []
+
+    def _refuse_opening(self) -> list[Effect]:
+        """No engine in time for a new session: say whether there was none, or none with a free slot."""
+        refusal = self._search.refusal
+        if refusal is None or refusal.reason is not RefusalReason.no_free_slot:
+            return self.end_now(Reason.engine_unavailable)
+        return self.end_now(Reason.no_capacity, retry_after_ms=refusal.retry_after_ms)
 
     def _next_deadline_ms(self) -> int:
         deadlines = [self._ending_close_at_ms, self._ending_cut_at_ms]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from policies.failover import give_up, retry_delay_ms
 
 if TYPE_CHECKING:
-    from engines.interface import LossReason
+    from engines.interface import LossReason, Refused
     from policies.failover import GiveUp, RecoveryLimits
 
 NEVER_MS = 1 << 62
@@ -24,6 +24,7 @@ class EngineSearch:
         "asked_at_ms",
         "loss",
         "losses",
+        "refusal",
         "since_ms",
     )
 
@@ -33,6 +34,7 @@ class EngineSearch:
         self._attempt = 0
         self.losses = 0
         self.loss: LossReason | None = None
+        self.refusal: Refused | None = None
         self.since_ms = now_ms
         self.asked_at_ms = now_ms
         self.ask_again_at_ms = NEVER_MS

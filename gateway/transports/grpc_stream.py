@@ -13,6 +13,7 @@ from gateway.wire.messages import Audio, ErrorMessage, Finish
 from gateway.wire.proto import speech_pb2 as pb
 from gateway.wire.proto import speech_pb2_grpc
 from gateway.wire.proto_codec import decode_client, encode_server
+from gateway.wire.refusal import error_of
 
 if TYPE_CHECKING:
     from gateway.admission.admit import Admitted
@@ -38,7 +39,7 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
             runner, port = await self._open(context)
         except SessionRefused as refusal:
             self._reception.note_refusal(refusal, transport=_TRANSPORT)
-            await context.write(encode_server(_error_of(refusal)))
+            await context.write(encode_server(error_of(refusal)))
             await _abort(context, refusal.reason, refusal.detail, refusal.retry_after_ms)
         reader = asyncio.create_task(self._read(context, runner, port))
         try:
@@ -141,15 +142,6 @@ async def _write(context: Context, runner: SessionRunner) -> tuple[Reason, Error
             await context.write(encode_server(message))
         if reason is not None:
             return reason, error
-
-
-def _error_of(refusal: SessionRefused) -> ErrorMessage:
-    return ErrorMessage(
-        reason=refusal.reason.value,
-        message=refusal.detail,
-        retryable=TABLE[refusal.reason].retryable,
-        retry_after_ms=refusal.retry_after_ms,
-    )
 
 
 async def _abort(context: Context, reason: Reason, detail: str, retry_after_ms: int | None) -> NoReturn:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import msgspec
 from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 from aiohttp.http_websocket import WebSocketError
 
@@ -13,7 +14,8 @@ from gateway.admission.carriers import SUBPROTOCOL, token_of_request
 from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
 from gateway.transports.direct_receive import DirectWebSocket
 from gateway.wire.codec import decode_client, encode_server
-from gateway.wire.messages import Audio, ErrorMessage
+from gateway.wire.messages import Audio
+from gateway.wire.refusal import error_of
 
 if TYPE_CHECKING:
     from gateway.admission.admit import Admitted
@@ -158,14 +160,8 @@ async def _write(socket: DirectWebSocket, runner: SessionRunner) -> None:
 
 
 async def _refuse(socket: DirectWebSocket, refusal: SessionRefused) -> None:
-    message = ErrorMessage(
-        reason=refusal.reason.value,
-        message=refusal.detail,
-        retryable=TABLE[refusal.reason].retryable,
-        retry_after_ms=refusal.retry_after_ms,
-    )
     with contextlib.suppress(ClientConnectionError, ConnectionError):
-        await socket.send_str(encode_server(message))
+        await socket.send_str(encode_server(error_of(refusal)))
     await _close(socket, refusal.reason)
 
 
@@ -194,10 +190,5 @@ def http_refusal(refusal: SessionRefused) -> web.Response:
         headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1_000)))
     if row.http == 401:
         headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{refusal.reason.value}"'
-    body = {
-        "reason": refusal.reason.value,
-        "message": refusal.detail,
-        "retryable": row.retryable,
-        "retry_after_ms": refusal.retry_after_ms,
-    }
+    body = msgspec.to_builtins(error_of(refusal))
     return web.json_response(body, status=row.http, headers=headers)
