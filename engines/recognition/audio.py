@@ -11,7 +11,7 @@ from engines.interface import BYTES_PER_SAMPLE
 if TYPE_CHECKING:
     from engines.interface import FloatArray
 
-_FULL_SCALE = np.float32(32_768)
+FULL_SCALE = 32_768
 
 
 class AudioQueue:
@@ -37,7 +37,7 @@ class AudioQueue:
             first = (start_sample - self.start_sample) * BYTES_PER_SAMPLE
             last = (heard_until - self.start_sample) * BYTES_PER_SAMPLE
             pcm16 = np.frombuffer(bytes(self._pcm16[first:last]), "<i2")
-            np.divide(pcm16, _FULL_SCALE, out=samples[: heard_until - start_sample])
+            np.divide(pcm16, np.float32(FULL_SCALE), out=samples[: heard_until - start_sample])
         return samples
 
     def drop_before(self, sample: int) -> None:

@@ -28,7 +28,8 @@ def samples_needed(frames: int) -> int:
 def fbank_options(*, feature_dim: int) -> kaldi_native_fbank.FbankOptions:
     """Set the front end of NeMo's streaming models as sherpa-onnx 2.0.1 computes it.
 
-    Hann window, Slaney mel scale 0-8,000 Hz, no removal of the mean, pre-emphasis 0.97, no dither, natural logarithm.
+    Periodic Hann window, Slaney mel scale 0-8,000 Hz, no removal of the mean, pre-emphasis 0.97, no dither, natural
+    logarithm.
 
     Source: the only one of 64 settings that gave sherpa-onnx 2.0.1's text on every test signal.
     """

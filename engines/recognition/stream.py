@@ -80,6 +80,11 @@ class StreamState:
         return not self.is_over and (bool(self._cuts) or self._has_regular_step)
 
     @property
+    def held_samples(self) -> int:
+        """How much audio is kept: what was not yet heard, and at most 5 s and a step of what was."""
+        return self._audio.end_sample - self._audio.start_sample
+
+    @property
     def _heard_limit_sample(self) -> int:
         """Where the audio of this utterance ends at the latest, as far as is known."""
         return self._cuts[0].at_sample if self._cuts else self._audio.end_sample
@@ -135,7 +140,7 @@ class StreamState:
         heard_until = utterance.start_sample + utterance.read_until_sample
         self.audio_through_sample = max(self.audio_through_sample, heard_until)
         started = utterance.speech_started(end_sample=heard_until)
-        ending = utterance.ending()
+        ending = utterance.ending(self._read)
         if ending is not None:
             result: SlotEvent | None = self._end_utterance(utterance.start_sample + ending.at_sample, ending.reason)
         else:

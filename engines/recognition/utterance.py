@@ -19,6 +19,8 @@ from engines.recognition.voice_activity import SpeechTracker
 from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFacts, endpoint_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engines.interface import FloatArray, ModelContract, OpenStream
 
 TAIL_FRAMES = 60
@@ -128,10 +130,13 @@ class Utterance:
         self._speech.read(speech)
         self.step += 1
 
-    def ending(self) -> Ending | None:
+    def ending(self, hear: Callable[[int, int], FloatArray]) -> Ending | None:
         """Say where the utterance ends if it does so of itself after the step just read.
 
         Where it has become too long, the pieces behind the cut are dropped: the next utterance hears them again.
+
+        Args:
+            hear: gives the samples between two places, counted from the utterance's start.
         """
         path, row_samples = self._path, self._shape.spelling.row_samples
         heard = self.read_until_sample
@@ -146,7 +151,8 @@ class Utterance:
             case None:
                 return None
             case EndpointReason.max_length:
-                at = cut_between_words(path.rows, self._shape.spelling)
+                searched = hear(self.earliest_cut_sample, len(path.rows) * row_samples)
+                at = cut_between_words(path.rows, self._shape.spelling, searched)
                 path.cut_off(-(-at // row_samples))
                 return Ending(at, EndReason.max_length)
             case reason:

@@ -1,0 +1,211 @@
+"""One utterance: which steps it takes, and when it ends."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import kaldi_native_fbank
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.interface import EndReason, ModelContract, OpenStream, StreamOptions
+from engines.recognition.features import fbank_options
+from engines.recognition.utterance import Ending, ModelShape, StreamRules, Utterance
+
+if TYPE_CHECKING:
+    from engines.interface import FloatArray
+
+pytestmark = pytest.mark.unit
+
+ON, TURN, BLANK = 0, 1, 2
+STEP_SAMPLES, FIRST_STEP_SAMPLES, ROW = 5_120, 6_360, 1_280
+WINDOWS_FIRST, WINDOWS = 12, 10
+
+
+def model_shape(*, window_frames: int = 39, shift_frames: int = 32, subsampling: int = 8) -> ModelShape:
+    return ModelShape(
+        ModelContract(
+            name="m",
+            version="0",
+            language="en",
+            window_frames=window_frames,
+            shift_frames=shift_frames,
+            subsampling=subsampling,
+            feature_dim=80,
+            vocab_size=2,
+            blank_id=BLANK,
+            cache_channel_shape=(1, 1, 1),
+            cache_time_shape=(1, 1, 1),
+            tokens=("\u2581on", "\u2581turn", "<blk>"),
+        )
+    )
+
+
+SHAPE = model_shape()
+
+
+def opened(**options: int) -> OpenStream:
+    return OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=StreamOptions(**options))
+
+
+def rows(*tokens: int) -> FloatArray:
+    found = np.full((len(tokens), 3), math.log(0.05), np.float32)
+    found[np.arange(len(tokens)), tokens] = math.log(0.9)
+    return found
+
+
+def silence(start: int, end: int) -> FloatArray:
+    return np.zeros(end - start, np.float32)
+
+
+class Heard:
+    """An utterance that is told rows and speech step by step, until it ends."""
+
+    def __init__(self, *, start_sample: int = 0, **options: int) -> None:
+        self.utterance = Utterance(start_sample, SHAPE, StreamRules.of(opened(**options), SHAPE))
+        self.steps = 0
+
+    def step(self, *tokens: int, speech: float = 0.0) -> Ending | None:
+        windows = WINDOWS if self.steps else WINDOWS_FIRST
+        self.utterance.read(rows(*tokens) if tokens else rows(*[BLANK] * 4), [speech] * windows)
+        self.steps += 1
+        return self.utterance.ending(silence)
+
+    def until_end(self, *, speech: float = 0.0) -> Ending:
+        for _ in range(1_000):
+            if (ending := self.step(speech=speech)) is not None:
+                return ending
+        raise AssertionError("the utterance never ended")
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 3_000), st.sampled_from([(39, 32, 8), (16, 16, 8), (121, 112, 8), (23, 16, 4)]))
+def test_the_steps_of_a_cut_utterance_are_those_of_sherpa_onnx(utterance_ms: int, sizes: tuple[int, int, int]) -> None:
+    window_frames, shift_frames, subsampling = sizes
+    shape = model_shape(window_frames=window_frames, shift_frames=shift_frames, subsampling=subsampling)
+    samples = utterance_ms * 16 + 7
+    fbank = kaldi_native_fbank.OnlineFbank(fbank_options(feature_dim=80))
+    fbank.accept_waveform(16_000, [0.0] * (samples + 9_600))
+    fbank.input_finished()
+    frames_processed = steps = 0
+    while frames_processed + window_frames < fbank.num_frames_ready:
+        frames_processed += shift_frames
+        steps += 1
+    ours = 0
+    while shape.step_end_sample(ours) <= samples or shape.has_tail_step(ours, utterance_samples=samples):
+        ours += 1
+    assert ours == steps
+
+
+def test_a_step_needs_the_audio_of_its_last_frame() -> None:
+    assert SHAPE.step_end_sample(0) == FIRST_STEP_SAMPLES
+    assert SHAPE.step_end_sample(7) == FIRST_STEP_SAMPLES + 7 * STEP_SAMPLES
+
+
+# --- endings ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_after_words_ends_the_utterance_inside_the_pause() -> None:
+    heard = Heard()
+    assert heard.step(ON, BLANK, BLANK, BLANK, speech=0.9) is None
+    ending = heard.until_end()
+    speech_end = WINDOWS_FIRST * 512
+    heard_samples = heard.utterance.read_until_sample
+    assert ending.reason == EndReason.pause_after_speech
+    assert 12_800 <= heard_samples - speech_end < 12_800 + STEP_SAMPLES
+    assert ending.at_sample == heard_samples - 4_800
+
+
+def test_speech_that_gives_no_piece_still_holds_off_the_pause() -> None:
+    heard = Heard()
+    heard.step(ON, BLANK, BLANK, BLANK, speech=0.9)
+    assert [heard.step(speech=0.9) for _ in range(20)] == [None] * 20
+    assert heard.until_end().reason == EndReason.pause_after_speech
+
+
+def test_a_late_piece_holds_off_the_pause() -> None:
+    heard = Heard()
+    heard.step(ON, BLANK, BLANK, BLANK)
+    assert [heard.step(BLANK, BLANK, BLANK, token) for token in (TURN, ON) * 5] == [None] * 10
+
+
+def test_silence_without_speech_is_let_go_of() -> None:
+    heard = Heard()
+    ending = heard.until_end()
+    assert ending.reason == EndReason.silence_without_speech
+    assert 80_000 <= heard.utterance.read_until_sample < 80_000 + STEP_SAMPLES
+    assert ending.at_sample == heard.utterance.read_until_sample - 4_800
+
+
+def test_speech_without_words_is_not_silence() -> None:
+    heard = Heard()
+    assert heard.until_end(speech=0.9).reason == EndReason.max_length
+    assert heard.utterance.read_until_sample >= 16 * 30_000
+
+
+def test_after_unrecognised_speech_the_silence_counts_from_its_end() -> None:
+    heard = Heard()
+    for _ in range(10):
+        heard.step(speech=0.9)
+    assert heard.until_end().reason == EndReason.silence_without_speech
+    assert heard.utterance.read_until_sample - 10 * STEP_SAMPLES >= 80_000
+
+
+def test_words_behind_a_cut_for_length_are_left_to_the_next_utterance() -> None:
+    heard = Heard(max_utterance_ms=2_000)
+    ending = None
+    while ending is None:
+        ending = heard.step(TURN, BLANK, BLANK, ON, speech=0.9)
+    assert ending.reason == EndReason.max_length
+    final = heard.utterance.final(end_sample=ending.at_sample, reason=ending.reason)
+    assert all(word.end_sample <= ending.at_sample for word in final.words)
+    assert len(final.words) == 2 * heard.steps - sum(
+        row * ROW >= ending.at_sample for step in range(heard.steps) for row in (4 * step, 4 * step + 3)
+    )
+
+
+@given(st.integers(1, 40_000))
+def test_rows_called_stable_are_never_cut_off(max_utterance_ms: int) -> None:
+    stream_rules = StreamRules.of(opened(max_utterance_ms=max_utterance_ms), SHAPE)
+    last_step = next(k for k in range(10_000) if SHAPE.step_end_sample(k) // 16 >= max_utterance_ms)
+    searched_from = max((last_step + 1) * 4 * ROW - 80_000, (last_step + 1) * 2 * ROW) // ROW
+    assert abs(stream_rules.stable_before_row - searched_from) <= 1
+    assert stream_rules.stable_before_row <= searched_from
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def test_speech_starts_once_at_its_onset() -> None:
+    heard = Heard(start_sample=1_000)
+    heard.step()
+    assert heard.utterance.speech_started(end_sample=99_999) is None
+    heard.step(speech=0.9)
+    started = heard.utterance.speech_started(end_sample=99_999)
+    assert started is not None
+    assert started.at_sample == 1_000 + WINDOWS_FIRST * 512
+    assert heard.utterance.speech_started(end_sample=99_999) is None
+
+
+def test_a_piece_before_any_speech_starts_speech() -> None:
+    heard = Heard()
+    heard.step(BLANK, BLANK, ON, BLANK)
+    started = heard.utterance.speech_started(end_sample=99_999)
+    assert started is not None
+    assert started.at_sample == 2 * ROW
+
+
+def test_a_final_holds_the_words_on_the_sessions_clock() -> None:
+    heard = Heard(start_sample=7)
+    heard.step(TURN, BLANK, ON, ON)
+    final = heard.utterance.final(end_sample=7 + 3 * ROW, reason=EndReason.finalize)
+    assert (final.text, final.start_sample, final.end_sample) == ("turn on", 7, 7 + 3 * ROW)
+    assert [(word.start_sample, word.end_sample) for word in final.words] == [
+        (7, 7 + ROW),
+        (7 + 2 * ROW, 7 + 3 * ROW),
+    ]
