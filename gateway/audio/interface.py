@@ -45,8 +45,8 @@ class AudioDecoder(Protocol):
     def mark(self, on_reached: OnReached) -> None:
         """Call back once all that was fed before is decoded as far as it can be.
 
-        What a codec or the resampler holds back until more comes (at most 40 ms, and an incomplete codec packet) comes
-        with later audio or with `finish`.
+        What is held back until more comes (by the resampler: see gateway.audio.resample; and an incomplete codec
+        packet) comes with later audio or with `finish`.
         """
 
     def finish(self, on_finished: OnReached) -> None:

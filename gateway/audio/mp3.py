@@ -99,11 +99,12 @@ def _next_header(queue: ByteQueue, current: FrameHeader | None) -> Reading[Frame
 
 
 def _is_followed_by_another(queue: ByteQueue, header: FrameHeader) -> Reading[bool]:
-    """At the end of the input a frame needs no successor."""
+    """At the end of the input a frame needs no successor. Raises InputEnded in the middle of the frame."""
     while len(queue) < header.num_bytes + 4 and not queue.is_ended:
         yield STARVING
+    yield from queue.at_least(header.num_bytes)
     if len(queue) < header.num_bytes + 4:
-        return len(queue) >= header.num_bytes
+        return True
     following = parse_header(queue.peek(4, at=header.num_bytes))
     return following is not None and following.is_like(header)
 

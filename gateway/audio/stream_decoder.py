@@ -44,7 +44,7 @@ READERS: dict[AudioEncoding, Callable[[ByteQueue], StreamReader]] = {
     AudioEncoding.webm_opus: read_webm_opus,
 }
 
-MIN_STREAM_RATE_HZ = 4_000
+MIN_STREAM_RATE_HZ = 6_000
 MAX_STREAM_RATE_HZ = 192_000
 _PIECE_BYTES = 2_048
 """Bounds how long a reader may scan in one step."""
