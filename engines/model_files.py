@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.onnx"
 TOKENS_FILE = "tokens.txt"
-UNDETERMINED_LANGUAGE = "und"
-"""BCP 47 for a model that does not say; see RFC 5646, 4.1."""
 
 _BUILT_IN_DOMAINS = frozenset(
     {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
@@ -231,8 +229,9 @@ def _is_same_setting(ours: str, theirs: str) -> bool:
 
 
 def _checked_language(metadata: Mapping[str, str], mistakes: list[str]) -> str:
-    language = metadata.get("language", UNDETERMINED_LANGUAGE)
-    if not _LANGUAGE.match(language):
+    """Give a BCP 47 tag, or nothing for a file that does not say."""
+    language = metadata.get("language", "")
+    if language and not _LANGUAGE.match(language):
         mistakes.append(f"language must be a BCP 47 tag such as en or en-US, not {language[:40]!r}")
     return language
 
