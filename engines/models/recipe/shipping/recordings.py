@@ -30,7 +30,7 @@ _PEAK = 0.5
 _HISS_BELOW_PEAK_DB = 55  # a quiet room instead of digital silence
 
 _FLITE_RIGHTS = (
-    "flite {voice} voice, Copyright (c) 1999-2016 Language Technologies Institute, Carnegie Mellon University; "
+    "flite {voice} voice, Copyright (c) 1999-2001 Language Technologies Institute, Carnegie Mellon University; "
     "free use with this notice kept. Recording: Apache-2.0."
 )
 _ESPEAK_RIGHTS = (

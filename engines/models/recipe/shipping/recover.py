@@ -3,8 +3,8 @@
     python -m engines.models.recipe.shipping.recover --model engines/models/embedded/model.onnx --out work/shipped.pt
 
 The file names its parameters in its own short way, and the exporter gives folded weights (transposed matrices,
-kernels) no name at all; those are found by the bias that is added after them. An untrained network cannot be recovered: the
-exporter stores parameters that are equal, such as fresh zeros, only once.
+kernels) no name at all; those are found by the bias that is added after them. An untrained network cannot be
+recovered: the exporter stores parameters that are equal, such as fresh zeros, only once.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def outputs_needed(tokens: list[int]) -> int:
 
 
 def train(out_prefix: Path, *, num_sentences: int = _NUM_SENTENCES, num_pieces: int = _NUM_PIECES) -> Path:
-    """Learn the pieces; writes `<out_prefix>.model` and `.vocab` (about 10 s)."""
+    """Learn the pieces; writes `<out_prefix>.model` and `.vocab` (about 2 s)."""
     source = SentenceSource(_SEED)
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder, "sentences.txt")
