@@ -1,3 +1,57 @@
-proto:  ## Generate the code of the two .proto files
-	.venv/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. \
+# The two commands of the README are `make demo` and `make test`; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help demo test check bench fmt chaos soak interop docs proto lock setup-runtime setup-dev setup-interop
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
+
+setup-runtime:
+	@scripts/setup.sh runtime
+setup-dev:
+	@scripts/setup.sh dev
+setup-interop:
+	@scripts/setup.sh interop
+
+demo: setup-runtime  ## Speech in, words out: a whole region on this machine transcribes a shipped recording, live
+	@$(BIN)/python scripts/demo.py
+
+test: setup-interop check  ## Everything, with the short form of each slow suite
+	$(BIN)/pytest -q -m 'not unit' tests
+
+check: setup-interop  ## ruff, mypy --strict, import rules, unit tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m unit tests
+
+fmt: setup-dev  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup-dev  ## Benchmarks of the gateway beside an echo server and HAProxy; see docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.gateway_load
+
+chaos: setup-dev  ## The long form of the scenarios in which things are killed
+	$(BIN)/pytest -q --long tests/scenarios
+
+soak: setup-dev  ## The long form of the isolation tests
+	$(BIN)/pytest -q --long -m soak tests
+
+interop: setup-interop  ## The same model and recordings through sherpa-onnx
+	$(BIN)/pytest -q -m interop tests
+
+docs: setup-dev  ## Make the generated pages of docs/ anew
+	$(BIN)/python -m gateway.errors_page > docs/errors.md
+
+proto: setup-dev  ## Generate the code of the two .proto files
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. \
 	  engines/proto/engine.proto gateway/wire/proto/speech.proto
+
+lock:  ## Resolve the requirements anew (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+	uv pip compile pyproject.toml --group dev --extra interop --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/interop.txt

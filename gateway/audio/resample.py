@@ -4,9 +4,9 @@ The output does not depend on how the input was cut. All of it together has the 
 sample, and no delay of more than half a sample against it.
 
 soxr holds back what its filters still need. Its fixed-rate engine holds back 37-40 ms at 24, 44.1 and 48 kHz and at
-most 80 ms at other rates above 16 kHz, for about 10 µs per 20 ms of audio. At 8 kHz that would be 115 ms, which a caller
-sees as late captions; there its variable-rate engine runs at a constant ratio and holds back 30 ms (40 at 6 kHz, less
-above) for the same cost. Above 16 kHz it would cost three times as much and not keep phases linear.
+most 80 ms at other rates above 16 kHz, for about 10 µs per 20 ms of audio. At 8 kHz that would be 115 ms, which a
+caller sees as late captions; there its variable-rate engine runs at a constant ratio and holds back 30 ms (40 at 6 kHz,
+less above) for the same cost. Above 16 kHz it would cost three times as much and not keep phases linear.
 """
 
 from __future__ import annotations
