@@ -175,7 +175,9 @@ class ScriptedRecogniser:
             text = _text(stream)
             start = stream.utterance_start_sample
             events.append(PartialResult(stream.epoch, start, item.end_sample, text, stable_chars=len(text)))
-        if len(stream.words) == self._script.utterance_blocks:
+        # A block that a cut made shorter is ended by that cut.
+        is_whole = item.end_sample - item.start_sample == BLOCK_SAMPLES
+        if is_whole and len(stream.words) >= self._script.utterance_blocks:
             events.append(_end_utterance(stream, item.end_sample, EndReason.pause_after_speech))
         return StepResult(slot, tuple(events), item.end_sample, is_over=False)
 

@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
     # What was loaded stays: it need not be looked at again by each collection.
     gc.collect()
     gc.freeze()
+    # The event loop and the inference thread share the interpreter: neither may make the other wait for 5 ms.
+    sys.setswitchinterval(0.001)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(recogniser, options, parent))
 

@@ -233,6 +233,7 @@ class GrpcLink:
             self._break(LinkBreak.closed)
 
     async def _write(self, call: Any) -> None:
+        gap_s = self._settings.flush_gap_ms / 1_000
         try:
             await call.write(encode_hello(self._gateway))
             while True:
@@ -244,6 +245,8 @@ class GrpcLink:
                     message = self._messages.popleft()
                     await call.write(message)
                     self._queued_bytes -= len(message)
+                # The next message gathers what comes meanwhile; one that comes after a pause goes at once.
+                await asyncio.sleep(gap_s)
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             self._break(LinkBreak.closed if self._load is not None else LinkBreak.unreachable)
 

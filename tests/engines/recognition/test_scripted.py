@@ -118,12 +118,20 @@ def test_finals_tile_the_audio_and_do_not_depend_on_its_chunking(
     length=st.integers(1, 150_000), pieces=st.lists(st.integers(1, 9_000), min_size=1, max_size=4), at=st.integers(0, 9)
 )
 def test_a_replay_from_the_end_of_any_final_gives_the_same_words(length: int, pieces: list[int], at: int) -> None:
-    whole = recognise(0, length, pieces=pieces, cuts=[length // 3])
+    cut = length // 3
+    whole = recognise(0, length, pieces=pieces, cuts=[cut])
     kept = whole[: at % len(whole) + 1]
-    cuts = [length // 3] if kept[-1].end_sample < length // 3 else []
     if kept[-1].reason is EndReason.finish:
         return
-    assert kept + recognise(kept[-1].end_sample, length, pieces=pieces[::-1], cuts=cuts) == whole
+    is_cut_answered = any(final.reason is EndReason.finalize for final in kept)
+    replayed = recognise(kept[-1].end_sample, length, pieces=pieces[::-1], cuts=[] if is_cut_answered else [cut])
+    assert kept + replayed == whole
+
+
+def test_a_cut_inside_the_last_block_of_an_utterance_gives_one_final() -> None:
+    (first, second) = recognise(0, 40_000, pieces=[1_600], cuts=[31_000])
+    assert (first.end_sample, first.reason, len(first.words)) == (31_000, EndReason.finalize, 4)
+    assert second.start_sample == 31_000
 
 
 def test_streams_that_share_a_batch_do_not_see_each_other() -> None:

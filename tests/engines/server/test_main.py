@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import wave
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,6 @@ from engines.server.main import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -28,6 +29,7 @@ Start = Callable[..., Awaitable[Any]] if TYPE_CHECKING else Any
 Run = Callable[..., Awaitable[tuple[int, list[str]]]] if TYPE_CHECKING else Any
 Dial = Callable[[str], Awaitable[Any]] if TYPE_CHECKING else Any
 
+RECORDINGS = Path(__file__).parents[3] / "engines" / "models" / "recordings"
 HALF_SECOND = b"\x07\x00" * 8_000
 
 
@@ -154,3 +156,14 @@ async def test_a_refused_model_is_65_with_one_mistake_a_line(run_engine: Run, tm
     assert code == EXIT_MODEL_REFUSED
     assert mistakes
     assert not any("Traceback" in mistake for mistake in mistakes)
+
+
+async def test_the_embedded_model_is_served_when_nothing_else_is_asked_for(start_engine: Start, dial: Dial) -> None:
+    engine = await start_engine("--recogniser", "ctc")
+    with wave.open(str(RECORDINGS / "appointment_shelby.wav")) as recording:
+        pcm16 = recording.readframes(recording.getnframes())
+    link = await dial(engine.address)
+    await link.send(opening(), audio(pcm16), finish(len(pcm16) // 2))
+    final = await link.read_until("final")
+    assert "appointment" in final.final.text
+    assert final.final.end_sample == len(pcm16) // 2
