@@ -63,9 +63,8 @@ def _transcribe_all(environment: dict[str, str]) -> int:
         words += len(spoken[name].split())
         print()
     percent = 100 * errors / words
-    print(
-        f"{words} words, {errors} wrong: word error rate {percent:.1f} % (the model card states {STATED_WORD_ERRORS_PERCENT} %)"
-    )
+    stated = f"the model card states at most {STATED_WORD_ERRORS_PERCENT} %"
+    print(f"{words} words, {errors} wrong: word error rate {percent:.1f} % ({stated})")
     return 0 if percent <= STATED_WORD_ERRORS_PERCENT else 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.audio.faults import undecodable
@@ -72,12 +71,3 @@ def unsigned(content: bytes) -> int:
 
 def signed(content: bytes) -> int:
     return int.from_bytes(content, "big", signed=True)
-
-
-def floating(content: bytes) -> float:
-    """0.0 for a length that EBML does not know."""
-    if len(content) == 4:
-        return float(struct.unpack(">f", content)[0])
-    if len(content) == 8:
-        return float(struct.unpack(">d", content)[0])
-    return 0.0

@@ -79,14 +79,17 @@ def encode_file(
         if bit_rate:
             stream.bit_rate = bit_rate
         stream.options = codec_options or {}
-        wide = {"s16": sound, "s32": sound.astype(np.int32) << 16, "flt": sound.astype(np.float32) / 32_768}[
-            sample_format
-        ]
+        wide = {
+            "s16": sound,
+            "s32": sound.astype(np.int32) << 16,
+            "flt": sound.astype(np.float32) / 32_768,
+            "fltp": sound.astype(np.float32) / 32_768,
+        }[sample_format]
         step = rate_hz // 50
         for start in range(0, len(wide), step):
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(wide[start : start + step]).reshape(1, -1), format=sample_format, layout=layout
-            )
+            piece = wide[start : start + step]
+            laid = piece.T if sample_format.endswith("p") else piece.reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(laid), format=sample_format, layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = rate_hz, start, Fraction(1, rate_hz)
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))

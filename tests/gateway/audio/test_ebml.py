@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.audio.byte_queue import ByteQueue
-from gateway.audio.ebml import Element, children, floating, next_element, parse_vint, signed, unsigned
+from gateway.audio.ebml import Element, children, next_element, parse_vint, signed, unsigned
 from gateway.audio.settings import AudioSettings
 from gateway.errors import ClientFault
 
@@ -56,16 +58,9 @@ def test_children_are_listed_in_order():
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_children_or_refused(data):
-    try:
+    with contextlib.suppress(ClientFault):
         assert sum(len(content) for _, content in children(data)) <= len(data)
-    except ClientFault:
-        pass
 
 
 def test_values_are_read():
     assert (unsigned(b"\x01\x00"), signed(b"\xff\xfe"), signed(b"")) == (256, -2, 0)
-    assert (floating(b"\x47\x3b\x80\x00"), floating(b"\x40\xe7\x70\x00\x00\x00\x00\x00"), floating(b"x")) == (
-        48_000.0,
-        48_000.0,
-        0.0,
-    )

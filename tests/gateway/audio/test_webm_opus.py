@@ -136,7 +136,7 @@ def test_laced_blocks_are_taken_apart(lacing, laced):
         (live(b"\xec\x08\xff\xff\xff\xff"), "bytes of anything else"),
         (live(simple(b"\x05\x09", lacing=1)), "longer than the block"),
         (live(element(0xA3, b"\x40")), "cut off"),
-        (live(group(b"one")[:-4] + b"\xff" * 4, element(0xA0, b"\xa1\x85ab")), "longer than the one it lies in"),
+        (live(element(0xA0, b"\xa1\x85ab")), "longer than the one it lies in"),
     ],
 )
 def test_what_is_no_webm_opus_is_refused_with_what_was_expected(studio, data, sentence):
