@@ -12,6 +12,8 @@ from gateway.wire.handshake import OptionLimits
 from policies.backpressure import HoldingLimits
 from policies.failover import RecoveryLimits
 
+_LEAST_AUDIO_MS = 20
+
 
 class RecoverySettings(BaseModel, frozen=True, extra="forbid"):
     """How a session looks for another engine."""
@@ -37,7 +39,7 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
     max_message_bytes: int = Field(default=1_048_576, ge=4_096, le=16_777_216)
     max_waiting_bytes: int = Field(default=2_097_152, ge=65_536)
     max_queued_messages: int = Field(default=256, ge=8)
-    max_pending_finalizes: int = Field(default=64, gt=0)
+    max_pending_finalizes: int = Field(default=32, gt=0, le=64)
 
     held_audio_ms: int = Field(default=60_000, gt=0, le=600_000)
     """Audio that is not final, per session: at most this is kept in memory (32 bytes a millisecond)."""
@@ -79,6 +81,7 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
             liveness_ms=self.liveness_ms,
             stall_samples=self.stall_audio_ms * SAMPLES_PER_MS,
             opening_ms=self.opening_timeout_ms,
+            least_audio_samples=_LEAST_AUDIO_MS * SAMPLES_PER_MS,
             pending_cuts=self.max_pending_finalizes,
             holding=HoldingLimits(
                 low_water_samples=capacity * 3 // 4,

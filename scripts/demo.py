@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from gateway.wire.messages import ServerMessage
 
 ROOT = Path(__file__).parent.parent
+CARD = ROOT / "engines" / "models" / "embedded" / "MODEL_CARD.md"
 RECORDINGS = ROOT / "engines" / "models" / "recordings"
 PATCHBAY = Path(sys.executable).parent / "patchbay"
 SHOWN = ("dialogue_awb.wav", "ws"), ("digits_rms.wav", "grpc")
 READY_TIMEOUT_S = 60
-STATED_WORD_ERRORS_PERCENT = 10.0
 
 
 def main() -> int:
@@ -62,10 +63,17 @@ def _transcribe_all(environment: dict[str, str]) -> int:
         errors += word_errors(spoken[name].split(), heard.split())
         words += len(spoken[name].split())
         print()
-    percent = 100 * errors / words
-    stated = f"the model card states at most {STATED_WORD_ERRORS_PERCENT} %"
-    print(f"{words} words, {errors} wrong: word error rate {percent:.1f} % ({stated})")
-    return 0 if percent <= STATED_WORD_ERRORS_PERCENT else 1
+    percent, stated = 100 * errors / words, stated_percent()
+    print(f"{words} words, {errors} wrong: word error rate {percent:.1f} %; the model card states {stated} %")
+    return 0 if percent <= stated else 1
+
+
+def stated_percent() -> float:
+    """The word error rate on the shipped recordings, as the model card says it."""
+    found = re.search(r"\*\*Shipped recordings\*\*[^*]*\*\*([0-9.]+) %\*\*", CARD.read_text(encoding="utf-8"))
+    if found is None:
+        raise SystemExit(f"{CARD} does not state the word error rate of the shipped recordings")
+    return float(found[1])
 
 
 def _run(command: list[str | Path], environment: dict[str, str]) -> str | None:

@@ -21,6 +21,7 @@ class SessionLimits:
         liveness_ms: an engine that owes an answer and gives none for so long is lost.
         stall_samples: audio sent and not consumed beyond which an engine owes an answer.
         opening_ms: how long a new session waits for its first engine.
+        least_audio_samples: less audio than this is not sent to an engine by itself, except before a cut.
         pending_cuts: `finalize` requests that may be under way at once.
     """
 
@@ -30,6 +31,7 @@ class SessionLimits:
     liveness_ms: int
     stall_samples: int
     opening_ms: int
+    least_audio_samples: int
     pending_cuts: int
     holding: HoldingLimits
     recovery: RecoveryLimits

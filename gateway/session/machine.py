@@ -66,7 +66,7 @@ class SessionMachine:
         self._identity = identity
         self._limits = limits
         self._buffer = ReplayBuffer()
-        self._upstream = Upstream(self._buffer)
+        self._upstream = Upstream(self._buffer, least_samples=limits.least_audio_samples)
         self._transcript = Transcript()
 
         self._is_started = False

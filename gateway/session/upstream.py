@@ -40,10 +40,11 @@ class Cut:
 class Upstream:
     """Feeds one engine after another from the replay buffer."""
 
-    __slots__ = ("_buffer", "_window_samples", "consumed_sample", "cuts", "epoch", "link")
+    __slots__ = ("_buffer", "_least_samples", "_window_samples", "consumed_sample", "cuts", "epoch", "link")
 
-    def __init__(self, buffer: ReplayBuffer) -> None:
+    def __init__(self, buffer: ReplayBuffer, *, least_samples: int) -> None:
         self._buffer = buffer
+        self._least_samples = least_samples
         self._window_samples = 0
         self.consumed_sample = buffer.start_sample
         self.cuts: list[Cut] = []
@@ -77,15 +78,18 @@ class Upstream:
         for cut in self.cuts:
             if cut.is_sent:
                 continue
-            self._send_audio(min(limit, cut.at_sample), effects)
+            self._send_audio(min(limit, cut.at_sample), effects, least_samples=1)
             if buffer.sent_sample < cut.at_sample:
                 return effects
             cut.is_sent = True
             effects.append(CutEngine(cut.at_sample, cut.is_last))
-        self._send_audio(limit, effects)
+        self._send_audio(limit, effects, least_samples=self._least_samples)
         return effects
 
-    def _send_audio(self, before_sample: int, effects: list[Effect]) -> None:
+    def _send_audio(self, before_sample: int, effects: list[Effect], *, least_samples: int) -> None:
+        """A client's tiny pieces go together: each message to an engine costs the same, whatever is in it."""
+        if self._buffer.end_sample - self._buffer.sent_sample < least_samples:
+            return
         pcm16 = self._buffer.take_unsent(before_sample)
         if pcm16:
             effects.append(SendAudio(pcm16))

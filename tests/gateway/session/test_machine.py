@@ -63,6 +63,7 @@ LIMITS = SessionLimits(
     liveness_ms=2_000,
     stall_samples=1_600,
     opening_ms=3_000,
+    least_audio_samples=1,
     pending_cuts=3,
     holding=HoldingLimits(low_water_samples=8_000, high_water_samples=16_000, capacity_samples=32_000),
     recovery=RecoveryLimits(first_delay_ms=100, max_delay_ms=1_000, timeout_ms=10_000, max_losses=3),

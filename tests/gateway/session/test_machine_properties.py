@@ -47,6 +47,7 @@ LIMITS = SessionLimits(
     liveness_ms=1_000,
     stall_samples=100,
     opening_ms=2_000,
+    least_audio_samples=1,
     pending_cuts=4,
     holding=HoldingLimits(low_water_samples=500, high_water_samples=1_200, capacity_samples=CAPACITY_SAMPLES),
     recovery=RecoveryLimits(first_delay_ms=50, max_delay_ms=400, timeout_ms=4_000, max_losses=6),

@@ -12,9 +12,9 @@ from gateway.session.upstream import Cut, Link, Upstream
 pytestmark = pytest.mark.unit
 
 
-def make(window_samples: int = 4) -> tuple[ReplayBuffer, Upstream]:
+def make(window_samples: int = 4, least_samples: int = 1) -> tuple[ReplayBuffer, Upstream]:
     buffer = ReplayBuffer()
-    upstream = Upstream(buffer)
+    upstream = Upstream(buffer, least_samples=least_samples)
     upstream.ask()
     upstream.granted(Granted(1, "m", "v", window_samples))
     return buffer, upstream
@@ -22,7 +22,7 @@ def make(window_samples: int = 4) -> tuple[ReplayBuffer, Upstream]:
 
 def test_nothing_is_sent_before_the_grant() -> None:
     buffer = ReplayBuffer()
-    upstream = Upstream(buffer)
+    upstream = Upstream(buffer, least_samples=1)
     buffer.append(b"aabb")
     assert upstream.ask() == 1
     assert upstream.link is Link.asked
@@ -56,6 +56,17 @@ def test_only_the_window_runs_ahead() -> None:
     assert upstream.pump() == [SendAudio(b"aabb")]
     upstream.consumed_sample = 1
     assert upstream.pump() == [SendAudio(b"cc")]
+
+
+def test_tiny_pieces_go_together_and_before_a_cut_as_they_are() -> None:
+    buffer, upstream = make(least_samples=2)
+    buffer.append(b"aa")
+    assert upstream.pump() == []
+    buffer.append(b"bb")
+    assert upstream.pump() == [SendAudio(b"aabb")]
+    buffer.append(b"cc")
+    upstream.add_cut(Cut(3, 0, []))
+    assert upstream.pump() == [SendAudio(b"cc"), CutEngine(3, is_last=False)]
 
 
 def test_after_a_loss_audio_and_cuts_are_sent_again() -> None:
