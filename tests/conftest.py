@@ -1,0 +1,45 @@
+"""Regions that tests share, and the option for the long forms. What tests share otherwise is in tests/harness."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.region import Region, start_region
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long forms of tests that have one (make chaos)")
+
+
+@pytest.fixture(scope="session")
+def is_long(pytestconfig: pytest.Config) -> bool:
+    """Whether the long form was asked for, by `--long` or by PATCHBAY_LONG=1."""
+    return bool(pytestconfig.getoption("--long")) or os.environ.get("PATCHBAY_LONG") == "1"
+
+
+@pytest.fixture(scope="session")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """A region with the embedded model that many tests share: leave it as it was."""
+    with start_region(tmp_path_factory.mktemp("region")) as running:
+        yield running
+
+
+@pytest.fixture
+def new_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Region]]:
+    """Starts regions of a test's own, with the arguments of `start_region`; they stop with the test."""
+    started: list[Region] = []
+
+    def start(*arguments: str, **settings: object) -> Region:
+        running = start_region(tmp_path_factory.mktemp("region"), *arguments, **settings)
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        running.stop()
