@@ -5,10 +5,21 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from gateway.errors import ClientFault, Reason
-from gateway.wire.messages import ClientMessage, Finalize, Finish, KeepAlive, ServerMessage, Start
+from gateway.wire.messages import (
+    AudioSpec,
+    ClientMessage,
+    Endpointing,
+    Finalize,
+    Finish,
+    KeepAlive,
+    ServerMessage,
+    Start,
+)
 
 MAX_JSON_BYTES = 65_536
 """Text messages are small; audio travels as binary messages. A start may carry a token."""
@@ -21,27 +32,46 @@ _server_encoder = msgspec.json.Encoder()
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 
 
+_A_FIELD = "|".join(
+    ["type", *(name for kind in (Start, Finalize, AudioSpec, Endpointing) for name in kind.__struct_fields__)]
+)
+_PLACE = re.compile(rf" - at `(\$(?:\.(?:{_A_FIELD}))*)`$")
+_SAYS_NOTHING_GIVEN = re.compile(
+    rf"Expected `[a-z0-9 |]+`(?:, got `[a-z]+`)?|(?:Number|Integer value) out of range|"
+    rf"Object missing required field `(?:{_A_FIELD})`"
+)
+
+
 def decode_client(text: str | bytes) -> ClientMessage:
-    """Read one text message. Raises ClientFault(malformed_message), which says what is wrong and where."""
-    if len(text) > MAX_JSON_BYTES:
-        raise ClientFault(Reason.message_too_large, f"a text message may have {MAX_JSON_BYTES} bytes")
+    """Read one text message.
+
+    Raises:
+        ClientFault: malformed_message, which says what is wrong and where, or message_too_large.
+    """
     try:
-        return _client_decoder.decode(text)
+        data = text.encode() if isinstance(text, str) else text
+        if len(data) <= MAX_JSON_BYTES:
+            return _client_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ClientFault(Reason.malformed_message, _what_is_wrong(error)) from None
+    raise ClientFault(Reason.message_too_large, f"a text message may have {MAX_JSON_BYTES} bytes")
 
 
 def _what_is_wrong(error: Exception) -> str:
     """A sentence that does not repeat the client's bytes: they may hold a token."""
-    if isinstance(error, msgspec.ValidationError):
-        return f"the message breaks the protocol: {_without_quotes(str(error))}"
-    return "a text message must be one JSON object with a `type`; audio goes into binary messages"
-
-
-def _without_quotes(text: str) -> str:
-    """msgspec quotes an unknown field or tag as the client wrote it; a long one is cut."""
-    limit = 200
-    return text if len(text) <= limit else text[:limit] + "…"
+    if not isinstance(error, msgspec.ValidationError):
+        return "a text message must be one JSON object with a `type`; audio goes into binary messages"
+    text = str(error)
+    place = _PLACE.search(text)
+    what = text if place is None else text[: place.start()]
+    # msgspec quotes an unknown field or `type` as the client wrote it.
+    if what.startswith("Object contains unknown field"):
+        what = "Object contains a field that the protocol does not have"
+    elif what.startswith("Invalid value"):
+        what = "Expected start, finalize, finish or keepalive"
+    elif _SAYS_NOTHING_GIVEN.fullmatch(what) is None:
+        what = "Something is not as the protocol says"
+    return f"the message breaks the protocol: {what}" + ("" if place is None else f" - at `{place[1]}`")
 
 
 def encode_client(message: _TextMessage) -> str:

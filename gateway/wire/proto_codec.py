@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.errors import ClientFault, Reason
+from gateway.wire.codec import MAX_JSON_BYTES
 from gateway.wire.messages import (
     Ack,
     Audio,
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 
 
 def decode_client(message: pb.ClientMessage) -> ClientMessage:
-    """Raises ClientFault(malformed_message) for a message with nothing in it."""
-    match message.WhichOneof("message"):
+    """Raises ClientFault: malformed_message for a message with nothing in it, message_too_large."""
+    kind = message.WhichOneof("message")
+    if kind != "audio" and message.ByteSize() > MAX_JSON_BYTES:
+        raise ClientFault(Reason.message_too_large, f"a message without audio may have {MAX_JSON_BYTES} bytes")
+    match kind:
         case "audio":
             return Audio(message.audio)
         case "start":

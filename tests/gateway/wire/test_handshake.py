@@ -1,0 +1,147 @@
+"""From `start` to a session request: defaults, bounds, and every mistake named at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.interface import StreamOptions
+from gateway.errors import ClientFault, Reason
+from gateway.wire.handshake import OptionLimits, SessionRequest, read_start
+from gateway.wire.messages import AudioSpec, Endpointing, Start
+from policies.facts import AudioEncoding, AudioFormat
+from tests.harness.wire_messages import STARTS
+
+pytestmark = pytest.mark.unit
+
+LIMITS = OptionLimits(
+    min_silence_ms=200,
+    max_silence_ms=2_000,
+    default_silence_ms=800,
+    min_utterance_ms=2_000,
+    max_utterance_ms=30_000,
+    default_utterance_ms=20_000,
+)
+CANARY = "eyJhbGciOiJIUzI1NiJ9.canary.c2lnbmF0dXJl"
+
+
+def outcome_of(start: Start) -> SessionRequest | ClientFault:
+    try:
+        return read_start(start, LIMITS)
+    except ClientFault as fault:
+        return fault
+
+
+def fault_of(start: Start) -> ClientFault:
+    outcome = outcome_of(start)
+    assert isinstance(outcome, ClientFault)
+    return outcome
+
+
+def test_an_empty_start_asks_for_the_defaults() -> None:
+    assert read_start(Start(), LIMITS) == SessionRequest(
+        token=None,
+        audio=AudioFormat(AudioEncoding.pcm_s16le, 16_000, 1, 0),
+        options=StreamOptions(
+            model="", language="", wants_partials=True, min_trailing_silence_ms=800, max_utterance_ms=20_000
+        ),
+    )
+
+
+def test_what_a_client_asks_for_is_what_the_engines_are_asked_for() -> None:
+    start = Start(
+        token="t",
+        audio=AudioSpec("mulaw", 8_000, 2, 1),
+        language="en-GB",
+        model="small",
+        partials=False,
+        endpointing=Endpointing(500),
+        max_utterance_ms=10_000,
+    )
+    assert read_start(start, LIMITS) == SessionRequest(
+        token="t",
+        audio=AudioFormat(AudioEncoding.mulaw, 8_000, 2, 1),
+        options=StreamOptions(
+            model="small",
+            language="en-GB",
+            wants_partials=False,
+            min_trailing_silence_ms=500,
+            max_utterance_ms=10_000,
+        ),
+    )
+
+
+@pytest.mark.parametrize("encoding", list(AudioEncoding))
+def test_every_encoding_can_be_asked_for(encoding: AudioEncoding) -> None:
+    assert read_start(Start(audio=AudioSpec(encoding.value)), LIMITS).audio.encoding is encoding
+
+
+@pytest.mark.parametrize(
+    ("option", "lowest", "highest"), [("silence_ms", 200, 2_000), ("max_utterance_ms", 2_000, 30_000)]
+)
+def test_an_option_may_lie_on_its_bounds_and_not_beyond(option: str, lowest: int, highest: int) -> None:
+    def start(value: int) -> Start:
+        return Start(endpointing=Endpointing(value)) if option == "silence_ms" else Start(**{option: value})
+
+    for value in (lowest, highest):
+        read_start(start(value), LIMITS)
+    for value in (lowest - 1, highest + 1):
+        fault = fault_of(start(value))
+        assert fault.reason is Reason.bad_option
+        assert f"{option} must be {lowest} to {highest}, not {value}" in fault.detail
+
+
+@pytest.mark.parametrize("option", ["model", "language"])
+@pytest.mark.parametrize("value", ["x" * 129, "a\nb", "a\x00", "a\u202eb"])
+def test_a_name_is_short_and_printable_and_not_repeated_otherwise(option: str, value: str) -> None:
+    fault = fault_of(Start(**{option: value}))
+    assert fault.reason is Reason.bad_option
+    assert fault.detail == f"{option} must be at most 128 printable characters"
+
+
+def test_every_mistaken_option_is_named_at_once() -> None:
+    start = Start(model="x" * 129, language="\n", endpointing=Endpointing(1), max_utterance_ms=1)
+    detail = fault_of(start).detail
+    assert [name for name in ("silence_ms", "max_utterance_ms", "model", "language") if name not in detail] == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        (AudioSpec(CANARY), ["audio.encoding", "pcm_s16le", "mp3"]),
+        (AudioSpec(""), ["audio.encoding"]),
+        (AudioSpec(sample_rate_hz=7_999), ["audio.sample_rate_hz"]),
+        (AudioSpec(sample_rate_hz=48_001), ["audio.sample_rate_hz"]),
+        (AudioSpec(sample_rate_hz=0, channels=0), ["audio.sample_rate_hz", "audio.channels"]),
+        (AudioSpec(sample_rate_hz=-1, channels=9), ["audio.sample_rate_hz", "audio.channels"]),
+        (AudioSpec(channels=2, channel=2), ["audio.channel must"]),
+        (AudioSpec(channels=2, channel=-1), ["audio.channel must"]),
+    ],
+)
+def test_audio_that_cannot_be_read_is_refused_with_every_mistake(spec: AudioSpec, names: list[str]) -> None:
+    fault = fault_of(Start(audio=spec))
+    assert fault.reason is Reason.bad_audio_format
+    assert [name for name in names if name not in fault.detail] == []
+    assert "canary" not in fault.detail
+
+
+def test_a_request_never_shows_its_token() -> None:
+    request = read_start(Start(token=CANARY), LIMITS)
+    assert request.token == CANARY
+    assert "canary" not in f"{request!r} {request}"
+
+
+@given(STARTS, st.sampled_from([encoding.value for encoding in AudioEncoding] + [""]), st.integers(-1, 9))
+def test_any_start_is_a_request_within_the_limits_or_a_typed_fault(start: Start, encoding: str, channels: int) -> None:
+    fields: dict[str, Any] = {name: getattr(start, name) for name in start.__struct_fields__}
+    start = Start(**fields | {"audio": AudioSpec(encoding, 16_000, channels)})
+    outcome = outcome_of(start)
+    if isinstance(outcome, ClientFault):
+        assert outcome.reason in {Reason.bad_audio_format, Reason.bad_option}
+        return
+    assert LIMITS.min_silence_ms <= outcome.options.min_trailing_silence_ms <= LIMITS.max_silence_ms
+    assert LIMITS.min_utterance_ms <= outcome.options.max_utterance_ms <= LIMITS.max_utterance_ms
+    assert outcome.audio.mistakes() == []
