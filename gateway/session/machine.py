@@ -274,7 +274,7 @@ class SessionMachine:
 
     def _progress(self, event: Progress, now_ms: int) -> list[Effect]:
         self._compute_us += event.compute_us
-        self._upstream.consumed_sample = max(self._upstream.consumed_sample, event.audio_through_sample)
+        self._upstream.consumed(event.audio_through_sample)
         return self._pump(now_ms)
 
     def _final(self, event: FinalResult, now_ms: int) -> list[Effect]:
@@ -288,6 +288,7 @@ class SessionMachine:
         if event.words:
             self._note_first_words(now_ms, effects)
         self._buffer.release(event.end_sample)
+        self._upstream.consumed(event.end_sample)
         cuts = self._upstream.confirmed_cuts(event.end_sample)
         ids = tuple(name for cut in cuts for name in cut.ids)
         effects.append(SendToClient(Ack(self._committed_ms(), ids)))

@@ -62,6 +62,10 @@ class Upstream:
         self._window_samples = event.window_samples
         self.consumed_sample = self._buffer.start_sample
 
+    def consumed(self, through_sample: int) -> None:
+        """The engine is done with the audio before this; its window moves on."""
+        self.consumed_sample = max(self.consumed_sample, through_sample)
+
     def lost(self) -> None:
         self.link = Link.none
         self._buffer.rewind()

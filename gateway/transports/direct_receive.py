@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiohttp._websocket.models import WSMessage, WSMessageTextBytes
+    from aiohttp._websocket.models import WSMessageTextBytes
     from aiohttp._websocket.writer import WebSocketWriter
     from aiohttp.web_protocol import RequestHandler
     from aiohttp.web_request import BaseRequest
@@ -37,11 +37,13 @@ class _DirectQueue(WebSocketDataQueue):
             super().feed_data(data, size)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        """The reader met something that is no WebSocket message, or one that is too large."""
+        """The reader met what is no WebSocket message, or one that is too large. `receive` gives it as a message of
+        type ERROR, so that the client can be told why before the connection is closed.
+        """
         if self.failed is not None:
             self.failed(exc)
         else:
-            super().set_exception(exc)
+            super().feed_data(WSMessage(WSMsgType.ERROR, exc, None), 0)
 
 
 class DirectWebSocket(web.WebSocketResponse):

@@ -1,0 +1,117 @@
+"""A gateway with real transports and real admission in the test's own process; only its engines are a fake."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import grpc
+from aiohttp import web
+from opentelemetry import trace
+
+from gateway.admission.admit import Admission, LocalSessionLimits
+from gateway.admission.settings import IssuerSettings, SessionLimitSettings, TokenSettings
+from gateway.admission.tokens import token_verifier
+from gateway.audio.decoders import AudioDecoders
+from gateway.audio.settings import AudioSettings
+from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevClaims, DevKeys, create_or_load
+from gateway.metrics import GatewayMetrics
+from gateway.reception import House, Reception, monotonic_ms
+from gateway.session_registry import SessionRegistry
+from gateway.session_settings import SessionSettings
+from gateway.transports.grpc_stream import SpeechService
+from gateway.transports.websocket import PATH, WebSocketTransport
+from gateway.wire.proto import speech_pb2_grpc
+from tests.fakes.engine_pool import FakePool
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@dataclass
+class GatewayInProcess:
+    """Where it listens, and its parts for a test to look at."""
+
+    websocket: str
+    grpc: str
+    keys: DevKeys
+    pool: FakePool
+    registry: SessionRegistry
+    reception: Reception
+    metrics: GatewayMetrics
+    urls: dict[str, str] = field(default_factory=dict)
+
+    def token(self, **claims: Any) -> str:
+        ttl_s = claims.pop("ttl_s", 600)
+        return self.keys.mint(DevClaims(**claims), ttl_s=ttl_s, now_s=int(time.time()))
+
+    def refusals(self) -> dict[tuple[str, str], float]:
+        """Closed sessions by transport and reason, as the metric counts them."""
+        return {
+            (sample.labels["transport"], sample.labels["reason"]): sample.value
+            for metric in self.metrics.sessions_closed.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(
+    state: Path,
+    loop: asyncio.AbstractEventLoop,
+    *,
+    pool: FakePool | None = None,
+    sessions: SessionSettings | None = None,
+    max_sessions: int = 100,
+    leeway_s: int = 0,
+) -> AsyncIterator[GatewayInProcess]:
+    """Listen on loopback; the caller sweeps deadlines with `registry.sweep`, or runs `sweep_for_ever`."""
+    keys = create_or_load(state)
+    issuer = IssuerSettings(
+        issuer=DEV_ISSUER,
+        audience=DEV_AUDIENCE,
+        algorithms=(DEV_ALGORITHM,),
+        static_keys=tuple(keys.jwks()["keys"]),
+    )
+    tokens = TokenSettings(issuers=(issuer,), leeway_s=leeway_s)
+    limits = SessionLimitSettings(max_sessions=max_sessions, max_sessions_per_tenant=max_sessions)
+    metrics = GatewayMetrics()
+    registry = SessionRegistry(metrics, monotonic_ms)
+    fake = pool or FakePool()
+    async with aiohttp.ClientSession() as http:
+        reception = Reception(
+            House(
+                region="here",
+                admission=Admission(token_verifier(tokens, http), LocalSessionLimits(limits), lambda: int(time.time())),
+                pool=fake,
+                registry=registry,
+                metrics=metrics,
+                tracer=trace.NoOpTracerProvider().get_tracer("test"),
+                sessions=sessions or SessionSettings(),
+                decoders=AudioDecoders(AudioSettings(), loop),
+                token_leeway_s=leeway_s,
+            )
+        )
+        app = web.Application()
+        app.router.add_get(PATH, WebSocketTransport(reception).handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server = grpc.aio.server()
+        speech_pb2_grpc.add_SpeechServicer_to_server(SpeechService(reception), server)
+        grpc_port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        websocket = f"ws://127.0.0.1:{runner.addresses[0][1]}{PATH}"
+        target = f"127.0.0.1:{grpc_port}"
+        try:
+            yield GatewayInProcess(
+                websocket, target, keys, fake, registry, reception, metrics, {"ws": websocket, "grpc": target}
+            )
+        finally:
+            await server.stop(0)
+            await runner.cleanup()
