@@ -35,7 +35,7 @@ class Connection(Protocol):
     """One session's messages."""
 
     async def send(self, message: ClientMessage) -> None:
-        """Waits while the server holds us back. Raises ConnectionFailed."""
+        """Waits while the server holds us back. After the session's end nothing is sent: `messages` says why."""
 
     def messages(self) -> AsyncIterator[ServerMessage]:
         """Until the server ends the session. Raises ConnectionFailed."""
@@ -68,13 +68,11 @@ class _WebSocketConnection:
         self._socket = socket
 
     async def send(self, message: ClientMessage) -> None:
-        try:
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
             if isinstance(message, Audio):
                 await self._socket.send_bytes(message.data)
             else:
                 await self._socket.send_str(codec.encode_client(message))
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise ConnectionFailed("the connection broke", ExitCode.protocol_broken) from error
 
     async def messages(self) -> AsyncIterator[ServerMessage]:
         async for message in self._socket:
@@ -129,10 +127,8 @@ class _GrpcConnection:
         self._call = call
 
     async def send(self, message: ClientMessage) -> None:
-        try:
+        with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.UsageError):
             await self._call.write(proto_codec.encode_client(message))
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
-            raise ConnectionFailed("the call is over", ExitCode.protocol_broken) from error
 
     async def messages(self) -> AsyncIterator[ServerMessage]:
         has_said_why = False

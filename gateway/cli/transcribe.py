@@ -137,8 +137,7 @@ async def _run(
     url: str, token: str, protocol: TransportChoice, start: Start, pieces: AsyncIterator[bytes], display: Display
 ) -> ExitCode:
     async with connect(url, token, is_grpc=protocol is TransportChoice.grpc) as connection:
-        await connection.send(start)
-        sending = asyncio.create_task(_send(connection, pieces))
+        sending = asyncio.create_task(_send(connection, start, pieces))
         try:
             return await _receive(connection, display)
         finally:
@@ -146,7 +145,9 @@ async def _run(
             await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _send(connection: Connection, pieces: AsyncIterator[bytes]) -> None:
+async def _send(connection: Connection, start: Start, pieces: AsyncIterator[bytes]) -> None:
+    """Its failures are not ours to tell: whoever reads hears why the connection ended."""
+    await connection.send(start)
     async for piece in pieces:
         await connection.send(Audio(piece))
     await connection.send(Finish())
