@@ -10,6 +10,7 @@ own back-pressure is bypassed, so whoever takes the messages must pause the conn
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMessage, WSMsgType, web
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
 
 _READ_LIMIT_BYTES = 65_536
+_LET_GO = WSMessage(WSMsgType.TEXT, "", None)
 
 
 class _DirectQueue(WebSocketDataQueue):
@@ -78,10 +80,21 @@ class DirectWebSocket(web.WebSocketResponse):
         self._queue.take = take
         self._queue.failed = failed
 
-    def restore(self) -> None:
-        """Messages go through `receive` again: `close` waits there for the peer's answer."""
+    async def restore(self) -> None:
+        """Data goes nowhere from here on, and whoever waits in `receive` is let go, so that `close` can wait there for
+        the peer's answer. aiohttp's own way of breaking off a `receive` makes it skip that wait: the bytes that a peer
+        is still sending then reset the connection, and the last messages to it are lost.
+        """
         self._queue.take = _ignore
         self._queue.failed = None
+        while self._waiting:
+            WebSocketDataQueue.feed_data(self._queue, _LET_GO, 0)
+            await asyncio.sleep(0)
+
+    def abort(self) -> None:
+        """End the connection at once, with whatever the peer has not taken."""
+        if self._handler.transport is not None:
+            self._handler.transport.abort()
 
     def pause_reading(self) -> None:
         """Stop reading from the connection; TCP holds the client back."""

@@ -95,7 +95,11 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
                 runner.client_gone()
                 return
             if message is grpc.aio.EOF:
-                runner.client_message(Finish())
+                await asyncio.sleep(0)  # a call that was cancelled reads EOF before it knows that it is over
+                if context.cancelled() or context.done():
+                    runner.client_gone()
+                else:
+                    runner.client_message(Finish())
                 return
             if message.ByteSize() > max_bytes:
                 runner.refuse(ClientFault(Reason.message_too_large))

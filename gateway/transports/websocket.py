@@ -155,7 +155,7 @@ async def _write(socket: DirectWebSocket, runner: SessionRunner) -> None:
     except (ClientConnectionError, ConnectionError):
         runner.client_gone()
         return
-    socket.restore()
+    await socket.restore()
     await _close(socket, reason)
 
 
