@@ -63,7 +63,7 @@ def _companded(codec: str, flat: Samples) -> bytes:
     encoder.time_base = Fraction(1, 8_000)
     frame = av.AudioFrame.from_ndarray(flat.reshape(1, -1), format="s16", layout="mono")
     frame.sample_rate = 8_000
-    packets = [*encoder.encode(frame), *encoder.encode(None)]
+    packets = [*encoder.encode(frame), *encoder.encode(None)]  # type: ignore[attr-defined]
     return b"".join(bytes(packet) for packet in packets)
 
 
