@@ -1,4 +1,7 @@
-"""`python -m gateway --config FILE`: one gateway process."""
+"""`python -m gateway --config FILE`: one gateway process.
+
+Exit codes: 0 drained, 64 wrong command line or settings, before any port is bound; 69 a port is taken.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,41 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 
 from engines.server.parent import ParentWatch
-from gateway.serve import serve
+from gateway.serve import ListenFailed, serve
 from gateway.settings import EXIT_WRONG_SETTINGS, SettingsRefused, load
+
+EXIT_ADDRESS_TAKEN = 69
+"""EX_UNAVAILABLE of sysexits.h."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_WRONG_SETTINGS, f"{self.format_usage()}{message}\n")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m gateway", description="Run one gateway process.")
+    parser = _Parser(prog="python -m gateway", description="Run one gateway process.", allow_abbrev=False)
     parser.add_argument("--config", type=Path, default=None, help="settings file (TOML)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when the process that started this dies")
     arguments = parser.parse_args()
     try:
         settings = load(arguments.config, os.environ)
+        if arguments.exit_with_parent:
+            ParentWatch()  # the kernel sends SIGTERM when the parent dies
+        uvloop.run(serve(settings, is_json=arguments.json))
     except SettingsRefused as refused:
         for mistake in refused.mistakes:
             sys.stderr.write(f"wrong setting: {mistake}\n")
         return EXIT_WRONG_SETTINGS
-    if arguments.exit_with_parent:
-        ParentWatch()  # the kernel sends SIGTERM when the parent dies
-    uvloop.run(serve(settings, is_json=arguments.json))
+    except ListenFailed as failed:
+        sys.stderr.write(f"{failed}\n")
+        return EXIT_ADDRESS_TAKEN
     return 0
 
 

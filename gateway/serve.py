@@ -27,6 +27,7 @@ from gateway.drain import Readiness, drain
 from gateway.metrics import GatewayMetrics
 from gateway.reception import House, Reception, monotonic_ms
 from gateway.session_registry import SessionRegistry
+from gateway.settings import SettingsRefused
 from gateway.tracing import Tracing
 from gateway.transports import websocket
 from gateway.transports.grpc_stream import SpeechService
@@ -46,6 +47,13 @@ _GRPC_SLACK_BYTES = 65_536
 _LISTEN_BACKLOG = 1_024
 
 
+class ListenFailed(Exception):
+    """A port cannot be had; nothing runs then."""
+
+    def __init__(self, name: str, listen: ListenSettings, why: str) -> None:
+        super().__init__(f"cannot listen for {name} on {_authority(listen.host, listen.port)}: {why}")
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where a running gateway is reached."""
@@ -57,13 +65,19 @@ class Addresses:
 
 
 async def serve(settings: GatewaySettings, *, is_json: bool) -> None:
-    """Run until SIGTERM or SIGINT, then drain. Prints one line on standard output when ready, if `is_json`."""
+    """Run until SIGTERM or SIGINT, then drain. Prints one line on standard output when ready, if `is_json`.
+
+    Raises:
+        SettingsRefused: a certificate cannot be used; no port is bound.
+        ListenFailed: a port cannot be had.
+    """
+    certificates = _Certificates(settings)
     logs.configure(settings.log_level)
     tracing = Tracing(settings.tracing, region=settings.region)
     stop = asyncio.Event()
     _stop_on_signals(stop)
     try:
-        async with _running(settings, tracing) as gateway:
+        async with _running(settings, certificates, tracing) as gateway:
             log.info("gateway.ready", region=settings.region)
             if is_json:
                 sys.stdout.write(json.dumps({**_as_dict(gateway.addresses), "region": settings.region}) + "\n")
@@ -102,12 +116,14 @@ class RunningGateway:
 
 
 @contextlib.asynccontextmanager
-async def _running(settings: GatewaySettings, tracing: Tracing) -> AsyncIterator[RunningGateway]:
+async def _running(
+    settings: GatewaySettings, certificates: _Certificates, tracing: Tracing
+) -> AsyncIterator[RunningGateway]:
     """All parts, connected and listening; in the end they stop in the reverse order."""
     metrics = GatewayMetrics()
     registry = SessionRegistry(metrics, monotonic_ms)
     readiness = Readiness()
-    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
+    async with aiohttp.ClientSession() as http, contextlib.AsyncExitStack() as listeners:
         verifier = token_verifier(settings.tokens, http)
         pool = LinkPool(settings.engines, gateway=f"{settings.region}/{uuid.uuid4().hex[:8]}")
         reception = Reception(
@@ -124,74 +140,119 @@ async def _running(settings: GatewaySettings, tracing: Tracing) -> AsyncIterator
             )
         )
         metrics.watch(registry.figures, pool.loads)
-        background = [
-            tasks.create_task(verifier.run()),
-            tasks.create_task(pool.run()),
-            tasks.create_task(registry.sweep_for_ever()),
-        ]
-        try:
-            async with contextlib.AsyncExitStack() as listeners:
-                addresses = await _listen(
-                    settings, reception, AdminHttp(readiness, lambda: pool.is_ready, metrics), listeners
-                )
+        admin = AdminHttp(readiness, lambda: pool.is_ready, metrics)
+        # Before the task group, which would wrap what is wrong with a port.
+        addresses = await _listen(settings, certificates, reception, admin, listeners)
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(verifier.run()),
+                tasks.create_task(pool.run()),
+                tasks.create_task(registry.sweep_for_ever()),
+            ]
+            try:
                 yield RunningGateway(addresses, readiness, reception, registry)
-        finally:
-            for task in background:
-                task.cancel()
+            finally:
+                await listeners.aclose()
+                for task in background:
+                    task.cancel()
 
 
-async def _listen(
-    settings: GatewaySettings, reception: Reception, admin: AdminHttp, listeners: contextlib.AsyncExitStack
-) -> Addresses:
-    public = web.Application()
-    public.router.add_get(websocket.PATH, WebSocketTransport(reception).handle)
-    admin.add_health(public)
-    http_port = await _start_http(public, settings.http, listeners)
-    private = web.Application()
-    admin.add_all(private)
-    admin_port = await _start_http(private, settings.admin, listeners)
-    grpc_port = await _start_grpc(settings, reception, listeners)
-    secure = "s" if settings.http.tls else ""
-    admin_secure = "s" if settings.admin.tls else ""
-    return Addresses(
-        http=f"http{secure}://{settings.http.host}:{http_port}",
-        websocket=f"ws{secure}://{settings.http.host}:{http_port}{websocket.PATH}",
-        grpc=f"{settings.grpc.host}:{grpc_port}",
-        metrics=f"http{admin_secure}://{settings.admin.host}:{admin_port}/metrics",
-    )
+class _Certificates:
+    """The TLS contexts and pairs of every listener. Raises SettingsRefused with what is wrong with each."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        mistakes: list[str] = []
+        self.http = _ssl_context("http", settings.http.tls, mistakes)
+        self.admin = _ssl_context("admin", settings.admin.tls, mistakes)
+        _ssl_context("grpc", settings.grpc.tls, mistakes)  # gRPC itself would only say that it cannot bind
+        if mistakes:
+            raise SettingsRefused(mistakes)
+        tls = settings.grpc.tls
+        self.grpc = None if tls is None else (tls.key_file.read_bytes(), tls.certificate_file.read_bytes())
 
 
-async def _start_http(app: web.Application, listen: ListenSettings, listeners: contextlib.AsyncExitStack) -> int:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    listeners.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, listen.host, listen.port, ssl_context=_ssl_context(listen.tls), backlog=_LISTEN_BACKLOG)
-    await site.start()
-    port: int = runner.addresses[0][1]
-    return port
-
-
-def _ssl_context(tls: TlsSettings | None) -> ssl.SSLContext | None:
+def _ssl_context(name: str, tls: TlsSettings | None, mistakes: list[str]) -> ssl.SSLContext | None:
     if tls is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(tls.certificate_file, tls.key_file)
+    try:
+        # With a password given, an encrypted key is refused; without one, OpenSSL would ask the terminal.
+        context.load_cert_chain(tls.certificate_file, tls.key_file, password="")
+    except OSError as error:
+        why = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror or str(error)
+        mistakes.append(f"{name}.tls: {tls.certificate_file} and {tls.key_file} cannot be used together: {why}")
     return context
 
 
-async def _start_grpc(settings: GatewaySettings, reception: Reception, listeners: contextlib.AsyncExitStack) -> int:
+async def _listen(
+    settings: GatewaySettings,
+    certificates: _Certificates,
+    reception: Reception,
+    admin: AdminHttp,
+    listeners: contextlib.AsyncExitStack,
+) -> Addresses:
+    public = web.Application()
+    public.router.add_get(websocket.PATH, WebSocketTransport(reception).handle)
+    admin.add_health(public)
+    http_port = await _start_http("http", public, settings.http, certificates.http, listeners)
+    private = web.Application()
+    admin.add_all(private)
+    admin_port = await _start_http("admin", private, settings.admin, certificates.admin, listeners)
+    grpc_port = await _start_grpc(settings, certificates, reception, listeners)
+    secure = "s" if settings.http.tls else ""
+    http = _authority(settings.http.host, http_port)
+    grpc_at = _authority(settings.grpc.host, grpc_port)
+    return Addresses(
+        http=f"http{secure}://{http}",
+        websocket=f"ws{secure}://{http}{websocket.PATH}",
+        grpc=f"grpcs://{grpc_at}" if settings.grpc.tls else grpc_at,
+        metrics=f"http{'s' if settings.admin.tls else ''}://{_authority(settings.admin.host, admin_port)}/metrics",
+    )
+
+
+def _authority(host: str, port: int) -> str:
+    """RFC 3986 §3.2.2: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _start_http(
+    name: str,
+    app: web.Application,
+    listen: ListenSettings,
+    certificate: ssl.SSLContext | None,
+    listeners: contextlib.AsyncExitStack,
+) -> int:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    listeners.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, listen.host, listen.port, ssl_context=certificate, backlog=_LISTEN_BACKLOG)
+    try:
+        await site.start()
+    except OSError as error:
+        raise ListenFailed(name, listen, error.strerror or str(error)) from error
+    port: int = runner.addresses[0][1]
+    return port
+
+
+async def _start_grpc(
+    settings: GatewaySettings,
+    certificates: _Certificates,
+    reception: Reception,
+    listeners: contextlib.AsyncExitStack,
+) -> int:
     # Four times the bound: a client's message that is too large gets our typed error; a huge one gets gRPC's own.
     largest = 4 * settings.sessions.max_message_bytes + _GRPC_SLACK_BYTES
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", largest), ("grpc.so_reuseport", 0)])
     speech_pb2_grpc.add_SpeechServicer_to_server(SpeechService(reception), server)  # type: ignore[no-untyped-call]
-    where = f"{settings.grpc.host}:{settings.grpc.port}"
-    tls = settings.grpc.tls
-    if tls is None:
-        port = server.add_insecure_port(where)
-    else:
-        pair = (tls.key_file.read_bytes(), tls.certificate_file.read_bytes())
-        port = server.add_secure_port(where, grpc.ssl_server_credentials([pair]))
+    where = _authority(settings.grpc.host, settings.grpc.port)
+    try:
+        if certificates.grpc is None:
+            port = server.add_insecure_port(where)
+        else:
+            port = server.add_secure_port(where, grpc.ssl_server_credentials([certificates.grpc]))
+    except RuntimeError as error:  # all that gRPC says
+        raise ListenFailed("grpc", settings.grpc, "the port is taken, or the host is not of this machine") from error
     await server.start()
     listeners.push_async_callback(server.stop, grace=1.0)
     return int(port)

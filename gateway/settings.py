@@ -38,7 +38,7 @@ class DrainSettings(BaseModel, frozen=True, extra="forbid"):
     """Sessions may end their utterance, or the session."""
 
 
-class GatewaySettings(BaseModel, frozen=True, extra="forbid"):
+class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """What `patchbay config schema` prints."""
 
     region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -80,6 +80,11 @@ def load(path: Path | None, environment: Mapping[str, str]) -> GatewaySettings:
     Raises:
         SettingsRefused: the file cannot be read, or says something that cannot be.
     """
+    return validate(read_tree(path, environment))
+
+
+def read_tree(path: Path | None, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings as they are given, without defaults. Raises SettingsRefused: the file cannot be read."""
     tree: dict[str, Any] = {}
     if path is not None:
         try:
@@ -91,7 +96,12 @@ def load(path: Path | None, environment: Mapping[str, str]) -> GatewaySettings:
     for name, text in sorted(environment.items()):
         if name.startswith(_ENV_PREFIX):
             _put(tree, name[len(_ENV_PREFIX) :].lower().split("__"), text)
-    return validate(tree)
+    return tree
+
+
+def as_environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings named `section__key` as the environment that `load` reads them from."""
+    return {f"{_ENV_PREFIX}{name.upper()}": json.dumps(value) for name, value in settings.items()}
 
 
 def validate(tree: dict[str, Any]) -> GatewaySettings:
@@ -116,7 +126,7 @@ def _put(tree: dict[str, Any], keys: list[str], text: str) -> None:
         tree = below
     try:
         tree[keys[-1]] = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # ValueError: no JSON, or an integer too long to read
         tree[keys[-1]] = text
 
 

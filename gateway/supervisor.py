@@ -21,9 +21,10 @@ from typing import IO, TYPE_CHECKING, Any
 import aiohttp
 
 from gateway.running_regions import announce, withdraw
+from gateway.settings import as_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterator
 
 _READY_TIMEOUT_S = 60.0
 _READY_POLL_S = 0.05
@@ -31,14 +32,26 @@ _HEALTHY_AFTER_S = 10.0
 _FIRST_RESTART_S = 0.1
 _LAST_RESTART_S = 5.0
 _STOP_ENGINES_S = 5.0
+_LAST_WORDS_BYTES = 16_384
+_LAST_WORDS_LINES = 8
+_EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+_EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE
 
 
-class ChildFailed(Exception):
-    """A process would not start; `exit_code` is its own where it has one of its meanings (sysexits.h), else 70."""
+class RegionFailed(Exception):
+    """The region would not start; `exit_code` is one of sysexits.h."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class ChildFailed(RegionFailed):
+    """A process would not start; `exit_code` is its own where it ended by itself, else 70."""
 
     def __init__(self, name: str, exit_code: int, last_words: str) -> None:
-        super().__init__(f"{name} ended with exit code {exit_code} before it was ready\n{last_words}".rstrip())
-        self.exit_code = exit_code if exit_code > 0 else 70
+        text = f"{name} ended with exit code {exit_code} before it was ready\n{last_words}"
+        super().__init__(text.rstrip(), exit_code if exit_code > 0 else _EXIT_INTERNAL)
 
 
 @dataclass(slots=True)
@@ -73,6 +86,8 @@ class Child:
     ready: dict[str, Any] = field(default_factory=dict)
     started_at_s: float = 0.0
     quick_deaths: int = 0
+    log_offset_bytes: int = 0
+    """How long the log was when the process started: what it said comes after."""
 
 
 class Supervisor:
@@ -98,7 +113,8 @@ class Supervisor:
         """Start everything, call `on_ready` with the addresses, supervise until `stop`.
 
         Raises:
-            ChildFailed: something would not start; all else is stopped by then.
+            RegionFailed: something would not start; all else is stopped by then.
+            OSError: the log or the note of the region cannot be written.
         """
         with tempfile.TemporaryDirectory(prefix="patchbay-") as scratch, self._open_logs():
             sockets = Path(scratch)
@@ -107,9 +123,8 @@ class Supervisor:
             gateway = self._gateway(addresses)
             self._children = [*engines, gateway]
             try:
-                await asyncio.gather(*(self._start(child) for child in self._children))
-                self._pin_ports(gateway)
-                await self._until_ready(gateway)
+                if not await self._unless_stopping(self._start_all(gateway)):
+                    return
                 ready = self._describe()
                 announce(self._plan.state_directory, ready)
                 on_ready(ready)
@@ -120,8 +135,32 @@ class Supervisor:
                 withdraw(self._plan.state_directory, os.getpid())
                 await self._stop_all()
 
+    async def _start_all(self, gateway: Child) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for child in self._children:
+                    tasks.create_task(self._start(child))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None  # the first that failed; the others were cancelled for it
+        self._pin_ports(gateway)
+        await self._until_ready(gateway)
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do it, or drop it when `stop` is called meanwhile. Whether it was done; raises what it raises."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+            return working.done()
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+
     @contextlib.contextmanager
-    def _open_logs(self) -> Any:
+    def _open_logs(self) -> Iterator[None]:
         if self._plan.log_file is None:
             yield
             return
@@ -147,13 +186,14 @@ class Supervisor:
         def environment() -> dict[str, str]:
             over = {**self._plan.gateway_settings, "engines__addresses": addresses}
             over |= {f"{name}__port": port for name, port in self._ports.items()}
-            return dict(os.environ) | {f"PATCHBAY__{key.upper()}": json.dumps(value) for key, value in over.items()}
+            return dict(os.environ) | as_environment(over)
 
         return Child("gateway", lambda: command, environment)
 
     async def _start(self, child: Child) -> None:
         """Start a process and wait for its ready line."""
         child.started_at_s = time.monotonic()
+        child.log_offset_bytes = 0 if self._logs is None else os.fstat(self._logs.fileno()).st_size
         child.process = await asyncio.create_subprocess_exec(
             *child.command(),
             env=child.environment(),
@@ -172,14 +212,19 @@ class Supervisor:
             line = b""
         if not line:
             exit_code = await child.process.wait()
-            raise ChildFailed(child.name, exit_code, self._last_log_lines())
+            raise ChildFailed(child.name, exit_code, self._last_words(child))
         child.ready = json.loads(line)
 
-    def _last_log_lines(self) -> str:
+    def _last_words(self, child: Child) -> str:
+        """What stands in the log since the process started: the lines for people, or else the last of all."""
         if self._plan.log_file is None:
             return ""
-        lines = self._plan.log_file.read_text(errors="replace").splitlines()
-        return "\n".join(lines[-8:])
+        with self._plan.log_file.open("rb") as logs:
+            end = logs.seek(0, os.SEEK_END)
+            logs.seek(max(child.log_offset_bytes, end - _LAST_WORDS_BYTES))
+            lines = logs.read(_LAST_WORDS_BYTES).decode(errors="replace").splitlines()
+        for_people = [line for line in lines if not line.startswith("{")]
+        return "\n".join((for_people or lines)[-_LAST_WORDS_LINES:])
 
     def _pin_ports(self, gateway: Child) -> None:
         """A gateway that is started again must be where clients know it."""
@@ -189,13 +234,22 @@ class Supervisor:
     async def _until_ready(self, gateway: Child) -> None:
         """Until the gateway is linked to an engine."""
         url = gateway.ready["metrics"].replace("/metrics", "/readyz")
-        async with asyncio.timeout(_READY_TIMEOUT_S), aiohttp.ClientSession() as http:
-            while True:
-                with contextlib.suppress(aiohttp.ClientError):
-                    async with http.get(url, ssl=False) as response:
-                        if response.ok:
-                            return
-                await asyncio.sleep(_READY_POLL_S)
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT_S), aiohttp.ClientSession() as http:
+                while True:
+                    self._check_that_all_live()
+                    with contextlib.suppress(aiohttp.ClientError):
+                        async with http.get(url, ssl=False) as response:
+                            if response.ok:
+                                return
+                    await asyncio.sleep(_READY_POLL_S)
+        except TimeoutError:
+            raise RegionFailed("the gateway found no engine that answers", _EXIT_UNAVAILABLE) from None
+
+    def _check_that_all_live(self) -> None:
+        for child in self._children:
+            if child.process is not None and child.process.returncode is not None:
+                raise ChildFailed(child.name, child.process.returncode, self._last_words(child))
 
     def _describe(self) -> dict[str, Any]:
         gateway = self._children[-1]
@@ -209,37 +263,22 @@ class Supervisor:
     async def _keep_running(self, child: Child) -> None:
         """Start it again whenever it dies: at once, and ever later while it keeps dying young."""
         while True:
-            if await self._ended_or_stopping(child):
+            if child.process is None or not await self._unless_stopping(_end_of(child.process)):
                 return
             lived_s = time.monotonic() - child.started_at_s
             child.quick_deaths = child.quick_deaths + 1 if lived_s < _HEALTHY_AFTER_S else 0
             exponent = max(0, child.quick_deaths - 3)
             delay_s = 0.0 if child.quick_deaths <= 1 else min(_LAST_RESTART_S, _FIRST_RESTART_S * 2**exponent)
             sys.stderr.write(f"{child.name} died; starting it again\n")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
-                    await self._stopping.wait()
-            if self._stopping.is_set():
+            if not await self._unless_stopping(asyncio.sleep(delay_s)):
                 return
             try:
-                await self._start(child)
+                if not await self._unless_stopping(self._start(child)):
+                    return
             except ChildFailed as failed:
                 sys.stderr.write(f"{failed}\n")
             else:
                 announce(self._plan.state_directory, self._describe())
-
-    async def _ended_or_stopping(self, child: Child) -> bool:
-        """Wait for the child's end. Whether we are stopping."""
-        if child.process is None:
-            return self._stopping.is_set()
-        ending = asyncio.ensure_future(child.process.wait())
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({ending, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ending.cancel()
-            stopping.cancel()
-        return self._stopping.is_set()
 
     async def _stop_all(self) -> None:
         """The gateway first: it drains its sessions with the engines' help."""
@@ -247,6 +286,10 @@ class Supervisor:
         if self._children:
             await _terminate(self._children[-1], timeout_s=None)
             await asyncio.gather(*(_terminate(child, timeout_s=_STOP_ENGINES_S) for child in self._children[:-1]))
+
+
+async def _end_of(process: asyncio.subprocess.Process) -> None:
+    await process.wait()
 
 
 def _pid_of(child: Child) -> int | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import typer
 
 from gateway.cli import config, models, token, transcribe, up
+from gateway.cli.exit_codes import ExitCode
+
+_TYPERS_USAGE_CODE = 2
 
 app = typer.Typer(
     name="patchbay",
@@ -21,4 +24,9 @@ app.add_typer(models.app, name="models")
 
 
 def main() -> None:
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if ended.code == _TYPERS_USAGE_CODE:
+            raise SystemExit(ExitCode.usage) from None
+        raise

@@ -16,14 +16,26 @@ from rich.table import Table
 
 from gateway.cli.exit_codes import ExitCode
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevKeysRefused, create_or_load, state_directory
-from gateway.supervisor import ChildFailed, EnginePlan, RegionPlan, Supervisor
+from gateway.settings import SettingsRefused, as_environment, load, read_tree
+from gateway.supervisor import EnginePlan, RegionFailed, RegionPlan, Supervisor
+
+_HIGHEST_PORT = 65_533
+"""gRPC and metrics take the two after it."""
 
 
 def up(
     port: Annotated[
-        int, typer.Option(help="HTTP and WebSocket; gRPC is the next port, metrics the one after. 0: any.")
-    ] = 8080,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+        int | None,
+        typer.Option(
+            min=0,
+            max=_HIGHEST_PORT,
+            help="HTTP and WebSocket; gRPC is the next port, metrics the one after. 0: any. "
+            "Default: the settings', else 8080.",
+        ),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. Default: the settings', else 127.0.0.1.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file of the gateway (TOML).")] = None,
     engines: Annotated[int, typer.Option(min=1, max=64, help="Engine processes.")] = 1,
     model: Annotated[Path | None, typer.Option(help="Model folder or file; default: the embedded model.")] = None,
@@ -38,7 +50,9 @@ def up(
     """Start a gateway and its engines on this machine and keep them running until Ctrl-C.
 
     Callers need a token: `patchbay token` prints one of this machine's development key, which is trusted unless the
-    settings file names issuers of its own.
+    settings name issuers of their own.
+
+    Exit codes: 0 stopped; 64 wrong settings; 65 the model was refused; 69 a port is taken; 70 a fault of ours.
     """
     state = state_directory(os.environ)
     arguments = ["--slots", str(slots), "--threads", str(threads)]
@@ -48,6 +62,10 @@ def up(
         arguments += ["--recogniser", "scripted"]
     try:
         settings = _gateway_settings(state, host, port, config)
+    except SettingsRefused as refused:
+        for mistake in refused.mistakes:
+            sys.stderr.write(f"wrong setting: {mistake}\n")
+        raise typer.Exit(ExitCode.usage) from None
     except (DevKeysRefused, OSError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(ExitCode.usage) from None
@@ -55,17 +73,24 @@ def up(
     plan = RegionPlan(EnginePlan(count=engines, arguments=arguments), settings, config, state, logs)
     try:
         asyncio.run(_run(Supervisor(plan), logs, is_json=as_json))
-    except ChildFailed as failed:
+    except RegionFailed as failed:
         sys.stderr.write(f"{failed}\n")
         raise typer.Exit(failed.exit_code) from None
+    except OSError as error:
+        sys.stderr.write(f"cannot keep the state or the log of the region: {error}\n")
+        raise typer.Exit(ExitCode.internal) from None
 
 
-def _gateway_settings(state: Path, host: str, port: int, config: Path | None) -> dict[str, Any]:
+def _gateway_settings(state: Path, host: str | None, port: int | None, config: Path | None) -> dict[str, Any]:
+    """What goes over the file and the environment. Raises SettingsRefused for all of it together."""
     settings: dict[str, Any] = {}
     for offset, name in enumerate(("http", "grpc", "admin")):
-        settings[f"{name}__host"] = host if name != "admin" else "127.0.0.1"
-        settings[f"{name}__port"] = port + offset if port else 0
-    if config is None or "[tokens" not in config.read_text(encoding="utf-8"):
+        if host is not None and name != "admin":
+            settings[f"{name}__host"] = host
+        if port is not None:
+            settings[f"{name}__port"] = port + offset if port else 0
+    tokens = read_tree(config, os.environ).get("tokens", {})
+    if isinstance(tokens, dict) and "issuers" not in tokens:
         issuer = {
             "issuer": DEV_ISSUER,
             "audience": DEV_AUDIENCE,
@@ -73,6 +98,8 @@ def _gateway_settings(state: Path, host: str, port: int, config: Path | None) ->
             "static_keys": create_or_load(state).jwks()["keys"],
         }
         settings["tokens__issuers"] = [issuer]
+    # The supervisor knows the engines' addresses only once it runs; all else is checked before anything starts.
+    load(config, {**os.environ, **as_environment(settings | {"engines__addresses": ["unix:engine.sock"]})})
     return settings
 
 
