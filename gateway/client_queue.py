@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from gateway.wire.messages import PartialMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.errors import Reason
     from gateway.wire.messages import ServerMessage
 
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
 class ClientQueue:
     """Filled by the session's runner, emptied by the transport's writer."""
 
-    __slots__ = ("_bound", "_close_reason", "_messages", "_waiter", "partials_replaced")
+    __slots__ = ("_bound", "_close_reason", "_messages", "_on_close", "_waiter", "partials_replaced")
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._messages: deque[ServerMessage] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._close_reason: Reason | None = None
+        self._on_close: Callable[[], None] | None = None
         self.partials_replaced = 0
 
     def put(self, message: ServerMessage) -> bool:
@@ -47,6 +50,14 @@ class ClientQueue:
         if self._close_reason is None:
             self._close_reason = reason
             self._wake()
+            if self._on_close is not None:
+                self._on_close()
+
+    def when_closed(self, call: Callable[[], None]) -> None:
+        """Call back once nothing follows: at once, if that is so already."""
+        self._on_close = call
+        if self._close_reason is not None:
+            call()
 
     def replace_all(self, message: ServerMessage) -> None:
         """For a client that does not read: only the reason for its end is worth sending."""

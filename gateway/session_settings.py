@@ -33,6 +33,8 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
     idle_timeout_ms: int = Field(default=30_000, gt=0, le=3_600_000)
     max_session_ms: int = Field(default=4 * 3_600_000, gt=0)
     ending_grace_ms: int = Field(default=10_000, gt=0, le=120_000)
+    closing_timeout_ms: int = Field(default=5_000, gt=0, le=60_000)
+    """How long a client may take to read its last messages; then its connection is cut."""
     liveness_ms: int = Field(default=2_000, gt=0, le=60_000)
     stall_audio_ms: int = Field(default=1_500, gt=0, le=60_000)
 

@@ -13,6 +13,7 @@ from aiohttp.http_websocket import WebSocketError
 from gateway.admission.carriers import SUBPROTOCOL, token_of_request
 from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
 from gateway.transports.direct_receive import DirectWebSocket
+from gateway.transports.last_words import LastWords
 from gateway.wire.codec import decode_client, encode_server
 from gateway.wire.messages import Audio
 from gateway.wire.refusal import error_of
@@ -94,12 +95,17 @@ class WebSocketTransport:
 
     async def _serve(self, socket: DirectWebSocket, runner: SessionRunner) -> None:
         """Read until the client is gone or the session over, while a task of its own writes."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_write(socket, runner))
-            try:
-                await self._read(socket, runner)
-            finally:
-                runner.client_gone()
+        last_words = LastWords(socket.abort, self._reception.sessions.closing_timeout_ms)
+        runner.queue.when_closed(last_words.begin)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_write(socket, runner))
+                try:
+                    await self._read(socket, runner)
+                finally:
+                    runner.client_gone()
+        finally:
+            last_words.end()
 
     async def _read(self, socket: DirectWebSocket, runner: SessionRunner) -> None:
         def take(data: str | bytes) -> None:

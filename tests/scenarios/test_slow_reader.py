@@ -1,0 +1,97 @@
+"""A client that does not read its results: it is closed or held back, costs bounded memory, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.caller import Caller, calling
+from tests.harness.figures import quantile
+from tests.harness.metrics import has_no_sessions, scrape
+from tests.harness.raw_websocket import RawWebSocket, raw_websocket
+from tests.harness.recordings import pcm_of, pieces_of
+from tests.harness.waiting import until_true
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness.region import Region
+
+pytestmark = pytest.mark.integration
+
+CLOSING_TIMEOUT_MS = 1_500
+MAX_GROWTH_BYTES = 40 * 1_048_576
+SLOWEST_PARTIAL_S = 0.5
+DIALOGUE = pieces_of(pcm_of("dialogue_awb.wav"))[:120]
+
+
+async def overwhelm(socket: RawWebSocket) -> None:
+    """Ask for answers for ever, each 8 kB, and read none; ends when the gateway ends the connection."""
+    await socket.send_text('{"type":"start"}')
+    question = json.dumps({"type": "finalize", "id": "x" * 8_000})
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await socket.send_text(question)
+
+
+async def speak_beside(region: Region) -> Caller:
+    """A session at the pace of speech."""
+    async with calling(region) as caller:
+        await caller.start()
+        await caller.until_started()
+        await caller.say_all(DIALOGUE, speed=2.0)
+        await caller.finish()
+        await caller.until_over()
+    return caller
+
+
+async def test_a_client_that_does_not_read_is_closed_as_too_slow_and_cut_off(new_region: Callable[..., Region]) -> None:
+    region = new_region("--scripted", sessions__closing_timeout_ms=CLOSING_TIMEOUT_MS)
+    async with raw_websocket(region, receive_buffer_bytes=4_096) as socket:
+        async with asyncio.timeout(30):
+            await overwhelm(socket)
+        closed = (await scrape(region))("patchbay_sessions_closed_total", reason="client_too_slow")
+        assert closed == 1
+        await until_true(lambda: has_no_sessions(region), what="the end of the session")
+    assert region.events("session.closed")[-1]["reason"] == "client_too_slow"
+
+
+async def test_a_client_that_reads_late_still_hears_that_it_was_too_slow(new_region: Callable[..., Region]) -> None:
+    region = new_region("--scripted", sessions__closing_timeout_ms=20_000)
+    async with raw_websocket(region, receive_buffer_bytes=4_096) as socket:
+        speaking = asyncio.create_task(overwhelm(socket))
+
+        async def is_closed() -> bool:
+            return (await scrape(region))("patchbay_sessions_closed_total", reason="client_too_slow") == 1
+
+        await until_true(is_closed, what="the close")
+        speaking.cancel()
+        ending = await socket.read_to_the_end()
+    last = ending.messages[-1]
+    assert getattr(last, "reason", None) == "client_too_slow"
+    assert ending.close_code == 4_429
+
+
+async def test_many_slow_readers_cost_bounded_memory_and_nobody_else_waits(new_region: Callable[..., Region]) -> None:
+    region = new_region(sessions__closing_timeout_ms=CLOSING_TIMEOUT_MS)
+    alone = await speak_beside(region)
+    before_bytes = region.gateway_rss_bytes()
+    async with contextlib.AsyncExitStack() as sockets:
+        slow = [
+            await sockets.enter_async_context(raw_websocket(region, receive_buffer_bytes=4_096)) for _ in range(10)
+        ]
+        overwhelming = [asyncio.create_task(overwhelm(socket)) for socket in slow]
+        beside = await speak_beside(region)
+        grown_bytes = region.gateway_rss_bytes() - before_bytes
+        async with asyncio.timeout(30):
+            await asyncio.gather(*overwhelming)
+    delays_s = beside.partial_delays_s()
+    print(f"grown by {grown_bytes / 1e6:.1f} MB; partials p50 {quantile(delays_s, 0.5):.3f} s max {max(delays_s):.3f} s")
+    assert beside.finals == alone.finals
+    assert max(delays_s) < SLOWEST_PARTIAL_S
+    assert grown_bytes < MAX_GROWTH_BYTES
+    await until_true(lambda: has_no_sessions(region), what="the end of all sessions")
