@@ -9,6 +9,7 @@ import grpc
 
 from gateway.admission.carriers import token_of_request
 from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
+from gateway.transports.last_words import LastWords
 from gateway.wire.messages import Audio, ErrorMessage, Finish
 from gateway.wire.proto import speech_pb2 as pb
 from gateway.wire.proto import speech_pb2_grpc
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _TRANSPORT = "grpc"
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
+_CANCEL_GRACE_S = 0.02
+_HEARING_S = 0.1
 REASON_METADATA = "patchbay-reason"
 RETRY_METADATA = "patchbay-retry-after-ms"
 
@@ -42,9 +45,13 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
             await context.write(encode_server(error_of(refusal)))
             await _abort(context, refusal.reason, refusal.detail, refusal.retry_after_ms)
         reader = asyncio.create_task(self._read(context, runner, port))
+        # Nothing else frees a call whose client takes nothing: to return without a status resets it.
+        last_words = LastWords(_this_task().cancel, self._reception.sessions.closing_timeout_ms)
+        runner.queue.when_closed(last_words.begin)
         try:
             reason, error = await _write(context, runner)
         finally:
+            last_words.end()
             runner.client_gone()
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
@@ -95,8 +102,7 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
                 runner.client_gone()
                 return
             if message is grpc.aio.EOF:
-                await asyncio.sleep(0)  # a call that was cancelled reads EOF before it knows that it is over
-                if context.cancelled() or context.done():
+                if await _is_over_soon(context):
                     runner.client_gone()
                 else:
                     runner.client_message(Finish())
@@ -114,6 +120,18 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
             runner.client_message(decoded)
             if isinstance(decoded, Finish):
                 return
+
+
+async def _is_over_soon(context: Context) -> bool:
+    """Whether the end of the client's messages is the end of the call: one that was cancelled reads EOF first."""
+    over = asyncio.Event()
+    context.add_done_callback(lambda _context: over.set())
+    try:
+        async with asyncio.timeout(_CANCEL_GRACE_S):
+            await over.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 class _Port:
@@ -135,6 +153,13 @@ class _Port:
         await self._readable.wait()
 
 
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a call is handled by a task")
+    return task
+
+
 async def _write(context: Context, runner: SessionRunner) -> tuple[Reason, ErrorMessage | None]:
     """Send what the session has to say; gives its reason, and the error if it ended with one."""
     error: ErrorMessage | None = None
@@ -149,6 +174,10 @@ async def _write(context: Context, runner: SessionRunner) -> tuple[Reason, Error
 
 
 async def _abort(context: Context, reason: Reason, detail: str, retry_after_ms: int | None) -> NoReturn:
+    """End the call with a status, after the client had time to take the `error` before it: a client that writes to a
+    call with a status gives up what it has not read.
+    """
+    await asyncio.sleep(_HEARING_S)
     metadata = [(REASON_METADATA, reason.value)]
     if retry_after_ms is not None:
         metadata.append((RETRY_METADATA, str(retry_after_ms)))

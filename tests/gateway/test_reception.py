@@ -1,0 +1,88 @@
+"""Reception: a session is admitted, begun and let go, and its place always comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.errors import AuthenticationFailed, ClientFault, Reason, Unavailable
+from gateway.session_runner import SessionRunner
+from gateway.wire.messages import Audio, AudioSpec, Finish, Start
+from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+
+class Port:
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[GatewayInProcess]:
+    async with running_gateway(tmp_path, asyncio.get_running_loop(), max_sessions=1) as running:
+        yield running
+
+
+async def begin(gateway: GatewayInProcess, start: Start) -> SessionRunner:
+    request = gateway.reception.read_start(start)
+    admitted = await gateway.reception.admit_start(request, None, None)
+    return gateway.reception.begin(admitted, request, Port(), transport="test")
+
+
+async def test_the_token_of_the_start_admits_and_its_place_comes_back(gateway: GatewayInProcess) -> None:
+    for _ in range(3):
+        runner = await begin(gateway, Start(token=gateway.token()))
+        assert len(gateway.registry) == 1
+        with pytest.raises(Unavailable):
+            await gateway.reception.admit(gateway.token())
+        runner.client_gone()
+        assert len(gateway.registry) == 0
+
+
+async def test_a_session_outlives_its_token_by_no_more_than_the_leeway(gateway: GatewayInProcess) -> None:
+    runner = await begin(gateway, Start(token=gateway.token(ttl_s=2)))
+    runner.tick()
+    now_ms = asyncio.get_running_loop().time() * 1_000
+    assert now_ms < runner.machine.due_ms <= now_ms + 2_100
+    runner.client_gone()
+
+
+async def test_what_is_no_start_opens_nothing(gateway: GatewayInProcess) -> None:
+    with pytest.raises(ClientFault) as fault:
+        gateway.reception.read_start(Audio(b""))
+    assert fault.value.reason is Reason.unexpected_message
+
+
+async def test_two_different_tokens_are_one_too_many(gateway: GatewayInProcess) -> None:
+    request = gateway.reception.read_start(Start(token=gateway.token(tenant="a")))
+    with pytest.raises(AuthenticationFailed):
+        await gateway.reception.admit_start(request, gateway.token(tenant="b"), None)
+
+
+async def test_a_closed_door_is_retryable(gateway: GatewayInProcess) -> None:
+    gateway.reception.close()
+    with pytest.raises(Unavailable) as refusal:
+        await gateway.reception.admit(gateway.token())
+    assert refusal.value.reason is Reason.draining
+
+
+async def test_a_refusal_before_a_session_is_counted_by_its_reason(gateway: GatewayInProcess) -> None:
+    gateway.reception.note_refusal(Unavailable(Reason.draining), transport="test")
+    assert gateway.refusals() == {("test", "draining"): 1.0}
+
+
+async def test_audio_is_decoded_on_its_way(gateway: GatewayInProcess) -> None:
+    runner = await begin(gateway, Start(token=gateway.token(), audio=AudioSpec("pcm_f32le")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    runner.client_message(Audio(b"\x00\x00\x00\x3f" * 1_600))
+    runner.client_message(Finish())
+    assert bytes(gateway.pool.last.audio) == b"\x00\x40" * 1_600
+    runner.client_gone()

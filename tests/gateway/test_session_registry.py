@@ -1,0 +1,75 @@
+"""The live sessions of a process: swept, counted, emptied."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.errors import Reason
+from gateway.metrics import GatewayMetrics
+from gateway.session_registry import SessionRegistry
+from gateway.wire.messages import Audio
+from tests.gateway.test_session_runner import PCM_100_MS, Session
+
+pytestmark = pytest.mark.unit
+
+
+def make(*sessions: Session) -> SessionRegistry:
+    registry = SessionRegistry(GatewayMetrics(), lambda: max(session.now_ms for session in sessions))
+    for session in sessions:
+        session.grant()
+        session.runner._on_closed = registry.remove
+        registry.add(session.runner)
+    return registry
+
+
+async def test_a_sweep_wakes_those_that_are_due_and_no_others() -> None:
+    idle, busy = Session(), Session()
+    registry = make(idle, busy)
+    registry.sweep()
+    idle.now_ms = busy.now_ms = 30_000
+    busy.runner.keepalive()
+    registry.sweep()
+    assert len(registry) == 1
+    assert idle.runner.machine.is_closed
+    assert not busy.runner.machine.is_closed
+
+
+async def test_a_drain_ends_the_silent_at_once_and_waits_for_those_who_speak() -> None:
+    silent, speaking = Session(), Session()
+    registry = make(silent, speaking)
+    speaking.runner.client_message(Audio(PCM_100_MS))
+    registry.end_all_after_utterance(Reason.draining)
+    assert silent.runner.machine.is_closed
+    assert len(registry) == 1
+    assert not await registry.wait_until_empty(timeout_ms=1)
+    registry.end_all_now(Reason.draining)
+    assert await registry.wait_until_empty(timeout_ms=1_000)
+
+
+async def test_an_empty_registry_is_empty_at_once() -> None:
+    registry = SessionRegistry(GatewayMetrics(), lambda: 0)
+    assert await registry.wait_until_empty(timeout_ms=1)
+
+
+async def test_figures_add_up_over_the_sessions() -> None:
+    first, second = Session(), Session()
+    registry = make(first, second)
+    first.runner.client_message(Audio(PCM_100_MS))
+    second.runner.client_message(Audio(PCM_100_MS * 2))
+    figures = registry.figures()
+    assert (figures.sessions, figures.held_samples, figures.queued_messages) == (2, 4_800, 2)
+
+
+async def test_the_sweep_goes_on_until_it_is_cancelled() -> None:
+    session = Session()
+    registry = make(session)
+    sweeping = asyncio.create_task(registry.sweep_for_ever())
+    session.now_ms = 30_000
+    async with asyncio.timeout(5):
+        while len(registry):
+            await asyncio.sleep(0.01)
+    sweeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sweeping

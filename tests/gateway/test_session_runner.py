@@ -1,0 +1,199 @@
+"""The runner: one step is one step; effects go where they belong; ends are ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import structlog
+from opentelemetry import trace
+
+from engines.interface import EndReason, FinalResult, Granted, LossReason, Lost, StreamOptions, Word
+from gateway.audio.decoders import AudioDecoders
+from gateway.audio.settings import AudioSettings
+from gateway.client_queue import ClientQueue
+from gateway.errors import ClientFault, Reason
+from gateway.metrics import GatewayMetrics
+from gateway.session.identity import SessionIdentity
+from gateway.session.machine import SessionMachine
+from gateway.session_runner import Observers, SessionRunner
+from gateway.session_settings import SessionSettings
+from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finished, Started
+from policies.facts import AudioEncoding, AudioFormat
+from tests.fakes.engine_pool import FakePool
+
+pytestmark = pytest.mark.unit
+
+PCM = AudioFormat(AudioEncoding.pcm_s16le, 16_000, 1, 0)
+PCM_100_MS = b"\x01\x00" * 1_600
+SETTINGS = SessionSettings(held_audio_ms=20_000, max_utterance_ms=4_000, default_utterance_ms=4_000)
+
+
+class Port:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def pause(self) -> None:
+        self.calls.append("pause")
+
+    def resume(self) -> None:
+        self.calls.append("resume")
+
+
+class Session:
+    """A runner with real parts around it, a fake pool, and a clock that the test sets."""
+
+    def __init__(self, *, bound: int = 64, is_obliging: bool = False) -> None:
+        self.now_ms = 0
+        self.pool = FakePool(is_obliging=is_obliging)
+        self.queue = ClientQueue(bound)
+        self.port = Port()
+        self.metrics = GatewayMetrics()
+        self.closed: list[SessionRunner] = []
+        identity = SessionIdentity("s", "t", "r", StreamOptions(), expires_at_ms=10**9, jitter_permille=0)
+        decoders = AudioDecoders(AudioSettings(), asyncio.get_running_loop())
+        span = trace.NoOpTracerProvider().get_tracer("test").start_span("session")
+        self.runner = SessionRunner(
+            SessionMachine(identity, SETTINGS.session_limits(), 0),
+            self.pool,
+            self.queue,
+            self.port,
+            Observers(self.metrics, structlog.get_logger(), span, "test"),
+            now_ms=lambda: self.now_ms,
+            on_closed=self.closed.append,
+        )
+        self.runner.begin(
+            PCM,
+            lambda runner: decoders.open(PCM, on_pcm=runner.audio, on_error=runner.refuse),
+            max_waiting_bytes=SETTINGS.max_waiting_bytes,
+        )
+
+    def grant(self) -> None:
+        self.pool.last.say(Granted(self.pool.last.opened.epoch, "m", "v", 80_000))
+
+    async def told(self) -> list[Any]:
+        messages, _ = await self.queue.take()
+        return messages
+
+    def counted(self, counter: Any, **labels: str) -> float:
+        return float((counter.labels(**labels) if labels else counter)._value.get())
+
+
+async def test_audio_goes_to_the_engine_in_the_turn_it_comes() -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+    assert bytes(session.pool.last.audio) == PCM_100_MS
+
+
+async def test_cuts_follow_their_audio() -> None:
+    session = Session()
+    session.grant()
+    for message in (Audio(PCM_100_MS), Finalize("x"), Audio(PCM_100_MS), Finish()):
+        session.runner.client_message(message)
+    assert session.pool.last.cuts == [(1_600, False), (3_200, True)]
+
+
+async def test_a_whole_session_is_told_counted_and_let_go() -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+    session.runner.client_message(Finish())
+    session.now_ms = 40
+    words = (Word("hi", 0, 1_600, 1.0),)
+    session.pool.last.say(FinalResult(1, 0, 1_600, "hi", words, EndReason.finish))
+    told = await session.told()
+    assert isinstance(told[0], Started)
+    assert isinstance(told[-1], Finished)
+    assert session.closed == [session.runner]
+    assert session.counted(session.metrics.sessions_closed, transport="test", reason="finished") == 1
+    assert session.counted(session.metrics.audio_seconds) == pytest.approx(0.1)
+
+
+async def test_an_engine_that_is_lost_is_replaced_and_counted() -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+    session.pool.last.say(Lost(1, LossReason.link_lost))
+    assert len(session.pool.streams) == 2
+    session.grant()
+    assert bytes(session.pool.last.audio) == PCM_100_MS
+    assert session.counted(session.metrics.engines_lost, reason="link_lost") == 1
+
+
+async def test_a_clients_fault_ends_the_session_with_its_reason() -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(b"odd"))
+    messages, reason = await session.queue.take()
+    assert isinstance(messages[-1], ErrorMessage)
+    assert messages[-1].reason == "misaligned_audio"
+    assert reason is Reason.misaligned_audio
+    assert session.pool.last.is_cancelled
+
+
+async def test_a_full_session_stops_the_transport_and_room_starts_it_again() -> None:
+    session = Session()
+    session.grant()
+    while not session.port.calls:
+        session.runner.client_message(Audio(PCM_100_MS * 10))
+    assert session.port.calls == ["pause"]
+    held = session.runner.machine.held_samples
+    session.runner.client_message(Audio(PCM_100_MS * 10))
+    assert session.runner.machine.held_samples == held
+    assert session.runner.waiting_bytes == 32_000
+    session.pool.last.say(FinalResult(1, 0, 80_000, "", (), EndReason.max_length))
+    assert session.port.calls == ["pause", "resume"]
+    assert session.runner.waiting_bytes == 0
+
+
+async def test_a_message_of_many_seconds_never_overfills_the_session() -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(bytes(32_000 * 60)))
+    assert session.runner.machine.held_samples <= 20_000 * 16
+    assert session.port.calls == ["pause"]
+
+
+async def test_a_client_that_does_not_read_hears_only_why_it_is_sent_away() -> None:
+    session = Session(bound=4)
+    session.grant()
+    for number in range(5):
+        session.runner.client_message(Audio(PCM_100_MS))
+        session.pool.last.say(FinalResult(1, number * 1_600, (number + 1) * 1_600, "", (), EndReason.finalize))
+    messages, reason = await session.queue.take()
+    assert [type(message) for message in messages] == [ErrorMessage]
+    assert messages[0].reason == "client_too_slow"
+    assert reason is Reason.client_too_slow
+    assert session.pool.last.is_cancelled
+
+
+async def test_a_paused_transport_is_let_go_when_the_session_ends() -> None:
+    """It has to read on, to hear the client's close."""
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(bytes(32_000 * 60)))
+    session.runner.refuse(ClientFault(Reason.idle_timeout))
+    assert session.port.calls == ["pause", "resume"]
+
+
+async def test_ticks_do_what_is_due() -> None:
+    session = Session()
+    session.grant()
+    session.now_ms = SETTINGS.idle_timeout_ms
+    assert session.runner.is_due(session.now_ms)
+    session.runner.tick()
+    assert session.closed == [session.runner]
+    assert not session.runner.is_due(session.now_ms)
+
+
+async def test_after_the_end_nothing_more_happens() -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_gone()
+    session.runner.client_gone()
+    session.runner.client_message(Audio(PCM_100_MS))
+    session.runner.end_after_utterance(Reason.draining)
+    assert session.closed == [session.runner]
+    assert bytes(session.pool.last.audio) == b""
