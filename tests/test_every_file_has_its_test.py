@@ -37,23 +37,24 @@ def _is_declaration(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return all(isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) for part in function.body)
 
 
-def test_of(path: Path) -> Path:
-    name = "test_main_module.py" if path.name == "__main__.py" else f"test_{path.name}"
-    return Path("tests") / path.parent / name
+def mirror_of(path: Path) -> Path:
+    return Path("tests") / path.parent / f"test_{path.name}"
 
 
 @pytest.mark.parametrize("path", code_files(), ids=str)
 def test_a_file_with_code_has_its_test_file(path: Path) -> None:
-    assert (ROOT / test_of(path)).is_file(), f"{path} has no {test_of(path)}"
+    assert (ROOT / mirror_of(path)).is_file(), f"{path} has no {mirror_of(path)}"
 
 
 def test_a_mirrored_test_file_has_its_code() -> None:
-    """A file may have several tests, named after it: test_machine.py, test_machine_properties.py."""
+    """A file may have several tests, named after it: test_machine.py, test_machine_properties.py; so may a folder of
+    data.
+    """
     stray = []
     for package in PACKAGES:
         for path in (ROOT / "tests" / package).rglob("test_*.py"):
             folder = ROOT / path.relative_to(ROOT / "tests").parent
-            names = {f"test_{code.stem}" for code in folder.glob("*.py")} | {"test_main_module"}
+            names = {f"test_{code.stem}" for code in folder.glob("*") if code.suffix == ".py" or code.is_dir()}
             if not any(path.stem == name or path.stem.startswith(f"{name}_") for name in names):
                 stray.append(str(path.relative_to(ROOT)))
     assert stray == []

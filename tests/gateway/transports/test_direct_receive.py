@@ -161,7 +161,7 @@ async def test_after_restore_a_close_waits_for_the_clients_answer_and_hears_no_d
 
     async def handle(socket: DirectWebSocket) -> None:
         socket.divert(lambda _data: None, lambda _error: None)
-        socket.restore()
+        await socket.restore()
         await socket.close(code=4001)
         closed.set()
 
