@@ -104,6 +104,7 @@ def metadata_of(streaming: StreamingNetwork) -> dict[str, str]:
         "model_type": "EncDecCTCModelBPE",
         "version": "1",
         "model_author": "synthetic",
+        "language": "en",
         "comment": "small-domain English, trained on espeak-ng/flite/festival speech only",
         "vocab_size": str(shape.num_outputs - 1),  # without the blank
         "window_size": str(streaming.window_frames),
