@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check bench fmt chaos soak interop docs proto lock setup-runtime setup-dev setup-interop
+.PHONY: help demo test check bench fmt chaos soak interop docs proto lock recipe-test setup-runtime setup-dev setup-interop
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -43,6 +43,10 @@ soak: setup-dev  ## The long form of the isolation tests
 
 interop: setup-interop  ## The same model and recordings through sherpa-onnx
 	$(BIN)/pytest -q -m interop tests
+
+RECIPE_PYTHON ?= .venv-recipe/bin/python
+recipe-test:  ## The tests of the embedded model's recipe, in the environment that its README makes
+	$(RECIPE_PYTHON) -m pytest -q -m recipe tests/engines/models/recipe
 
 docs: setup-dev  ## Make the generated pages of docs/ anew
 	$(BIN)/python -m gateway.errors_page > docs/errors.md
