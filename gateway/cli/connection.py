@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -99,6 +100,8 @@ async def _websocket(url: str, token: str) -> AsyncIterator[Connection]:
             )
         except aiohttp.WSServerHandshakeError as error:
             raise _handshake_failure(error) from None
+        except ValueError:  # aiohttp's InvalidURL is one too
+            raise ConnectionFailed(f"{url} is not an address", ExitCode.usage) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ConnectionFailed(f"cannot reach {url}: {error}", ExitCode.unavailable) from None
         async with socket:
@@ -127,7 +130,7 @@ class _GrpcConnection:
         self._call = call
 
     async def send(self, message: ClientMessage) -> None:
-        with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.UsageError):
+        with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
             await self._call.write(proto_codec.encode_client(message))
 
     async def messages(self) -> AsyncIterator[ServerMessage]:
@@ -140,6 +143,8 @@ class _GrpcConnection:
             status = await self._call.code()
             if status is not grpc.StatusCode.OK and not has_said_why:
                 raise _call_failure(status, await self._call.details())
+        except ValueError as error:
+            raise ConnectionFailed(str(error), ExitCode.protocol_broken) from error
         except grpc.aio.AioRpcError as error:
             if not has_said_why:
                 raise _call_failure(error.code(), error.details()) from None

@@ -76,16 +76,20 @@ class TerminalDisplay:
                 self._progress.update(self._task, completed=message.end_ms)
             case FinalMessage():
                 self._partial = Text("")
-                self._console.print(Text.assemble((f"{_clock(message.start_ms)}  ", "dim cyan"), message.text))
+                self._print(Text.assemble((f"{_clock(message.start_ms)}  ", "dim cyan"), message.text))
                 self._progress.update(self._task, completed=message.end_ms)
             case Migrated():
-                self._console.print(Text(f"moved to another engine after {message.reason}", style="dim yellow"))
+                self._print(Text(f"moved to another engine after {message.reason}", style="dim yellow"))
             case ErrorMessage():
-                self._errors.print(Text(f"{message.reason}: {message.message}", style="red"))
+                self._errors.print(Text(f"{message.reason}: {message.message}", style="red"), soft_wrap=True)
             case Finished():
                 self._partial = Text("")
         if self._live is not None:
             self._live.update(self._view())
+
+    def _print(self, line: Text) -> None:
+        """One line; only a terminal breaks it where it ends."""
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
 
 
 def _clock(at_ms: int) -> str:

@@ -1,10 +1,15 @@
-"""What `patchbay transcribe` sends: a file's bytes as they are, or raw samples, in pieces that last 100 ms."""
+"""What `patchbay transcribe` sends: a file's bytes as they are, or raw samples, in pieces that last 100 ms.
+
+A recording is never in memory as a whole.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
+import stat
+import threading
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +17,15 @@ from gateway.wire.messages import AudioSpec
 from policies.facts import AudioEncoding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 PIECE_MS = 100
+MAX_PIECE_BYTES = 262_144
+"""However long the file says it lasts; 100 ms of the widest raw audio that a gateway takes have 153,600."""
 _STDIN_PIECE_BYTES = 65_536
+_STDIN_WAITING_PIECES = 4
+_HEAD_BYTES = 4
 
 _MAGIC = (
     (b"RIFF", AudioEncoding.wav),
@@ -31,12 +40,17 @@ class UnknownRecording(Exception):
     """The file is not one of the kinds that describe themselves; the text says what may be done."""
 
 
+class InputLost(Exception):
+    """Reading broke off; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file to be sent. `duration_ms` is None where nobody knows it."""
+    """A file to be sent. `duration_ms` is None where nobody knows it; `num_bytes` are whole samples if they are raw."""
 
     audio: AudioSpec
-    data: bytes
+    path: Path
+    num_bytes: int
     duration_ms: int | None
 
     @property
@@ -45,7 +59,8 @@ class Recording:
         instant = _bytes_per_instant(self.audio)
         if not self.duration_ms:
             return _STDIN_PIECE_BYTES // instant * instant
-        return max(instant, len(self.data) * PIECE_MS // self.duration_ms // instant * instant)
+        wanted = min(MAX_PIECE_BYTES, self.num_bytes * PIECE_MS // self.duration_ms)
+        return max(instant, wanted // instant * instant)
 
 
 def _bytes_per_instant(audio: AudioSpec) -> int:
@@ -54,29 +69,34 @@ def _bytes_per_instant(audio: AudioSpec) -> int:
 
 
 def read_recording(path: Path, raw: AudioSpec | None) -> Recording:
-    """Read a whole file; `raw` says what its bytes are, else its first bytes do.
+    """Look at a file; `raw` says what its bytes are, else its first bytes do.
 
     Raises:
         OSError: it cannot be read.
-        UnknownRecording: its first bytes say nothing.
+        UnknownRecording: it is no file, or its first bytes say nothing.
     """
-    data = path.read_bytes()
-    audio = raw or AudioSpec(encoding=_encoding_of(data))
-    return Recording(audio, data, _duration_ms(path, data, audio))
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise UnknownRecording("not a regular file; pipe it into `patchbay transcribe -` and give --encoding")
+        audio = raw or AudioSpec(encoding=_encoding_of(file.read(_HEAD_BYTES)))
+    instant = _bytes_per_instant(audio)
+    num_bytes = status.st_size // instant * instant
+    return Recording(audio, path, num_bytes, _duration_ms(path, num_bytes, audio))
 
 
-def _encoding_of(data: bytes) -> str:
+def _encoding_of(head: bytes) -> str:
     for magic, encoding in _MAGIC:
-        if data.startswith(magic):
+        if head.startswith(magic):
             return encoding.value
-    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:  # an MPEG audio frame's sync word
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:  # an MPEG audio frame's sync word
         return AudioEncoding.mp3.value
     raise UnknownRecording("neither WAV, FLAC, Ogg, WebM nor MP3; give --encoding and --rate for raw audio")
 
 
-def _duration_ms(path: Path, data: bytes, audio: AudioSpec) -> int | None:
+def _duration_ms(path: Path, num_bytes: int, audio: AudioSpec) -> int | None:
     if AudioEncoding(audio.encoding).is_raw:
-        return len(data) // _bytes_per_instant(audio) * 1_000 // audio.sample_rate_hz or None
+        return num_bytes // _bytes_per_instant(audio) * 1_000 // audio.sample_rate_hz or None
     import av
 
     try:
@@ -87,25 +107,71 @@ def _duration_ms(path: Path, data: bytes, audio: AudioSpec) -> int | None:
 
 
 async def paced(recording: Recording, speed: float) -> AsyncIterator[bytes]:
-    """The recording in pieces, `speed` times as fast as it was spoken; 0 is as fast as the gateway takes it."""
+    """The recording in pieces, `speed` times as fast as it was spoken; 0 is as fast as the gateway takes it.
+
+    Raises:
+        InputLost: the file could not be read to its end.
+    """
     loop = asyncio.get_running_loop()
     began_s = loop.time()
-    piece = recording.piece_bytes
-    for number, at in enumerate(range(0, len(recording.data), piece)):
-        if speed > 0 and recording.duration_ms:
-            due_s = began_s + number * PIECE_MS / 1_000 / speed
-            await asyncio.sleep(max(0.0, due_s - loop.time()))
-        yield recording.data[at : at + piece]
+    sent_bytes = 0
+    try:
+        for piece in _pieces(recording):
+            if speed > 0 and recording.duration_ms:
+                due_s = began_s + sent_bytes / recording.num_bytes * recording.duration_ms / 1_000 / speed
+                await asyncio.sleep(max(0.0, due_s - loop.time()))
+            yield piece
+            sent_bytes += len(piece)
+    except OSError as error:
+        raise InputLost(error.strerror or str(error)) from error
+    if sent_bytes < recording.num_bytes:
+        raise InputLost("the file became shorter while it was sent")
 
 
-async def from_stdin(audio: AudioSpec) -> AsyncIterator[bytes]:
-    """Standard input as it comes, in whole samples."""
+def _pieces(recording: Recording) -> Iterator[bytes]:
+    left_bytes = recording.num_bytes
+    with recording.path.open("rb") as file:
+        while piece := file.read(min(recording.piece_bytes, left_bytes)):
+            left_bytes -= len(piece)
+            yield piece
+
+
+async def from_stdin(audio: AudioSpec, descriptor: int = 0) -> AsyncIterator[bytes]:
+    """Standard input as it comes, in whole samples.
+
+    Raises:
+        InputLost: it cannot be read.
+    """
     instant = _bytes_per_instant(audio)
     rest = b""
-    descriptor = sys.stdin.fileno()
-    while chunk := await asyncio.to_thread(os.read, descriptor, _STDIN_PIECE_BYTES):
+    chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue(_STDIN_WAITING_PIECES)
+    # A daemon: nobody can interrupt its read, so nobody may wait for it when the session is over.
+    threading.Thread(
+        target=_read_for_ever, args=(descriptor, chunks, asyncio.get_running_loop()), daemon=True, name="stdin"
+    ).start()
+    while chunk := await chunks.get():
+        if isinstance(chunk, OSError):
+            raise InputLost(chunk.strerror or str(chunk))
         chunk = rest + chunk
         whole = len(chunk) // instant * instant
         rest = chunk[whole:]
         if whole:
             yield chunk[:whole]
+
+
+def _read_for_ever(descriptor: int, chunks: asyncio.Queue[bytes | OSError], loop: asyncio.AbstractEventLoop) -> None:
+    """Until the end of the input, or of the loop."""
+    while True:
+        chunk: bytes | OSError
+        try:
+            chunk = os.read(descriptor, _STDIN_PIECE_BYTES)
+        except OSError as error:
+            chunk = error
+        putting = chunks.put(chunk)
+        try:
+            asyncio.run_coroutine_threadsafe(putting, loop).result()
+        except (RuntimeError, CancelledError):  # the loop is closed
+            putting.close()
+            return
+        if isinstance(chunk, OSError) or not chunk:
+            return

@@ -8,7 +8,7 @@ import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import typer
@@ -16,11 +16,11 @@ import typer
 from gateway.cli.connection import ConnectionFailed, connect, exit_code_of
 from gateway.cli.display import JsonDisplay, TerminalDisplay
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.recording import Recording, UnknownRecording, from_stdin, paced, read_recording
-from gateway.dev_keys import DevClaims, create_or_load, state_directory
+from gateway.cli.recording import InputLost, Recording, UnknownRecording, from_stdin, paced, read_recording
+from gateway.dev_keys import DevClaims, DevKeysRefused, create_or_load, state_directory
 from gateway.running_regions import newest
 from gateway.wire.messages import Audio, AudioSpec, Endpointing, ErrorMessage, Finish, Finished, Start
-from policies.facts import AudioEncoding
+from policies.facts import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ, AudioEncoding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from gateway.cli.display import Display
 
 _DEV_TTL_S = 6 * 3_600
+_MAX_OPTION_MS = 600_000
+"""More than any gateway allows, and little enough for every protocol's integers."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -48,14 +50,18 @@ def transcribe(
     protocol: Annotated[TransportChoice, typer.Option(help="How to speak to the gateway.")] = TransportChoice.ws,
     speed: Annotated[float, typer.Option(min=0, help="1 is as spoken; 0 as fast as the gateway takes it.")] = 1.0,
     encoding: Annotated[AudioEncoding | None, typer.Option(help="For raw audio and standard input.")] = None,
-    rate: Annotated[int, typer.Option(help="Sample rate of raw audio, Hz.")] = 16_000,
-    channels: Annotated[int, typer.Option(help="Channels of the audio.")] = 1,
-    channel: Annotated[int, typer.Option(help="The channel to recognise, from 0.")] = 0,
+    rate: Annotated[
+        int, typer.Option(min=MIN_SAMPLE_RATE_HZ, max=MAX_SAMPLE_RATE_HZ, help="Sample rate of raw audio, Hz.")
+    ] = 16_000,
+    channels: Annotated[int, typer.Option(min=1, max=MAX_CHANNELS, help="Channels of the audio.")] = 1,
+    channel: Annotated[int, typer.Option(min=0, max=MAX_CHANNELS - 1, help="The channel to recognise, from 0.")] = 0,
     language: Annotated[str, typer.Option(help="BCP 47; default: the model's.")] = "",
     model: Annotated[str, typer.Option(help="Name of a model; default: the engine's.")] = "",
     partials: Annotated[bool, typer.Option(help="Show words before they are final.")] = True,
-    silence_ms: Annotated[int | None, typer.Option(help="Pause that ends an utterance.")] = None,
-    max_utterance_ms: Annotated[int | None, typer.Option(help="Longest utterance.")] = None,
+    silence_ms: Annotated[
+        int | None, typer.Option(min=0, max=_MAX_OPTION_MS, help="Pause that ends an utterance.")
+    ] = None,
+    max_utterance_ms: Annotated[int | None, typer.Option(min=0, max=_MAX_OPTION_MS, help="Longest utterance.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the server's messages as JSON lines.")] = False,
 ) -> None:
     """Transcribe a recording, live.
@@ -63,19 +69,9 @@ def transcribe(
     Exit codes: 0 done; 64 wrong command line; 65 the gateway refused the audio or an option; 66 no such file;
     69 no gateway, or busy: try later; 70 a fault of the gateway; 76 the connection broke; 77 token refused; 130 Ctrl-C.
     """
-    is_described = encoding is not None and not encoding.is_self_describing
-    raw = AudioSpec(encoding.value, rate, channels, channel) if encoding is not None and is_described else None
+    given = AudioSpec((encoding or AudioEncoding.pcm_s16le).value, rate, channels, channel)
     try:
-        if file == "-":
-            audio = raw or AudioSpec(encoding.value if encoding else "pcm_s16le", rate, channels, channel)
-            recording = None
-        else:
-            recording = read_recording(Path(file), raw)
-            audio = (
-                recording.audio
-                if raw
-                else AudioSpec(recording.audio.encoding, rate, max(channels, channel + 1), channel)
-            )
+        recording, audio = _input(file, given, is_encoding_given=encoding is not None)
     except OSError as error:
         _fail(f"{file}: {error.strerror}", ExitCode.no_input)
     except UnknownRecording as error:
@@ -99,14 +95,31 @@ def transcribe(
             )
     except ConnectionFailed as failed:
         _fail(str(failed), failed.exit_code)
+    except InputLost as lost:
+        _fail(f"{file}: {lost}", ExitCode.no_input)
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.interrupted) from None
     raise typer.Exit(code)
 
 
-def _fail(text: str, code: ExitCode) -> None:
+def _fail(text: str, code: ExitCode) -> NoReturn:
     sys.stderr.write(f"{text}\n")
     raise typer.Exit(code) from None
+
+
+def _input(file: str, given: AudioSpec, *, is_encoding_given: bool) -> tuple[Recording | None, AudioSpec]:
+    """What is sent, None for standard input, and as what. Raises OSError and UnknownRecording."""
+    encoding = AudioEncoding(given.encoding)
+    if encoding is AudioEncoding.opus:
+        raise UnknownRecording("bare Opus packets have no borders in a file; put them into Ogg or WebM")
+    if file == "-":
+        return None, given
+    is_described = is_encoding_given and not encoding.is_self_describing
+    recording = read_recording(Path(file), given if is_described else None)
+    if is_described:
+        return recording, given
+    channels = max(given.channels, given.channel + 1)
+    return recording, AudioSpec(recording.audio.encoding, given.sample_rate_hz, channels, given.channel)
 
 
 def _pieces(recording: Recording | None, audio: AudioSpec, speed: float) -> AsyncIterator[bytes]:
@@ -125,12 +138,21 @@ def _url(given: str, protocol: TransportChoice) -> str:
 
 def _token(given: str, url: str) -> str:
     """The given token; on this machine, one of the development key."""
+    if given and not (given.isascii() and given.isprintable()):
+        _fail("the token holds characters that no token has", ExitCode.usage)
     if given:
         return given
-    host = urlsplit(url if "://" in url else f"//{url}").hostname
+    try:
+        host = urlsplit(url if "://" in url else f"//{url}").hostname
+    except ValueError:
+        _fail(f"{url} is not an address", ExitCode.usage)
     if host not in _LOOPBACK:
         _fail("give --token or set PATCHBAY_TOKEN; the development key is for this machine only", ExitCode.usage)
-    return create_or_load(state_directory(os.environ)).mint(DevClaims(), ttl_s=_DEV_TTL_S, now_s=int(time.time()))
+    try:
+        keys = create_or_load(state_directory(os.environ))
+    except (DevKeysRefused, OSError) as error:
+        _fail(f"no development key: {error}", ExitCode.usage)
+    return keys.mint(DevClaims(), ttl_s=_DEV_TTL_S, now_s=int(time.time()))
 
 
 async def _run(
@@ -138,15 +160,20 @@ async def _run(
 ) -> ExitCode:
     async with connect(url, token, is_grpc=protocol is TransportChoice.grpc) as connection:
         sending = asyncio.create_task(_send(connection, start, pieces))
+        receiving = asyncio.create_task(_receive(connection, display))
         try:
-            return await _receive(connection, display)
+            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+            return await receiving
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            for task in (sending, receiving):
+                task.cancel()
+            await asyncio.gather(sending, receiving, return_exceptions=True)
 
 
 async def _send(connection: Connection, start: Start, pieces: AsyncIterator[bytes]) -> None:
-    """Its failures are not ours to tell: whoever reads hears why the connection ended."""
+    """Raises InputLost. What is wrong with the connection is not ours to tell: whoever reads hears why it ended."""
     await connection.send(start)
     async for piece in pieces:
         await connection.send(Audio(piece))

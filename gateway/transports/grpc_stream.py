@@ -9,7 +9,6 @@ import grpc
 
 from gateway.admission.carriers import token_of_request
 from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
-from gateway.transports.last_words import LastWords
 from gateway.wire.messages import Audio, ErrorMessage, Finish
 from gateway.wire.proto import speech_pb2 as pb
 from gateway.wire.proto import speech_pb2_grpc
@@ -45,13 +44,9 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
             await context.write(encode_server(error_of(refusal)))
             await _abort(context, refusal.reason, refusal.detail, refusal.retry_after_ms)
         reader = asyncio.create_task(self._read(context, runner, port))
-        # Nothing else frees a call whose client takes nothing: to return without a status resets it.
-        last_words = LastWords(_this_task().cancel, self._reception.sessions.closing_timeout_ms)
-        runner.queue.when_closed(last_words.begin)
         try:
-            reason, error = await _write(context, runner)
+            reason, error = await self._write(context, runner)
         finally:
-            last_words.end()
             runner.client_gone()
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
@@ -133,6 +128,29 @@ async def _is_over_soon(context: Context) -> bool:
         return False
     return True
 
+    async def _write(self, context: Context, runner: SessionRunner) -> tuple[Reason, ErrorMessage | None]:
+        """Send what the session has to say; gives its reason, and the error if it ended with one.
+
+        A client that takes nothing cannot be cut off here: its session goes, and the call's status waits in the library
+        until the client reads or leaves.
+        """
+        loop = asyncio.get_running_loop()
+        closing_timeout_s = self._reception.sessions.closing_timeout_ms / 1_000
+        error: ErrorMessage | None = None
+        reason: Reason | None = None
+        try:
+            async with asyncio.timeout(None) as deadline:
+                runner.queue.when_closed(lambda: deadline.reschedule(loop.time() + closing_timeout_s))
+                while reason is None:
+                    messages, reason = await runner.queue.take()
+                    for message in messages:
+                        if isinstance(message, ErrorMessage):
+                            error = message
+                        await context.write(encode_server(message))
+        except TimeoutError:
+            return Reason.client_too_slow, None
+        return reason, error
+
 
 class _Port:
     """Flow control of one call: while it is paused nothing is read, and HTTP/2 holds the client back."""
@@ -151,26 +169,6 @@ class _Port:
 
     async def until_readable(self) -> None:
         await self._readable.wait()
-
-
-def _this_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a call is handled by a task")
-    return task
-
-
-async def _write(context: Context, runner: SessionRunner) -> tuple[Reason, ErrorMessage | None]:
-    """Send what the session has to say; gives its reason, and the error if it ended with one."""
-    error: ErrorMessage | None = None
-    while True:
-        messages, reason = await runner.queue.take()
-        for message in messages:
-            if isinstance(message, ErrorMessage):
-                error = message
-            await context.write(encode_server(message))
-        if reason is not None:
-            return reason, error
 
 
 async def _abort(context: Context, reason: Reason, detail: str, retry_after_ms: int | None) -> NoReturn:

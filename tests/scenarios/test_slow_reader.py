@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.cli.connection import connect
+from gateway.wire.messages import Finalize, Start
 from tests.harness.caller import Caller, calling
 from tests.harness.figures import quantile
 from tests.harness.metrics import has_no_sessions, scrape
@@ -19,6 +21,7 @@ from tests.harness.waiting import until_true
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.cli.connection import Connection
     from tests.harness.region import Region
 
 pytestmark = pytest.mark.integration
@@ -76,21 +79,40 @@ async def test_a_client_that_reads_late_still_hears_that_it_was_too_slow(new_reg
     assert ending.close_code == 4_429
 
 
+async def test_a_grpc_client_that_does_not_read_is_closed_as_too_slow(new_region: Callable[..., Region]) -> None:
+    region = new_region("--scripted", sessions__closing_timeout_ms=CLOSING_TIMEOUT_MS)
+
+    async def overwhelm_call(connection: Connection) -> None:
+        await connection.send(Start())
+        while True:
+            await connection.send(Finalize("x" * 8_000))
+
+    async def is_closed() -> bool:
+        return (await scrape(region))("patchbay_sessions_closed_total", reason="client_too_slow", transport="grpc") == 1
+
+    async with connect(region.grpc, region.token(), is_grpc=True) as connection:
+        overwhelming = asyncio.create_task(overwhelm_call(connection))
+        await until_true(is_closed, what="the close")
+        await until_true(lambda: has_no_sessions(region), what="the end of the session")
+        overwhelming.cancel()
+        await asyncio.gather(overwhelming, return_exceptions=True)
+
+
 async def test_many_slow_readers_cost_bounded_memory_and_nobody_else_waits(new_region: Callable[..., Region]) -> None:
     region = new_region(sessions__closing_timeout_ms=CLOSING_TIMEOUT_MS)
     alone = await speak_beside(region)
     before_bytes = region.gateway_rss_bytes()
     async with contextlib.AsyncExitStack() as sockets:
-        slow = [
-            await sockets.enter_async_context(raw_websocket(region, receive_buffer_bytes=4_096)) for _ in range(10)
-        ]
+        slow = [await sockets.enter_async_context(raw_websocket(region, receive_buffer_bytes=4_096)) for _ in range(10)]
         overwhelming = [asyncio.create_task(overwhelm(socket)) for socket in slow]
         beside = await speak_beside(region)
         grown_bytes = region.gateway_rss_bytes() - before_bytes
         async with asyncio.timeout(30):
             await asyncio.gather(*overwhelming)
     delays_s = beside.partial_delays_s()
-    print(f"grown by {grown_bytes / 1e6:.1f} MB; partials p50 {quantile(delays_s, 0.5):.3f} s max {max(delays_s):.3f} s")
+    print(
+        f"grown by {grown_bytes / 1e6:.1f} MB; partials p50 {quantile(delays_s, 0.5):.3f} s max {max(delays_s):.3f} s"
+    )
     assert beside.finals == alone.finals
     assert max(delays_s) < SLOWEST_PARTIAL_S
     assert grown_bytes < MAX_GROWTH_BYTES
