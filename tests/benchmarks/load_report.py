@@ -1,0 +1,131 @@
+"""The tables of the gateway's benchmark: medians of the rounds, with the least and the most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.document import machine_line, markdown_table
+from tests.benchmarks.measures import Spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.benchmarks.findings import Findings
+    from tests.benchmarks.load_client import LoadResult
+
+_MEASURED_PROCESS = {"gateway": "gateway", "aiohttp": "sink", "haproxy": "haproxy", "engine": "engine"}
+_SERVERS = {
+    "gateway": "**gateway** (and its engine)",
+    "aiohttp": "aiohttp WebSocket server",
+    "haproxy": "HAProxy (and that server behind it)",
+    "engine": "engine alone, no gateway",
+}
+_GOAL_SESSIONS = 1_000
+_GOALS = {"ratio": 1.5, "added_p50_ms": 0.3, "added_p99_ms": 5.0, "session_kib": 40.0, "base_mib": 90.0}
+
+
+def report(findings: Findings) -> str:
+    """Markdown."""
+    parts = [machine_line(findings.machine)]
+    for sessions, by_server in findings.loads.items():
+        parts += [f"### {sessions:,} sessions, {sessions * 10:,} audio messages a second", _load_table(by_server)]
+        parts += _warnings(by_server)
+    parts += ["### Opening and closing sessions", _set_up_table(findings)]
+    parts += ["### Memory", _memory_table(findings)]
+    if _GOAL_SESSIONS in findings.loads:
+        parts += ["### Goals", _goal_table(findings)]
+    return "\n\n".join(parts)
+
+
+def _load_table(by_server: dict[str, list[LoadResult]]) -> str:
+    haproxy = by_server.get("haproxy")
+    header = ["", "CPU µs a message", "the process behind", "x HAProxy", "p50 ms", "p99 ms", "most ms"]
+    rows = []
+    for name, results in by_server.items():
+        own = _MEASURED_PROCESS[name]
+        behind = [process for process in results[0].cpu_us_per_message if process != own]
+        rows.append(
+            [
+                _SERVERS[name],
+                _spread(results, lambda result, own=own: result.cpu_us_per_message[own]).shown(),
+                _spread(results, lambda result, behind=behind: result.cpu_us_per_message[behind[0]]).shown()
+                if behind
+                else "",
+                _ratio(results, haproxy, own).shown(2) if haproxy and name in ("gateway", "aiohttp") else "",
+                _spread(results, lambda result: result.latency_p50_ms).shown(2),
+                _spread(results, lambda result: result.latency_p99_ms).shown(2),
+                _spread(results, lambda result: result.latency_most_ms).shown(1),
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def _warnings(by_server: dict[str, list[LoadResult]]) -> list[str]:
+    """What makes a table worthless is said under it."""
+    said = []
+    for name, results in by_server.items():
+        missing = max(result.expected_results - result.results for result in results)
+        if missing > results[0].expected_results // 100:
+            said.append(f"**{name}: up to {missing} of {results[0].expected_results} results did not come in time.**")
+        late_ms = max(result.pace_p99_ms for result in results)
+        if late_ms > 5:
+            said.append(f"**{name}: the load fell behind its pace (p99 {late_ms:.1f} ms): the machine was too busy.**")
+    return said
+
+
+def _set_up_table(findings: Findings) -> str:
+    header = ["", "sessions a second", "CPU µs a session"]
+    rows = [
+        [
+            name,
+            Spread.of([result.sessions_per_s for result in results]).shown(0),
+            Spread.of([next(iter(result.cpu_us_per_session.values())) for result in results]).shown(0),
+        ]
+        for name, results in findings.set_ups.items()
+    ]
+    return markdown_table(header, rows)
+
+
+def _memory_table(findings: Findings) -> str:
+    header = ["", "just started, MiB", "each idle session, KiB"]
+    rows = [
+        [
+            _SERVERS[name].partition(" (")[0],
+            Spread.of([memory.base_kib / 1_024 for memory in memories]).shown(),
+            Spread.of([memory.per_session_kib for memory in memories]).shown(),
+        ]
+        for name, memories in findings.memory.items()
+    ]
+    return markdown_table(header, rows)
+
+
+def _goal_table(findings: Findings) -> str:
+    loads = findings.loads[_GOAL_SESSIONS]
+    gateway, engine, memories = loads["gateway"], loads["engine"], findings.memory["gateway"]
+    rows = []
+    if "haproxy" in loads:
+        rows.append(_goal("CPU a message, gateway / HAProxy", _ratio(gateway, loads["haproxy"], "gateway"), "ratio", 2))
+    pairs = list(zip(gateway, engine, strict=True))
+    for share in ("p50", "p99"):
+        added = Spread.of([getattr(a, f"latency_{share}_ms") - getattr(b, f"latency_{share}_ms") for a, b in pairs])
+        rows.append(_goal(f"latency added by the gateway, {share}, ms", added, f"added_{share}_ms", 2))
+    rows.append(
+        _goal("each idle session, KiB", Spread.of([each.per_session_kib for each in memories]), "session_kib", 1)
+    )
+    rows.append(_goal("just started, MiB", Spread.of([each.base_kib / 1_024 for each in memories]), "base_mib", 1))
+    return markdown_table([f"at {_GOAL_SESSIONS:,} sessions", "goal", "measured", "met"], rows)
+
+
+def _goal(name: str, measured: Spread, goal: str, digits: int) -> list[str]:
+    most = _GOALS[goal]
+    return [name, f"<= {most:g}", measured.shown(digits), "yes" if measured.median <= most else "**no**"]
+
+
+def _spread(results: Iterable[LoadResult], figure: Callable[[LoadResult], float]) -> Spread:
+    return Spread.of([figure(result) for result in results])
+
+
+def _ratio(results: list[LoadResult], haproxy: list[LoadResult], process: str) -> Spread:
+    """Of the CPU of one round to HAProxy's in the same round."""
+    pairs = zip(results, haproxy, strict=True)
+    return Spread.of([a.cpu_us_per_message[process] / b.cpu_us_per_message["haproxy"] for a, b in pairs])
