@@ -91,7 +91,7 @@ TABLE: dict[Reason, Row] = {
         _CLIENT, 4409, 409, _PRECONDITION, "A message came where the protocol does not allow it."
     ),
     Reason.message_too_large: Row(
-        _CLIENT, 1009, 413, _INVALID, "A message is larger than `limits.max_message_bytes`; send smaller pieces."
+        _CLIENT, 1009, 413, _INVALID, "A message is larger than `sessions.max_message_bytes`; send smaller pieces."
     ),
     Reason.bad_audio_format: Row(_CLIENT, 4415, 415, _INVALID, "The announced audio format is not one we read."),
     Reason.misaligned_audio: Row(
@@ -107,7 +107,7 @@ TABLE: dict[Reason, Row] = {
         _CLIENT, 4429, 429, _EXHAUSTED, "The client does not read its results, and too many wait for it."
     ),
     Reason.session_too_long: Row(
-        _CLIENT, 4413, 413, _PRECONDITION, "The session reached `limits.max_session_ms`; open another."
+        _CLIENT, 4413, 413, _PRECONDITION, "The session reached `sessions.max_session_ms`; open another."
     ),
     Reason.token_missing: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "No token came with the request or in `start`."),
     Reason.token_malformed: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token is not a JWT we can read."),
