@@ -1,0 +1,273 @@
+"""What README and docs/ show can be done as it stands there: every block of sh, python and toml is run or loaded.
+
+A comment before a block says in which surroundings:
+
+  <!-- test: plain -->                             a copy of the repository's folder, nothing running
+  <!-- test: region -->                            the same, beside a running region and with a token for it
+  <!-- test: own region -->                        with a region that it may harm; $ENGINE_PID is its engine
+  <!-- test: serves -->                            runs until it gets SIGTERM; it must become ready, then end with 0
+  <!-- test: serves with the example settings -->  the same, with the example of docs/configuration.md in /etc/patchbay
+  <!-- test: example settings -->                  that example lies in /etc/patchbay; nothing running
+  <!-- test: complete settings -->                 toml: it is loaded as it is
+  <!-- test: fragment -->                          toml: it is loaded over the least settings that a gateway needs
+  <!-- prints: … -->                               and its output contains this
+  <!-- not run: … -->                              it is not run, for one of the reasons below
+
+Documented ports and folders are replaced by free ones, so that the tests run beside a region of the machine's own.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gateway.errors import ClientFault
+from gateway.settings import GatewaySettings, load, validate
+from gateway.wire.codec import decode_client, decode_server
+from tests.docs.pages import ROOT, Block, all_blocks
+from tests.harness.region import environment_of
+from tests.harness.waiting import until_sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.harness.region import Region
+
+pytestmark = pytest.mark.integration
+
+NOT_RUN_BECAUSE = {"sets up the machine", "needs systemd", "needs a microphone"}
+"""Reasons for which a block is not run. Think twice before adding one: what is not run does not stay true."""
+
+SERVES = ("serves", "serves with the example settings")
+RUN_S = 120.0
+LEAST_SETTINGS: dict[str, Any] = {
+    "engines": {"addresses": ["unix:/run/patchbay/engine-0.sock"]},
+    "tokens": {"issuers": [{"issuer": "i", "audience": "a", "jwks_url": "https://login.example.com/jwks.json"}]},
+}
+
+
+def of(*surroundings: str) -> list[Any]:
+    """The blocks of sh and python with these surroundings, as parameters."""
+    found = [block for block in all_blocks("sh", "python") if block.surroundings in surroundings]
+    return [pytest.param(block, id=block.place) for block in found]
+
+
+def tomls(surroundings: str) -> list[Any]:
+    found = [block for block in all_blocks("toml") if (block.surroundings or "fragment") == surroundings]
+    return [pytest.param(block, id=block.place) for block in found]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Looks like the repository, and what a block writes into it is thrown away."""
+    looks_like_it = tmp_path / "patchbay"
+    looks_like_it.mkdir()
+    for entry in ROOT.iterdir():
+        if entry.name not in (".git", ".venv"):
+            (looks_like_it / entry.name).symlink_to(entry)
+    for name in ("etc", "run"):
+        (tmp_path / name).mkdir()
+    return looks_like_it
+
+
+@pytest.fixture
+def example_settings(folder: Path) -> Path:
+    """The complete example, with a certificate, where the docs say it lies."""
+    etc = folder.parent / "etc"
+    (example,) = [block for block in all_blocks("toml") if block.surroundings == "complete settings"]
+    text = example.code
+    for port in ("8080", "8081", "8082"):
+        text = text.replace(f"port = {port}", "port = 0")
+    # Nobody is to be asked for keys, or given traces, by a test.
+    text = text.replace("https://login.example.com/.well-known", "http://127.0.0.1:9").replace("4317", "9")
+    (etc / "gateway.toml").write_text(moved(text, folder), encoding="utf-8")
+    certificate, key = certificate_and_key()
+    (etc / "tls.crt").write_bytes(certificate)
+    (etc / "tls.key").write_bytes(key)
+    return etc / "gateway.toml"
+
+
+def moved(code: str, folder: Path) -> str:
+    """The documented folders are those of this test."""
+    return code.replace("/etc/patchbay", str(folder.parent / "etc")).replace(
+        "/run/patchbay", str(folder.parent / "run")
+    )
+
+
+def moved_ports(code: str, region: Region) -> str:
+    """The documented ports are those of this region."""
+    grpc_port, admin_port = region.grpc.rpartition(":")[2], region.admin.rpartition(":")[2]
+    for documented, actual in (("8080", str(region.http_port)), ("8081", grpc_port), ("8082", admin_port)):
+        code = code.replace(f"127.0.0.1:{documented}", f"127.0.0.1:{actual}")
+    return code
+
+
+def certificate_and_key() -> tuple[bytes, bytes]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+
+
+def command_of(block: Block, code: str) -> list[str]:
+    if block.language == "python":
+        return [sys.executable, "-c", code]
+    return ["bash", "-euo", "pipefail", "-c", code]
+
+
+def surroundings_of(state_of: Path) -> dict[str, str]:
+    environment = environment_of(state_of)
+    return environment | {"PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{environment['PATH']}"}
+
+
+def run(block: Block, code: str, folder: Path, environment: dict[str, str]) -> None:
+    """Run a block to its end; it must succeed and print what is promised."""
+    done = subprocess.run(
+        command_of(block, moved(code, folder)),
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for promised in block.prints:
+        assert promised in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("block", of("plain"))
+def test_a_documented_command_works(block: Block, folder: Path) -> None:
+    run(block, block.code, folder, surroundings_of(folder.parent))
+
+
+@pytest.mark.parametrize("block", of("example settings"))
+def test_a_documented_command_works_with_the_example_settings(
+    block: Block, folder: Path, example_settings: Path
+) -> None:
+    run(block, block.code, folder, surroundings_of(folder.parent))
+
+
+@pytest.mark.parametrize("block", of("region"))
+def test_a_documented_program_works_with_a_region(block: Block, folder: Path, region: Region) -> None:
+    run(block, moved_ports(block.code, region), folder, beside(region))
+
+
+@pytest.mark.parametrize("block", of("own region"))
+def test_a_documented_command_may_harm_its_own_region(
+    block: Block, folder: Path, new_region: Callable[..., Region]
+) -> None:
+    region = new_region()
+    run(
+        block,
+        moved_ports(block.code, region),
+        folder,
+        beside(region) | {"ENGINE_PID": str(region.engine_pids[0])},
+    )
+
+
+def beside(region: Region) -> dict[str, str]:
+    return surroundings_of(region.folder) | {"PATCHBAY_TOKEN": region.token(), "UP_LOG": str(region.log_file)}
+
+
+@pytest.mark.parametrize("block", of(*SERVES))
+def test_a_documented_server_becomes_ready_and_drains(
+    block: Block, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    if block.surroundings == "serves with the example settings":
+        request.getfixturevalue("example_settings")
+    code = moved(block.code, folder).strip()
+    if code.startswith("patchbay up") and "--port" not in code:
+        code += " --port 0"
+    assert "\n" not in code, "one command, so that the shell becomes it"
+    with (folder / "said").open("w+b") as said:
+        server = subprocess.Popen(
+            command_of(block, code),
+            cwd=folder,
+            env=surroundings_of(folder.parent),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            until_sync(lambda: is_ready(folder) or server.poll() is not None, within_s=60, what="the ready line")
+            server.send_signal(signal.SIGTERM)
+            exit_code = server.wait(30)
+        finally:
+            server.kill()
+            server.wait()
+    text = (folder / "said").read_text(encoding="utf-8")
+    assert exit_code == 0, text
+    assert is_ready(folder), text
+
+
+def is_ready(folder: Path) -> bool:
+    """By the ready line, which has an address, or by the table for people."""
+    text = (folder / "said").read_text(encoding="utf-8")
+    return any(mark in text for mark in ('{"address": ', '{"http": ', "Stop it: Ctrl-C"))
+
+
+@pytest.mark.parametrize("block", tomls("complete settings"))
+def test_a_complete_example_of_settings_is_loaded(block: Block, example_settings: Path) -> None:
+    settings = load(example_settings, {})
+    written = tomllib.loads(block.code)
+    assert settings.region == written["region"]
+    assert {name for name in GatewaySettings.model_fields if name != "audio"} <= set(written), "complete means complete"
+
+
+@pytest.mark.parametrize("block", tomls("fragment"))
+def test_a_fragment_of_settings_is_loaded(block: Block) -> None:
+    validate(LEAST_SETTINGS | tomllib.loads(block.code))
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    known = {"plain", "region", "own region", "example settings", *SERVES}
+    strays = [
+        block.place
+        for block in all_blocks("sh", "python")
+        if (block.surroundings in known) == bool(block.why_not) or (block.why_not and block.prints)
+    ]
+    assert strays == []
+
+
+def test_reasons_for_not_running_a_block_are_those_agreed_on() -> None:
+    reasons = {block.why_not for block in all_blocks("sh", "python", "toml")} - {""}
+    assert reasons == NOT_RUN_BECAUSE
+
+
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(block, id=block.place) for block in all_blocks("json") if block.page.name == "protocol.md"],
+)
+def test_a_documented_message_is_one_of_the_protocol(block: Block) -> None:
+    try:
+        decode_client(block.code)
+    except ClientFault:
+        decode_server(block.code)
