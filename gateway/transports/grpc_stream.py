@@ -116,18 +116,6 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
             if isinstance(decoded, Finish):
                 return
 
-
-async def _is_over_soon(context: Context) -> bool:
-    """Whether the end of the client's messages is the end of the call: one that was cancelled reads EOF first."""
-    over = asyncio.Event()
-    context.add_done_callback(lambda _context: over.set())
-    try:
-        async with asyncio.timeout(_CANCEL_GRACE_S):
-            await over.wait()
-    except TimeoutError:
-        return False
-    return True
-
     async def _write(self, context: Context, runner: SessionRunner) -> tuple[Reason, ErrorMessage | None]:
         """Send what the session has to say; gives its reason, and the error if it ended with one.
 
@@ -150,6 +138,18 @@ async def _is_over_soon(context: Context) -> bool:
         except TimeoutError:
             return Reason.client_too_slow, None
         return reason, error
+
+
+async def _is_over_soon(context: Context) -> bool:
+    """Whether the end of the client's messages is the end of the call: one that was cancelled reads EOF first."""
+    over = asyncio.Event()
+    context.add_done_callback(lambda _context: over.set())
+    try:
+        async with asyncio.timeout(_CANCEL_GRACE_S):
+            await over.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 class _Port:
