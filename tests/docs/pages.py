@@ -16,7 +16,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 _FENCE = re.compile(
     r"^(?P<marks>(?:<!--[^\n]*-->\n)*)```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-_MARK = re.compile(r"<!-- (?P<key>test|prints|not run): (?P<value>.*?) -->")
+_MARK = re.compile(r"<!-- (?P<key>test|prints|needs|not run): (?P<value>.*?) -->")
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (?P<text>.+)$", re.MULTILINE)
 _CODE = re.compile(r"`(?P<text>[^`\n]+)`")
@@ -24,7 +24,7 @@ _CODE = re.compile(r"`(?P<text>[^`\n]+)`")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block, and what the comments before it say: `test` (its surroundings), `prints`, `not run` (why not)."""
+    """A fenced block, and what the comments before it say: `test` (its surroundings), `prints`, `needs`, `not run`."""
 
     page: Path
     line: int
@@ -32,6 +32,7 @@ class Block:
     code: str
     surroundings: str
     prints: tuple[str, ...]
+    needs: tuple[str, ...]
     why_not: str
 
     @property
@@ -50,6 +51,7 @@ def blocks(page: Path) -> Iterator[Block]:
             code=found["code"],
             surroundings=next((value for key, value in marks if key == "test"), ""),
             prints=tuple(value for key, value in marks if key == "prints"),
+            needs=tuple(value for key, value in marks if key == "needs"),
             why_not=next((value for key, value in marks if key == "not run"), ""),
         )
 

@@ -11,6 +11,7 @@ A comment before a block says in which surroundings:
   <!-- test: complete settings -->                 toml: it is loaded as it is
   <!-- test: fragment -->                          toml: it is loaded over the least settings that a gateway needs
   <!-- prints: … -->                               and its output contains this
+  <!-- needs: … -->                               and it is skipped where this program is not installed
   <!-- not run: … -->                              it is not run, for one of the reasons below
 
 Documented ports and folders are replaced by free ones, so that the tests run beside a region of the machine's own.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +149,9 @@ def surroundings_of(state_of: Path) -> dict[str, str]:
 
 def run(block: Block, code: str, folder: Path, environment: dict[str, str]) -> None:
     """Run a block to its end; it must succeed and print what is promised."""
+    for program in block.needs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
     done = subprocess.run(
         command_of(block, moved(code, folder)),
         cwd=folder,
