@@ -47,7 +47,6 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
         try:
             reason, error = await self._write(context, runner)
         finally:
-            runner.client_gone()
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
         if reason is not Reason.finished:
@@ -129,12 +128,15 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
         try:
             async with asyncio.timeout(None) as deadline:
                 runner.queue.when_closed(lambda: deadline.reschedule(loop.time() + closing_timeout_s))
-                while reason is None:
-                    messages, reason = await runner.queue.take()
-                    for message in messages:
-                        if isinstance(message, ErrorMessage):
-                            error = message
-                        await context.write(encode_server(message))
+                try:
+                    while reason is None:
+                        messages, reason = await runner.queue.take()
+                        for message in messages:
+                            if isinstance(message, ErrorMessage):
+                                error = message
+                            await context.write(encode_server(message))
+                finally:
+                    runner.client_gone()
         except TimeoutError:
             return Reason.client_too_slow, None
         return reason, error

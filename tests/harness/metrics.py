@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 
 
 class Figures:
-    """One scrape. A figure is asked for by its sample's name and by the labels that matter; several add up."""
+    """One scrape. A figure is asked for by its sample's name and by the labels that matter; several add up, and none is 0."""
 
     def __init__(self, text: str) -> None:
-        self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        families = list(text_string_to_metric_families(text))
+        self._samples = [sample for family in families for sample in family.samples]
+        self.names = {sample.name for sample in self._samples}
+        """Of samples; a family whose labels nobody has used yet is there as well."""
+        self.names |= {family.name + ("_total" if family.type == "counter" else "") for family in families}
 
     def __call__(self, name: str, **labels: str) -> float:
         """Raises AssertionError when the page has no such sample."""
@@ -26,10 +30,6 @@ class Figures:
         ]
         assert values or name in self.names, f"the metrics page has no {name}"
         return sum(values)
-
-    @property
-    def names(self) -> set[str]:
-        return {sample.name for sample in self._samples}
 
     @property
     def label_values(self) -> set[str]:
