@@ -38,8 +38,9 @@ def newest(state_directory: Path) -> dict[str, Any] | None:
                 note.unlink(missing_ok=True)
     for _, note in sorted(notes, reverse=True):
         with suppress(OSError, ValueError):
-            ready: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-            return ready
+            ready = json.loads(note.read_text(encoding="utf-8"))
+            if isinstance(ready, dict):
+                return ready
     return None
 
 
