@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import uvloop
 
+from engines.__main__ import GRPC_EXPERIMENTS
 from engines.server.parent import ParentWatch
-from gateway.serve import ListenFailed, serve
 from gateway.settings import EXIT_WRONG_SETTINGS, SettingsRefused, load
 
 EXIT_ADDRESS_TAKEN = 69
@@ -27,6 +27,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main() -> int:
+    os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)
+    from gateway.serve import ListenFailed, serve
+
     parser = _Parser(prog="python -m gateway", description="Run one gateway process.", allow_abbrev=False)
     parser.add_argument("--config", type=Path, default=None, help="settings file (TOML)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")

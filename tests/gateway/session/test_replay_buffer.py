@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +42,34 @@ def test_audio_that_was_never_sent_cannot_be_released(before_sample: int) -> Non
         buffer.release(before_sample)
 
 
-@given(st.lists(st.tuples(st.sampled_from("atrw"), st.integers(0, 40)), max_size=60))
+def test_a_message_that_is_sent_as_it_came_is_not_copied() -> None:
+    buffer = ReplayBuffer()
+    messages = [bytes([number]) * 3_200 for number in range(3)]
+    for message in messages:
+        buffer.append(message)
+        assert buffer.take_unsent(buffer.end_sample) is message
+    buffer.rewind()
+    assert buffer.take_unsent(buffer.end_sample) == b"".join(messages)
+
+
+def test_audio_that_comes_sample_by_sample_takes_little_more_memory_than_it_has_bytes() -> None:
+    buffer = ReplayBuffer()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(20_000):
+            buffer.append(number.to_bytes(2, "little"))
+            buffer.take_unsent(buffer.end_sample)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 1.2 * 40_000
+
+
+_SAMPLES = st.one_of(st.integers(0, 40), st.sampled_from([511, 512, 513, 600, 1_600]))
+
+
+@given(st.lists(st.tuples(st.sampled_from("atrw"), _SAMPLES), max_size=60))
 def test_the_buffer_holds_what_a_whole_recording_would_give(steps: list[tuple[str, int]]) -> None:
     recording = b""
     buffer = ReplayBuffer()
