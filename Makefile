@@ -56,6 +56,7 @@ proto: setup-dev  ## Generate the code of the two .proto files
 	  engines/proto/engine.proto gateway/wire/proto/speech.proto
 
 lock:  ## Resolve the requirements anew (needs uv)
+	echo 'setuptools>=77' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/build.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --group dev --extra interop --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/interop.txt

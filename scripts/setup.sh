@@ -41,7 +41,7 @@ if [ "${#packages[@]}" -gt 0 ]; then
 fi
 
 # Kinds in their order: each holds the ones before it. A note in .venv says what was installed from which lock.
-digest_of() { cat "requirements/$1.txt" pyproject.toml scripts/setup.sh | sha256sum | cut -d' ' -f1; }
+digest_of() { cat "requirements/$1.txt" requirements/build.txt pyproject.toml scripts/setup.sh | sha256sum | cut -d' ' -f1; }
 if [ -x .venv/bin/patchbay ] && [ "$(cat ".venv/.has-$kind" 2>/dev/null)" = "$(digest_of "$kind")" ]; then
   exit 0
 fi
@@ -52,6 +52,8 @@ fi
 say "installing $(grep -c '==' "$lock") locked packages"
 # --no-deps: the lock is complete; silero-vad's torch is left out on purpose (requirements/README.md).
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
+# Last, because a venv's own setuptools is too old to read pyproject.toml.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/build.txt
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 for smaller in runtime dev interop; do
   digest_of "$smaller" >".venv/.has-$smaller"
