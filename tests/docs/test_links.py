@@ -32,10 +32,8 @@ from policies.facts import AudioEncoding
 from tests.docs.pages import PAGES, ROOT, all_blocks, anchors, code_words, links, named_rows, prose, rows, section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    import click
 
 pytestmark = pytest.mark.unit
 
@@ -75,19 +73,20 @@ def test_every_page_is_in_the_index() -> None:
 # --- the command line -------------------------------------------------------------------------------------------
 
 
-def commands(group: click.Group, above: str = "patchbay") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
-        path = f"{above} {name}"
-        if hasattr(command, "commands"):
-            yield from commands(command, path)
-        else:
-            yield path, command
+def commands(command: Any, path: str = "patchbay") -> Iterator[tuple[str, Any]]:
+    """Every command below a group, by what a user types; typer's own classes carry no types worth naming."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield path, command
+        return
+    for name, inner in below.items():
+        yield from commands(inner, f"{path} {name}")
 
 
-COMMANDS: dict[str, click.Command] = dict(commands(typer.main.get_command(app)))  # type: ignore[arg-type]
+COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
-def options_of(command: click.Command) -> set[str]:
+def options_of(command: Any) -> set[str]:
     """What `--help` shows."""
     return {
         name
@@ -229,11 +228,10 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     metrics.watch(lambda: LiveFigures(sessions=0, held_samples=0, queued_messages=0, waiting_bytes=0), list)
     found = {}
     for collector in metrics.registry._collector_to_names:
-        families = collector.collect()
-        for family in families:
+        for family in collector.collect():
             if family.name.startswith("patchbay_"):
                 name = f"{family.name}_total" if family.type == "counter" else family.name
-                labels = getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", ())
+                labels: Sequence[str] = getattr(collector, "_labelnames", ()) or getattr(family, "_labelnames", ())
                 found[name] = (family.type, tuple(labels))
     return found
 
