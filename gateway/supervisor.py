@@ -31,6 +31,7 @@ _READY_POLL_S = 0.05
 _HEALTHY_AFTER_S = 10.0
 _FIRST_RESTART_S = 0.1
 _LAST_RESTART_S = 5.0
+_MOST_DOUBLINGS = 16  # enough for the longest wait; a float holds no power of two above the 1023rd
 _STOP_ENGINES_S = 5.0
 _LAST_WORDS_BYTES = 16_384
 _LAST_WORDS_LINES = 8
@@ -267,10 +268,8 @@ class Supervisor:
                 return
             lived_s = time.monotonic() - child.started_at_s
             child.quick_deaths = child.quick_deaths + 1 if lived_s < _HEALTHY_AFTER_S else 0
-            exponent = max(0, child.quick_deaths - 3)
-            delay_s = 0.0 if child.quick_deaths <= 1 else min(_LAST_RESTART_S, _FIRST_RESTART_S * 2**exponent)
             sys.stderr.write(f"{child.name} died; starting it again\n")
-            if not await self._unless_stopping(asyncio.sleep(delay_s)):
+            if not await self._unless_stopping(asyncio.sleep(restart_delay_s(child.quick_deaths))):
                 return
             try:
                 if not await self._unless_stopping(self._start(child)):
@@ -286,6 +285,14 @@ class Supervisor:
         if self._children:
             await _terminate(self._children[-1], timeout_s=None)
             await asyncio.gather(*(_terminate(child, timeout_s=_STOP_ENGINES_S) for child in self._children[:-1]))
+
+
+def restart_delay_s(quick_deaths: int) -> float:
+    """How long to wait before a child that died young so many times in a row is started again."""
+    if quick_deaths <= 1:
+        return 0.0
+    doublings = min(quick_deaths - 2, _MOST_DOUBLINGS)
+    return min(_LAST_RESTART_S, _FIRST_RESTART_S * 2.0**doublings)
 
 
 async def _end_of(process: asyncio.subprocess.Process) -> None:
