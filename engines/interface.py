@@ -163,6 +163,8 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine says of itself, once a second and whenever a slot changes hands."""
 
     pool: str
+    replica: str = ""
+    """The gateway's own name for the replica: its place among the configured addresses."""
     model: str
     model_version: str
     slots_total: int

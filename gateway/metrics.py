@@ -133,7 +133,7 @@ class _LiveCollector:
                 "patchbay_engine_busy_permille", "Share of time spent computing.", labels=names
             ),
         }
-        for replica, load in enumerate(self._loads()):
+        for load in self._loads():
             for field, family in families.items():
-                family.add_metric([load.pool, str(replica)], getattr(load, field))
+                family.add_metric([load.pool, load.replica], getattr(load, field))
         yield from families.values()

@@ -38,15 +38,28 @@ class DrainSettings(BaseModel, frozen=True, extra="forbid"):
     """Sessions may end their utterance, or the session."""
 
 
+class HttpSettings(ListenSettings, frozen=True):
+    port: int = Field(default=8080, ge=0, le=65_535)
+
+
+class GrpcSettings(ListenSettings, frozen=True):
+    port: int = Field(default=8081, ge=0, le=65_535)
+
+
+class AdminSettings(ListenSettings, frozen=True):
+    """Metrics, health and readiness; keep it off the internet."""
+
+    port: int = Field(default=8082, ge=0, le=65_535)
+
+
 class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """What `patchbay config schema` prints."""
 
     region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     log_level: LogLevel = "info"
-    http: ListenSettings = ListenSettings(port=8080)
-    grpc: ListenSettings = ListenSettings(port=8081)
-    admin: ListenSettings = ListenSettings(port=8082)
-    """Metrics, health and readiness; keep it off the internet."""
+    http: HttpSettings = HttpSettings()
+    grpc: GrpcSettings = GrpcSettings()
+    admin: AdminSettings = AdminSettings()
     engines: PoolSettings
     tokens: TokenSettings
     admission: SessionLimitSettings = SessionLimitSettings()

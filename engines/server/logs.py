@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 def write_json_lines(*, pool: str) -> None:
@@ -14,7 +15,8 @@ def write_json_lines(*, pool: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            # Without the values of local variables: they may hold audio or words.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

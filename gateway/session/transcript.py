@@ -28,8 +28,8 @@ class Transcript:
 
     @property
     def is_inside_speech(self) -> bool:
-        """Whether the client was shown something of an utterance that is not final yet."""
-        return self._partial_end_sample > self.committed_sample
+        """Whether somebody has begun to speak and is not final yet, as far as the client was told or could have been."""
+        return max(self._partial_end_sample - 1, self._speech_seen_sample) >= self.committed_sample
 
     def speech_started(self, event: SpeechStarted) -> list[ServerMessage]:
         if event.at_sample <= self._speech_seen_sample:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engines.interface import RefusalReason, Refused
 from regions.links.grpc_link import GrpcLink
 
@@ -29,7 +31,7 @@ class LinkPool:
     @property
     def is_ready(self) -> bool:
         """Whether a replica is connected that takes streams."""
-        return any(not load.is_draining for load in self.loads())
+        return any(link.load is not None and not link.load.is_draining for link in self._links)
 
     @property
     def links(self) -> Sequence[GrpcLink]:
@@ -42,7 +44,11 @@ class LinkPool:
                 tasks.create_task(link.run())
 
     def loads(self) -> list[LoadReport]:
-        return [link.load for link in self._links if link.load is not None]
+        return [
+            msgspec.structs.replace(link.load, replica=str(number))
+            for number, link in enumerate(self._links)
+            if link.load is not None
+        ]
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> EngineStream:
         """Open on the replica with the most free slots, the first of equals. See EnginePool.open."""

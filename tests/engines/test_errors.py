@@ -16,7 +16,8 @@ def test_every_mistake_of_a_model_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "is_resumable"), [(EngineError, False), (ModelRejected, False), (BackendFailed, True), (LinkMisused, False)]
+    ("kind", "is_resumable"),
+    [(EngineError, False), (ModelRejected, False), (BackendFailed, True), (LinkMisused, False)],
 )
 def test_only_a_failing_runtime_is_worth_another_replica(kind: type[EngineError], is_resumable: bool) -> None:
     assert kind.resumable is is_resumable

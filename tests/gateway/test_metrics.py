@@ -17,9 +17,10 @@ pytestmark = pytest.mark.unit
 NOBODY = LiveFigures(sessions=0, held_samples=0, queued_messages=0, waiting_bytes=0)
 
 
-def load(pool: str, used: int) -> LoadReport:
+def load(pool: str, used: int, replica: str = "0") -> LoadReport:
     return LoadReport(
         pool=pool,
+        replica=replica,
         model="m",
         model_version="1",
         slots_total=64,
@@ -63,7 +64,7 @@ def test_live_sessions_are_asked_for_at_each_scrape() -> None:
 
 def test_each_replica_has_its_own_figures_and_a_lost_one_has_none() -> None:
     metrics = GatewayMetrics()
-    loads = [load("local", 3), load("local", 4), load("spot", 5)]
+    loads = [load("local", 3, "0"), load("local", 4, "1"), load("spot", 5, "2")]
     metrics.watch(lambda: NOBODY, lambda: loads)
     figures = page(metrics)
     assert figures("patchbay_engine_slots_used", pool="local", replica="1") == 4

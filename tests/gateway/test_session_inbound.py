@@ -137,6 +137,13 @@ def test_nothing_follows_a_finish() -> None:
     assert fault.value.reason is Reason.unexpected_message
 
 
+def test_a_keepalive_may_follow_a_finish_while_the_last_words_come() -> None:
+    sink, inbound = make()
+    inbound.accept(Finish())
+    inbound.accept(KeepAlive())
+    assert sink.got == ["finish"]
+
+
 def test_a_second_start_is_refused() -> None:
     _, inbound = make()
     with pytest.raises(ClientFault) as fault:

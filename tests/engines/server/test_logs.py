@@ -16,6 +16,7 @@ SCRIPT = """
 import structlog
 from engines.server.logs import write_json_lines
 write_json_lines(pool="blue")
+pcm16 = "audio that somebody spoke"
 try:
     1 / 0
 except ZeroDivisionError as error:
@@ -29,4 +30,5 @@ def test_an_event_is_one_line_of_json_with_the_pool_even_with_a_traceback() -> N
     event = json.loads(line)
     assert (event["event"], event["level"], event["pool"]) == ("engine.failed", "error", "blue")
     assert event["exception"][0]["exc_type"] == "ZeroDivisionError"
+    assert "somebody spoke" not in line
     assert done.stdout == ""

@@ -501,3 +501,13 @@ def test_a_closed_session_does_nothing_more() -> None:
     assert machine.client_finish(1) == []
     assert machine.engine_event(granted(), 1) == []
     assert machine.timer(machine.due_ms) == []
+
+
+def test_speech_without_partials_is_let_out_too() -> None:
+    machine = streaming(expires_at_ms=1_000)
+    machine.client_audio(PCM_100_MS * 2, 900)
+    machine.engine_event(SpeechStarted(1, 800), 950)
+    assert machine.timer(1_000) == []
+    effects = machine.engine_event(final(0, 3_200, "so long"), 1_100)
+    assert sent_to_client(effects)[0].text == "so long"
+    assert effects[-1] == CloseClient(Reason.token_expired)
