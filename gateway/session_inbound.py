@@ -105,8 +105,6 @@ class SessionInbound:
             self._process_audio(message.data)
             return
         match message:
-            case Audio(data):
-                self._process_audio(data)
             case Finalize(request_id):
                 self._decoder.mark(lambda: self._sink.finalize(request_id))
             case Finish():

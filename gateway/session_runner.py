@@ -135,7 +135,8 @@ class SessionRunner:
     # --- the inbound pipeline's sink ----------------------------------------------------------------
 
     def has_room(self) -> bool:
-        return self.machine.is_reading and self.machine.room_samples >= ROOM_SAMPLES
+        machine = self.machine
+        return machine.is_reading and machine.room_samples >= ROOM_SAMPLES
 
     def audio(self, pcm16: bytes) -> None:
         self._carry_out(self.machine.client_audio(pcm16, self._now_ms()))
@@ -170,7 +171,7 @@ class SessionRunner:
         """The transport reads while nothing waits in the pipeline and the machine has room."""
         if self._inbound is None or self.machine.is_closed:
             return
-        should_pause = self._inbound.is_waiting or not self.has_room()
+        should_pause = not self.has_room() or self._inbound.is_waiting
         if should_pause != self._is_port_paused:
             self._is_port_paused = should_pause
             (self._port.pause if should_pause else self._port.resume)()
@@ -179,9 +180,10 @@ class SessionRunner:
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
+            if type(effect) is SendAudio:  # nearly all are; a class pattern costs six times as much
+                self._current().send_audio(effect.pcm16)
+                continue
             match effect:
-                case SendAudio(pcm16):
-                    self._current().send_audio(pcm16)
                 case SendToClient(message):
                     if not self.queue.put(message):
                         self._close_slow_client()

@@ -65,13 +65,15 @@ class SessionMachine:
     def __init__(self, identity: SessionIdentity, limits: SessionLimits, now_ms: int) -> None:
         self._identity = identity
         self._limits = limits
+        self._capacity_samples = limits.holding.capacity_samples
         self._buffer = ReplayBuffer()
         self._upstream = Upstream(self._buffer, least_samples=limits.least_audio_samples)
         self._transcript = Transcript()
 
         self._is_started = False
-        self._is_closed = False
-        self._is_reading = True
+        self.is_closed = False
+        self.is_reading = True
+        """Whether the client is read from; both are for the shell to read, not to write."""
         self._has_finished_sending = False
         self._compute_us = 0
 
@@ -90,10 +92,6 @@ class SessionMachine:
     # --- what the shell may read ----------------------------------------------------------------
 
     @property
-    def is_closed(self) -> bool:
-        return self._is_closed
-
-    @property
     def held_samples(self) -> int:
         """Audio received and not final."""
         return self._buffer.held_samples
@@ -110,11 +108,7 @@ class SessionMachine:
     @property
     def room_samples(self) -> int:
         """How much more audio may be given now without passing the capacity."""
-        return self._limits.holding.capacity_samples - self._buffer.held_samples
-
-    @property
-    def is_reading(self) -> bool:
-        return self._is_reading
+        return self._capacity_samples + self._buffer.start_sample - self._buffer.end_sample
 
     @property
     def compute_us(self) -> int:
@@ -128,23 +122,24 @@ class SessionMachine:
 
     def client_audio(self, pcm16: bytes, now_ms: int) -> list[Effect]:
         """Whole samples of 16 kHz mono PCM. The shell must not give more than `room_samples`: ValueError."""
-        if self._is_closed or self._has_finished_sending:
+        if self.is_closed or self._has_finished_sending:
             return []
-        if len(pcm16) // BYTES_PER_SAMPLE > self.room_samples:
+        buffer = self._buffer
+        if len(pcm16) // BYTES_PER_SAMPLE > self._capacity_samples + buffer.start_sample - buffer.end_sample:
             raise ValueError("audio beyond the room that the session has")
         self._heard_client_at_ms = now_ms
         if self._first_audio_at_ms is None:
             self._first_audio_at_ms = now_ms
-        self._buffer.append(pcm16)
+        buffer.append(pcm16)
         effects = self._pump(now_ms)
-        if self._is_reading and not self._may_read():
-            self._is_reading = False
+        if self.is_reading and not self._may_read():
+            self.is_reading = False
             effects.append(PauseClient())
         return effects
 
     def client_finalize(self, request_id: str, now_ms: int) -> list[Effect]:
         """Everything received so far is to become final; confirmed by an `ack` with the id."""
-        if self._is_closed or self._has_finished_sending:
+        if self.is_closed or self._has_finished_sending:
             return []
         self._heard_client_at_ms = now_ms
         if self._buffer.held_samples == 0:
@@ -159,7 +154,7 @@ class SessionMachine:
 
     def client_finish(self, now_ms: int) -> list[Effect]:
         """No audio follows. Closes when the last final is out."""
-        if self._is_closed or self._has_finished_sending:
+        if self.is_closed or self._has_finished_sending:
             return []
         self._heard_client_at_ms = now_ms
         return self._finish_sending(now_ms)
@@ -170,7 +165,7 @@ class SessionMachine:
 
     def client_gone(self) -> list[Effect]:
         """The connection is broken: nothing can be said any more."""
-        if self._is_closed:
+        if self.is_closed:
             return []
         return self._close(Reason.client_gone, [])
 
@@ -178,13 +173,13 @@ class SessionMachine:
 
     def end_now(self, reason: Reason, detail: str = "", *, retry_after_ms: int | None = None) -> list[Effect]:
         """Tell the client why and close; unfinalised audio is dropped, the client has no `ack` for it."""
-        if self._is_closed:
+        if self.is_closed:
             return []
         return self._close(reason, [SendToClient(error_message(reason, detail, retry_after_ms))])
 
     def end_after_utterance(self, reason: Reason, now_ms: int, detail: str = "") -> list[Effect]:
         """Let the utterance under way become final, within `ending_grace_ms`; then tell the client why and close."""
-        if self._is_closed or self._ending is not None:
+        if self.is_closed or self._ending is not None:
             return []
         if self._buffer.held_samples == 0:
             return self.end_now(reason, detail)
@@ -206,7 +201,7 @@ class SessionMachine:
 
     def engine_event(self, event: StreamEvent, now_ms: int) -> list[Effect]:
         """Events of an engine stream that is no longer current are dropped by their epoch."""
-        if self._is_closed or event.epoch != self._upstream.epoch or self._upstream.link is Link.none:
+        if self.is_closed or event.epoch != self._upstream.epoch or self._upstream.link is Link.none:
             return []
         effects = self._heard(event, now_ms)
         self._owed_since_ms = None  # it said something: its time begins anew
@@ -297,8 +292,8 @@ class SessionMachine:
             return effects + self._all_done()
         if self._ending is not None:
             return effects + self.end_now(*self._ending)
-        if not self._is_reading and self._may_read():
-            self._is_reading = True
+        if not self.is_reading and self._may_read():
+            self.is_reading = True
             self._heard_client_at_ms = now_ms
             self._be_due(now_ms + self._limits.idle_ms)
             effects.append(ResumeClient())
@@ -308,10 +303,10 @@ class SessionMachine:
 
     def timer(self, now_ms: int) -> list[Effect]:
         """Do what is due; sets `due_ms` anew."""
-        if self._is_closed:
+        if self.is_closed:
             return []
         effects = self._expire(now_ms)
-        if not self._is_closed:
+        if not self.is_closed:
             self.due_ms = self._next_deadline_ms()
         return effects
 
@@ -363,7 +358,7 @@ class SessionMachine:
         deadlines = [self._ending_close_at_ms, self._ending_cut_at_ms]
         if self._ending is None:
             deadlines.append(self._end_at_ms)
-        if self._is_reading and not self._has_finished_sending:
+        if self.is_reading and not self._has_finished_sending:
             deadlines.append(self._heard_client_at_ms + self._limits.idle_ms)
         if self._upstream.link is not Link.granted:
             deadlines.append(self._search.give_up_at_ms())
@@ -428,7 +423,7 @@ class SessionMachine:
         )
 
     def _close(self, reason: Reason, last_words: list[Effect]) -> list[Effect]:
-        self._is_closed = True
+        self.is_closed = True
         self.due_ms = NEVER_MS
         has_engine = self._upstream.link is not Link.none
         self._buffer = ReplayBuffer(self._buffer.end_sample)  # the audio is gone from here on
@@ -440,12 +435,10 @@ class SessionMachine:
             effects.append(Measured(Figure.first_partial_elapsed_ms, now_ms - self._first_audio_at_ms))
 
     def _may_read(self) -> bool:
-        return may_read(
-            held_samples=self._buffer.held_samples, is_reading=self._is_reading, limits=self._limits.holding
-        )
+        return may_read(held_samples=self._buffer.held_samples, is_reading=self.is_reading, limits=self._limits.holding)
 
     def _is_client_idle(self, now_ms: int) -> bool:
-        if not self._is_reading or self._has_finished_sending:
+        if not self.is_reading or self._has_finished_sending:
             return False
         return now_ms >= self._heard_client_at_ms + self._limits.idle_ms
 

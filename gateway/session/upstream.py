@@ -120,4 +120,4 @@ class Upstream:
             return False
         if self._buffer.sent_sample - self.consumed_sample > stall_samples:
             return True
-        return any(cut.is_sent for cut in self.cuts)
+        return bool(self.cuts) and any(cut.is_sent for cut in self.cuts)
