@@ -77,9 +77,14 @@ class Caller:
         self.spoken_at_s.append((sent + len(data), time.monotonic()))
 
     async def say_all(self, pieces: Iterable[bytes], *, speed: float = 0.0) -> None:
-        """`speed` times as fast as spoken, where each piece lasts `PIECE_MS`; 0 is as fast as it is taken."""
+        """`speed` times as fast as spoken, where each piece lasts `PIECE_MS`; 0 is as fast as it is taken.
+
+        Returns early when the session is over.
+        """
         began_s = time.monotonic()
         for number, piece in enumerate(pieces):
+            if self.is_over:
+                return
             if speed:
                 await asyncio.sleep(max(0.0, began_s + number * PIECE_MS / 1_000 / speed - time.monotonic()))
             await self.say(piece)

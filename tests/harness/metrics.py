@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Figures:
-    """One scrape. A figure is asked for by its sample's name and by the labels that matter; several add up, and none is 0."""
+    """One scrape. A figure is asked for by its sample's name and the labels that matter; several add up, none is 0."""
 
     def __init__(self, text: str) -> None:
         families = list(text_string_to_metric_families(text))

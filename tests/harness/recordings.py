@@ -58,9 +58,9 @@ def silence(duration_ms: int) -> bytes:
 
 
 def talk(seed: int, *, duration_ms: int) -> bytes:
-    """At least so much speech: recordings in an order that the seed gives, with pauses that end utterances."""
+    """At least so much speech: single sentences in an order that the seed gives, with pauses that end utterances."""
     dice = random.Random(seed)
-    names = sorted(transcripts())
+    names = sorted(set(transcripts()) - {"dialogue_awb.wav"})
     parts: list[bytes] = []
     while sum(map(len, parts)) < duration_ms * RATE_HZ // 1_000 * BYTES_PER_SAMPLE:
         parts += [pcm_of(dice.choice(names)), silence(dice.randrange(200, 1_500))]
