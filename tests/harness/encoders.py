@@ -71,7 +71,7 @@ def encode_opus_packets(sound: Channels, *, bit_rate: int) -> list[bytes]:
     """20 ms packets without a container, of sound at 48 kHz, as WebRTC clients send them."""
     encoder = CodecContext.create("libopus", "w")
     layout = _layout(sound)
-    encoder.sample_rate, encoder.layout, encoder.format = OPUS_RATE_HZ, layout, "s16"  # type: ignore[attr-defined]
+    encoder.sample_rate, encoder.layout, encoder.format = OPUS_RATE_HZ, layout, "s16"
     encoder.time_base, encoder.bit_rate = Fraction(1, OPUS_RATE_HZ), bit_rate
     packets = []
     for frame in [*_frames(sound, OPUS_RATE_HZ), None]:
