@@ -36,6 +36,16 @@ _MAGIC = (
 )
 
 
+_DEMUXERS = {
+    AudioEncoding.wav: "wav",
+    AudioEncoding.flac: "flac",
+    AudioEncoding.ogg_opus: "ogg",
+    AudioEncoding.webm_opus: "matroska",
+    AudioEncoding.mp3: "mp3",
+}
+"""FFmpeg's names. Left to itself it takes any bytes for something, a playlist of other files among it."""
+
+
 class UnknownRecording(Exception):
     """The file is not one of the kinds that describe themselves; the text says what may be done."""
 
@@ -95,12 +105,13 @@ def _encoding_of(head: bytes) -> str:
 
 
 def _duration_ms(path: Path, num_bytes: int, audio: AudioSpec) -> int | None:
-    if AudioEncoding(audio.encoding).is_raw:
+    encoding = AudioEncoding(audio.encoding)
+    if encoding.is_raw:
         return num_bytes // _bytes_per_instant(audio) * 1_000 // audio.sample_rate_hz or None
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), format=_DEMUXERS[encoding]) as container:
             return None if container.duration is None else container.duration * 1_000 // av.time_base
     except av.FFmpegError:
         return None  # the gateway will say what is wrong with it
