@@ -1,0 +1,212 @@
+"""`patchbay transcribe`: every way it can end has its exit code, and none of them leaves anybody waiting."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli.app import app
+from tests.harness.command import patchbay
+from tests.harness.recordings import path_of, pcm_of
+from tests.harness.region import PATCHBAY, Region, environment_of, start_region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+PROTOCOLS = ["ws", "grpc"]
+TIMER = str(path_of("timer_rms.wav"))
+DEADLINE_S = 20
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    with start_region(tmp_path_factory.mktemp("scripted"), "--scripted") as region:
+        yield region
+
+
+def run(home: Path, *arguments: str) -> Result:
+    """Without a gateway: for what ends before one is dialled."""
+    return CliRunner().invoke(app, ["transcribe", *arguments], env={"XDG_STATE_HOME": str(home), "PATCHBAY_TOKEN": ""})
+
+
+# --- before a gateway is dialled --------------------------------------------------------------------------------
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--rate", "0"],
+        ["--rate", "-8000"],
+        ["--rate", "7999"],
+        ["--rate", "48001"],
+        ["--channels", "0"],
+        ["--channels", "-1"],
+        ["--channels", "9"],
+        ["--channel", "-1"],
+        ["--channel", "8"],
+        ["--speed", "-1"],
+        ["--silence-ms", "-1"],
+        ["--max-utterance-ms", "99999999999"],
+        ["--encoding", "aac"],
+        ["--protocol", "smtp"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("encoding", [[], ["--encoding", "pcm_s16le"]], ids=["as it is", "raw"])
+def test_what_no_audio_has_is_a_wrong_command_line(tmp_path: Path, encoding: list[str], arguments: list[str]) -> None:
+    outcome = run(tmp_path, TIMER, *encoding, *arguments)
+    assert outcome.exit_code == 2  # 64 from the command itself: see test_app.py
+    assert "Invalid value" in outcome.stderr
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("file", "code", "says"),
+    [
+        ("none.wav", 66, "No such file or directory"),
+        (".", 66, "Is a directory"),
+        ("letter.txt", 64, "--encoding"),
+        ("pipe", 64, "patchbay transcribe -"),
+    ],
+)
+def test_a_file_that_cannot_be_sent_says_why(tmp_path: Path, file: str, code: int, says: str) -> None:
+    (tmp_path / "letter.txt").write_text("Dear maintainers")
+    os.mkfifo(tmp_path / "pipe")
+    keeper = os.open(tmp_path / "pipe", os.O_RDWR)
+    outcome = run(tmp_path, str(tmp_path / file), "--token", "t")
+    os.close(keeper)
+    assert outcome.exit_code == code
+    assert outcome.stderr.startswith(f"{tmp_path / file}: ")
+    assert says in outcome.stderr
+
+
+@pytest.mark.unit
+def test_bare_opus_packets_have_no_borders_in_a_file(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "-", "--encoding", "opus")
+    assert outcome.exit_code == 64
+    assert "Ogg" in outcome.stderr
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("url", ["speech.example", "wss://speech.example/v1/stream", "10.0.0.1:8080", "grpc://h:1"])
+def test_the_development_key_is_never_used_for_another_machine(tmp_path: Path, url: str) -> None:
+    outcome = run(tmp_path, TIMER, "--url", url)
+    assert outcome.exit_code == 64
+    assert "give --token" in outcome.stderr
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--url", "http://[::1"], "is not an address"),
+        (["--url", "http://[::1", "--token", "t"], "is not an address"),
+        (["--token", "two\nlines"], "characters that no token has"),
+        (["--token", "tökèn"], "characters that no token has"),
+    ],
+)
+def test_an_address_or_a_token_that_cannot_be_is_64(tmp_path: Path, arguments: list[str], says: str) -> None:
+    outcome = run(tmp_path, TIMER, *arguments)
+    assert outcome.exit_code == 64
+    assert says in outcome.stderr
+    assert "lines" not in outcome.stderr
+
+
+@pytest.mark.unit
+def test_a_development_key_that_cannot_be_used_is_64(tmp_path: Path) -> None:
+    (tmp_path / "patchbay").mkdir()
+    (tmp_path / "patchbay" / "dev-key.pem").write_text("no key")
+    outcome = run(tmp_path, TIMER)
+    assert outcome.exit_code == 64
+    assert "no development key" in outcome.stderr
+
+
+# --- with a gateway -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_file_and_its_samples_through_standard_input_give_the_same_words(scripted: Region, protocol: str) -> None:
+    options = ("--json", "--speed", "0", "--protocol", protocol)
+    from_file = patchbay(scripted.folder, "transcribe", TIMER, *options)
+    from_stdin = patchbay(scripted.folder, "transcribe", "-", *options, stdin=pcm_of("timer_rms.wav"))
+    described = patchbay(
+        scripted.folder, "transcribe", "-", "--encoding", "wav", *options, stdin=path_of("timer_rms.wav").read_bytes()
+    )
+    assert from_file.exit_code == from_stdin.exit_code == described.exit_code == 0
+    assert from_file.finals
+    assert from_file.finals == from_stdin.finals == described.finals
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_empty_recording_is_a_session_without_words(scripted: Region, protocol: str) -> None:
+    outcome = patchbay(scripted.folder, "transcribe", "-", "--json", "--protocol", protocol)
+    assert outcome.exit_code == 0
+    assert outcome.finals == []
+    assert outcome.messages[-1] == {"type": "finished", "audio_ms": 0}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_options_reach_the_gateway(scripted: Region, protocol: str) -> None:
+    outcome = patchbay(
+        scripted.folder, "transcribe", TIMER, "--json", "--protocol", protocol, "--max-utterance-ms", "1"
+    )
+    assert outcome.exit_code == 65
+    assert outcome.messages[-1]["reason"] == "bad_option"
+    quiet = patchbay(
+        scripted.folder, "transcribe", TIMER, "--json", "--speed", "0", "--protocol", protocol, "--no-partials"
+    )
+    assert "partial" not in {message["type"] for message in quiet.messages}
+
+
+def _transcribing(region: Region, *arguments: str) -> subprocess.Popen[bytes]:
+    """With a standard input that stays open and says nothing."""
+    return subprocess.Popen(
+        [str(PATCHBAY), "transcribe", "--json", *arguments],
+        env=environment_of(region.folder),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("file", ["-", str(path_of("dialogue_awb.wav"))])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_ctrl_c_ends_at_once_with_130_and_no_stack(scripted: Region, file: str, protocol: str) -> None:
+    with _transcribing(scripted, file, "--protocol", protocol) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["type"] == "started"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_S) == 130
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_session_that_is_refused_ends_although_standard_input_stays_open(scripted: Region, protocol: str) -> None:
+    with _transcribing(scripted, "-", "--protocol", protocol, "--model", "nobody") as process:
+        assert process.wait(DEADLINE_S) == 65
+
+
+@pytest.mark.integration
+def test_a_reader_that_goes_away_ends_it_without_a_stack(scripted: Region) -> None:
+    with _transcribing(scripted, TIMER) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(DEADLINE_S) != 0
+        assert process.stderr.read() == b""
