@@ -43,9 +43,8 @@ def page() -> str:
         parts.append("|---|---|---|---|---|---|")
         for reason, row in rows:
             retry = "no" if not row.retryable else f"after {row.retry_after_ms} ms"
-            parts.append(
-                f"| `{reason.value}` | {row.ws_close} | {row.http} | {_GRPC_NAMES[row.grpc]} | {retry} | {row.meaning} |"
-            )
+            cells = (f"`{reason.value}`", row.ws_close, row.http, _GRPC_NAMES[row.grpc], retry, row.meaning)
+            parts.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(parts) + "\n"
 
 

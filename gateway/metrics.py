@@ -47,7 +47,9 @@ class GatewayMetrics:
         self.compute_seconds = Counter(
             "patchbay_compute_seconds_total", "Compute that engines spent, of closed sessions.", registry=self.registry
         )
-        self.open_elapsed = self._wait_histogram("patchbay_open_seconds", "From the request for an engine to its grant.")
+        self.open_elapsed = self._wait_histogram(
+            "patchbay_open_seconds", "From the request for an engine to its grant."
+        )
         self.first_partial_elapsed = self._wait_histogram(
             "patchbay_first_partial_seconds", "From the first audio to the first words shown."
         )
