@@ -52,7 +52,7 @@ class SessionRegistry:
 
     def sweep(self) -> None:
         now_ms = self._now_ms()
-        for runner in [runner for runner in self._runners if runner.is_due(now_ms)]:
+        for runner in [runner for runner in self._runners if runner.machine.due_ms <= now_ms or runner.is_port_paused]:
             runner.tick()
 
     def end_all_after_utterance(self, reason: Reason) -> None:

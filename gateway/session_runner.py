@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from policies.facts import AudioFormat
     from regions.links.interface import EnginePool, EngineStream
 
-ROOM_SAMPLES = 1_000 * SAMPLES_PER_MS
-"""The pipeline feeds audio a second at a time, so that much room must be there."""
-
 
 class ClientPort(Protocol):
     """The transport's half of flow control."""
@@ -90,7 +87,7 @@ class SessionRunner:
         self._on_closed = on_closed
         self._stream: EngineStream | None = None
         self._inbound: SessionInbound | None = None
-        self._is_port_paused = False
+        self.is_port_paused = False
         self._first_partial_ms: int | None = None
         self._engines = 0
 
@@ -124,19 +121,16 @@ class SessionRunner:
     def end_after_utterance(self, reason: Reason) -> None:
         self._carry_out(self.machine.end_after_utterance(reason, self._now_ms()))
 
-    def is_due(self, now_ms: int) -> bool:
-        """Whether the sweep should call `tick`: a deadline passed, or a decoder may have worked off its input."""
-        return self._is_port_paused or self.machine.due_ms <= now_ms
-
     def tick(self) -> None:
+        """A deadline of the machine passed; or the port is paused, and a decoder may have worked off its input."""
         self._carry_out(self.machine.timer(self._now_ms()))
         self._go_on()
 
     # --- the inbound pipeline's sink ----------------------------------------------------------------
 
     def has_room(self) -> bool:
-        machine = self.machine
-        return machine.is_reading and machine.room_samples >= ROOM_SAMPLES
+        """The high-water mark, where reading stops, lies seconds below the capacity: see SessionSettings."""
+        return self.machine.is_reading
 
     def audio(self, pcm16: bytes) -> None:
         self._carry_out(self.machine.client_audio(pcm16, self._now_ms()))
@@ -169,25 +163,28 @@ class SessionRunner:
 
     def _regulate(self) -> None:
         """The transport reads while nothing waits in the pipeline and the machine has room."""
-        if self._inbound is None or self.machine.is_closed:
+        machine, inbound = self.machine, self._inbound
+        if inbound is None or machine.is_closed:
             return
-        should_pause = not self.has_room() or self._inbound.is_waiting
-        if should_pause != self._is_port_paused:
-            self._is_port_paused = should_pause
+        should_pause = not machine.is_reading or inbound.is_waiting
+        if should_pause != self.is_port_paused:
+            self.is_port_paused = should_pause
             (self._port.pause if should_pause else self._port.resume)()
 
     # --- effects --------------------------------------------------------------------------------------
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
-            if type(effect) is SendAudio:  # nearly all are; a class pattern costs six times as much
+            # Nearly all are one of these two; a class pattern costs six times as much.
+            if type(effect) is SendAudio:
                 self._current().send_audio(effect.pcm16)
                 continue
+            if type(effect) is SendToClient:
+                if not self.queue.put(effect.message):
+                    self._close_slow_client()
+                    return
+                continue
             match effect:
-                case SendToClient(message):
-                    if not self.queue.put(message):
-                        self._close_slow_client()
-                        return
                 case CutEngine(at_sample, is_last):
                     (self._current().finish if is_last else self._current().finalize)(at_sample)
                 case OpenEngine(stream):
@@ -222,8 +219,8 @@ class SessionRunner:
             self._inbound.close()
         self._observers.metrics.partials_replaced += self.queue.partials_replaced
         self.queue.close(reason)
-        if self._is_port_paused:
-            self._is_port_paused = False
+        if self.is_port_paused:
+            self.is_port_paused = False
             self._port.resume()
         self._note_end(reason)
         self._on_closed(self)

@@ -210,22 +210,23 @@ class SessionMachine:
 
     def _heard(self, event: StreamEvent, now_ms: int) -> list[Effect]:
         match event:
+            case Progress():
+                return self._progress(event, now_ms)
+            case PartialResult():
+                shown: list[Effect] = [SendToClient(message) for message in self._transcript.partial(event)]
+                if not self._has_shown_words:
+                    self._note_first_words(now_ms, shown)
+                return shown
+            case FinalResult():
+                return self._final(event, now_ms)
+            case SpeechStarted():
+                return [SendToClient(message) for message in self._transcript.speech_started(event)]
             case Granted():
                 return self._granted(event, now_ms)
             case Refused():
                 return self._refused(event, now_ms)
-            case Lost(reason=reason):
-                return self._lost(reason, now_ms)
-            case Progress():
-                return self._progress(event, now_ms)
-            case SpeechStarted():
-                return [SendToClient(message) for message in self._transcript.speech_started(event)]
-            case PartialResult():
-                shown: list[Effect] = [SendToClient(message) for message in self._transcript.partial(event)]
-                self._note_first_words(now_ms, shown)
-                return shown
-            case FinalResult():
-                return self._final(event, now_ms)
+            case Lost():
+                return self._lost(event.reason, now_ms)
 
     def _granted(self, event: Granted, now_ms: int) -> list[Effect]:
         effects: list[Effect] = []

@@ -77,23 +77,28 @@ class Upstream:
         if self.link is not Link.granted:
             return []
         effects: list[Effect] = []
-        buffer = self._buffer
         limit = self.consumed_sample + self._window_samples
+        if self.cuts and not self._send_cuts(limit, effects):
+            return effects
+        buffer = self._buffer
+        # A client's tiny pieces go together: each message to an engine costs the same, whatever is in it.
+        if buffer.end_sample - buffer.sent_sample >= self._least_samples:
+            self._send_audio(limit, effects)
+        return effects
+
+    def _send_cuts(self, limit: int, effects: list[Effect]) -> bool:
+        """Each cut with the audio before it; whether all are out."""
         for cut in self.cuts:
             if cut.is_sent:
                 continue
-            self._send_audio(min(limit, cut.at_sample), effects, least_samples=1)
-            if buffer.sent_sample < cut.at_sample:
-                return effects
+            self._send_audio(min(limit, cut.at_sample), effects)
+            if self._buffer.sent_sample < cut.at_sample:
+                return False
             cut.is_sent = True
             effects.append(CutEngine(cut.at_sample, cut.is_last))
-        self._send_audio(limit, effects, least_samples=self._least_samples)
-        return effects
+        return True
 
-    def _send_audio(self, before_sample: int, effects: list[Effect], *, least_samples: int) -> None:
-        """A client's tiny pieces go together: each message to an engine costs the same, whatever is in it."""
-        if self._buffer.end_sample - self._buffer.sent_sample < least_samples:
-            return
+    def _send_audio(self, before_sample: int, effects: list[Effect]) -> None:
         pcm16 = self._buffer.take_unsent(before_sample)
         if pcm16:
             effects.append(SendAudio(pcm16))

@@ -14,7 +14,7 @@ from gateway.admission.carriers import SUBPROTOCOL, token_of_request
 from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
 from gateway.transports.direct_receive import DirectWebSocket
 from gateway.transports.last_words import LastWords
-from gateway.wire.codec import decode_client, encode_server
+from gateway.wire.codec import decode_client, encode_server, encode_server_utf8
 from gateway.wire.messages import Audio
 from gateway.wire.refusal import error_of
 
@@ -156,8 +156,8 @@ async def _write(socket: DirectWebSocket, runner: SessionRunner) -> None:
     try:
         while reason is None:
             messages, reason = await runner.queue.take()
-            for message in messages:
-                await socket.send_str(encode_server(message))
+            if messages:
+                await socket.send_texts([encode_server_utf8(message) for message in messages])
     except (ClientConnectionError, ConnectionError):
         runner.client_gone()
         return

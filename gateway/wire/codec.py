@@ -82,6 +82,11 @@ def encode_server(message: ServerMessage) -> str:
     return _server_encoder.encode(message).decode()
 
 
+def encode_server_utf8(message: ServerMessage) -> bytes:
+    """The same text, as it travels."""
+    return _server_encoder.encode(message)
+
+
 def decode_server(text: str | bytes) -> ServerMessage:
     """For clients. Raises msgspec.DecodeError when a server does not speak the protocol."""
     return _server_decoder.decode(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from engines.interface import (
     EndReason,
     FinalResult,
-    Granted,
     Lost,
     PartialResult,
     Progress,
@@ -34,39 +33,42 @@ class EventOrder:
         """Whether the event may come now; it is then remembered."""
         if event.epoch != self._epoch:
             return False
-        if isinstance(event, Lost):
+        kind = type(event)
+        if kind in _RESULTS:
+            return self.is_granted and self._admits_result(event, sent_through_sample, is_finishing)
+        if kind is Lost:
             return True
-        if isinstance(event, Granted | Refused):
-            is_first = not self.is_granted
-            self.is_granted = True
-            return is_first
-        if not self.is_granted:
-            return False
-        return self._admits_result(event, sent_through_sample, is_finishing)
+        is_first = not self.is_granted
+        self.is_granted = True
+        return is_first
 
-    def _admits_result(
-        self,
-        event: Progress | SpeechStarted | PartialResult | FinalResult,
-        sent_through_sample: int,
-        is_finishing: bool,
-    ) -> bool:
+    def _admits_result(self, event: StreamEvent, sent_through_sample: int, is_finishing: bool) -> bool:
         match event:
-            case Progress(audio_through_sample=through):
+            case Progress():
+                through = event.audio_through_sample
                 is_right = self._consumed_through_sample <= through <= sent_through_sample and event.compute_us >= 0
                 self._consumed_through_sample = through
-            case PartialResult(start_sample=start, end_sample=end):
-                is_right = self._final_through_sample <= start <= end <= sent_through_sample
-            case FinalResult(start_sample=start, end_sample=end):
-                is_right = self._final_through_sample == start <= end <= sent_through_sample
+            case PartialResult():
+                is_right = self._final_through_sample <= event.start_sample <= event.end_sample <= sent_through_sample
+            case FinalResult():
+                is_right = self._final_through_sample == event.start_sample <= event.end_sample <= sent_through_sample
                 is_right &= is_finishing or event.reason is not EndReason.finish
-                self._final_through_sample = end
-            case SpeechStarted(at_sample=at):
-                is_right = self._final_through_sample <= at <= sent_through_sample
+                self._final_through_sample = event.end_sample
+            case SpeechStarted():
+                is_right = self._final_through_sample <= event.at_sample <= sent_through_sample
+            case _:
+                is_right = False
         return is_right
+
+
+_RESULTS = frozenset({Progress, SpeechStarted, PartialResult, FinalResult})
 
 
 def ends_stream(event: StreamEvent) -> bool:
     """Whether no event may follow."""
     if isinstance(event, FinalResult):
         return event.reason is EndReason.finish
-    return isinstance(event, Lost | Refused)
+    return type(event) in _ENDS
+
+
+_ENDS = frozenset({Lost, Refused})

@@ -64,6 +64,11 @@ class GrpcLink:
     def __init__(self, address: str, settings: LinkSettings, *, gateway: str, retry_after_ms: int = 500) -> None:
         self.address = address
         self._settings = settings
+        # A pydantic model's attributes cost more than the rest of queueing a message.
+        self._max_message_bytes = settings.max_message_bytes
+        self._max_commands_per_message = settings.max_commands_per_message
+        self._max_queued_bytes = settings.max_queued_bytes
+        self._flush_gap_s = settings.flush_gap_ms / 1_000
         self._gateway = gateway
         self._retry_after_ms = retry_after_ms
         self._last_stream_id = 0
@@ -148,12 +153,11 @@ class GrpcLink:
             self._unanswered_opens -= 1
 
     def _count_queued(self, num_bytes: int) -> None:
-        settings = self._settings
         self._parts_bytes += num_bytes
         self._parts_commands += 1
-        if self._parts_bytes >= settings.max_message_bytes or self._parts_commands >= settings.max_commands_per_message:
+        if self._parts_bytes >= self._max_message_bytes or self._parts_commands >= self._max_commands_per_message:
             self._seal()
-        if self._queued_bytes + self._parts_bytes > settings.max_queued_bytes:
+        if self._queued_bytes + self._parts_bytes > self._max_queued_bytes:
             self._break(LinkBreak.backlogged)
         if self._flush_due is None:
             self._plan_flush()
@@ -161,7 +165,7 @@ class GrpcLink:
     def _plan_flush(self) -> None:
         """A message after a pause goes at once; the next one gathers what comes until `flush_gap_ms` later."""
         loop = asyncio.get_running_loop()
-        wait_s = self._flushed_at_s + self._settings.flush_gap_ms / 1_000 - loop.time()
+        wait_s = self._flushed_at_s + self._flush_gap_s - loop.time()
         self._flush_due = loop.call_soon(self._flush) if wait_s <= 0 else loop.call_later(wait_s, self._flush)
 
     def _flush(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from aiohttp import WSMsgType, web
+from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from gateway.transports.direct_receive import DirectWebSocket
 
@@ -128,6 +128,54 @@ async def test_a_paused_connection_holds_its_client_back() -> None:
         while taken < total:
             await asyncio.sleep(0.005)
         finished.set()
+
+
+async def test_texts_of_every_size_arrive_whole_and_in_order() -> None:
+    texts = [b"x" * size for size in (0, 1, 125, 126, 127, 65_535, 65_536, 100_000)]
+
+    async def handle(socket: DirectWebSocket) -> None:
+        await socket.send_texts(texts)
+        await socket.send_texts([b"last"])
+        await socket.receive()
+
+    async with serving(handle) as url, aiohttp.ClientSession() as http, http.ws_connect(url) as client:
+        assert [(await client.receive_str()).encode() for _ in range(len(texts) + 1)] == [*texts, b"last"]
+
+
+async def test_texts_wait_for_a_peer_that_does_not_read() -> None:
+    has_waited, sent = asyncio.Event(), asyncio.Event()
+
+    async def handle(socket: DirectWebSocket) -> None:
+        async def send_all() -> None:
+            for _ in range(200):
+                await socket.send_texts([b"x" * 1_000_000])
+            sent.set()
+
+        sending = asyncio.create_task(send_all())
+        await asyncio.sleep(0.2)
+        assert not sending.done()
+        has_waited.set()
+        await sending
+
+    async with serving(handle) as url, aiohttp.ClientSession() as http, http.ws_connect(url, max_msg_size=0) as client:
+        await has_waited.wait()
+        for _ in range(200):
+            assert len(await client.receive_str()) == 1_000_000
+        await sent.wait()
+
+
+async def test_nothing_can_be_sent_over_a_connection_that_closes() -> None:
+    refused = asyncio.Event()
+
+    async def handle(socket: DirectWebSocket) -> None:
+        await socket.close()
+        with pytest.raises(ClientConnectionResetError):
+            await socket.send_texts([b"late"])
+        refused.set()
+
+    async with serving(handle) as url, aiohttp.ClientSession() as http, http.ws_connect(url) as client:
+        assert (await client.receive()).type is WSMsgType.CLOSE
+        await refused.wait()
 
 
 @pytest.mark.parametrize("is_diverted", [False, True])
