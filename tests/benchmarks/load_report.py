@@ -8,8 +8,6 @@ from tests.benchmarks.document import machine_line, markdown_table
 from tests.benchmarks.measures import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from tests.benchmarks.findings import Findings
     from tests.benchmarks.load_client import LoadResult
 
@@ -47,14 +45,12 @@ def _load_table(by_server: dict[str, list[LoadResult]]) -> str:
         rows.append(
             [
                 _SERVERS[name],
-                _spread(results, lambda result, own=own: result.cpu_us_per_message[own]).shown(),
-                _spread(results, lambda result, behind=behind: result.cpu_us_per_message[behind[0]]).shown()
-                if behind
-                else "",
+                _cpu_us(results, own).shown(),
+                _cpu_us(results, behind[0]).shown() if behind else "",
                 _ratio(results, haproxy, own).shown(2) if haproxy and name in ("gateway", "aiohttp") else "",
-                _spread(results, lambda result: result.latency_p50_ms).shown(2),
-                _spread(results, lambda result: result.latency_p99_ms).shown(2),
-                _spread(results, lambda result: result.latency_most_ms).shown(1),
+                Spread.of([result.latency_p50_ms for result in results]).shown(2),
+                Spread.of([result.latency_p99_ms for result in results]).shown(2),
+                Spread.of([result.latency_most_ms for result in results]).shown(),
             ]
         )
     return markdown_table(header, rows)
@@ -121,8 +117,8 @@ def _goal(name: str, measured: Spread, goal: str, digits: int) -> list[str]:
     return [name, f"<= {most:g}", measured.shown(digits), "yes" if measured.median <= most else "**no**"]
 
 
-def _spread(results: Iterable[LoadResult], figure: Callable[[LoadResult], float]) -> Spread:
-    return Spread.of([figure(result) for result in results])
+def _cpu_us(results: list[LoadResult], process: str) -> Spread:
+    return Spread.of([result.cpu_us_per_message[process] for result in results])
 
 
 def _ratio(results: list[LoadResult], haproxy: list[LoadResult], process: str) -> Spread:

@@ -36,3 +36,9 @@ def test_the_load_reaches_every_server_and_its_results_come_back(tmp_path: Path)
         assert all(cost_us > 0 for cost_us in result["cpu_us_per_message"].values())
     assert all(result["sessions_per_s"] > 0 for (result,) in findings["set_ups"].values())
     assert "CPU µs a message" in printed
+
+
+@pytest.mark.parametrize("module", ["admission", "engine"])
+def test_the_smaller_benchmarks_print_their_table(module: str) -> None:
+    printed = _run(module, "--short").stdout
+    assert printed.count("\n| ") >= 4
