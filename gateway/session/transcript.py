@@ -28,7 +28,7 @@ class Transcript:
 
     @property
     def is_inside_speech(self) -> bool:
-        """Whether somebody has begun to speak and is not final yet, as far as the client was told or could have been."""
+        """Whether somebody has begun to speak and is not final yet, whether or not the client wants partials."""
         return max(self._partial_end_sample - 1, self._speech_seen_sample) >= self.committed_sample
 
     def speech_started(self, event: SpeechStarted) -> list[ServerMessage]:

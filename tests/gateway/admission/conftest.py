@@ -182,7 +182,7 @@ class Kit:
     async def until(is_true: Callable[[], bool]) -> None:
         """Let other tasks run until it is so."""
         async with asyncio.timeout(DEADLINE_S):
-            while not is_true():  # noqa: ASYNC110 - what is waited for has no event
+            while not is_true():
                 await asyncio.sleep(0.001)
 
 

@@ -82,7 +82,7 @@ async def engines(tmp_path: Path) -> AsyncIterator[EngineProcesses]:
 async def until(condition: Callable[[], bool], *, within_s: float = DEADLINE_S) -> None:
     """Let the loop run until the condition holds; fails at the deadline."""
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for is not always an event
+        while not condition():
             await asyncio.sleep(0.002)
 
 
