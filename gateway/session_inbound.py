@@ -64,7 +64,10 @@ class SessionInbound:
         if self._waiting or not self._may_process():
             self._wait(message)
             return
-        self._process(message)
+        if type(message) is Audio:
+            self._process_audio(message.data)
+        else:
+            self._process(message)
         if self._waiting:
             self.go_on()
 

@@ -102,14 +102,16 @@ class SessionRunner:
 
     def client_message(self, message: ClientMessage) -> None:
         """Take a message; a client's fault ends the session with its reason."""
-        if self.machine.is_closed or self._inbound is None:
+        machine, inbound = self.machine, self._inbound
+        if machine.is_closed or inbound is None:
             return
         try:
-            self._inbound.accept(message)
+            inbound.accept(message)
         except SessionRefused as refusal:
             self.refuse(refusal)
         else:
-            self._regulate()
+            if self.is_port_paused or not machine.is_reading or inbound.is_waiting:
+                self._regulate()
 
     def client_gone(self) -> None:
         self._carry_out(self.machine.client_gone())
@@ -152,13 +154,16 @@ class SessionRunner:
 
     def _go_on(self) -> None:
         """Room may have come: what waits in the pipeline moves on, then the transport reads on."""
-        if self._inbound is None or self.machine.is_closed:
+        inbound = self._inbound
+        if inbound is None or self.machine.is_closed:
             return
-        if self._inbound.is_waiting:
+        if inbound.is_waiting:
             try:
-                self._inbound.go_on()
+                inbound.go_on()
             except SessionRefused as refusal:
                 self.refuse(refusal)
+        elif self.machine.is_reading and not self.is_port_paused:
+            return
         self._regulate()
 
     def _regulate(self) -> None:
@@ -177,7 +182,7 @@ class SessionRunner:
         for effect in effects:
             # Nearly all are one of these two; a class pattern costs six times as much.
             if type(effect) is SendAudio:
-                self._current().send_audio(effect.pcm16)
+                (self._stream or self._current()).send_audio(effect.pcm16)
                 continue
             if type(effect) is SendToClient:
                 if not self.queue.put(effect.message):

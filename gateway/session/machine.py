@@ -65,6 +65,7 @@ class SessionMachine:
     def __init__(self, identity: SessionIdentity, limits: SessionLimits, now_ms: int) -> None:
         self._identity = identity
         self._limits = limits
+        self._holding = limits.holding
         self._capacity_samples = limits.holding.capacity_samples
         self._buffer = ReplayBuffer()
         self._upstream = Upstream(self._buffer, least_samples=limits.least_audio_samples)
@@ -131,7 +132,8 @@ class SessionMachine:
         if self._first_audio_at_ms is None:
             self._first_audio_at_ms = now_ms
         buffer.append(pcm16)
-        effects = self._pump(now_ms)
+        effects = self._upstream.pump()
+        self._watch(now_ms)
         if self.is_reading and not self._may_read():
             self.is_reading = False
             effects.append(PauseClient())

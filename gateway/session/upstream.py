@@ -83,7 +83,9 @@ class Upstream:
         buffer = self._buffer
         # A client's tiny pieces go together: each message to an engine costs the same, whatever is in it.
         if buffer.end_sample - buffer.sent_sample >= self._least_samples:
-            self._send_audio(limit, effects)
+            pcm16 = buffer.take_unsent(limit)
+            if pcm16:
+                effects.append(SendAudio(pcm16))
         return effects
 
     def _send_cuts(self, limit: int, effects: list[Effect]) -> bool:
@@ -91,17 +93,14 @@ class Upstream:
         for cut in self.cuts:
             if cut.is_sent:
                 continue
-            self._send_audio(min(limit, cut.at_sample), effects)
+            pcm16 = self._buffer.take_unsent(min(limit, cut.at_sample))
+            if pcm16:
+                effects.append(SendAudio(pcm16))
             if self._buffer.sent_sample < cut.at_sample:
                 return False
             cut.is_sent = True
             effects.append(CutEngine(cut.at_sample, cut.is_last))
         return True
-
-    def _send_audio(self, before_sample: int, effects: list[Effect]) -> None:
-        pcm16 = self._buffer.take_unsent(before_sample)
-        if pcm16:
-            effects.append(SendAudio(pcm16))
 
     def add_cut(self, cut: Cut) -> None:
         """Cuts come in the order of their positions; two at one position are one, even if the first is under way:

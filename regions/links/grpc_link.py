@@ -144,8 +144,7 @@ class GrpcLink:
     def queue_audio(self, head: bytes, pcm16: bytes) -> None:
         if self._is_broken:
             return
-        self._parts.append(head)
-        self._parts.append(pcm16)
+        self._parts += (head, pcm16)
         self._count_queued(len(head) + len(pcm16))
 
     def forget(self, stream: LinkStream) -> None:
