@@ -14,7 +14,7 @@ from engines.interface import SAMPLES_PER_MS, EndReason, FinalResult, PartialRes
 from engines.model_warm_up import outputs_per_step
 from engines.recognition.decoding import GreedyPath, Spelling
 from engines.recognition.ending import cut_between_words, cut_in_silence, first_searched_row
-from engines.recognition.features import SHIFT_SAMPLES, FeatureWindows, fbank_options, samples_needed
+from engines.recognition.features import SHIFT_SAMPLES, FeatureWindows, LogMel, samples_needed
 from engines.recognition.voice_activity import SpeechTracker
 from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFacts, endpoint_reason
 
@@ -35,7 +35,7 @@ class ModelShape:
         self.shift_frames = contract.shift_frames
         self.rows_per_step = outputs_per_step(contract)
         self.spelling = Spelling(contract)
-        self.fbank_options = fbank_options(feature_dim=contract.feature_dim)
+        self.log_mel = LogMel(feature_dim=contract.feature_dim)
 
     def step_end_sample(self, step: int) -> int:
         """How much of its utterance step `step`, counted from 0, has to have heard."""
@@ -92,7 +92,7 @@ class Utterance:
         self._shape = shape
         self._rules = rules
         self._windows = FeatureWindows(
-            shape.fbank_options, window_frames=shape.window_frames, shift_frames=shape.shift_frames
+            shape.log_mel, window_frames=shape.window_frames, shift_frames=shape.shift_frames
         )
         self._path = GreedyPath(shape.spelling)
         self._speech = SpeechTracker()

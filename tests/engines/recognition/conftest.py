@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import kaldi_native_fbank
 import numpy as np
 import pytest
 
@@ -46,6 +47,23 @@ def recording() -> Callable[[str], bytes]:
             return file.readframes(file.getnframes())
 
     return read
+
+
+@pytest.fixture(scope="session")
+def kaldi_options() -> kaldi_native_fbank.FbankOptions:
+    """Set kaldi-native-fbank, which is what sherpa-onnx computes its features with, as sherpa-onnx 2.0.1 sets it."""
+    options = kaldi_native_fbank.FbankOptions()
+    options.frame_opts.samp_freq = 16_000
+    options.frame_opts.window_type = "hann"
+    options.frame_opts.remove_dc_offset = False
+    options.frame_opts.preemph_coeff = 0.97
+    options.frame_opts.snip_edges = False
+    options.frame_opts.dither = 0.0
+    options.mel_opts.num_bins = 80
+    options.mel_opts.low_freq = 0.0
+    options.mel_opts.high_freq = 8_000
+    options.mel_opts.is_librosa = True
+    return options
 
 
 @pytest.fixture(scope="session")

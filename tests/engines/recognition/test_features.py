@@ -1,4 +1,4 @@
-"""Features are those that the embedded model was trained on: a kept file and a second implementation say so."""
+"""Features are those that the embedded model was trained on: a kept file and two other implementations say so."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import kaldi_native_fbank
 import numpy as np
 import pytest
 
-from engines.recognition.features import FeatureWindows, fbank_options, samples_needed
+from engines.recognition.features import FeatureWindows, LogMel, samples_needed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engines.interface import FloatArray
 
 pytestmark = pytest.mark.unit
@@ -30,7 +33,7 @@ def chirp(num_samples: int) -> FloatArray:
 
 
 def windows_of(samples: FloatArray, *, steps: int = STEPS) -> list[FloatArray]:
-    features = FeatureWindows(fbank_options(feature_dim=80), window_frames=WINDOW, shift_frames=SHIFT)
+    features = FeatureWindows(LogMel(feature_dim=80), window_frames=WINDOW, shift_frames=SHIFT)
     ends = [0] + [samples_needed(SHIFT * step + WINDOW) for step in range(steps)]
     return [features.next_window(samples[start:end]).copy() for start, end in pairwise(ends)]
 
@@ -70,7 +73,38 @@ def test_features_are_the_kept_ones() -> None:
 
 def test_features_are_those_of_a_second_implementation() -> None:
     samples = chirp(samples_needed(FRAMES))
-    np.testing.assert_allclose(joined(windows_of(samples)), second_implementation(samples, FRAMES), atol=5e-3)
+    np.testing.assert_allclose(joined(windows_of(samples)), second_implementation(samples, FRAMES), atol=1e-5)
+
+
+@pytest.mark.parametrize("attenuation", [1, 300])
+def test_features_of_recordings_are_those_of_kaldi_native_fbank(
+    recording: Callable[[str], bytes], kaldi_options: kaldi_native_fbank.FbankOptions, attenuation: int
+) -> None:
+    pcm16 = np.frombuffer(recording("digits_slt.wav"), "<i2") // attenuation
+    samples = pcm16.astype(np.float32) / 32_768
+    fbank = kaldi_native_fbank.OnlineFbank(kaldi_options)
+    fbank.accept_waveform(16_000, samples.tolist())
+    steps = (fbank.num_frames_ready - WINDOW) // SHIFT
+    expected = [fbank.get_frame(frame) for frame in range(SHIFT * (steps - 1) + WINDOW)]
+    # It computes in single precision: bands far below the loudest one differ most.
+    np.testing.assert_allclose(joined(windows_of(samples, steps=steps)), expected, atol=1e-3)
+
+
+def test_silence_is_the_floor() -> None:
+    (window,) = windows_of(np.zeros(samples_needed(WINDOW), np.float32), steps=1)
+    assert np.array_equal(window, np.full((WINDOW, 80), np.log(np.finfo(np.float32).eps), np.float32))
+
+
+def test_two_utterances_may_take_turns_with_one_front_end() -> None:
+    samples = chirp(samples_needed(FRAMES))
+    other = samples[::-1].copy()
+    log_mel = LogMel(feature_dim=80)
+    ours, others = (FeatureWindows(log_mel, window_frames=WINDOW, shift_frames=SHIFT) for _ in range(2))
+    ends = [0] + [samples_needed(SHIFT * step + WINDOW) for step in range(STEPS)]
+    for (start, end), alone in zip(pairwise(ends), windows_of(samples), strict=True):
+        window = ours.next_window(samples[start:end])
+        others.next_window(other[start:end])
+        assert np.array_equal(window, alone)
 
 
 def test_windows_overlap_as_the_model_was_exported() -> None:
@@ -98,8 +132,8 @@ def test_an_utterance_of_a_minute_keeps_its_windows_exact() -> None:
 
 
 def test_shift_and_window_may_be_equal() -> None:
-    features = FeatureWindows(fbank_options(feature_dim=80), window_frames=16, shift_frames=16)
+    features = FeatureWindows(LogMel(feature_dim=80), window_frames=16, shift_frames=16)
     samples = chirp(samples_needed(32))
     first = features.next_window(samples[: samples_needed(16)]).copy()
     second = features.next_window(samples[samples_needed(16) :])
-    np.testing.assert_allclose(np.concatenate([first, second]), second_implementation(samples, 32), atol=5e-3)
+    np.testing.assert_allclose(np.concatenate([first, second]), second_implementation(samples, 32), atol=1e-5)

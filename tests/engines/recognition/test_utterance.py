@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.interface import EndReason, ModelContract, OpenStream, StreamOptions
-from engines.recognition.features import fbank_options
 from engines.recognition.utterance import Ending, ModelShape, StreamRules, Utterance
 
 if TYPE_CHECKING:
@@ -85,11 +84,13 @@ class Heard:
 
 
 @given(st.integers(1, 3_000), st.sampled_from([(39, 32, 8), (16, 16, 8), (121, 112, 8), (23, 16, 4)]))
-def test_the_steps_of_a_cut_utterance_are_those_of_sherpa_onnx(utterance_ms: int, sizes: tuple[int, int, int]) -> None:
+def test_the_steps_of_a_cut_utterance_are_those_of_sherpa_onnx(
+    kaldi_options: kaldi_native_fbank.FbankOptions, utterance_ms: int, sizes: tuple[int, int, int]
+) -> None:
     window_frames, shift_frames, subsampling = sizes
     shape = model_shape(window_frames=window_frames, shift_frames=shift_frames, subsampling=subsampling)
     samples = utterance_ms * 16 + 7
-    fbank = kaldi_native_fbank.OnlineFbank(fbank_options(feature_dim=80))
+    fbank = kaldi_native_fbank.OnlineFbank(kaldi_options)
     fbank.accept_waveform(16_000, [0.0] * (samples + 9_600))
     fbank.input_finished()
     frames_processed = steps = 0
