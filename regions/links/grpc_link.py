@@ -15,15 +15,15 @@ import random
 import socket
 from collections import deque
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError
 
 from engines.interface import LossReason, RefusalReason, Refused
 from engines.proto import engine_pb2
 from regions.links.command_codec import encode_hello, encode_open
-from regions.links.connection import EngineConnection, connect
 from regions.links.event_codec import MalformedEvent, decode_event, decode_load
 from regions.links.link_stream import LinkStream
 
@@ -35,6 +35,20 @@ if TYPE_CHECKING:
 
 _METHOD = "/patchbay.engine.v1.Engine/Link"
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # Reconnecting is the link's own business: the library waits a second and more between attempts.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.enable_retries", 0),
+    # Channels to one address share a connection, and its back-off, unless told not to.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+)
 _OVERSLEPT_S = 0.1
 
 log = structlog.get_logger("links")
@@ -79,9 +93,7 @@ class GrpcLink:
         self._is_broken = True
         self._broken: asyncio.Future[LinkBreak] | None = None
         self._heard_at_s = 0.0
-        self._connection: EngineConnection | None = None
-        self._flush_due: asyncio.Handle | None = None
-        self._flushed_at_s = 0.0
+        self._wake = asyncio.Event()
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._parts_commands = 0
@@ -158,28 +170,7 @@ class GrpcLink:
             self._seal()
         if self._queued_bytes + self._parts_bytes > self._max_queued_bytes:
             self._break(LinkBreak.backlogged)
-        if self._flush_due is None:
-            self._plan_flush()
-
-    def _plan_flush(self) -> None:
-        """A message after a pause goes at once; the next one gathers what comes until `flush_gap_ms` later."""
-        loop = asyncio.get_running_loop()
-        wait_s = self._flushed_at_s + self._flush_gap_s - loop.time()
-        self._flush_due = loop.call_soon(self._flush) if wait_s <= 0 else loop.call_later(wait_s, self._flush)
-
-    def _flush(self) -> None:
-        """Send what waits, as far as the engine takes it."""
-        self._flush_due = None
-        connection = self._connection
-        if connection is None:
-            return
-        self._flushed_at_s = asyncio.get_running_loop().time()
-        while (self._messages or self._parts) and connection.may_send:
-            if not self._messages:
-                self._seal()
-            message = self._messages.popleft()
-            self._queued_bytes -= len(message)
-            connection.send(message)
+        self._wake.set()
 
     def _seal(self) -> None:
         """What was gathered becomes one message."""
@@ -194,34 +185,23 @@ class GrpcLink:
         loop = asyncio.get_running_loop()
         self._start_afresh(loop)
         broken = self._broken = loop.create_future()
-        try:
-            async with asyncio.timeout(self._settings.connect_timeout_ms / 1_000):
-                connection = await connect(
-                    self.address,
-                    _METHOD,
-                    max_message_bytes=_MAX_MESSAGE_BYTES,
-                    on_message=self._take_message,
-                    on_room=self._flush,
-                    on_end=self._end,
-                )
-        except (OSError, TimeoutError):
-            self._break(LinkBreak.unreachable)
-            return False
-        try:
-            connection.send(encode_hello(self._gateway))
-            self._connection = connection
+        async with grpc.aio.insecure_channel(self.address, options=_CHANNEL_OPTIONS) as channel:
+            call = channel.stream_stream(_METHOD)()
             async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(self._watch())
+                halves = [
+                    tasks.create_task(self._read(call)),
+                    tasks.create_task(self._write(call)),
+                    tasks.create_task(self._watch()),
+                ]
                 cause = await broken
-                watching.cancel()
-        finally:
-            self._connection = None
-            connection.close()
-        if self._load is None:
-            return False
-        log.warning("link.lost", replica=self.address, reason=cause.value, streams=len(self._streams))
-        self._lose_streams()
-        return True
+                for half in halves:
+                    half.cancel()
+            had_connected = self._load is not None
+            if had_connected:
+                log.warning("link.lost", replica=self.address, reason=cause.value, streams=len(self._streams))
+            # Before the channel is closed, which takes its time: sessions want to move on.
+            self._lose_streams()
+        return had_connected
 
     def _start_afresh(self, loop: asyncio.AbstractEventLoop) -> None:
         self._load = None
@@ -230,6 +210,7 @@ class GrpcLink:
         self._parts = []
         self._parts_bytes = self._parts_commands = self._queued_bytes = 0
         self._messages.clear()
+        self._wake.clear()
         self._heard_at_s = loop.time()
         self._is_broken = False
 
@@ -243,19 +224,33 @@ class GrpcLink:
         for stream in list(self._streams.values()):
             self._call_back(stream, stream.lose, LossReason.link_lost)
 
-    def _take_message(self, payload: bytes) -> None:
+    async def _read(self, call: Any) -> None:
         try:
-            message = engine_pb2.FromEngine.FromString(payload)
+            while isinstance(payload := await call.read(), bytes):
+                self._receive(engine_pb2.FromEngine.FromString(payload))
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            self._break(LinkBreak.closed if self._load is not None else LinkBreak.unreachable)
         except DecodeError:
             self._break(LinkBreak.malformed)
         else:
-            self._receive(message)
+            self._break(LinkBreak.closed)
 
-    def _end(self, is_malformed: bool) -> None:
-        """The connection is gone, or the call over."""
-        if is_malformed:
-            self._break(LinkBreak.malformed)
-        else:
+    async def _write(self, call: Any) -> None:
+        gap_s = self._settings.flush_gap_ms / 1_000
+        try:
+            await call.write(encode_hello(self._gateway))
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._messages or self._parts:
+                    if not self._messages:
+                        self._seal()
+                    message = self._messages.popleft()
+                    await call.write(message)
+                    self._queued_bytes -= len(message)
+                # The next message gathers what comes meanwhile; one that comes after a pause goes at once.
+                await asyncio.sleep(gap_s)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             self._break(LinkBreak.closed if self._load is not None else LinkBreak.unreachable)
 
     async def _watch(self) -> None:

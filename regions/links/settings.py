@@ -17,8 +17,8 @@ class LinkSettings(BaseModel, frozen=True, extra="forbid"):
     """Between attempts over TCP: doubled each time, with jitter. A UNIX socket is asked every `local_probe_ms`."""
     local_probe_ms: int = Field(default=40, gt=0, le=1_000)
     flush_gap_ms: int = Field(default=1, ge=0, le=100)
-    """At least this long between two messages; what comes meanwhile shares the next. A message costs the engine's gRPC
-    about 80 µs, whatever is in it; 0 sends one in every turn of the event loop."""
+    """At least this long between two messages; what comes meanwhile shares the next. A message costs gRPC about 80 µs
+    on either side, whatever is in it; 0 sends one in every turn of the event loop."""
     max_commands_per_message: int = Field(default=128, gt=0, le=1_024)
     max_message_bytes: int = Field(default=1_048_576, ge=65_536, le=3_145_728)
     """Below gRPC's limit of 4 MiB by more than one command."""
