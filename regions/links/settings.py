@@ -16,7 +16,7 @@ class LinkSettings(BaseModel, frozen=True, extra="forbid"):
     reconnect_max_ms: int = Field(default=1_000, gt=0, le=60_000)
     """Between attempts over TCP: doubled each time, with jitter. A UNIX socket is asked every `local_probe_ms`."""
     local_probe_ms: int = Field(default=40, gt=0, le=1_000)
-    flush_gap_ms: int = Field(default=1, ge=0, le=100)
+    flush_gap_ms: int = Field(default=2, ge=0, le=100)
     """At least this long between two messages; what comes meanwhile shares the next. A message costs gRPC about 80 µs
     on either side, whatever is in it; 0 sends one in every turn of the event loop."""
     max_commands_per_message: int = Field(default=128, gt=0, le=1_024)
