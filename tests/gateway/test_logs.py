@@ -61,6 +61,27 @@ def test_what_is_below_the_level_is_not_written(level: str, heard: int) -> None:
     assert [row["event"] for row in said(statements, level=level)] == list("diwe")[4 - heard :]
 
 
+def test_what_a_library_logs_is_a_line_of_json_without_what_was_filled_in() -> None:
+    statements = """
+import logging
+library = logging.getLogger("aiohttp.server")
+library.info("not heard")
+try:
+    1 / 0
+except ZeroDivisionError:
+    library.exception("Error handling request from %s", "203.0.113.7")
+"""
+    (row,) = said(statements)
+    assert (row["event"], row["said"], row["logger"]) == (
+        "library.logged",
+        "Error handling request from %s",
+        "aiohttp.server",
+    )
+    assert row["level"] == "error"
+    assert "ZeroDivisionError" in row["exception"]
+    assert "203.0.113.7" not in str(row)
+
+
 def test_a_tenant_is_told_apart_and_not_named() -> None:
     assert tenant_hash("acme") == tenant_hash("acme")
     assert tenant_hash("acme") != tenant_hash("acme2")
