@@ -32,7 +32,6 @@ from gateway.tracing import Tracing
 from gateway.transports import websocket
 from gateway.transports.grpc_stream import SpeechService
 from gateway.transports.websocket import WebSocketTransport
-from gateway.wire.proto import speech_pb2_grpc
 from regions.links.pool import LinkPool
 
 if TYPE_CHECKING:
@@ -244,7 +243,7 @@ async def _start_grpc(
     # Four times the bound: a client's message that is too large gets our typed error; a huge one gets gRPC's own.
     largest = 4 * settings.sessions.max_message_bytes + _GRPC_SLACK_BYTES
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", largest), ("grpc.so_reuseport", 0)])
-    speech_pb2_grpc.add_SpeechServicer_to_server(SpeechService(reception), server)  # type: ignore[no-untyped-call]
+    SpeechService(reception).add_to(server)
     where = _authority(settings.grpc.host, settings.grpc.port)
     try:
         if certificates.grpc is None:

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from gateway.admission.carriers import token_of_request
 from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
 from gateway.wire.messages import Audio, ErrorMessage, Finish
 from gateway.wire.proto import speech_pb2 as pb
-from gateway.wire.proto import speech_pb2_grpc
 from gateway.wire.proto_codec import decode_client, encode_server
 from gateway.wire.refusal import error_of
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.session_runner import SessionRunner
 
 _TRANSPORT = "grpc"
+_SERVICE = pb.DESCRIPTOR.services_by_name["Speech"].full_name
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 _CANCEL_GRACE_S = 0.02
 _HEARING_S = 0.1
@@ -30,13 +31,30 @@ RETRY_METADATA = "patchbay-retry-after-ms"
 Context = Any  # grpc.aio.ServicerContext has no type information
 
 
-class SpeechService(speech_pb2_grpc.SpeechServicer):
+def _parsed(data: bytes) -> pb.ClientMessage | None:
+    """None for bytes that are no protobuf."""
+    try:
+        return pb.ClientMessage.FromString(data)
+    except DecodeError:
+        return None
+
+
+class SpeechService:
     """Drives one session a call. A refusal is an `error` message and the call's status."""
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
 
-    async def Stream(self, _requests: object, context: Context) -> None:  # noqa: N802  # named by the .proto
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve the calls. Not through the generated code, whose parser raises inside the library, where bytes that are
+        no protobuf have no reason.
+        """
+        stream = grpc.stream_stream_rpc_method_handler(
+            self._stream, request_deserializer=_parsed, response_serializer=pb.ServerMessage.SerializeToString
+        )
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"Stream": stream}),))
+
+    async def _stream(self, _requests: object, context: Context) -> None:
         try:
             runner, port = await self._open(context)
         except SessionRefused as refusal:
@@ -82,7 +100,7 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
         if message is grpc.aio.EOF:
             raise ClientFault(Reason.handshake_timeout, "the call was half-closed before its `start`")
         if not isinstance(message, pb.ClientMessage):
-            raise ClientFault(Reason.malformed_message)
+            raise _no_protobuf()
         return message
 
     async def _read(self, context: Context, runner: SessionRunner, port: _Port) -> None:
@@ -100,6 +118,9 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
                     runner.client_gone()
                 else:
                     runner.client_message(Finish())
+                return
+            if message is None:
+                runner.refuse(_no_protobuf())
                 return
             if message.ByteSize() > max_bytes:
                 runner.refuse(ClientFault(Reason.message_too_large))
@@ -140,6 +161,10 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
         except TimeoutError:
             return Reason.client_too_slow, None
         return reason, error
+
+
+def _no_protobuf() -> ClientFault:
+    return ClientFault(Reason.malformed_message, f"the bytes are no {pb.ClientMessage.DESCRIPTOR.full_name}")
 
 
 async def _is_over_soon(context: Context) -> bool:

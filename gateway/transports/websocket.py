@@ -129,6 +129,8 @@ class WebSocketTransport:
                 return failed(message.data)
             else:
                 return None
+        if runner.machine.is_closed:
+            return None  # what is still buffered has no meaning; the writer says why the session is over
         socket.divert(take, failed)
         while (await socket.receive()).type in (WSMsgType.PING, WSMsgType.PONG):
             pass

@@ -24,7 +24,6 @@ from gateway.session_registry import SessionRegistry
 from gateway.session_settings import SessionSettings
 from gateway.transports.grpc_stream import SpeechService
 from gateway.transports.websocket import PATH, WebSocketTransport
-from gateway.wire.proto import speech_pb2_grpc
 from tests.fakes.engine_pool import FakePool
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ async def running_gateway(
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         server = grpc.aio.server()
-        speech_pb2_grpc.add_SpeechServicer_to_server(SpeechService(reception), server)
+        SpeechService(reception).add_to(server)
         grpc_port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         websocket = f"ws://127.0.0.1:{runner.addresses[0][1]}{PATH}"
