@@ -51,9 +51,10 @@ recipe-test:  ## The tests of the embedded model's recipe, in the environment th
 docs: setup-dev  ## Make the generated pages of docs/ anew
 	$(BIN)/python -m gateway.errors_page > docs/errors.md
 
-proto: setup-dev  ## Generate the code of the two .proto files
+proto: setup-dev  ## Generate the code of the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. \
 	  engines/proto/engine.proto gateway/wire/proto/speech.proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. engines/proto/onnx_graph.proto
 
 lock:  ## Resolve the requirements anew (needs uv)
 	echo 'setuptools>=77' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/build.txt

@@ -35,8 +35,8 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
-    """Load a model for the CPU; `threads` share the work of one run.
+def open_session(model: Path | bytes, *, threads: int) -> onnxruntime.InferenceSession:
+    """Load a model for the CPU, from its file or its bytes; `threads` share the work of one run.
 
     Raises:
         one of RUNTIME_ERRORS: not a model that this runtime can run.
@@ -47,4 +47,5 @@ def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = _ERRORS_ONLY
     # Idle threads that spin would take the cores from the streams' own Python.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

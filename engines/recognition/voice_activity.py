@@ -1,34 +1,49 @@
 """Is somebody speaking? Silero VAD from its package, batched over slots, and the hysteresis over what it says.
 
 Silero reads 512 new samples (32 ms) behind the 64 before them and keeps an LSTM's state
-(github.com/snakers4/silero-vad, utils_vad.py). A row's result does not depend on the other rows.
+(github.com/snakers4/silero-vad, utils_vad.py). A row's result depends neither on the other rows nor on how many windows
+are read at once.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from engines.errors import BackendFailed, ModelRejected
 from engines.interface import SAMPLE_RATE_HZ
 from engines.onnx_session import RUNTIME_ERRORS, open_session
+from engines.recognition.silero_graph import (
+    MAGNITUDES,
+    POSITIONS,
+    STATE_WIDTH,
+    WeightsMissing,
+    network_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
+    import onnxruntime
 
     from engines.interface import FloatArray
 
 WINDOW_SAMPLES = 512
 _CONTEXT_SAMPLES = 64
-_STATE_SHAPE = (2, 128)
+_READ_SAMPLES = _CONTEXT_SAMPLES + WINDOW_SAMPLES
+_PIECE_SAMPLES = 256
+_PIECE_SHIFT_SAMPLES = 128
+_MIRRORED_SAMPLES = 64
+_HANN = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_PIECE_SAMPLES) / _PIECE_SAMPLES)
 _PACKAGE = "silero_vad"
 _INPUTS = frozenset({"input", "state", "sr"})
 _OUTPUTS = ["output", "stateN"]
+_NETWORK_OUTPUTS = ["speech", "next_h", "next_c"]
+_MAX_DIFFERENCE = 1e-3
 
 
 def find_silero_model() -> Path:
@@ -46,27 +61,99 @@ def find_silero_model() -> Path:
     raise ModelRejected(_PACKAGE, ["voice activity needs silero_vad.onnx from the installed package silero-vad"])
 
 
+class _State(NamedTuple):
+    """The LSTM's, (1, streams, 128) each."""
+
+    h: FloatArray
+    c: FloatArray
+
+
+class SileroNetwork:
+    """Silero's own network in another form: see `engines/recognition/silero_graph.py`."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        """Load the network and hold its numbers against those of the file.
+
+        Raises:
+            ModelRejected: the file is not Silero VAD, or not one whose layers are known.
+        """
+        try:
+            original = open_session(path, threads=threads)
+        except RUNTIME_ERRORS as error:
+            raise ModelRejected(str(path), [f"ONNX Runtime cannot load it: {error}"]) from error
+        # By name: releases of the model order them differently.
+        names = {given.name for given in original.get_inputs()}
+        if names != _INPUTS:
+            wanted, given = ", ".join(sorted(_INPUTS)), ", ".join(sorted(names))
+            raise ModelRejected(str(path), [f"its inputs must be {wanted}, not {given}"])
+        try:
+            self._session = open_session(network_of(path.read_bytes()), threads=threads)
+        except WeightsMissing as error:
+            raise ModelRejected(str(path), [str(error)]) from error
+        if self._max_difference(original) > _MAX_DIFFERENCE:
+            raise ModelRejected(str(path), ["its layers must be those of Silero VAD 6.2, whose weights it holds"])
+
+    def run(self, audio: FloatArray, state: _State) -> tuple[FloatArray, _State]:
+        """Read windows of some streams.
+
+        Args:
+            audio: (windows, streams, 576) float32 in [-1, 1], each window behind the end of the one before it.
+
+        Returns:
+            The probability of speech, (windows, streams), and the state behind the last window.
+
+        Raises:
+            one of RUNTIME_ERRORS: the runtime failed.
+        """
+        given = {"magnitudes": _magnitudes(audio), "h": state.h, "c": state.c}
+        speech, *next_state = self._session.run(_NETWORK_OUTPUTS, given)
+        return speech[:, 0, :, 0], _State(*next_state)
+
+    def _max_difference(self, original: onnxruntime.InferenceSession) -> float:
+        """Give the largest difference over some windows of made-up sound in two streams."""
+        noise = np.random.default_rng(0).standard_normal((4, 2, _READ_SAMPLES), np.float32)
+        audio = noise * np.array([[0.3], [0.01]], np.float32)
+        sample_rate = np.array(SAMPLE_RATE_HZ, np.int64)
+        state = np.zeros((2, 2, STATE_WIDTH), np.float32)
+        said = []
+        for window in audio:
+            speech, state = original.run(_OUTPUTS, {"input": window, "state": state, "sr": sample_rate})
+            said.append(speech[:, 0])
+        silent = np.zeros((1, 2, STATE_WIDTH), np.float32)
+        found, found_state = self.run(audio, _State(silent, silent))
+        return float(max(np.abs(found - said).max(), np.abs(np.concatenate(found_state) - state).max()))
+
+
+def _magnitudes(audio: FloatArray) -> FloatArray:
+    """Give the magnitudes of the four overlapping pieces of each window, (windows, streams, 4 x 129)."""
+    windows, streams, _ = audio.shape
+    mirrored = np.empty((windows, streams, _READ_SAMPLES + _MIRRORED_SAMPLES))
+    mirrored[..., :_READ_SAMPLES] = audio
+    mirrored[..., _READ_SAMPLES:] = audio[..., -2 : -2 - _MIRRORED_SAMPLES : -1]
+    pieces = np.lib.stride_tricks.sliding_window_view(mirrored, _PIECE_SAMPLES, axis=-1)[..., ::_PIECE_SHIFT_SAMPLES, :]
+    squares = np.fft.rfft(pieces * _HANN).view(np.float64)
+    np.multiply(squares, squares, out=squares)
+    found = np.sqrt(squares[..., ::2] + squares[..., 1::2])
+    return found.astype(np.float32).reshape(windows, streams, POSITIONS * MAGNITUDES)
+
+
 class SileroVoiceActivity:
     """One state per slot, laid out once. Called from one thread only."""
 
     def __init__(self, path: Path, *, max_slots: int, threads: int = 1) -> None:
-        try:
-            self._session = open_session(path, threads=threads)
-        except RUNTIME_ERRORS as error:
-            raise ModelRejected(str(path), [f"ONNX Runtime cannot load it: {error}"]) from error
-        # By name: releases of the model order them differently.
-        names = {given.name for given in self._session.get_inputs()}
-        if names != _INPUTS:
-            wanted, given = ", ".join(sorted(_INPUTS)), ", ".join(sorted(names))
-            raise ModelRejected(str(path), [f"its inputs must be {wanted}, not {given}"])
-        self._sample_rate = np.array(SAMPLE_RATE_HZ, np.int64)
-        layers, width = _STATE_SHAPE
-        self._state = np.zeros((layers, max_slots, width), np.float32)
+        """See `SileroNetwork`.
+
+        Raises:
+            ModelRejected: the file is not Silero VAD, or not one whose layers are known.
+        """
+        self._network = SileroNetwork(path, threads=threads)
+        self._state = _State(*(np.zeros((1, max_slots, STATE_WIDTH), np.float32) for _ in _State._fields))
         self._context = np.zeros((max_slots, _CONTEXT_SAMPLES), np.float32)
 
     def reset(self, slot: int) -> None:
         """Forget what one slot has heard."""
-        self._state[:, slot] = 0
+        for part in self._state:
+            part[:, slot] = 0
         self._context[slot] = 0
 
     def probabilities(self, windows: Sequence[FloatArray], slots: Sequence[int]) -> list[list[float]]:
@@ -81,25 +168,25 @@ class SileroVoiceActivity:
         Raises:
             BackendFailed: the runtime failed.
         """
-        # Slots with most windows first: those that still have one at `turn` are then the first `active` rows.
+        # Slots with most windows first: those that still have one at a turn are then the first `active` rows.
         order = sorted(range(len(slots)), key=lambda row: -len(windows[row]))
         counts = [len(windows[row]) for row in order]
         in_order = np.array([slots[row] for row in order], np.intp)
         audio = self._with_context([windows[row] for row in order], in_order)
-        state = self._state[:, in_order]
         found: list[list[float]] = [[] for _ in slots]
-        for turn in range(counts[0]):
+        turn = 0
+        while turn < counts[0]:
             active = sum(count > turn for count in counts)
-            speech, next_state = self._run(audio[turn, :active], np.ascontiguousarray(state[:, :active]))
-            state[:, :active] = next_state
-            for row, probability in zip(order, speech[:, 0].tolist(), strict=False):
-                found[row].append(probability)
-        self._state[:, in_order] = state
+            end = counts[active - 1]
+            speech = self._run(audio[turn:end, :active], in_order[:active])
+            for row, probabilities in zip(order, speech.T.tolist(), strict=False):
+                found[row] += probabilities
+            turn = end
         return found
 
     def _with_context(self, windows: list[FloatArray], slots: npt.NDArray[np.intp]) -> FloatArray:
         """Give (most windows, slots, 576): each window behind the end of the one before it."""
-        audio = np.zeros((len(windows[0]), len(windows), _CONTEXT_SAMPLES + WINDOW_SAMPLES), np.float32)
+        audio = np.zeros((len(windows[0]), len(windows), _READ_SAMPLES), np.float32)
         for row, own in enumerate(windows):
             audio[: len(own), row, _CONTEXT_SAMPLES:] = own
             audio[0, row, :_CONTEXT_SAMPLES] = self._context[slots[row]]
@@ -107,12 +194,15 @@ class SileroVoiceActivity:
             self._context[slots[row]] = own[-1, -_CONTEXT_SAMPLES:]
         return audio
 
-    def _run(self, audio: FloatArray, state: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _run(self, audio: FloatArray, slots: npt.NDArray[np.intp]) -> FloatArray:
+        state = _State(*(part[:, slots] for part in self._state))
         try:
-            speech, next_state = self._session.run(_OUTPUTS, {"input": audio, "state": state, "sr": self._sample_rate})
+            speech, next_state = self._network.run(audio, state)
         except RUNTIME_ERRORS as error:
-            raise BackendFailed(f"voice activity failed in a step of {len(audio)} streams: {error}") from error
-        return speech, next_state
+            raise BackendFailed(f"voice activity failed in a step of {len(slots)} streams: {error}") from error
+        for part, next_part in zip(self._state, next_state, strict=True):
+            part[:, slots] = next_part
+        return speech
 
 
 class SpeechTracker:
@@ -138,6 +228,12 @@ class SpeechTracker:
     @property
     def windows_read(self) -> int:
         return self._windows_read
+
+    def skip_to(self, window: int) -> None:
+        """Go on with a later window, having heard nothing before it."""
+        self._windows_read = window
+        self._windows_in_a_row = 0
+        self._is_speech = False
 
     def read(self, probabilities: Iterable[float]) -> None:
         """Go on with the next windows."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.errors import ModelRejected
+from engines.proto import onnx_graph_pb2 as onnx
 from engines.recognition.voice_activity import WINDOW_SAMPLES, SileroVoiceActivity, SpeechTracker, find_silero_model
 
 if TYPE_CHECKING:
@@ -81,6 +82,20 @@ def test_a_model_with_other_inputs_is_refused(embedded_model: Path) -> None:
         SileroVoiceActivity(embedded_model / "model.onnx", max_slots=1)
 
 
+def test_a_network_with_other_layers_is_refused(tmp_path: Path) -> None:
+    model = onnx.Model.FromString(find_silero_model().read_bytes())
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            for inner in attribute.g.node:
+                # As a release might that has another activation.
+                if inner.op_type == "Relu":
+                    inner.op_type = "Tanh"
+    path = tmp_path / "silero_vad.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelRejected, match="its layers must be those of"):
+        SileroVoiceActivity(path, max_slots=1)
+
+
 def test_a_file_that_does_not_load_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "silero_vad.onnx"
     path.write_bytes(b"garbage")
@@ -118,6 +133,17 @@ def test_the_onset_does_not_move_when_speech_goes_on_after_a_pause() -> None:
     tracker = tracked(0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9)
     assert tracker.onset_sample == 0
     assert tracker.speech_end_sample == 7 * WINDOW_SAMPLES
+
+
+def test_after_skipped_windows_speech_has_to_begin_again() -> None:
+    tracker = tracked(0.9, 0.9, 0.9)
+    tracker.skip_to(10)
+    assert tracker.windows_read == 10
+    tracker.read([0.4, 0.9, 0.9])
+    assert tracker.speech_end_sample == 3 * WINDOW_SAMPLES
+    tracker.read([0.9])
+    assert tracker.speech_end_sample == 14 * WINDOW_SAMPLES
+    assert tracker.onset_sample == 0
 
 
 @given(st.lists(st.floats(0, 1), max_size=40), st.integers(1, 9))
