@@ -8,6 +8,7 @@ import sys
 from typing import Literal
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 LIBRARY_EVENT = "library.logged"
 
@@ -43,6 +44,7 @@ def _adopt_libraries(first: list[structlog.typing.Processor], last: list[structl
     in the library, as what is filled in may be an address or a client's bytes.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_is_ours)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             use_get_message=False,
@@ -53,6 +55,11 @@ def _adopt_libraries(first: list[structlog.typing.Processor], last: list[structl
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not what a client sent that is no HTTP: the exception repeats its bytes, and a token may be among them."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _name_library_event(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

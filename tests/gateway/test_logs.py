@@ -82,6 +82,18 @@ except ZeroDivisionError:
     assert "203.0.113.7" not in str(row)
 
 
+def test_what_a_client_sent_that_is_no_http_is_not_logged() -> None:
+    statements = """
+import logging
+from aiohttp.http_exceptions import BadStatusLine
+try:
+    raise BadStatusLine("GET /v1/stream?token=canary HTTP/9.9")
+except BadStatusLine:
+    logging.getLogger("aiohttp.server").exception("Error handling request from %s", "203.0.113.7")
+"""
+    assert said(statements) == []
+
+
 def test_a_tenant_is_told_apart_and_not_named() -> None:
     assert tenant_hash("acme") == tenant_hash("acme")
     assert tenant_hash("acme") != tenant_hash("acme2")
