@@ -75,8 +75,12 @@ class LogMel:
         """
         doubles = samples.astype(np.float64)
         # The first sample of a frame lacks the one before it; that goes unheard: the window begins with zero.
-        emphasised = doubles - _PRE_EMPHASIS * np.concatenate((doubles[:1], doubles[:-1]))
-        frames = np.lib.stride_tricks.sliding_window_view(emphasised, _FRAME_SAMPLES)[::SHIFT_SAMPLES]
+        emphasised = np.zeros_like(doubles)
+        np.multiply(doubles[:-1], -_PRE_EMPHASIS, out=emphasised[1:])
+        emphasised += doubles
+        # A view: numpy's sliding_window_view takes 7 us, a tenth of all this.
+        strides = (SHIFT_SAMPLES * emphasised.itemsize, emphasised.itemsize)
+        frames: DoubleArray = np.ndarray((len(features), _FRAME_SAMPLES), np.float64, emphasised, 0, strides)
         for first in range(0, len(frames), _BLOCK_FRAMES):
             block = frames[first : first + _BLOCK_FRAMES]
             features[first : first + len(block)] = self._log_mel(block)

@@ -1,4 +1,4 @@
-"""Recognises many streams at once: voice activity, one batched model step, and what each stream makes of its rows."""
+"""Recognises many streams at once: one batched model step, then voice activity for those who must hear it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from engines.interface import Backend, OpenStream
-    from engines.recognition.stream import StepInput
+    from engines.interface import Backend, FloatArray, OpenStream
+    from engines.recognition.stream import Heard
 
 WINDOW_MS = 5_000
 """How far audio may run ahead of recognition. With what an utterance may want again, a stream holds 10 s at most."""
@@ -86,36 +86,41 @@ class CtcRecogniser:
 
     def step(self, slots: Sequence[int]) -> list[StepResult]:
         """See `BatchRecogniser.step`."""
-        inputs = [(slot, self._stream(slot).next_input()) for slot in slots]
-        speech = self._hear(inputs)
-        with_features = [(slot, given.features) for slot, given in inputs if given.features is not None]
-        rows = {}
-        if with_features:
-            for row, (_, features) in enumerate(with_features):
-                self._features[row] = features
-            in_model = [slot for slot, _ in with_features]
-            log_probabilities = self._backend.step(self._features[: len(in_model)], in_model)
-            rows = dict(zip(in_model, log_probabilities, strict=True))
+        streams = [(slot, self._stream(slot)) for slot in slots]
+        rows = self._run_model(streams)
+        speech = self._listen([(slot, stream.read(rows.get(slot))) for slot, stream in streams])
         results = []
-        for slot in slots:
-            stream = self._stream(slot)
-            events = stream.take(rows.get(slot), speech.get(slot, []))
+        for slot, stream in streams:
+            events = stream.take(speech.get(slot, []))
             if any(isinstance(event, FinalResult) for event in events):
                 self._forget(slot)
             results.append(StepResult(slot, events, stream.audio_through_sample, stream.is_over))
         return results
 
-    def _hear(self, inputs: list[tuple[int, StepInput]]) -> dict[int, list[float]]:
-        """Give the probabilities of speech of each slot that has whole windows to read."""
-        with_windows = [
-            (slot, given.speech_windows)
-            for slot, given in inputs
-            if given.speech_windows is not None and len(given.speech_windows)
-        ]
-        if not with_windows:
+    def _run_model(self, streams: list[tuple[int, StreamState]]) -> dict[int, FloatArray]:
+        """Give the rows of each slot whose step reads audio."""
+        in_model: list[int] = []
+        for slot, stream in streams:
+            features = stream.next_features()
+            if features is not None:
+                self._features[len(in_model)] = features
+                in_model.append(slot)
+        if not in_model:
             return {}
-        slots = [slot for slot, _ in with_windows]
-        return dict(zip(slots, self._voice_activity.probabilities([w for _, w in with_windows], slots), strict=True))
+        return dict(zip(in_model, self._backend.step(self._features[: len(in_model)], in_model), strict=True))
+
+    def _listen(self, heard: list[tuple[int, Heard | None]]) -> dict[int, list[float]]:
+        """Give the probabilities of speech of each slot that has something to hear."""
+        slots, windows = [], []
+        for slot, given in heard:
+            if given is not None:
+                slots.append(slot)
+                windows.append(given.windows)
+                if given.is_anew:
+                    self._voice_activity.reset(slot)
+        if not slots:
+            return {}
+        return dict(zip(slots, self._voice_activity.probabilities(windows, slots), strict=True))
 
     def _forget(self, slot: int) -> None:
         self._backend.reset(slot)

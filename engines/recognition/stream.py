@@ -19,7 +19,7 @@ from engines.recognition.voice_activity import WINDOW_SAMPLES
 
 if TYPE_CHECKING:
     from engines.interface import FloatArray, OpenStream
-    from engines.recognition.utterance import ModelShape
+    from engines.recognition.utterance import Listening, ModelShape
 
 SlotEvent = SpeechStarted | PartialResult | FinalResult
 
@@ -29,15 +29,15 @@ class Cut(NamedTuple):
     is_last: bool
 
 
-class StepInput(NamedTuple):
-    """What a step reads: `features` None where only a cut is left to carry out; no `speech_windows` behind a cut."""
+class Heard(NamedTuple):
+    """Audio for voice activity, (at least 1, 512); `is_anew`: it does not follow what was heard before."""
 
-    features: FloatArray | None
-    speech_windows: FloatArray | None
+    windows: FloatArray
+    is_anew: bool
 
 
 class StreamState:
-    """Alternate `next_input` and `take`; everything else may be called between the two pairs."""
+    """A step is `next_features`, `read` and `take` in this order; everything else may be called between two steps."""
 
     def __init__(self, stream: OpenStream, shape: ModelShape) -> None:
         self._shape = shape
@@ -46,6 +46,8 @@ class StreamState:
         self._cuts: deque[Cut] = deque()
         self._utterance = Utterance(stream.start_sample, shape, self._rules)
         self._is_ended = False
+        self._is_regular = False
+        self._listening: Listening | None = None
         self.audio_through_sample = stream.start_sample
         self.is_over = False
         """Whether the last final has been given."""
@@ -100,21 +102,13 @@ class StreamState:
             self._utterance.step, utterance_samples=utterance_samples
         )
 
-    def next_input(self) -> StepInput:
-        """Read the audio of the next step; the stream must be ready."""
+    def next_features(self) -> FloatArray | None:
+        """Read the audio of the next step; None where only a cut is left to carry out. The stream must be ready."""
         utterance = self._utterance
-        if self._has_regular_step:
-            speech_from = utterance.speech_windows_read * WINDOW_SAMPLES
-            samples = self._read(speech_from, utterance.step_end_sample)
-            whole_windows = len(samples) // WINDOW_SAMPLES
-            return StepInput(
-                utterance.next_window(samples[utterance.read_until_sample - speech_from :]),
-                samples[: whole_windows * WINDOW_SAMPLES].reshape(whole_windows, WINDOW_SAMPLES),
-            )
-        if self._has_tail_step:
-            samples = self._read(utterance.read_until_sample, utterance.step_end_sample)
-            return StepInput(utterance.next_window(samples), None)
-        return StepInput(None, None)
+        self._is_regular = self._has_regular_step
+        if not self._is_regular and not self._has_tail_step:
+            return None
+        return utterance.next_window(self._read(utterance.read_until_sample, utterance.step_end_sample))
 
     def _read(self, from_sample: int, until_sample: int) -> FloatArray:
         """Read a part of the utterance, silence behind its end."""
@@ -123,17 +117,28 @@ class StreamState:
             start + from_sample, start + until_sample, silent_from_sample=max(start, self._heard_limit_sample)
         )
 
-    def take(self, log_probabilities: FloatArray | None, speech: list[float]) -> tuple[SlotEvent, ...]:
-        """Go on with what came of the last `next_input`.
+    def read(self, log_probabilities: FloatArray | None) -> Heard | None:
+        """Take the model's rows for the last `next_features`; give what voice activity must hear, if anything.
+
+        Behind a cut there is nothing to hear.
+        """
+        if log_probabilities is not None:
+            self._utterance.read(log_probabilities)
+        self._listening = self._utterance.listening if self._is_regular else None
+        if self._listening is None:
+            return None
+        windows = self._listening.windows
+        samples = self._read(windows.start * WINDOW_SAMPLES, windows.stop * WINDOW_SAMPLES)
+        return Heard(samples.reshape(len(windows), WINDOW_SAMPLES), self._listening.is_anew)
+
+    def take(self, speech: list[float]) -> tuple[SlotEvent, ...]:
+        """End the step with the probability of speech in each window that `read` gave.
 
         A final among the events ends the utterance: whoever holds state for this slot must forget it.
         """
-        is_regular = self._has_regular_step
-        if log_probabilities is not None:
-            self._utterance.read(log_probabilities, speech)
-        if is_regular:
-            return self._after_regular_step()
-        return self._after_tail_step()
+        if self._listening is not None:
+            self._utterance.hear(self._listening, speech)
+        return self._after_regular_step() if self._is_regular else self._after_tail_step()
 
     def _after_regular_step(self) -> tuple[SlotEvent, ...]:
         utterance = self._utterance
@@ -144,7 +149,7 @@ class StreamState:
         if ending is not None:
             result: SlotEvent | None = self._end_utterance(utterance.start_sample + ending.at_sample, ending.reason)
         else:
-            self._audio.drop_before(utterance.start_sample + utterance.earliest_cut_sample)
+            self._audio.drop_before(utterance.start_sample + utterance.earliest_needed_sample)
             result = utterance.partial(end_sample=heard_until)
         return tuple(event for event in (started, result) if event is not None)
 

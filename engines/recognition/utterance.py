@@ -15,7 +15,7 @@ from engines.model_warm_up import outputs_per_step
 from engines.recognition.decoding import GreedyPath, Spelling
 from engines.recognition.ending import cut_between_words, cut_in_silence, first_searched_row
 from engines.recognition.features import SHIFT_SAMPLES, FeatureWindows, LogMel, samples_needed
-from engines.recognition.voice_activity import SpeechTracker
+from engines.recognition.voice_activity import WINDOW_SAMPLES, SpeechTracker
 from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFacts, endpoint_reason
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 TAIL_FRAMES = 60
 """0.6 s of silence are appended where a cut ends an utterance, so that the model says what it is still holding."""
+
+
+LISTEN_AFTER_SAMPLES = 2_000 * SAMPLES_PER_MS
+"""So long after its last piece at the latest is an utterance listened to for speech that gives no pieces."""
+LISTEN_BEFORE_SAMPLES = 8 * WINDOW_SAMPLES
+"""Listening begins so long before the end of the last piece, as voice activity needs to have heard some of it."""
 
 
 class ModelShape:
@@ -51,6 +57,13 @@ class ModelShape:
         return self.shift_frames * step + self.window_frames < frames
 
 
+class Listening(NamedTuple):
+    """Which windows voice activity is to hear; `is_anew`: it has not heard the one before them and must forget all."""
+
+    windows: range
+    is_anew: bool
+
+
 class Ending(NamedTuple):
     """The utterance ends `at_sample` samples after its start; later audio begins the next one."""
 
@@ -65,6 +78,8 @@ class StreamRules:
     epoch: int
     wants_partials: bool
     endpointing: EndpointSettings
+    listen_after_samples: int
+    """Silence may end an utterance only so long after its last piece, or later."""
     stable_before_row: int
     """Earlier rows are never cut off when an utterance has become too long."""
 
@@ -79,6 +94,7 @@ class StreamRules:
             stream.epoch,
             options.wants_partials,
             EndpointSettings(options.min_trailing_silence_ms, options.max_utterance_ms),
+            min(options.min_trailing_silence_ms * SAMPLES_PER_MS, LISTEN_AFTER_SAMPLES),
             first_searched_row(rows, row_samples=shape.spelling.row_samples),
         )
 
@@ -110,38 +126,63 @@ class Utterance:
         return self._shape.step_end_sample(self.step)
 
     @property
-    def earliest_cut_sample(self) -> int:
+    def earliest_needed_sample(self) -> int:
         """Audio before it, from the utterance's start, will not be heard again."""
         rows = max(1, len(self._path.rows))
         row_samples = self._shape.spelling.row_samples
-        return first_searched_row(rows, row_samples=row_samples) * row_samples
+        earliest_cut = first_searched_row(rows, row_samples=row_samples) * row_samples
+        return min(earliest_cut, self._first_unheard_window * WINDOW_SAMPLES)
+
+    @property
+    def _pieces_end_sample(self) -> int:
+        return self._path.pieces[-1].end_row * self._shape.spelling.row_samples if self._path.pieces else 0
+
+    @property
+    def _first_unheard_window(self) -> int:
+        """The first window that may still be listened to."""
+        return max(self._speech.windows_read, (self._pieces_end_sample - LISTEN_BEFORE_SAMPLES) // WINDOW_SAMPLES)
 
     def next_window(self, samples: FloatArray) -> FloatArray:
         """Make the features of the next step from the audio between `read_until_sample` and `step_end_sample`."""
         return self._windows.next_window(samples)
 
-    @property
-    def speech_windows_read(self) -> int:
-        return self._speech.windows_read
-
-    def read(self, log_probabilities: FloatArray, speech: list[float]) -> None:
-        """Take what a step gave: its rows, and the probability of speech in the windows that ended within it."""
+    def read(self, log_probabilities: FloatArray) -> None:
+        """Take the rows that a step gave."""
         self._path.read(log_probabilities)
-        self._speech.read(speech)
         self.step += 1
 
-    def ending(self, hear: Callable[[int, int], FloatArray]) -> Ending | None:
+    @property
+    def listening(self) -> Listening | None:
+        """What voice activity must hear before `ending` and `speech_started` are asked.
+
+        It is heard until speech has begun, and wherever silence could end the utterance. Words that keep coming say by
+        themselves that somebody speaks.
+        """
+        heard = self.read_until_sample
+        is_begun = self._has_speech_started and self._path.pieces
+        if is_begun and heard - self._pieces_end_sample < self._rules.listen_after_samples:
+            return None
+        first = self._first_unheard_window
+        windows = range(first, heard // WINDOW_SAMPLES)
+        return Listening(windows, is_anew=first > self._speech.windows_read) if windows else None
+
+    def hear(self, listening: Listening, speech: list[float]) -> None:
+        """Take the probability of speech in each window of `listening`."""
+        if listening.is_anew:
+            self._speech.skip_to(listening.windows.start)
+        self._speech.read(speech)
+
+    def ending(self, read: Callable[[int, int], FloatArray]) -> Ending | None:
         """Say where the utterance ends if it does so of itself after the step just read.
 
         Where it has become too long, the pieces behind the cut are dropped: the next utterance hears them again.
 
         Args:
-            hear: gives the samples between two places, counted from the utterance's start.
+            read: gives the samples between two places, counted from the utterance's start.
         """
         path, row_samples = self._path, self._shape.spelling.row_samples
         heard = self.read_until_sample
-        words_end = path.pieces[-1].end_row * row_samples if path.pieces else 0
-        trailing = max(0, heard - max(words_end, self._speech.speech_end_sample))
+        trailing = max(0, heard - max(self._pieces_end_sample, self._speech.speech_end_sample))
         facts = UtteranceFacts(
             has_words=path.has_words,
             trailing_silence_ms=trailing // SAMPLES_PER_MS,
@@ -151,7 +192,8 @@ class Utterance:
             case None:
                 return None
             case EndpointReason.max_length:
-                searched = hear(self.earliest_cut_sample, len(path.rows) * row_samples)
+                first = first_searched_row(len(path.rows), row_samples=row_samples) * row_samples
+                searched = read(first, len(path.rows) * row_samples)
                 at = cut_between_words(path.rows, self._shape.spelling, searched)
                 path.cut_off(-(-at // row_samples))
                 return Ending(at, EndReason.max_length)

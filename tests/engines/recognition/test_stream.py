@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engines.interface import OpenStream
-    from engines.recognition.stream import SlotEvent, StepInput
+    from engines.recognition.stream import Heard, SlotEvent
 
 pytestmark = pytest.mark.unit
 
@@ -40,39 +40,79 @@ SHAPE = ModelShape(
 )
 
 
+class Step(NamedTuple):
+    features: np.ndarray | None
+    heard: Heard | None
+
+
 def loud(num_samples: int) -> bytes:
     return np.random.default_rng(0).integers(-9_000, 9_000, num_samples).astype("<i2").tobytes()
 
 
-def answer(stream: StreamState, given: StepInput) -> tuple[SlotEvent, ...]:
-    """Stand in for the models: a piece in every step, speech in every window."""
-    rows = None
-    if given.features is not None:
-        rows = np.array([[-9, -0.1], [-0.1, -9], [-9, -0.1], [-9, -0.1]], np.float32)
-    speech = [] if given.speech_windows is None else [0.9] * len(given.speech_windows)
-    return stream.take(rows, speech)
+def step(stream: StreamState) -> tuple[Step, tuple[SlotEvent, ...]]:
+    """Take a step, standing in for the models: a piece in every step, speech in every window."""
+    features = stream.next_features()
+    kept = None if features is None else features.copy()
+    rows = None if features is None else np.array([[-9, -0.1], [-0.1, -9], [-9, -0.1], [-9, -0.1]], np.float32)
+    heard = stream.read(rows)
+    return Step(kept, heard), stream.take([] if heard is None else [0.9] * len(heard.windows))
 
 
 def drained(stream: StreamState) -> list[SlotEvent]:
     events: list[SlotEvent] = []
     while stream.is_ready:
-        events += answer(stream, stream.next_input())
+        events += step(stream)[1]
     return events
 
 
-def test_the_samples_of_an_utterance_are_each_read_once(open_stream: Callable[..., OpenStream]) -> None:
+def test_speech_is_listened_for_until_it_has_begun(open_stream: Callable[..., OpenStream]) -> None:
     stream = StreamState(open_stream(), SHAPE)
     audio = loud(60_000)
     stream.accept(audio)
+    blanks = np.array([[-9, -0.1]] * 4, np.float32)
     windows = []
-    while stream.is_ready:
-        given = stream.next_input()
-        assert given.speech_windows is not None
-        windows.append(given.speech_windows)
-        answer(stream, given)
-    heard = np.concatenate(windows).ravel()
-    assert [len(found) for found in windows[:3]] == [12, 10, 10]
-    assert np.array_equal(heard * 32_768, np.frombuffer(audio, "<i2")[: len(heard)])
+    for _ in range(3):
+        stream.next_features()
+        heard = stream.read(blanks)
+        assert heard is not None
+        assert not heard.is_anew
+        windows.append(heard.windows)
+        stream.take([0.1] * len(heard.windows))
+    assert [len(found) for found in windows] == [12, 10, 10]
+    found = np.concatenate(windows).ravel()
+    assert np.array_equal(found * 32_768, np.frombuffer(audio, "<i2")[: len(found)])
+    assert step(stream)[0].heard is not None  # with the first piece
+    assert step(stream)[0].heard is None  # words say by themselves that somebody speaks
+
+
+def test_listening_begins_again_before_the_silence_that_may_end_the_utterance(
+    open_stream: Callable[..., OpenStream],
+) -> None:
+    stream = StreamState(open_stream(min_trailing_silence_ms=800), SHAPE)
+    audio = loud(100_000)
+    stream.accept(audio)
+    for _ in range(5):
+        step(stream)
+    pieces_end = 18 * 1_280  # the last step said its piece in the second of its four rows
+    blanks = np.array([[-9, -0.1]] * 4, np.float32)
+    for read_until in range(6_360 + 5 * 5_120, 6_360 + 9 * 5_120, 5_120):
+        stream.next_features()
+        heard = stream.read(blanks)
+        if read_until - pieces_end >= 12_800:
+            break
+        assert heard is None
+        stream.take([])
+    assert heard is not None
+    assert heard.is_anew
+    first = (pieces_end - 8 * 512) // 512 * 512
+    expected = np.frombuffer(audio, "<i2")[first : read_until // 512 * 512]
+    assert np.array_equal(heard.windows.ravel() * 32_768, expected)
+    stream.take([0.9] * len(heard.windows))
+    stream.next_features()
+    going_on = stream.read(blanks)
+    assert going_on is not None
+    assert not going_on.is_anew
+    assert len(going_on.windows) == 10
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -80,21 +120,15 @@ def test_what_a_step_reads_does_not_depend_on_how_audio_came(open_stream: Callab
     dice = random.Random(seed)
     audio = loud(200_000)
 
-    def read(pieces: list[bytes]) -> list[np.ndarray]:
+    def read(pieces: list[bytes]) -> list[np.ndarray | None]:
         stream = StreamState(open_stream(max_utterance_ms=3_000), SHAPE)
         found = []
         for piece in pieces:
             stream.accept(piece)
             while stream.is_ready and (len(pieces) == 1 or dice.random() < 0.8):
-                given = stream.next_input()
-                assert given.features is not None
-                found.append(given.features.copy())
-                answer(stream, given)
+                found.append(step(stream)[0].features)
         while stream.is_ready:
-            given = stream.next_input()
-            assert given.features is not None
-            found.append(given.features.copy())
-            answer(stream, given)
+            found.append(step(stream)[0].features)
         return found
 
     pieces, at = [], 0
@@ -103,6 +137,8 @@ def test_what_a_step_reads_does_not_depend_on_how_audio_came(open_stream: Callab
         pieces.append(audio[at : at + size])
         at += size
     for ours, expected in zip(read(pieces), read([audio]), strict=True):
+        assert ours is not None
+        assert expected is not None
         assert np.array_equal(ours, expected)
 
 
@@ -114,7 +150,7 @@ def test_a_stream_holds_at_most_five_seconds_and_a_step_of_what_it_has_heard(
     for _ in range(100):
         stream.accept(loud(8_000))
         while stream.is_ready:
-            answer(stream, stream.next_input())
+            step(stream)
         held.append(stream.held_samples)
     assert max(held) <= 80_000 + 2 * 5_120 + 8_000
 
@@ -128,12 +164,11 @@ def test_behind_a_cut_there_is_silence_for_the_models(open_stream: Callable[...,
     alone.accept(loud(9_000))
     alone.cut(Cut(9_000, is_last=True))
     while not alone.is_over:
-        ours, expected = stream.next_input(), alone.next_input()
+        (ours, _), (expected, _) = step(stream), step(alone)
         assert (ours.features is None) == (expected.features is None)
         if ours.features is not None:
+            assert expected.features is not None
             assert np.array_equal(ours.features, expected.features)
-        answer(stream, ours)
-        answer(alone, expected)
 
 
 def test_several_cuts_may_wait(open_stream: Callable[..., OpenStream]) -> None:
@@ -157,7 +192,7 @@ def test_progress_tells_how_far_the_audio_was_heard(open_stream: Callable[..., O
     stream = StreamState(open_stream(start_sample=10), SHAPE)
     assert stream.audio_through_sample == 10
     stream.accept(loud(7_000))
-    answer(stream, stream.next_input())
+    step(stream)
     assert stream.audio_through_sample == 10 + 6_360
     stream.cut(Cut(7_010, is_last=True))
     drained(stream)

@@ -66,10 +66,14 @@ class Heard:
     def __init__(self, *, start_sample: int = 0, **options: int) -> None:
         self.utterance = Utterance(start_sample, SHAPE, StreamRules.of(opened(**options), SHAPE))
         self.steps = 0
+        self.speech: list[float] = []
 
     def step(self, *tokens: int, speech: float = 0.0) -> Ending | None:
-        windows = WINDOWS if self.steps else WINDOWS_FIRST
-        self.utterance.read(rows(*tokens) if tokens else rows(*[BLANK] * 4), [speech] * windows)
+        self.utterance.read(rows(*tokens) if tokens else rows(*[BLANK] * 4))
+        self.speech += [speech] * (WINDOWS if self.steps else WINDOWS_FIRST)
+        listening = self.utterance.listening
+        if listening is not None:
+            self.utterance.hear(listening, self.speech[listening.windows.start : listening.windows.stop])
         self.steps += 1
         return self.utterance.ending(silence)
 
