@@ -31,10 +31,18 @@ def load_recogniser(path: Path | str, *, max_slots: int, threads: int) -> CtcRec
     Raises:
         ModelRejected: the model's files break the contract, or silero-vad is not installed.
     """
-    contract = check_model(path)
-    backend = OnnxBackend(contract, find_model_file(path), max_slots=max_slots, threads=threads)
+    backend = load_backend(path, max_slots=max_slots, threads=threads)
     voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=max_slots, threads=threads)
     return CtcRecogniser(backend, voice_activity, max_slots=max_slots)
+
+
+def load_backend(path: Path | str, *, max_slots: int, threads: int) -> OnnxBackend:
+    """Check a model and set it up on the CPU.
+
+    Raises:
+        ModelRejected: the model's files break the contract.
+    """
+    return OnnxBackend(check_model(path), find_model_file(path), max_slots=max_slots, threads=threads)
 
 
 class CtcRecogniser:
