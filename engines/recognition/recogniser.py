@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engines.backends.onnx import OnnxBackend
+from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ, FinalResult, StepResult
 from engines.model_files import check_model, find_model_file
-from engines.recognition.features import SHIFT_SAMPLES
+from engines.recognition.feature_check import feature_mistakes
+from engines.recognition.features import SHIFT_SAMPLES, LogMel
 from engines.recognition.stream import Cut, StreamState
 from engines.recognition.utterance import ModelShape
 from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
@@ -29,9 +31,13 @@ def load_recogniser(path: Path | str, *, max_slots: int, threads: int) -> CtcRec
     """Check a model and set it up on the CPU, with voice activity from the installed silero-vad.
 
     Raises:
-        ModelRejected: the model's files break the contract, or silero-vad is not installed.
+        ModelRejected: the model's files break the contract, silero-vad is not installed, or the features are not those
+            of kaldi-native-fbank.
     """
     backend = load_backend(path, max_slots=max_slots, threads=threads)
+    mistakes = feature_mistakes(LogMel(feature_dim=backend.contract.feature_dim))
+    if mistakes:
+        raise ModelRejected(str(path), mistakes)
     voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=max_slots, threads=threads)
     return CtcRecogniser(backend, voice_activity, max_slots=max_slots)
 

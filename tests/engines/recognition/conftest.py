@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engines.interface import BYTES_PER_SAMPLE, OpenStream, StreamOptions
+from engines.recognition.feature_check import fbank_options
 from engines.recognition.recogniser import CtcRecogniser, load_recogniser
 
 if TYPE_CHECKING:
@@ -51,19 +52,7 @@ def recording() -> Callable[[str], bytes]:
 
 @pytest.fixture(scope="session")
 def kaldi_options() -> kaldi_native_fbank.FbankOptions:
-    """Set kaldi-native-fbank, which is what sherpa-onnx computes its features with, as sherpa-onnx 2.0.1 sets it."""
-    options = kaldi_native_fbank.FbankOptions()
-    options.frame_opts.samp_freq = 16_000
-    options.frame_opts.window_type = "hann"
-    options.frame_opts.remove_dc_offset = False
-    options.frame_opts.preemph_coeff = 0.97
-    options.frame_opts.snip_edges = False
-    options.frame_opts.dither = 0.0
-    options.mel_opts.num_bins = 80
-    options.mel_opts.low_freq = 0.0
-    options.mel_opts.high_freq = 8_000
-    options.mel_opts.is_librosa = True
-    return options
+    return fbank_options(feature_dim=80)
 
 
 @pytest.fixture(scope="session")
