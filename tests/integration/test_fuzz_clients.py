@@ -43,7 +43,7 @@ TIMEOUT_MS = 700
 MAX_MESSAGE_BYTES = 65_536
 SEEDS = range(40)
 START = b'{"type":"start"}'
-DIALOGUE = pieces_of(pcm_of("dialogue_awb.wav"))[:60]
+DIALOGUE = pieces_of(pcm_of("dialogue_awb.wav"))[:50]
 ANSWERS = {
     *(row.ws_close for row in TABLE.values()),
     *(1_000, 1_001, 1_002, 1_003, 1_007, 1_009),  # what RFC 6455 §7.4.1 has for bytes that are no messages
@@ -71,7 +71,7 @@ def undisturbed(target: Region) -> Caller:
 async def bystander(target: Region, undisturbed: Caller) -> AsyncIterator[None]:
     """Speaks through each test, and checks afterwards that the gateway is whole."""
     pid = target.gateway_pid
-    speaking = asyncio.create_task(transcribe(target, DIALOGUE, speed=12.0))
+    speaking = asyncio.create_task(transcribe(target, DIALOGUE, speed=20.0))
     yield
     assert (await speaking).finals == undisturbed.finals
     assert target.gateway_pid == pid

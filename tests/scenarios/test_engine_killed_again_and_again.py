@@ -76,7 +76,7 @@ def is_replaced(region: Region, pid: int) -> bool:
 
 @pytest.mark.parametrize("replicas", [1, 2])
 async def test_no_word_is_lost_or_doubled_however_often_engines_are_killed(
-    new_region: Callable[..., Region], is_long: bool, replicas: int
+    new_region: Callable[..., Region], is_long: bool, capsys: pytest.CaptureFixture[str], replicas: int
 ) -> None:
     # An engine that is killed as soon as it is there, three times in a row, is away for longer than the default.
     region = new_region("--engines", str(replicas), sessions__recovery__timeout_ms=60_000)
@@ -99,9 +99,10 @@ async def test_no_word_is_lost_or_doubled_however_often_engines_are_killed(
         assert caller.finals == undisturbed.finals, f"session {number}"
         words += len(undisturbed.words)
     assert pauses_ms
-    print(
-        f"{kills} kills of {replicas} engine(s) under {SESSIONS} sessions: {words} words, none lost, none doubled; "
-        f"{len(pauses_ms)} pauses, p50 {quantile(pauses_ms, 0.5)} ms, p99 {quantile(pauses_ms, 0.99)} ms, "
-        f"longest {max(pauses_ms)} ms"
-    )
+    with capsys.disabled():
+        print(
+            f"\n{kills} kills of {replicas} engine(s) under {SESSIONS} sessions: "
+            f"{words} words, none lost, none doubled; {len(pauses_ms)} pauses, p50 {quantile(pauses_ms, 0.5)} ms, p99 {quantile(pauses_ms, 0.99)} ms, "
+            f"longest {max(pauses_ms)} ms"
+        )
     await until_true(lambda: has_no_sessions(region), what="the end of all sessions")
