@@ -137,6 +137,9 @@ class GrpcLink:
 
     async def run(self) -> None:
         """Keep the link up until cancelled; then every stream is lost."""
+        # Held for the life of the process: grpcio ends its poller with the last channel, and waits for it on the event
+        # loop, for ever if the channel's last write is still under way (seen with an engine that was stopped).
+        grpc.aio.init_grpc_aio()
         attempts = 0
         try:
             while True:
