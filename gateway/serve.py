@@ -31,6 +31,7 @@ from gateway.settings import SettingsRefused
 from gateway.tracing import Tracing
 from gateway.transports import websocket
 from gateway.transports.grpc_stream import SpeechService
+from gateway.transports.request_deadline import RequestDeadline
 from gateway.transports.websocket import WebSocketTransport
 from regions.links.pool import LinkPool
 
@@ -194,10 +195,11 @@ async def _listen(
     public = web.Application()
     public.router.add_get(websocket.PATH, WebSocketTransport(reception).handle)
     admin.add_health(public)
-    http_port = await _start_http("http", public, settings.http, certificates.http, listeners)
+    deadline_ms = settings.sessions.handshake_timeout_ms
+    http_port = await _start_http("http", public, settings.http, certificates.http, deadline_ms, listeners)
     private = web.Application()
     admin.add_all(private)
-    admin_port = await _start_http("admin", private, settings.admin, certificates.admin, listeners)
+    admin_port = await _start_http("admin", private, settings.admin, certificates.admin, deadline_ms, listeners)
     grpc_port = await _start_grpc(settings, certificates, reception, listeners)
     secure = "s" if settings.http.tls else ""
     http = _authority(settings.http.host, http_port)
@@ -220,11 +222,16 @@ async def _start_http(
     app: web.Application,
     listen: ListenSettings,
     certificate: ssl.SSLContext | None,
+    request_deadline_ms: int,
     listeners: contextlib.AsyncExitStack,
 ) -> int:
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     listeners.push_async_callback(runner.cleanup)
+    if runner.server is not None:
+        deadline = RequestDeadline(runner.server, request_deadline_ms)
+        deadline.start()
+        listeners.callback(deadline.stop)
     site = web.TCPSite(runner, listen.host, listen.port, ssl_context=certificate, backlog=_LISTEN_BACKLOG)
     try:
         await site.start()
