@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from gateway.audio.interface import MAX_PCM_BYTES
@@ -26,7 +27,7 @@ def ignore(_: object = None) -> None:
     """Stands in for a callback once nothing may be called back any more."""
 
 
-class InlineDecoder:
+class InlineDecoder(ABC):
     """An AudioDecoder without its decoding; a kind of audio says how one message becomes PCM."""
 
     is_inline = True
@@ -50,9 +51,9 @@ class InlineDecoder:
             return
         self._deliver(pcm16)
 
+    @abstractmethod
     def _decode(self, data: bytes) -> bytes:
         """One message to PCM. Raises SessionRefused."""
-        raise NotImplementedError
 
     def _deliver(self, pcm16: bytes) -> None:
         # The callback may close the decoder between two pieces.

@@ -64,6 +64,6 @@ def machine() -> dict[str, str]:
         "cpu": model,
         "cores": str(os.cpu_count()),
         "python": platform.python_version(),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "date": time.strftime("%Y-%m-%d"),
     }
