@@ -71,10 +71,10 @@ class InlineDecoder(ABC):
             self.close()
             on_finished()
 
-    def pause(self) -> None:
+    def pause(self) -> None:  # noqa: B027  # what decodes at once has nothing to pause, in any subclass
         """Nothing waits here."""
 
-    def resume(self) -> None:
+    def resume(self) -> None:  # noqa: B027
         """Nothing waits here."""
 
     def close(self) -> None:
