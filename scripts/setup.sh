@@ -24,6 +24,7 @@ else
   packages+=(python3-venv)
 fi
 [ "$kind" = runtime ] || command -v haproxy >/dev/null || packages+=(haproxy)   # the peer of `make bench`
+[ "$kind" = runtime ] || command -v curl >/dev/null || packages+=(curl)         # documented commands use it
 
 if [ "${#packages[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

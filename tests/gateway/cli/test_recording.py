@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
-import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -272,8 +271,6 @@ def test_a_standard_input_that_cannot_be_read_says_so(tmp_path: Path) -> None:
 def test_a_huge_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     """8 GiB with a hole: reading it whole would take minutes, or the machine."""
     path = raw_file(tmp_path, b"")
-    if shutil.disk_usage(tmp_path).free < 2**20:
-        pytest.skip("no room for a file with a hole")
     os.truncate(path, 8 * 2**30)
 
     async def first() -> bytes:
