@@ -1,4 +1,4 @@
-"""What crosses the border of an engine: how a stream is opened, the events it gives, what a backend can do.
+"""What crosses the border of an engine: how a stream is opened, and the events it gives.
 
 Positions are sample numbers on the session's audio clock (16 kHz, mono), never wall time. These must stay true:
   - The finals of one stream tile its audio: the first starts at `OpenStream.start_sample`, each next one where the
@@ -10,18 +10,8 @@ Positions are sample numbers on the session's audio clock (16 kHz, mono), never 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
-    import numpy.typing as npt
-
-    FloatArray = npt.NDArray[np.float32]
-    IndexArray = npt.NDArray[np.int64]
 
 SAMPLE_RATE_HZ = 16_000
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1_000
@@ -66,16 +56,79 @@ class LossReason(StrEnum):
     """The engine is going away and hands the stream back."""
 
 
+class Decoding(StrEnum):
+    """How words are found in what the model says."""
+
+    greedy = "greedy"
+    """The best piece of each row; never revised."""
+    beam = "beam"
+    """Prefix beam search: more compute, and the newest words of a partial may change."""
+
+
+class ProfanityHandling(StrEnum):
+    """What becomes of profane words."""
+
+    keep = "keep"
+    mask = "mask"
+    """The first letter stays, the others become `*`."""
+    remove = "remove"
+
+
+class RedactionKind(StrEnum):
+    """What may be hidden from partials and finals alike."""
+
+    card_number = "card_number"
+    phone_number = "phone_number"
+    email = "email"
+    iban = "iban"
+    national_id = "national_id"
+
+
+class Keyword(msgspec.Struct, frozen=True):
+    """A phrase that is more likely than the model thinks.
+
+    `boost_permille`: thousandths of a natural logarithm added for each of its pieces; negative makes it less likely.
+    """
+
+    phrase: str
+    boost_permille: int = 2_000
+
+
+class TextOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How recognised words are written. All off: the words as the model spells them."""
+
+    numerals: bool = False
+    """Inverse text normalisation: numbers, money, dates and times in digits."""
+    punctuation: bool = False
+    """Casing and punctuation by rules."""
+    profanity: ProfanityHandling = ProfanityHandling.keep
+    redact: tuple[RedactionKind, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        return self == _PLAIN_TEXT
+
+
+_PLAIN_TEXT = TextOptions()
+
+
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How one session wants to be recognised; the same for every replay of it."""
 
     model: str = ""
     """Name of a loaded model; empty means the engine's default."""
+    model_version: str = ""
+    """Pins the session to one version of the model; empty means whichever the engine chooses for it."""
     language: str = ""
     """BCP 47, e.g. `en`; empty means the model's own."""
     wants_partials: bool = True
     min_trailing_silence_ms: int = 800
+    max_silence_without_speech_ms: int = 5_000
+    """An utterance in which nobody speaks is let go after so long."""
     max_utterance_ms: int = 30_000
+    decoding: Decoding = Decoding.greedy
+    keywords: tuple[Keyword, ...] = ()
+    text: TextOptions = TextOptions()
 
 
 class OpenStream(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,98 +228,3 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     busy_permille: int
     """Share of the last second that the inference thread was computing."""
     is_draining: bool
-
-
-class ModelContract(msgspec.Struct, frozen=True, kw_only=True):
-    """What a streaming CTC model file says of itself (NeMo cache-aware streaming, as exported for sherpa-onnx).
-
-    One step reads `window_frames` feature frames, moves on by `shift_frames`, and gives
-    `shift_frames / subsampling` rows of `vocab_size + 1` log-probabilities; the blank is `blank_id`.
-    """
-
-    name: str
-    version: str
-    """SHA-256 of the model file, first 16 hex digits: replay is exact only within one version."""
-    language: str
-    window_frames: int
-    shift_frames: int
-    subsampling: int
-    feature_dim: int
-    vocab_size: int
-    blank_id: int
-    cache_channel_shape: tuple[int, int, int]
-    cache_time_shape: tuple[int, int, int]
-    tokens: tuple[str, ...]
-
-
-class Backend(Protocol):
-    """Runs one model over state slots that it owns. Called from one thread only; never concurrently."""
-
-    contract: ModelContract
-
-    def reset(self, slot: int) -> None:
-        """Forget all state of one slot."""
-
-    def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
-        """Advance `slots[i]` by the window `features[i]`.
-
-        Args:
-            features: (batch, window_frames, feature_dim) float32.
-            slots: `batch` distinct slot numbers below `max_slots`.
-
-        Returns:
-            (batch, outputs per step, vocab_size + 1) float32 log-probabilities. A row does not depend on the others.
-
-        Raises:
-            BackendFailed: the runtime failed; every stream in the batch must be replayed elsewhere.
-        """
-
-
-class StepResult(msgspec.Struct, frozen=True):
-    """What one step did for one slot. `is_over`: the last final is among `events`, the slot may be given away."""
-
-    slot: int
-    events: tuple[SpeechStarted | PartialResult | FinalResult, ...]
-    audio_through_sample: int
-    is_over: bool
-
-
-class BatchRecogniser(Protocol):
-    """Recognises up to `max_slots` streams at once over preallocated state. Called from one thread only.
-
-    Audio goes in as 16 kHz mono 16-bit little-endian samples. Which steps a stream takes, and what they give, depends
-    on its audio, its options and its cuts alone: not on how the audio was chunked, nor on who shares the batch.
-    """
-
-    model: str
-    model_version: str
-    language: str
-    max_slots: int
-    step_samples: int
-    """New audio that one step consumes; the pace at which steps of a live stream fall due."""
-    window_samples: int
-    """How far audio may run ahead of `StepResult.audio_through_sample`."""
-
-    def open(self, slot: int, stream: OpenStream) -> None:
-        """Begin a stream in a free slot."""
-
-    def accept(self, slot: int, pcm16: bytes) -> None:
-        """Append audio. Whole samples only."""
-
-    def cut(self, slot: int, at_sample: int, *, is_last: bool) -> None:
-        """End an utterance exactly at `at_sample`, which is where the accepted audio ends; `is_last`: so does the
-        stream. Gives one final that ends there, without words if nothing was said.
-        """
-
-    def close(self, slot: int) -> None:
-        """Forget the stream; the slot is free. Closing a free slot does nothing."""
-
-    def is_ready(self, slot: int) -> bool:
-        """Whether a step could run for this slot now."""
-
-    def step(self, slots: Sequence[int]) -> list[StepResult]:
-        """Run one batched step for ready, distinct slots, one result each, in order.
-
-        Raises:
-            BackendFailed: nothing can be said about any of these streams any more.
-        """

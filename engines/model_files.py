@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engines.contract import ModelContract
 from engines.errors import ModelRejected
-from engines.interface import SAMPLE_RATE_HZ, ModelContract
+from engines.interface import SAMPLE_RATE_HZ
 from engines.model_header import HeaderGarbled, ModelHeader, read_header
 from engines.model_tokens import read_tokens
 from engines.model_warm_up import binding_mistakes, warm_up_mistakes

@@ -11,7 +11,7 @@ from engines.onnx_session import RUNTIME_ERRORS
 if TYPE_CHECKING:
     import onnxruntime
 
-    from engines.interface import FloatArray, ModelContract
+    from engines.contract import FloatArray, ModelContract
 
 _FLOAT, _INT64 = "tensor(float)", "tensor(int64)"
 _ROWS = 3

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from engines.interface import FloatArray, ModelContract
+    from engines.contract import FloatArray, ModelContract
 
 
 class OnnxBackend:

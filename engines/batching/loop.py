@@ -37,7 +37,7 @@ from engines.interface import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.interface import BatchRecogniser, StepResult
+    from engines.contract import BatchRecogniser, StepResult
 
 
 class BeginStream(msgspec.Struct, frozen=True):

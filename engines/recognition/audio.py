@@ -9,7 +9,7 @@ import numpy as np
 from engines.interface import BYTES_PER_SAMPLE
 
 if TYPE_CHECKING:
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
 FULL_SCALE = 32_768
 

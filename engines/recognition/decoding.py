@@ -18,7 +18,7 @@ from engines.recognition.features import SHIFT_SAMPLES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from engines.interface import FloatArray, ModelContract
+    from engines.contract import FloatArray, ModelContract
 
 _WORD_MARK = "\u2581"
 """SentencePiece's visible space."""

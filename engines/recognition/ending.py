@@ -17,7 +17,7 @@ from engines.recognition.audio import FULL_SCALE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
     from engines.recognition.decoding import Spelling
 
 PRE_ROLL_SAMPLES = 300 * SAMPLES_PER_MS

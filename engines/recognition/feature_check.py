@@ -15,7 +15,7 @@ from engines.interface import SAMPLE_RATE_HZ
 from engines.recognition.features import FeatureWindows, LogMel, samples_needed
 
 if TYPE_CHECKING:
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
 TOLERANCE = 2e-3
 """Natural logarithms of energies; ten times what single and double precision differ by on speech."""

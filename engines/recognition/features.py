@@ -15,7 +15,7 @@ from engines.interface import SAMPLE_RATE_HZ
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
     DoubleArray = npt.NDArray[np.float64]
 

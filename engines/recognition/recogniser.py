@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engines.backends.onnx import OnnxBackend
+from engines.contract import StepResult
 from engines.errors import ModelRejected
-from engines.interface import SAMPLE_RATE_HZ, FinalResult, StepResult
+from engines.interface import SAMPLE_RATE_HZ, FinalResult
 from engines.model_files import check_model, find_model_file
 from engines.recognition.feature_check import feature_mistakes
 from engines.recognition.features import SHIFT_SAMPLES, LogMel
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from engines.interface import Backend, FloatArray, OpenStream
+    from engines.contract import Backend, FloatArray
+    from engines.interface import OpenStream
     from engines.recognition.stream import Heard
 
 WINDOW_MS = 5_000

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
+from engines.contract import StepResult
 from engines.errors import BackendFailed
 from engines.interface import (
     BYTES_PER_SAMPLE,
@@ -29,7 +30,6 @@ from engines.interface import (
     FinalResult,
     PartialResult,
     SpeechStarted,
-    StepResult,
     Word,
 )
 

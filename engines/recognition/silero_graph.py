@@ -20,7 +20,7 @@ from engines.proto import onnx_graph_pb2 as onnx
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
 POSITIONS = 4
 """A window of 576 samples, mirrored at its end by 64, holds four overlapping pieces of 256."""

@@ -18,7 +18,8 @@ from engines.recognition.utterance import StreamRules, Utterance
 from engines.recognition.voice_activity import WINDOW_SAMPLES
 
 if TYPE_CHECKING:
-    from engines.interface import FloatArray, OpenStream
+    from engines.contract import FloatArray
+    from engines.interface import OpenStream
     from engines.recognition.utterance import Listening, ModelShape
 
 SlotEvent = SpeechStarted | PartialResult | FinalResult

@@ -21,7 +21,8 @@ from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFact
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.interface import FloatArray, ModelContract, OpenStream
+    from engines.contract import FloatArray, ModelContract
+    from engines.interface import OpenStream
 
 TAIL_FRAMES = 60
 """0.6 s of silence are appended where a cut ends an utterance, so that the model says what it is still holding."""

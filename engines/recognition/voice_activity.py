@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import onnxruntime
 
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
 WINDOW_SAMPLES = 512
 _CONTEXT_SAMPLES = 64

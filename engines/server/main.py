@@ -28,7 +28,7 @@ from engines.server.service import EngineService, ServiceSettings
 from engines.server.streams import HostSettings
 
 if TYPE_CHECKING:
-    from engines.interface import BatchRecogniser
+    from engines.contract import BatchRecogniser
 
 EXIT_USAGE = 64
 EXIT_MODEL_REFUSED = 65

@@ -22,7 +22,7 @@ from engines.server.streams import HostSettings, StreamHost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.interface import BatchRecogniser
+    from engines.contract import BatchRecogniser
 
 SERVICE_NAME = "patchbay.engine.v1.Engine"
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024

@@ -42,7 +42,8 @@ from engines.interface import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.interface import BatchRecogniser, OpenStream, StreamEvent, StreamOptions
+    from engines.contract import BatchRecogniser
+    from engines.interface import OpenStream, StreamEvent, StreamOptions
 
 MAX_COMMANDS_A_TURN = 1_000
 """Of one stream, between two turns of the inference loop: more than a client's audio cut into 1 ms pieces."""

@@ -17,7 +17,7 @@ from engines.server.options import EMBEDDED_MODEL
 from gateway.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from engines.interface import ModelContract
+    from engines.contract import ModelContract
 
 app = typer.Typer(help="List models and check their files.", no_args_is_help=True)
 

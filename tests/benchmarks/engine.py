@@ -29,7 +29,7 @@ from tests.benchmarks.measures import Spread, machine
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engines.interface import Backend, FloatArray
+    from engines.contract import Backend, FloatArray
 
 _MODELS = Path(__file__).parents[2] / "engines" / "models"
 _PIECE_SAMPLES = SAMPLE_RATE_HZ * 32 // 100

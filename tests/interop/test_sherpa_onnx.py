@@ -14,7 +14,7 @@ from engines.interface import FinalResult, OpenStream, StreamOptions
 from engines.recognition.recogniser import CtcRecogniser, load_recogniser
 
 if TYPE_CHECKING:
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
 pytestmark = pytest.mark.interop
 

@@ -15,7 +15,7 @@ from engines.model_files import check_model
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engines.interface import FloatArray, ModelContract
+    from engines.contract import FloatArray, ModelContract
 
 pytestmark = pytest.mark.unit
 

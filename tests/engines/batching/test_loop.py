@@ -23,7 +23,8 @@ from engines.batching.loop import (
     split_evenly,
 )
 from engines.batching.slots import Slot
-from engines.interface import FinalResult, LossReason, Lost, OpenStream, Progress, StepResult, StreamOptions
+from engines.contract import StepResult
+from engines.interface import FinalResult, LossReason, Lost, OpenStream, Progress, StreamOptions
 from engines.recognition.scripted import BLOCK_SAMPLES, Script, ScriptedRecogniser
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.interface import ModelContract, Word
+from engines.contract import ModelContract
+from engines.interface import Word
 from engines.recognition.decoding import GreedyPath, Piece, Spelling
 
 pytestmark = pytest.mark.unit

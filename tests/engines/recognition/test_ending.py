@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.interface import ModelContract
+from engines.contract import ModelContract
 from engines.recognition.decoding import Spelling
 from engines.recognition.ending import (
     PRE_ROLL_SAMPLES,

@@ -16,7 +16,7 @@ from engines.recognition.features import FeatureWindows, LogMel, samples_needed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
 pytestmark = pytest.mark.unit
 

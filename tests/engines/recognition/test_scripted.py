@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.contract import StepResult
 from engines.errors import BackendFailed
-from engines.interface import EndReason, FinalResult, OpenStream, PartialResult, StepResult, StreamOptions
+from engines.interface import EndReason, FinalResult, OpenStream, PartialResult, StreamOptions
 from engines.recognition.scripted import BLOCK_SAMPLES, Script, ScriptedRecogniser
 
 pytestmark = pytest.mark.unit

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pytest
 
+from engines.contract import ModelContract
 from engines.errors import LinkMisused
-from engines.interface import EndReason, FinalResult, ModelContract
+from engines.interface import EndReason, FinalResult
 from engines.recognition.stream import Cut, StreamState
 from engines.recognition.utterance import ModelShape
 

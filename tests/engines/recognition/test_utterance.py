@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.interface import EndReason, ModelContract, OpenStream, StreamOptions
+from engines.contract import ModelContract
+from engines.interface import EndReason, OpenStream, StreamOptions
 from engines.recognition.utterance import Ending, ModelShape, StreamRules, Utterance
 
 if TYPE_CHECKING:
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
 pytestmark = pytest.mark.unit
 

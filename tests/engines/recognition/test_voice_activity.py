@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from engines.interface import FloatArray
+    from engines.contract import FloatArray
 
 pytestmark = pytest.mark.unit
 

@@ -26,7 +26,7 @@ from engines.server.streams import MAX_PENDING_CUTS, HostedStream, HostSettings,
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from engines.interface import StepResult
+    from engines.contract import StepResult
 
 pytestmark = pytest.mark.unit
 

@@ -14,16 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from engines.interface import (
-    FinalResult,
-    Granted,
-    Lost,
-    OpenStream,
-    Progress,
-    Refused,
-    StreamEvent,
-    StreamOptions,
-)
+from engines.interface import FinalResult, Granted, Lost, OpenStream, Progress, Refused, StreamEvent, StreamOptions
 from regions.links.grpc_link import GrpcLink
 from regions.links.pool import LinkPool
 from regions.links.settings import LinkSettings, PoolSettings

@@ -1,0 +1,198 @@
+"""What the inside of an engine is made of: the model's contract, backends that run it, recognisers over them. PURE.
+
+A backend turns features into log-probabilities, a recogniser audio into events. Both keep the state of many streams in
+slots that are laid out once, and are called from one thread.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from engines.interface import FinalResult, PartialResult, SpeechStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from engines.interface import OpenStream
+
+    FloatArray = npt.NDArray[np.float32]
+    IndexArray = npt.NDArray[np.int64]
+
+
+class BackendKind(StrEnum):
+    """Which runtime runs the model."""
+
+    onnx = "onnx"
+    """ONNX Runtime on the CPU."""
+    onnx_cuda = "onnx-cuda"
+    """ONNX Runtime's CUDA provider; state stays on the device."""
+    onnx_tensorrt = "onnx-tensorrt"
+    """ONNX Runtime's TensorRT provider."""
+    tensorrt = "tensorrt"
+    """TensorRT itself; the engine file is built beforehand or at load."""
+    triton = "triton"
+    """A Triton inference server, over KServe v2 gRPC."""
+    scripted = "scripted"
+    """A made-up model that behaves as it is told, for tests."""
+
+
+class BackendSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run one model.
+
+    Attributes:
+        max_slots: streams whose state is laid out.
+        threads: of one model step on a CPU; 0 takes one for each core that this process may use.
+        max_batch: rows of one step, at most `max_slots`; 0 means `max_slots`.
+        device_index: which GPU.
+        server: `host:port` of a Triton server; the model is one that it has.
+        cache_folder: where engine files and timing caches of TensorRT are kept; empty means beside the model.
+        script: how the scripted backend behaves, as `key=value,...`.
+    """
+
+    kind: BackendKind = BackendKind.onnx
+    max_slots: int = 32
+    threads: int = 1
+    max_batch: int = 0
+    device_index: int = 0
+    server: str = ""
+    cache_folder: str = ""
+    script: str = ""
+
+    @property
+    def largest_batch(self) -> int:
+        return min(self.max_batch or self.max_slots, self.max_slots)
+
+
+class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a loaded backend holds, in bytes. `device` is where the state lies: `cpu`, `cuda:0`, a server's address."""
+
+    device: str
+    weights_bytes: int
+    state_bytes_per_slot: int
+    state_bytes_total: int
+
+
+class StepTime(msgspec.Struct, frozen=True):
+    """How long a step of `batch` rows took, median of several."""
+
+    batch: int
+    step_us: int
+
+
+class ModelContract(msgspec.Struct, frozen=True, kw_only=True):
+    """What a streaming CTC model file says of itself (NeMo cache-aware streaming, as exported for sherpa-onnx).
+
+    One step reads `window_frames` feature frames, moves on by `shift_frames`, and gives
+    `shift_frames / subsampling` rows of `vocab_size + 1` log-probabilities; the blank is `blank_id`.
+    """
+
+    name: str
+    version: str
+    """SHA-256 of the model file, first 16 hex digits: replay is exact only within one version."""
+    language: str
+    window_frames: int
+    shift_frames: int
+    subsampling: int
+    feature_dim: int
+    vocab_size: int
+    blank_id: int
+    cache_channel_shape: tuple[int, int, int]
+    cache_time_shape: tuple[int, int, int]
+    tokens: tuple[str, ...]
+
+
+class Backend(Protocol):
+    """Runs one model over state slots that it owns. Called from one thread only; never concurrently."""
+
+    contract: ModelContract
+
+    kind: BackendKind
+    max_slots: int
+    max_batch: int
+    memory: MemoryFigures
+
+    def warm_up(self) -> tuple[StepTime, ...]:
+        """Run steps of growing batches over made-up features, so that no live stream pays for a first step.
+
+        No stream may be open; all slots are reset afterwards. Gives one entry for each batch size tried, smallest
+        first, up to `max_batch`.
+
+        Raises:
+            BackendFailed: the runtime failed.
+        """
+
+    def close(self) -> None:
+        """Give back memory, connections and devices. Nothing may be called afterwards; closing twice does nothing."""
+
+    def reset(self, slot: int) -> None:
+        """Forget all state of one slot."""
+
+    def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
+        """Advance `slots[i]` by the window `features[i]`.
+
+        Args:
+            features: (batch, window_frames, feature_dim) float32.
+            slots: `batch` distinct slot numbers below `max_slots`; at most `max_batch` of them.
+
+        Returns:
+            (batch, outputs per step, vocab_size + 1) float32 log-probabilities. A row does not depend on the others.
+
+        Raises:
+            BackendFailed: the runtime failed; every stream in the batch must be replayed elsewhere.
+        """
+
+
+class StepResult(msgspec.Struct, frozen=True):
+    """What one step did for one slot. `is_over`: the last final is among `events`, the slot may be given away."""
+
+    slot: int
+    events: tuple[SpeechStarted | PartialResult | FinalResult, ...]
+    audio_through_sample: int
+    is_over: bool
+
+
+class BatchRecogniser(Protocol):
+    """Recognises up to `max_slots` streams at once over preallocated state. Called from one thread only.
+
+    Audio goes in as 16 kHz mono 16-bit little-endian samples. Which steps a stream takes, and what they give, depends
+    on its audio, its options and its cuts alone: not on how the audio was chunked, nor on who shares the batch.
+    """
+
+    model: str
+    model_version: str
+    language: str
+    max_slots: int
+    step_samples: int
+    """New audio that one step consumes; the pace at which steps of a live stream fall due."""
+    window_samples: int
+    """How far audio may run ahead of `StepResult.audio_through_sample`."""
+
+    def open(self, slot: int, stream: OpenStream) -> None:
+        """Begin a stream in a free slot."""
+
+    def accept(self, slot: int, pcm16: bytes) -> None:
+        """Append audio. Whole samples only."""
+
+    def cut(self, slot: int, at_sample: int, *, is_last: bool) -> None:
+        """End an utterance exactly at `at_sample`, which is where the accepted audio ends; `is_last`: so does the
+        stream. Gives one final that ends there, without words if nothing was said.
+        """
+
+    def close(self, slot: int) -> None:
+        """Forget the stream; the slot is free. Closing a free slot does nothing."""
+
+    def is_ready(self, slot: int) -> bool:
+        """Whether a step could run for this slot now."""
+
+    def step(self, slots: Sequence[int]) -> list[StepResult]:
+        """Run one batched step for ready, distinct slots, one result each, in order.
+
+        Raises:
+            BackendFailed: nothing can be said about any of these streams any more.
+        """
