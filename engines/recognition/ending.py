@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engines.contract import FloatArray
-    from engines.recognition.decoding import Spelling
+    from engines.recognition.words import Spelling
 
 PRE_ROLL_SAMPLES = 300 * SAMPLES_PER_MS
 """Tightly cut speech loses its first word: 300 ms before it took the embedded model from 19 to 29 of 60 right."""

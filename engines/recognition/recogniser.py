@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.backends.onnx import OnnxBackend
-from engines.contract import StepResult
+from engines.backends.load import load_backend
+from engines.contract import BackendSettings, StepResult
 from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ, FinalResult
-from engines.model_files import check_model, find_model_file
 from engines.recognition.feature_check import feature_mistakes
 from engines.recognition.features import SHIFT_SAMPLES, LogMel
 from engines.recognition.stream import Cut, StreamState
@@ -36,21 +35,12 @@ def load_recogniser(path: Path | str, *, max_slots: int, threads: int) -> CtcRec
         ModelRejected: the model's files break the contract, silero-vad is not installed, or the features are not those
             of kaldi-native-fbank.
     """
-    backend = load_backend(path, max_slots=max_slots, threads=threads)
+    backend = load_backend(path, BackendSettings(max_slots=max_slots, threads=threads))
     mistakes = feature_mistakes(LogMel(feature_dim=backend.contract.feature_dim))
     if mistakes:
         raise ModelRejected(str(path), mistakes)
     voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=max_slots, threads=threads)
     return CtcRecogniser(backend, voice_activity, max_slots=max_slots)
-
-
-def load_backend(path: Path | str, *, max_slots: int, threads: int) -> OnnxBackend:
-    """Check a model and set it up on the CPU.
-
-    Raises:
-        ModelRejected: the model's files break the contract.
-    """
-    return OnnxBackend(check_model(path), find_model_file(path), max_slots=max_slots, threads=threads)
 
 
 class CtcRecogniser:

@@ -124,7 +124,7 @@ class StreamState:
         Behind a cut there is nothing to hear.
         """
         if log_probabilities is not None:
-            self._utterance.read(log_probabilities)
+            self._utterance.read(log_probabilities, log_probabilities.argmax(axis=-1).tolist())
         self._listening = self._utterance.listening if self._is_regular else None
         if self._listening is None:
             return None

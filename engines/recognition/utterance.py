@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engines.interface import SAMPLES_PER_MS, EndReason, FinalResult, PartialResult, SpeechStarted
 from engines.model_warm_up import outputs_per_step
-from engines.recognition.decoding import GreedyPath, Spelling
 from engines.recognition.ending import cut_between_words, cut_in_silence, first_searched_row
 from engines.recognition.features import SHIFT_SAMPLES, FeatureWindows, LogMel, samples_needed
+from engines.recognition.paths import ctc_paths
 from engines.recognition.voice_activity import WINDOW_SAMPLES, SpeechTracker
+from engines.recognition.words import Spelling, joined
 from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFacts, endpoint_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engines.contract import FloatArray, ModelContract
     from engines.interface import OpenStream
+    from engines.recognition.paths import NewPath, Paths
 
 TAIL_FRAMES = 60
 """0.6 s of silence are appended where a cut ends an utterance, so that the model says what it is still holding."""
@@ -35,9 +37,10 @@ LISTEN_BEFORE_SAMPLES = 8 * WINDOW_SAMPLES
 
 
 class ModelShape:
-    """What the streams of one model share."""
+    """What the streams of one model share. `paths` is how its rows are decoded."""
 
-    def __init__(self, contract: ModelContract) -> None:
+    def __init__(self, contract: ModelContract, *, paths: Paths = ctc_paths) -> None:
+        self.paths = paths
         self.window_frames = contract.window_frames
         self.shift_frames = contract.shift_frames
         self.rows_per_step = outputs_per_step(contract)
@@ -83,6 +86,7 @@ class StreamRules:
     """Silence may end an utterance only so long after its last piece, or later."""
     stable_before_row: int
     """Earlier rows are never cut off when an utterance has become too long."""
+    new_path: NewPath
 
     @classmethod
     def of(cls, stream: OpenStream, shape: ModelShape) -> StreamRules:
@@ -94,9 +98,12 @@ class StreamRules:
         return cls(
             stream.epoch,
             options.wants_partials,
-            EndpointSettings(options.min_trailing_silence_ms, options.max_utterance_ms),
+            EndpointSettings(
+                options.min_trailing_silence_ms, options.max_utterance_ms, options.max_silence_without_speech_ms
+            ),
             min(options.min_trailing_silence_ms * SAMPLES_PER_MS, LISTEN_AFTER_SAMPLES),
             first_searched_row(rows, row_samples=shape.spelling.row_samples),
+            shape.paths(shape.spelling, options),
         )
 
 
@@ -111,10 +118,10 @@ class Utterance:
         self._windows = FeatureWindows(
             shape.log_mel, window_frames=shape.window_frames, shift_frames=shape.shift_frames
         )
-        self._path = GreedyPath(shape.spelling)
+        self._path = rules.new_path()
         self._speech = SpeechTracker()
         self._has_speech_started = False
-        self._last_partial = ""
+        self._last_partial = ("", 0)
 
     @property
     def read_until_sample(self) -> int:
@@ -147,9 +154,9 @@ class Utterance:
         """Make the features of the next step from the audio between `read_until_sample` and `step_end_sample`."""
         return self._windows.next_window(samples)
 
-    def read(self, log_probabilities: FloatArray) -> None:
-        """Take the rows that a step gave."""
-        self._path.read(log_probabilities)
+    def read(self, log_probabilities: FloatArray, best_tokens: Sequence[int]) -> None:
+        """Take the rows that a step gave, and the argmax of each."""
+        self._path.read(log_probabilities, best_tokens)
         self.step += 1
 
     @property
@@ -218,14 +225,17 @@ class Utterance:
         """Give the text so far if it has changed."""
         if not self._rules.wants_partials:
             return None
-        text, stable_chars = self._path.text(stable_before_row=self._rules.stable_before_row)
-        if not text or text == self._last_partial:
+        words = self._path.words
+        stable = words[: self._path.stable_words(before_row=self._rules.stable_before_row)]
+        text, stable_chars = joined(words), len(joined(stable))
+        if not text or (text, stable_chars) == self._last_partial:
             return None
-        self._last_partial = text
+        self._last_partial = text, stable_chars
         return PartialResult(self._rules.epoch, self.start_sample, end_sample, text, stable_chars)
 
     def final(self, *, end_sample: int, reason: EndReason) -> FinalResult:
         """Give the result of [start_sample, end_sample) with all the words there are."""
-        words = self._path.placed_words(start_sample=self.start_sample, end_sample=end_sample)
+        spelling = self._shape.spelling
+        words = spelling.placed(self._path.words, start_sample=self.start_sample, end_sample=end_sample)
         text = " ".join(word.text for word in words)
         return FinalResult(self._rules.epoch, self.start_sample, end_sample, text, words, reason)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from engines.contract import ModelContract
 from engines.interface import Word
-from engines.recognition.decoding import GreedyPath, Piece, Spelling
+from engines.recognition.decoding import GreedyPath
+from engines.recognition.words import Piece, Spelling, joined
 
 pytestmark = pytest.mark.unit
 
@@ -46,15 +47,28 @@ def rows_of(tokens: list[int], probability: float = 0.9) -> np.ndarray:
     return rows
 
 
+def feed(path: GreedyPath, rows: np.ndarray) -> None:
+    path.read(rows, rows.argmax(axis=-1).tolist())
+
+
 def read(tokens: list[int], *, group: int = 4, probability: float = 0.9) -> GreedyPath:
     path = GreedyPath(SPELLING)
     for start in range(0, len(tokens), group):
-        path.read(rows_of(tokens[start : start + group], probability))
+        feed(path, rows_of(tokens[start : start + group], probability))
     return path
 
 
 def text_of(path: GreedyPath) -> str:
-    return path.text(stable_before_row=ALL_ROWS)[0]
+    return joined(path.words)
+
+
+def text_and_stable(path: GreedyPath, *, before_row: int = ALL_ROWS) -> tuple[str, int]:
+    stable = path.words[: path.stable_words(before_row=before_row)]
+    return text_of(path), len(joined(stable))
+
+
+def placed_words(path: GreedyPath, *, start_sample: int, end_sample: int) -> tuple[Word, ...]:
+    return SPELLING.placed(path.words, start_sample=start_sample, end_sample=end_sample)
 
 
 @pytest.mark.parametrize(
@@ -93,24 +107,24 @@ def test_stable_characters_stay_whatever_follows(tokens: list[int], group: int) 
     path = GreedyPath(SPELLING)
     stable = ""
     for start in range(0, len(tokens), group):
-        path.read(rows_of(tokens[start : start + group]))
-        text, stable_chars = path.text(stable_before_row=ALL_ROWS)
+        feed(path, rows_of(tokens[start : start + group]))
+        text, stable_chars = text_and_stable(path)
         assert text.startswith(stable)
         assert len(stable) <= stable_chars <= len(text)
         stable = text[:stable_chars]
 
 
 def test_the_last_word_is_not_stable_and_no_space_behind_a_word_is() -> None:
-    assert read([TURN, ON, SPACE_MARK, LAMP]).text(stable_before_row=ALL_ROWS) == ("turn on lamp", len("turn on"))
-    assert read([TURN]).text(stable_before_row=ALL_ROWS) == ("turn", 0)
-    assert read([TURN, SPACE_MARK]).text(stable_before_row=ALL_ROWS) == ("turn", len("turn"))
+    assert text_and_stable(read([TURN, ON, SPACE_MARK, LAMP])) == ("turn on lamp", len("turn on"))
+    assert text_and_stable(read([TURN])) == ("turn", 0)
+    assert text_and_stable(read([TURN, SPACE_MARK])) == ("turn", len("turn"))
 
 
 def test_words_that_may_yet_be_cut_off_are_not_stable() -> None:
     path = read([TURN, BLANK, ON, BLANK, SPACE_MARK, LAMP])
-    assert path.text(stable_before_row=3) == ("turn on lamp", len("turn on"))
-    assert path.text(stable_before_row=2) == ("turn on lamp", len("turn"))
-    assert path.text(stable_before_row=0) == ("turn on lamp", 0)
+    assert text_and_stable(path, before_row=3) == ("turn on lamp", len("turn on"))
+    assert text_and_stable(path, before_row=2) == ("turn on lamp", len("turn"))
+    assert text_and_stable(path, before_row=0) == ("turn on lamp", 0)
 
 
 def test_pieces_behind_a_cut_are_dropped() -> None:
@@ -123,20 +137,20 @@ def test_pieces_behind_a_cut_are_dropped() -> None:
 def test_words_lie_where_their_rows_lie() -> None:
     path = read([BLANK, TURN, TURN, BLANK, SPACE_MARK, LAMP, BLANK, S])
     row = 8 * 160
-    turn, lamps = path.placed_words(start_sample=1_000, end_sample=1_000 + 100 * row)
+    turn, lamps = placed_words(path, start_sample=1_000, end_sample=1_000 + 100 * row)
     assert (turn.text, turn.start_sample, turn.end_sample) == ("turn", 1_000 + row, 1_000 + 3 * row)
     assert (lamps.text, lamps.start_sample, lamps.end_sample) == ("lamps", 1_000 + 4 * row, 1_000 + 8 * row)
 
 
 def test_rows_are_as_long_as_the_model_says() -> None:
-    path = GreedyPath(Spelling(contract(subsampling=4)))
-    path.read(rows_of([BLANK, TURN]))
-    assert path.placed_words(start_sample=0, end_sample=9_999)[0].start_sample == 640
+    spelling = Spelling(contract(subsampling=4))
+    path = read([BLANK, TURN])
+    assert spelling.placed(path.words, start_sample=0, end_sample=9_999)[0].start_sample == 640
 
 
 def test_words_do_not_reach_beyond_their_utterance() -> None:
     path = read([TURN, BLANK, ON])
-    assert path.placed_words(start_sample=0, end_sample=1_500) == (
+    assert placed_words(path, start_sample=0, end_sample=1_500) == (
         Word("turn", 0, 1_280, pytest.approx(0.9)),
         Word("on", 1_500, 1_500, pytest.approx(0.9)),
     )
@@ -144,13 +158,13 @@ def test_words_do_not_reach_beyond_their_utterance() -> None:
 
 def test_confidence_is_the_geometric_mean_of_the_pieces() -> None:
     path = GreedyPath(SPELLING)
-    path.read(rows_of([ON], 0.9))
-    path.read(rows_of([LAMP], 0.4))
-    (word,) = path.placed_words(start_sample=0, end_sample=9_999)
+    feed(path, rows_of([ON], 0.9))
+    feed(path, rows_of([LAMP], 0.4))
+    (word,) = placed_words(path, start_sample=0, end_sample=9_999)
     assert word.confidence == pytest.approx(math.sqrt(0.9 * 0.4))
 
 
 def test_confidence_is_never_above_one() -> None:
     path = GreedyPath(SPELLING)
-    path.read(np.full((1, len(TOKENS)), 1e-6, np.float32))
-    assert path.placed_words(start_sample=0, end_sample=9_999)[0].confidence == 1.0
+    feed(path, np.full((1, len(TOKENS)), 1e-6, np.float32))
+    assert placed_words(path, start_sample=0, end_sample=9_999)[0].confidence == 1.0

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.contract import ModelContract
-from engines.recognition.decoding import Spelling
 from engines.recognition.ending import (
     PRE_ROLL_SAMPLES,
     SEARCH_SAMPLES,
@@ -16,6 +15,7 @@ from engines.recognition.ending import (
     cut_in_silence,
     first_searched_row,
 )
+from engines.recognition.words import Spelling
 
 pytestmark = pytest.mark.unit
 

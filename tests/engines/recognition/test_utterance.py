@@ -70,7 +70,8 @@ class Heard:
         self.speech: list[float] = []
 
     def step(self, *tokens: int, speech: float = 0.0) -> Ending | None:
-        self.utterance.read(rows(*tokens) if tokens else rows(*[BLANK] * 4))
+        given = tokens or (BLANK,) * 4
+        self.utterance.read(rows(*given), given)
         self.speech += [speech] * (WINDOWS if self.steps else WINDOWS_FIRST)
         listening = self.utterance.listening
         if listening is not None:
