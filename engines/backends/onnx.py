@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engines.backends.step_times import measure_step_times
+from engines.contract import BackendKind, MemoryFigures
 from engines.errors import BackendFailed, ModelRejected
+from engines.model_files import check_model, find_model_file
 from engines.onnx_session import RUNTIME_ERRORS, open_session
 
 if TYPE_CHECKING:
@@ -19,16 +22,29 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from engines.contract import FloatArray, ModelContract
+    from engines.contract import BackendSettings, FloatArray, ModelContract, StepTime
+
+
+def open_backend(path: Path | str, settings: BackendSettings) -> OnnxBackend:
+    """Check a model and set it up on the CPU.
+
+    Raises:
+        ModelRejected: the model's files break the contract.
+    """
+    return OnnxBackend(check_model(path), find_model_file(path), settings)
 
 
 class OnnxBackend:
-    """Implements `engines.interface.Backend`; `path` is the file that `contract` was read from."""
+    """Implements `engines.contract.Backend`; `path` is the file that `contract` was read from."""
 
-    def __init__(self, contract: ModelContract, path: Path, *, max_slots: int, threads: int) -> None:
+    kind = BackendKind.onnx
+
+    def __init__(self, contract: ModelContract, path: Path, settings: BackendSettings) -> None:
         self.contract = contract
+        self.max_slots = max_slots = settings.max_slots
+        self.max_batch = settings.largest_batch
         try:
-            self._session = open_session(path, threads=threads)
+            self._session = open_session(path, threads=settings.threads)
         except RUNTIME_ERRORS as error:
             raise ModelRejected(str(path), [f"ONNX Runtime cannot load it: {error}"]) from error
         self._input_names = [given.name for given in self._session.get_inputs()]
@@ -41,6 +57,21 @@ class OnnxBackend:
             np.zeros(max_slots, np.int64),
         )
         self._lengths = np.full(max_slots, contract.window_frames, np.int64)
+        state_bytes = sum(cache.nbytes for cache in self._caches)
+        self.memory = MemoryFigures(
+            device="cpu",
+            weights_bytes=path.stat().st_size,
+            state_bytes_per_slot=state_bytes // max_slots,
+            state_bytes_total=state_bytes,
+        )
+
+    def warm_up(self) -> tuple[StepTime, ...]:
+        """See `Backend.warm_up`."""
+        return measure_step_times(self)
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._caches = ()
 
     def reset(self, slot: int) -> None:
         """Forget all state of one slot."""

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engines.backends.load import load_backend
+from engines.contract import BackendSettings
 from engines.interface import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, OpenStream, StreamOptions
 from engines.model_files import find_model_file
 from engines.recognition.features import FeatureWindows, LogMel, samples_needed
-from engines.recognition.recogniser import CtcRecogniser, load_backend
+from engines.recognition.recogniser import CtcRecogniser
 from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
 from tests.benchmarks.document import machine_line, markdown_table, write_section
 from tests.benchmarks.measures import Spread, machine
@@ -68,7 +70,7 @@ class Programs:
     @classmethod
     def load(cls) -> Programs:
         slots = max(_BATCHES)
-        backend = load_backend(_MODELS / "embedded", max_slots=slots, threads=1)
+        backend = load_backend(_MODELS / "embedded", BackendSettings(max_slots=slots, threads=1))
         voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=slots)
         deaf: Any = NoVoiceActivity()
         return cls(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from engines.backends.onnx import OnnxBackend
+from engines.backends.onnx import OnnxBackend, open_backend
+from engines.contract import BackendSettings
 from engines.errors import BackendFailed, ModelRejected
 from engines.model_files import check_model
 
@@ -30,7 +31,7 @@ def contract(embedded_model: Path) -> ModelContract:
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["1 thread", "2 threads"])
 def backend(contract: ModelContract, embedded_model: Path, request: pytest.FixtureRequest) -> OnnxBackend:
-    return OnnxBackend(contract, embedded_model / "model.onnx", max_slots=SLOTS, threads=request.param)
+    return OnnxBackend(contract, embedded_model / "model.onnx", BackendSettings(max_slots=SLOTS, threads=request.param))
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +99,12 @@ def test_a_file_that_does_not_load_is_refused(contract: ModelContract, tmp_path:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"garbage")
     with pytest.raises(ModelRejected):
-        OnnxBackend(contract, path, max_slots=1, threads=1)
+        OnnxBackend(contract, path, BackendSettings(max_slots=1))
 
 
 def test_the_state_of_a_toy_model_goes_from_step_to_step(toy_model: Any, tmp_path: Path) -> None:
     folder = toy_model.write(tmp_path)
-    backend = OnnxBackend(check_model(folder), folder / "model.onnx", max_slots=4, threads=1)
+    backend = open_backend(folder, BackendSettings(max_slots=4))
     features = np.random.default_rng(2).standard_normal((2, 16, 80), dtype=np.float32)
     forwards, backwards = backend.step(features, [1, 3]), backend.step(features[::-1], [3, 1])
     assert np.array_equal(forwards, backwards[::-1])
