@@ -7,7 +7,7 @@ slots that are laid out once, and are called from one thread.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -85,6 +85,28 @@ class StepTime(msgspec.Struct, frozen=True):
     step_us: int
 
 
+class FrontEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How features are made of audio: 25 ms every 10 ms, pre-emphasis 0.97, logarithms of mel energies, no dither.
+
+    Attributes:
+        window: `hann` (periodic) or `povey` (Kaldi's, a Hann window to the power of 0.85).
+        mel: `slaney` with filters of equal area, or `htk` with filters of equal height.
+        removes_offset: whether the mean of each frame's samples is taken off first.
+    """
+
+    window: Literal["hann", "povey"]
+    mel: Literal["slaney", "htk"]
+    lowest_hz: int
+    highest_hz: int
+    removes_offset: bool
+
+
+NEMO_FRONT_END = FrontEnd(window="hann", mel="slaney", lowest_hz=0, highest_hz=8_000, removes_offset=False)
+"""Of NeMo's streaming CTC models, as sherpa-onnx 2.0.1 computes it."""
+KALDI_FRONT_END = FrontEnd(window="povey", mel="htk", lowest_hz=20, highest_hz=7_600, removes_offset=True)
+"""Of icefall's models (sherpa-onnx/csrc/features.h: Kaldi's own, up to 400 Hz below the highest frequency)."""
+
+
 class ModelContract(msgspec.Struct, frozen=True, kw_only=True):
     """What a streaming CTC model file says of itself (NeMo cache-aware streaming, as exported for sherpa-onnx).
 
@@ -105,6 +127,7 @@ class ModelContract(msgspec.Struct, frozen=True, kw_only=True):
     cache_channel_shape: tuple[int, int, int]
     cache_time_shape: tuple[int, int, int]
     tokens: tuple[str, ...]
+    front_end: FrontEnd = NEMO_FRONT_END
 
 
 class Backend(Protocol):

@@ -1,4 +1,4 @@
-"""Holds the features against kaldi-native-fbank, whose front end they are, at every start of an engine.
+"""Holds the features against kaldi-native-fbank, whose front ends they are, at every start of an engine.
 
 LogMel computes them in a fifth of that library's time (docs/benchmarks.md); a numpy that computes otherwise must not go
 unnoticed: a model gives wrong words for wrong features, and no error.
@@ -11,35 +11,32 @@ from typing import TYPE_CHECKING
 import kaldi_native_fbank
 import numpy as np
 
+from engines.contract import NEMO_FRONT_END
 from engines.interface import SAMPLE_RATE_HZ
 from engines.recognition.features import FeatureWindows, LogMel, samples_needed
 
 if TYPE_CHECKING:
-    from engines.contract import FloatArray
+    from engines.contract import FloatArray, FrontEnd
 
 TOLERANCE = 2e-3
 """Natural logarithms of energies; ten times what single and double precision differ by on speech."""
 _FRAMES = 96
-_HIGHEST_HZ = 8_000
 _SEED = 1
 
 
-def fbank_options(*, feature_dim: int) -> kaldi_native_fbank.FbankOptions:
-    """The front end of NeMo's streaming models as sherpa-onnx 2.0.1 computes it.
-
-    Source: the only one of 64 settings that gave sherpa-onnx 2.0.1's text on every test signal.
-    """
+def fbank_options(*, feature_dim: int, front_end: FrontEnd = NEMO_FRONT_END) -> kaldi_native_fbank.FbankOptions:
+    """The library's name for a front end."""
     options = kaldi_native_fbank.FbankOptions()
     options.frame_opts.samp_freq = SAMPLE_RATE_HZ
-    options.frame_opts.window_type = "hann"
-    options.frame_opts.remove_dc_offset = False
+    options.frame_opts.window_type = front_end.window
+    options.frame_opts.remove_dc_offset = front_end.removes_offset
     options.frame_opts.preemph_coeff = 0.97
     options.frame_opts.snip_edges = False
     options.frame_opts.dither = 0.0
     options.mel_opts.num_bins = feature_dim
-    options.mel_opts.low_freq = 0.0
-    options.mel_opts.high_freq = _HIGHEST_HZ
-    options.mel_opts.is_librosa = True
+    options.mel_opts.low_freq = front_end.lowest_hz
+    options.mel_opts.high_freq = front_end.highest_hz
+    options.mel_opts.is_librosa = front_end.mel == "slaney"
     return options
 
 
@@ -47,7 +44,7 @@ def largest_difference(log_mel: LogMel) -> float:
     """Of any value, between ours and the library's, on a second of noise that swells."""
     samples = _swelling_noise(samples_needed(_FRAMES))
     ours = FeatureWindows(log_mel, window_frames=_FRAMES, shift_frames=_FRAMES).next_window(samples)
-    fbank = kaldi_native_fbank.OnlineFbank(fbank_options(feature_dim=log_mel.feature_dim))
+    fbank = kaldi_native_fbank.OnlineFbank(fbank_options(feature_dim=log_mel.feature_dim, front_end=log_mel.front_end))
     fbank.accept_waveform(SAMPLE_RATE_HZ, samples.tolist())
     theirs = np.stack([fbank.get_frame(frame) for frame in range(_FRAMES)])
     return float(np.abs(ours - theirs).max())

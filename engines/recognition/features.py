@@ -1,4 +1,4 @@
-"""Log-mel features as streaming NeMo CTC models want them, given out as audio comes in.
+"""Log-mel features as streaming models want them, given out as audio comes in.
 
 Each stream's are computed by themselves, in blocks that are counted from the start of its utterance: what a frame comes
 to cannot depend on who shares the step.
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.interface import SAMPLE_RATE_HZ
+from engines.contract import NEMO_FRONT_END
+from engines.recognition.front_ends import frame_window, mel_filters
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from engines.contract import FloatArray
+    from engines.contract import FloatArray, FrontEnd
 
     DoubleArray = npt.NDArray[np.float64]
 
@@ -29,8 +30,6 @@ _MIRRORED_SAMPLES = _FRAME_SAMPLES - LOOK_AHEAD_SAMPLES
 _KEPT_SAMPLES = _FRAME_SAMPLES - SHIFT_SAMPLES
 """What the next frame shares with the last one."""
 _FFT_SIZE = 512
-_BINS = _FFT_SIZE // 2 + 1
-_HIGHEST_HZ = 8_000
 _PRE_EMPHASIS = 0.97
 _FLOOR = float(np.finfo(np.float32).eps)
 _BLOCK_FRAMES = 32
@@ -44,19 +43,17 @@ def samples_needed(frames: int) -> int:
 
 
 class LogMel:
-    """The front end of NeMo's streaming models as sherpa-onnx 2.0.1 computes it.
+    """A front end of kaldi-native-fbank, in double precision, as numpy's FFT of doubles is the faster one.
 
-    Pre-emphasis 0.97, periodic Hann window, Slaney mel scale 0-8,000 Hz with filters of equal area, natural logarithm;
-    no removal of the mean, no dither. In double precision, as numpy's FFT of doubles is the faster one.
-
-    Source: of 64 settings of kaldi-native-fbank the only one that gave sherpa-onnx 2.0.1's text on every test signal.
+    Source: of 64 settings of kaldi-native-fbank NeMo's front end is the only one that gave sherpa-onnx 2.0.1's text on
+    every test signal for a NeMo model; Kaldi's is checked the same way in tests/interop/test_transducers.py.
     """
 
-    def __init__(self, *, feature_dim: int) -> None:
+    def __init__(self, *, feature_dim: int, front_end: FrontEnd = NEMO_FRONT_END) -> None:
         self.feature_dim = feature_dim
-        phases = 2 * np.pi * np.arange(_FRAME_SAMPLES) / _FRAME_SAMPLES
-        self._hann = 0.5 - 0.5 * np.cos(phases)
-        filters = _slaney_filters(feature_dim)
+        self.front_end = front_end
+        self._window = frame_window(front_end, samples=_FRAME_SAMPLES)
+        filters = mel_filters(front_end, count=feature_dim, fft_size=_FFT_SIZE)
         self._bands = []
         for first in range(0, feature_dim, _BAND_FILTERS):
             band = filters[:, first : first + _BAND_FILTERS]
@@ -80,14 +77,19 @@ class LogMel:
         emphasised += doubles
         # A view: numpy's sliding_window_view takes 7 us, a tenth of all this.
         strides = (SHIFT_SAMPLES * emphasised.itemsize, emphasised.itemsize)
-        frames: DoubleArray = np.ndarray((len(features), _FRAME_SAMPLES), np.float64, emphasised, 0, strides)
+        shape = (len(features), _FRAME_SAMPLES)
+        frames: DoubleArray = np.ndarray(shape, np.float64, emphasised, 0, strides)
+        if self.front_end.removes_offset:
+            # What pre-emphasis leaves of each frame's own offset, so that one array still serves all frames.
+            offsets = np.ndarray(shape, np.float64, doubles, 0, strides).mean(axis=1) * (1 - _PRE_EMPHASIS)
+            frames = frames - offsets[:, None]
         for first in range(0, len(frames), _BLOCK_FRAMES):
             block = frames[first : first + _BLOCK_FRAMES]
             features[first : first + len(block)] = self._log_mel(block)
 
     def _log_mel(self, frames: DoubleArray) -> DoubleArray:
         windowed = self._frames[: len(frames)]
-        np.multiply(frames, self._hann, out=windowed[:, :_FRAME_SAMPLES])
+        np.multiply(frames, self._window, out=windowed[:, :_FRAME_SAMPLES])
         squares = np.fft.rfft(windowed).view(np.float64)
         np.multiply(squares, squares, out=squares)
         power = squares[:, ::2] + squares[:, 1::2]
@@ -96,36 +98,6 @@ class LogMel:
             np.matmul(power[:, bins], weights, out=energies[:, filters])
         np.maximum(energies, _FLOOR, out=energies)
         return np.log(energies, out=energies)
-
-
-def _slaney_filters(count: int) -> DoubleArray:
-    """Give (bins, count): triangles of area 1 Hz whose corners are evenly spaced in Slaney's mels.
-
-    Source: librosa.filters.mel, htk=False, norm="slaney".
-    """
-    corners = _slaney_hz(np.linspace(0, _slaney_mel(_HIGHEST_HZ), count + 2))
-    bins = np.arange(_BINS)[:, None] * SAMPLE_RATE_HZ / _FFT_SIZE
-    left, middle, right = corners[:-2], corners[1:-1], corners[2:]
-    rising = (bins - left) / (middle - left)
-    falling = (right - bins) / (right - middle)
-    triangles: DoubleArray = np.maximum(0, np.minimum(rising, falling)) * (2 / (right - left))
-    return triangles
-
-
-_LINEAR_MELS = 15
-"""Up to here, which is 1,000 Hz, the scale is linear; above, 27 mels are a factor of 6.4."""
-_LINEAR_HZ = 1_000
-_LOG_STEP = np.log(6.4) / 27
-
-
-def _slaney_mel(hz: float) -> float:
-    """Give the mel of a frequency in the logarithmic part."""
-    return _LINEAR_MELS + float(np.log(hz / _LINEAR_HZ) / _LOG_STEP)
-
-
-def _slaney_hz(mels: DoubleArray) -> DoubleArray:
-    above = _LINEAR_HZ * np.exp(_LOG_STEP * (mels - _LINEAR_MELS))
-    return np.where(mels < _LINEAR_MELS, mels * _LINEAR_HZ / _LINEAR_MELS, above)
 
 
 class FeatureWindows:

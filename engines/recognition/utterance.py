@@ -45,7 +45,7 @@ class ModelShape:
         self.shift_frames = contract.shift_frames
         self.rows_per_step = outputs_per_step(contract)
         self.spelling = Spelling(contract)
-        self.log_mel = LogMel(feature_dim=contract.feature_dim)
+        self.log_mel = LogMel(feature_dim=contract.feature_dim, front_end=contract.front_end)
 
     def step_end_sample(self, step: int) -> int:
         """How much of its utterance step `step`, counted from 0, has to have heard."""
