@@ -196,6 +196,16 @@ class BatchRecogniser(Protocol):
     window_samples: int
     """How far audio may run ahead of `StepResult.audio_through_sample`."""
 
+    def rehearse(self, *, max_batch: int) -> tuple[StepTime, ...]:
+        """Say what steps of growing batches cost when everybody speaks; no stream may be open, and none is afterwards.
+
+        Raises:
+            BackendFailed: a step failed.
+        """
+
+    def shut_down(self) -> None:
+        """Give everything back; nothing may be called afterwards."""
+
     def open(self, slot: int, stream: OpenStream) -> None:
         """Begin a stream in a free slot."""
 

@@ -12,6 +12,7 @@ from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ, FinalResult
 from engines.recognition.feature_check import feature_mistakes
 from engines.recognition.features import SHIFT_SAMPLES, LogMel
+from engines.recognition.rehearsal import rehearse
 from engines.recognition.stream import Cut, StreamState
 from engines.recognition.utterance import ModelShape
 from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from engines.contract import Backend, FloatArray
+    from engines.contract import Backend, FloatArray, StepTime
     from engines.interface import OpenStream
     from engines.recognition.stream import Heard
 
@@ -59,6 +60,14 @@ class CtcRecogniser:
         self._shape = ModelShape(contract)
         self._streams: list[StreamState | None] = [None] * max_slots
         self._features = np.zeros((max_slots, contract.window_frames, contract.feature_dim), np.float32)
+
+    def rehearse(self, *, max_batch: int) -> tuple[StepTime, ...]:
+        """See `BatchRecogniser.rehearse`."""
+        return rehearse(self, max_batch=max_batch)
+
+    def shut_down(self) -> None:
+        """See `BatchRecogniser.shut_down`."""
+        self._backend.close()
 
     def open(self, slot: int, stream: OpenStream) -> None:
         """See `BatchRecogniser.open`."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from engines.contract import StepResult
+from engines.contract import StepResult, StepTime
 from engines.errors import BackendFailed
 from engines.interface import (
     BYTES_PER_SAMPLE,
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from engines.interface import OpenStream
 
 BLOCK_SAMPLES = 500 * SAMPLES_PER_MS
+_WORD_COST_US = 20
+"""Of one word in a large batch, on the machine of docs/benchmarks.md."""
 
 
 class Script(BaseModel, frozen=True, extra="forbid"):
@@ -107,6 +109,14 @@ class ScriptedRecogniser:
         self._streams: list[_Stream | None] = [None] * max_slots
         self._words_given = 0
         self._has_failed = False
+
+    def rehearse(self, *, max_batch: int) -> tuple[StepTime, ...]:
+        """What the script says, and a word's own cost: trying it would count as words."""
+        delay_us = self._script.step_delay_ms * 1_000
+        return tuple(StepTime(batch, delay_us + batch * _WORD_COST_US) for batch in sorted({1, max_batch}))
+
+    def shut_down(self) -> None:
+        """Nothing is held."""
 
     def open(self, slot: int, stream: OpenStream) -> None:
         start = stream.start_sample
