@@ -16,6 +16,8 @@ import msgspec
 SAMPLE_RATE_HZ = 16_000
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1_000
 BYTES_PER_SAMPLE = 2
+MAX_DETAIL_CHARS = 500
+"""Of the sentence that goes with a refusal; both sides of a link cut what is longer."""
 
 
 class EndReason(StrEnum):
@@ -160,9 +162,12 @@ class Granted(msgspec.Struct, frozen=True, tag="granted"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """`detail`: what was expected, a sentence for the client's eyes, at most `MAX_DETAIL_CHARS`; empty says nothing."""
+
     epoch: int
     reason: RefusalReason
     retry_after_ms: int | None = None
+    detail: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):

@@ -39,7 +39,7 @@ class StreamCommand(_message.Message):
     def __init__(self, stream_id: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Cut, _Mapping]] = ..., finish: _Optional[_Union[Cut, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("session_id", "tenant", "epoch", "start_sample", "model", "language", "wants_partials", "min_trailing_silence_ms", "max_utterance_ms")
+    __slots__ = ("session_id", "tenant", "epoch", "start_sample", "model", "language", "wants_partials", "min_trailing_silence_ms", "max_utterance_ms", "model_version", "max_silence_without_speech_ms", "decoding", "keywords", "text")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,11 @@ class Open(_message.Message):
     WANTS_PARTIALS_FIELD_NUMBER: _ClassVar[int]
     MIN_TRAILING_SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
     MAX_UTTERANCE_MS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MAX_SILENCE_WITHOUT_SPEECH_MS_FIELD_NUMBER: _ClassVar[int]
+    DECODING_FIELD_NUMBER: _ClassVar[int]
+    KEYWORDS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     tenant: str
     epoch: int
@@ -58,7 +63,32 @@ class Open(_message.Message):
     wants_partials: bool
     min_trailing_silence_ms: int
     max_utterance_ms: int
-    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., epoch: _Optional[int] = ..., start_sample: _Optional[int] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., wants_partials: _Optional[bool] = ..., min_trailing_silence_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ...) -> None: ...
+    model_version: str
+    max_silence_without_speech_ms: int
+    decoding: str
+    keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
+    text: TextOptions
+    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., epoch: _Optional[int] = ..., start_sample: _Optional[int] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., wants_partials: _Optional[bool] = ..., min_trailing_silence_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., max_silence_without_speech_ms: _Optional[int] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ...) -> None: ...
+
+class Keyword(_message.Message):
+    __slots__ = ("phrase", "boost_permille")
+    PHRASE_FIELD_NUMBER: _ClassVar[int]
+    BOOST_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    phrase: str
+    boost_permille: int
+    def __init__(self, phrase: _Optional[str] = ..., boost_permille: _Optional[int] = ...) -> None: ...
+
+class TextOptions(_message.Message):
+    __slots__ = ("numerals", "punctuation", "profanity", "redact")
+    NUMERALS_FIELD_NUMBER: _ClassVar[int]
+    PUNCTUATION_FIELD_NUMBER: _ClassVar[int]
+    PROFANITY_FIELD_NUMBER: _ClassVar[int]
+    REDACT_FIELD_NUMBER: _ClassVar[int]
+    numerals: bool
+    punctuation: bool
+    profanity: str
+    redact: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, numerals: _Optional[bool] = ..., punctuation: _Optional[bool] = ..., profanity: _Optional[str] = ..., redact: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Cut(_message.Message):
     __slots__ = ("at_sample",)
@@ -111,12 +141,14 @@ class Granted(_message.Message):
     def __init__(self, model: _Optional[str] = ..., model_version: _Optional[str] = ..., window_samples: _Optional[int] = ...) -> None: ...
 
 class Refused(_message.Message):
-    __slots__ = ("reason", "retry_after_ms")
+    __slots__ = ("reason", "retry_after_ms", "detail")
     REASON_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     reason: str
     retry_after_ms: int
-    def __init__(self, reason: _Optional[str] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
+    detail: str
+    def __init__(self, reason: _Optional[str] = ..., retry_after_ms: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("audio_through_sample", "compute_us")

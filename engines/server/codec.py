@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
 from engines.interface import (
+    MAX_DETAIL_CHARS,
+    Decoding,
     FinalResult,
     Granted,
+    Keyword,
     Lost,
     OpenStream,
     PartialResult,
+    ProfanityHandling,
     Progress,
+    RedactionKind,
+    RefusalReason,
     Refused,
     SpeechStarted,
     StreamOptions,
+    TextOptions,
 )
 from engines.proto import engine_pb2
 
@@ -21,20 +29,59 @@ if TYPE_CHECKING:
     from engines.interface import LoadReport, StreamEvent
 
 
-def decode_open(message: engine_pb2.Open) -> OpenStream:
+def decode_open(message: engine_pb2.Open) -> OpenStream | Refused:
+    """Read what a gateway asks for; a name that this engine does not know, of a newer gateway, makes it a refusal."""
+    try:
+        options = _decode_options(message)
+    except _UnknownName as unknown:
+        return Refused(message.epoch, RefusalReason.bad_options, detail=str(unknown))
     return OpenStream(
         session_id=message.session_id,
         tenant=message.tenant,
         epoch=message.epoch,
         start_sample=message.start_sample,
-        options=StreamOptions(
-            model=message.model,
-            language=message.language,
-            wants_partials=message.wants_partials,
-            min_trailing_silence_ms=message.min_trailing_silence_ms,
-            max_utterance_ms=message.max_utterance_ms,
+        options=options,
+    )
+
+
+def _decode_options(message: engine_pb2.Open) -> StreamOptions:
+    """What an older gateway leaves out has the value that it had before the gateway could say it."""
+    text = message.text
+    has_silence = message.HasField("max_silence_without_speech_ms")
+    return StreamOptions(
+        model=message.model,
+        model_version=message.model_version,
+        language=message.language,
+        wants_partials=message.wants_partials,
+        min_trailing_silence_ms=message.min_trailing_silence_ms,
+        max_silence_without_speech_ms=(
+            message.max_silence_without_speech_ms if has_silence else _STANDARD.max_silence_without_speech_ms
+        ),
+        max_utterance_ms=message.max_utterance_ms,
+        decoding=_named(Decoding, message.decoding or _STANDARD.decoding, "decoding"),
+        keywords=tuple(Keyword(keyword.phrase, keyword.boost_permille) for keyword in message.keywords),
+        text=TextOptions(
+            numerals=text.numerals,
+            punctuation=text.punctuation,
+            profanity=_named(ProfanityHandling, text.profanity or _STANDARD.text.profanity, "text.profanity"),
+            redact=tuple(_named(RedactionKind, name, "text.redact") for name in text.redact),
         ),
     )
+
+
+_STANDARD = StreamOptions()
+_Name = TypeVar("_Name", bound=StrEnum)
+
+
+class _UnknownName(Exception):
+    """The message says what this engine knows."""
+
+
+def _named(names: type[_Name], name: str, option: str) -> _Name:
+    try:
+        return names(name)
+    except ValueError:
+        raise _UnknownName(f"{option} of this engine can be {', '.join(names)}") from None
 
 
 def append_event(message: engine_pb2.FromEngine, stream_id: int, event: StreamEvent) -> None:
@@ -64,6 +111,7 @@ def append_event(message: engine_pb2.FromEngine, stream_id: int, event: StreamEv
             granted.window_samples = event.window_samples
         case Refused():
             entry.refused.reason = event.reason.value
+            entry.refused.detail = event.detail[:MAX_DETAIL_CHARS]
             if event.retry_after_ms is not None:
                 entry.refused.retry_after_ms = event.retry_after_ms
         case Lost():

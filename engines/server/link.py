@@ -19,7 +19,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from engines.errors import LinkMisused
-from engines.interface import LossReason
+from engines.interface import LossReason, Refused
 from engines.proto import engine_pb2
 from engines.server.codec import append_event, decode_open, fill_load
 
@@ -177,7 +177,11 @@ class Link:
     def _open(self, command: engine_pb2.StreamCommand, stream: HostedStream | None) -> None:
         if stream is not None:
             raise LinkMisused("a stream was opened twice")
-        opened = self._host.open(self, command.stream_id, decode_open(command.open))
+        asked = decode_open(command.open)
+        if isinstance(asked, Refused):
+            self.send(command.stream_id, asked)
+            return
+        opened = self._host.open(self, command.stream_id, asked)
         if opened is not None:
             self._streams[command.stream_id] = opened
 

@@ -59,6 +59,16 @@ def encode_open(stream_id: int, stream: OpenStream) -> bytes:
         wants_partials=options.wants_partials,
         min_trailing_silence_ms=options.min_trailing_silence_ms,
         max_utterance_ms=options.max_utterance_ms,
+        model_version=options.model_version,
+        max_silence_without_speech_ms=options.max_silence_without_speech_ms,
+        decoding=options.decoding.value,
+        keywords=[engine_pb2.Keyword(phrase=k.phrase, boost_permille=k.boost_permille) for k in options.keywords],
+        text=engine_pb2.TextOptions(
+            numerals=options.text.numerals,
+            punctuation=options.text.punctuation,
+            profanity=options.text.profanity.value,
+            redact=[kind.value for kind in options.text.redact],
+        ),
     )
     return _encode(engine_pb2.StreamCommand(stream_id=stream_id, open=message))
 

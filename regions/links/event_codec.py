@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engines.interface import (
+    MAX_DETAIL_CHARS,
     EndReason,
     FinalResult,
     Granted,
@@ -79,4 +80,4 @@ def _final(epoch: int, message: engine_pb2.Final) -> FinalResult:
 
 def _refused(epoch: int, message: engine_pb2.Refused) -> Refused:
     retry_after_ms = message.retry_after_ms if message.HasField("retry_after_ms") else None
-    return Refused(epoch, RefusalReason(message.reason), retry_after_ms)
+    return Refused(epoch, RefusalReason(message.reason), retry_after_ms, message.detail[:MAX_DETAIL_CHARS])

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engines.interface import LoadReport, LossReason, Lost, OpenStream, Progress, StreamOptions
+from engines.interface import (
+    MAX_DETAIL_CHARS,
+    LoadReport,
+    LossReason,
+    Lost,
+    OpenStream,
+    Progress,
+    RefusalReason,
+    Refused,
+    StreamOptions,
+)
 from engines.proto import engine_pb2
 from engines.server.codec import append_event, decode_open, fill_load
 
@@ -36,6 +49,44 @@ def test_an_open_command_says_everything_about_the_stream() -> None:
             max_utterance_ms=20_000,
         ),
     )
+
+
+def test_what_an_older_gateway_does_not_say_has_its_default() -> None:
+    opened = decode_open(engine_pb2.Open(min_trailing_silence_ms=800, max_utterance_ms=30_000, wants_partials=True))
+    assert isinstance(opened, OpenStream)
+    assert opened.options == StreamOptions()
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        (engine_pb2.Open(epoch=7, decoding="oracle"), "decoding of this engine can be greedy, beam"),
+        (engine_pb2.Open(epoch=7, text=engine_pb2.TextOptions(profanity="shout")), "text.profanity"),
+        (engine_pb2.Open(epoch=7, text=engine_pb2.TextOptions(redact=["email", "shoe_size"])), "text.redact"),
+        (engine_pb2.Open(epoch=7, text=engine_pb2.TextOptions(redact=[""])), "text.redact"),
+    ],
+)
+def test_a_name_of_a_newer_gateway_is_refused_with_those_that_are_known(message: engine_pb2.Open, says: str) -> None:
+    refusal = decode_open(message)
+    assert isinstance(refusal, Refused)
+    assert (refusal.epoch, refusal.reason) == (7, RefusalReason.bad_options)
+    assert says in refusal.detail
+
+
+@given(st.binary(max_size=120))
+def test_whatever_is_asked_is_a_stream_or_a_refusal(payload: bytes) -> None:
+    message = engine_pb2.Open()
+    try:
+        message.ParseFromString(payload)
+    except DecodeError:
+        return
+    assert isinstance(decode_open(message), OpenStream | Refused)
+
+
+def test_a_refusal_is_a_short_sentence_however_long_its_reason() -> None:
+    message = engine_pb2.FromEngine()
+    append_event(message, 7, Refused(1, RefusalReason.bad_options, detail="no" * MAX_DETAIL_CHARS))
+    assert message.events[0].refused.detail == "no" * (MAX_DETAIL_CHARS // 2)
 
 
 def test_events_of_many_streams_share_a_message_in_order() -> None:

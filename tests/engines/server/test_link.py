@@ -201,6 +201,22 @@ async def test_a_stream_that_breaks_the_protocol_is_lost_alone(
         running.cancel()
 
 
+async def test_a_stream_with_an_option_of_a_newer_gateway_is_refused_and_the_link_goes_on(host: StreamHost) -> None:
+    link, call = link_to(host)
+    newer = opening(1)
+    newer.open.decoding = "oracle"
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(link.run(call))
+        call.say(newer, opening(2), audio(1), finish(1), hello=True)
+        await call.until(lambda: bool(call.kinds(1)) and bool(call.kinds(2)))
+        call.sent.put_nowait(END_OF_CALL)
+        assert await running is LinkEnd.gateway_left
+    assert (call.kinds(1), call.kinds(2)) == (["refused"], ["granted"])
+    (refused,) = [e.refused for message in call.messages for e in message.events if e.stream_id == 1]
+    assert refused.reason == "bad_options"
+    assert "greedy, beam" in refused.detail
+
+
 async def test_a_long_queue_goes_out_in_messages_of_bounded_size(host: StreamHost) -> None:
     link, call = link_to(host, max_events_per_message=3)
     async with asyncio.TaskGroup() as tasks:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.interface import (
+    MAX_DETAIL_CHARS,
     EndReason,
     FinalResult,
     Granted,
@@ -34,7 +35,7 @@ confidences = st.floats(0, 1, width=32)
 words = st.lists(st.builds(Word, texts, samples, samples, confidences), max_size=3).map(tuple)
 events = st.one_of(
     st.builds(Granted, epochs, texts, texts, samples),
-    st.builds(Refused, epochs, st.sampled_from(RefusalReason), st.none() | st.integers(0, 60_000)),
+    st.builds(Refused, epochs, st.sampled_from(RefusalReason), st.none() | st.integers(0, 60_000), texts),
     st.builds(Progress, epochs, samples, samples),
     st.builds(SpeechStarted, epochs, samples),
     st.builds(PartialResult, epochs, samples, samples, texts, st.integers(0, 20)),
@@ -82,6 +83,13 @@ def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool) ->
 def test_what_this_gateway_cannot_read_is_malformed(message: engine_pb2.StreamEvent) -> None:
     with pytest.raises(MalformedEvent):
         decode_event(message)
+
+
+def test_an_engine_that_says_too_much_with_a_refusal_is_cut_short() -> None:
+    refused = engine_pb2.Refused(reason="bad_options", detail="no" * MAX_DETAIL_CHARS)
+    event = decode_event(engine_pb2.StreamEvent(stream_id=1, refused=refused))
+    assert isinstance(event, Refused)
+    assert event.detail == "no" * (MAX_DETAIL_CHARS // 2)
 
 
 @given(st.binary(max_size=80))
