@@ -41,7 +41,7 @@ class _TimerSpec(ctypes.Structure):
     _fields_ = (("interval", _TimeSpec), ("value", _TimeSpec))
 
 
-def _repeating_timer(interval_ns: int) -> int:
+def repeating_timer(interval_ns: int) -> int:
     """A file descriptor that is readable each `interval_ns`. Source: timerfd_create(2)."""
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor: int = libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
@@ -77,7 +77,7 @@ class Pacer:
         self._done = self._loop.create_future()
         if not self._began_at_ns:
             self._began_at_ns = time.monotonic_ns()
-        timer = _repeating_timer(max(self._gap_ns, _SHORTEST_TICK_NS))
+        timer = repeating_timer(max(self._gap_ns, _SHORTEST_TICK_NS))
         self._loop.add_reader(timer, self._tick, timer)
         try:
             await self._done

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 _REPOSITORY = Path(__file__).parents[2]
@@ -89,10 +89,23 @@ class Issuer:
 
 
 @contextlib.contextmanager
-def running_gateway(issuer: Issuer, scratch: Path, *, slots: int) -> Iterator[Target]:
-    """A whole region by `patchbay up`, with a scripted engine; everything is on as it is by default.
+def running_gateway(
+    issuer: Issuer,
+    scratch: Path,
+    *,
+    slots: int,
+    prefix: Sequence[str] = (),
+    engine: Sequence[str] = ("--scripted",),
+    libraries: Mapping[str, str] | None = None,
+) -> Iterator[Target]:
+    """A whole region by `patchbay up`; everything is on as it is by default.
 
     Only the bounds differ: on sessions, and on how long one may be silent.
+
+    Args:
+        prefix: goes before the command.
+        engine: options of `patchbay up` that say which engine.
+        libraries: more of the environment.
     """
     settings = {
         "tokens__issuers": [issuer.settings()],
@@ -101,19 +114,20 @@ def running_gateway(issuer: Issuer, scratch: Path, *, slots: int) -> Iterator[Ta
         "sessions__idle_timeout_ms": 600_000,
     }
     environment = os.environ | {f"PATCHBAY__{key.upper()}": json.dumps(value) for key, value in settings.items()}
+    environment |= libraries or {}
     environment |= {"XDG_STATE_HOME": str(scratch), "TMPDIR": str(scratch)}
     config = scratch / "gateway.toml"
     config.write_text("[tokens]\n")  # so that the development key is not trusted
     command = [
-        *(sys.executable, "-c", "from gateway.cli.app import main; main()", "up"),
-        *("--scripted", "--slots", str(slots), "--port", "0", "--json"),
+        *(*prefix, sys.executable, "-c", "from gateway.cli.app import main; main()", "up"),
+        *(*engine, "--slots", str(slots), "--port", "0", "--json"),
         *("--config", str(config), "--log-file", str(scratch / "up.log")),
     ]
-    with _running(command, environment=environment) as process:
-        ready = _first_line(process)
-        engine = ready["engines"][0]["pid"]
-        pids = {"gateway": ready["gateway_pid"], "engine": engine}
-        yield Target(urlsplit(ready["websocket"]).port or 0, pids, engine=_listen_option(engine))
+    with running(command, environment=environment) as process:
+        ready = first_line(process)
+        engine_pid = ready["engines"][0]["pid"]
+        pids = {"gateway": ready["gateway_pid"], "engine": engine_pid}
+        yield Target(urlsplit(ready["websocket"]).port or 0, pids, engine=_listen_option(engine_pid))
 
 
 def _listen_option(engine_pid: int) -> str:
@@ -124,8 +138,8 @@ def _listen_option(engine_pid: int) -> str:
 @contextlib.contextmanager
 def running_sink() -> Iterator[Target]:
     """The aiohttp server."""
-    with _running([sys.executable, "-m", "tests.benchmarks.sink"]) as process:
-        yield Target(_first_line(process)["port"], {"sink": process.pid})
+    with running([sys.executable, "-m", "tests.benchmarks.sink"]) as process:
+        yield Target(first_line(process)["port"], {"sink": process.pid})
 
 
 @contextlib.contextmanager
@@ -145,7 +159,7 @@ def running_haproxy(backend: Target, scratch: Path) -> Iterator[Target]:
             f"frontend websocket\n  bind fd@{listener.fileno()}\n  default_backend sink\n"
             f"backend sink\n  server sink 127.0.0.1:{backend.port}\n"
         )
-        with _running([HAPROXY, "-db", "-q", "-f", str(config)], pass_fds=[listener.fileno()]) as process:
+        with running([HAPROXY, "-db", "-q", "-f", str(config)], pass_fds=[listener.fileno()]) as process:
             port = listener.getsockname()[1]
             _until_it_answers(port)
             yield Target(port, {"haproxy": process.pid, **backend.pids})
@@ -160,11 +174,16 @@ def _until_it_answers(port: int) -> None:
 
 
 @contextlib.contextmanager
-def _running(
-    command: list[str], *, environment: dict[str, str] | None = None, pass_fds: list[int] | None = None
+def running(
+    command: list[str],
+    *,
+    environment: dict[str, str] | None = None,
+    pass_fds: list[int] | None = None,
+    log: IO[bytes] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended at the end. `log`: where its standard error goes, if not to our own."""
     process = subprocess.Popen(
-        command, cwd=_REPOSITORY, env=environment, stdout=subprocess.PIPE, pass_fds=pass_fds or ()
+        command, cwd=_REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=log, pass_fds=pass_fds or ()
     )
     try:
         yield process
@@ -178,7 +197,8 @@ def _running(
         _pipe(process).close()
 
 
-def _first_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+def first_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """What a process prints when it is ready. Raises RuntimeError."""
     line = _pipe(process).readline()
     if not line:
         raise RuntimeError(f"{process.args!r} ended with exit code {process.wait()} before it was ready")
