@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65ngines/proto/onnx_graph.proto\x12\rpatchbay.onnx\"r\n\x05Model\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12#\n\x05graph\x18\x07 \x01(\x0b\x32\x14.patchbay.onnx.Graph\x12\x30\n\x0copset_import\x18\x08 \x03(\x0b\x32\x1a.patchbay.onnx.OperatorSet\".\n\x0bOperatorSet\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xb7\x01\n\x05Graph\x12!\n\x04node\x18\x01 \x03(\x0b\x32\x13.patchbay.onnx.Node\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x0binitializer\x18\x05 \x03(\x0b\x32\x15.patchbay.onnx.Tensor\x12\'\n\x05input\x18\x0b \x03(\x0b\x32\x18.patchbay.onnx.ValueInfo\x12(\n\x06output\x18\x0c \x03(\x0b\x32\x18.patchbay.onnx.ValueInfo\"c\n\x04Node\x12\r\n\x05input\x18\x01 \x03(\t\x12\x0e\n\x06output\x18\x02 \x03(\t\x12\x0f\n\x07op_type\x18\x04 \x01(\t\x12+\n\tattribute\x18\x05 \x03(\x0b\x32\x18.patchbay.onnx.Attribute\"\xcb\x01\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01i\x18\x03 \x01(\x03\x12 \n\x01t\x18\x05 \x01(\x0b\x32\x15.patchbay.onnx.Tensor\x12\x1f\n\x01g\x18\x06 \x01(\x0b\x32\x14.patchbay.onnx.Graph\x12+\n\x04type\x18\x14 \x01(\x0e\x32\x1d.patchbay.onnx.Attribute.Type\"5\n\x04Type\x12\r\n\tUNDEFINED\x10\x00\x12\x07\n\x03INT\x10\x02\x12\n\n\x06TENSOR\x10\x04\x12\t\n\x05GRAPH\x10\x05\"\x8f\x01\n\x06Tensor\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x31\n\tdata_type\x18\x02 \x01(\x0e\x32\x1e.patchbay.onnx.Tensor.DataType\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x10\n\x08raw_data\x18\t \x01(\x0c\"$\n\x08\x44\x61taType\x12\r\n\tUNDEFINED\x10\x00\x12\t\n\x05\x46LOAT\x10\x01\"<\n\tValueInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x04type\x18\x02 \x01(\x0b\x32\x13.patchbay.onnx.Type\"6\n\x04Type\x12.\n\x0btensor_type\x18\x01 \x01(\x0b\x32\x19.patchbay.onnx.TensorType\"d\n\nTensorType\x12\x31\n\telem_type\x18\x01 \x01(\x0e\x32\x1e.patchbay.onnx.Tensor.DataType\x12#\n\x05shape\x18\x02 \x01(\x0b\x32\x14.patchbay.onnx.Shape\".\n\x05Shape\x12%\n\x03\x64im\x18\x01 \x03(\x0b\x32\x18.patchbay.onnx.Dimension\">\n\tDimension\x12\x13\n\tdim_value\x18\x01 \x01(\x03H\x00\x12\x13\n\tdim_param\x18\x02 \x01(\tH\x00\x42\x07\n\x05valueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65ngines/proto/onnx_graph.proto\x12\rpatchbay.onnx\"r\n\x05Model\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12#\n\x05graph\x18\x07 \x01(\x0b\x32\x14.patchbay.onnx.Graph\x12\x30\n\x0copset_import\x18\x08 \x03(\x0b\x32\x1a.patchbay.onnx.OperatorSet\".\n\x0bOperatorSet\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xb7\x01\n\x05Graph\x12!\n\x04node\x18\x01 \x03(\x0b\x32\x13.patchbay.onnx.Node\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x0binitializer\x18\x05 \x03(\x0b\x32\x15.patchbay.onnx.Tensor\x12\'\n\x05input\x18\x0b \x03(\x0b\x32\x18.patchbay.onnx.ValueInfo\x12(\n\x06output\x18\x0c \x03(\x0b\x32\x18.patchbay.onnx.ValueInfo\"\x81\x01\n\x04Node\x12\r\n\x05input\x18\x01 \x03(\t\x12\x0e\n\x06output\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07op_type\x18\x04 \x01(\t\x12+\n\tattribute\x18\x05 \x03(\x0b\x32\x18.patchbay.onnx.Attribute\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\"\xe3\x01\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01i\x18\x03 \x01(\x03\x12 \n\x01t\x18\x05 \x01(\x0b\x32\x15.patchbay.onnx.Tensor\x12\x1f\n\x01g\x18\x06 \x01(\x0b\x32\x14.patchbay.onnx.Graph\x12\x0c\n\x04ints\x18\x08 \x03(\x03\x12+\n\x04type\x18\x14 \x01(\x0e\x32\x1d.patchbay.onnx.Attribute.Type\"?\n\x04Type\x12\r\n\tUNDEFINED\x10\x00\x12\x07\n\x03INT\x10\x02\x12\n\n\x06TENSOR\x10\x04\x12\t\n\x05GRAPH\x10\x05\x12\x08\n\x04INTS\x10\x07\"\xbb\x01\n\x06Tensor\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x31\n\tdata_type\x18\x02 \x01(\x0e\x32\x1e.patchbay.onnx.Tensor.DataType\x12\x12\n\nint64_data\x18\x07 \x03(\x03\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x10\n\x08raw_data\x18\t \x01(\x0c\"<\n\x08\x44\x61taType\x12\r\n\tUNDEFINED\x10\x00\x12\t\n\x05\x46LOAT\x10\x01\x12\t\n\x05INT64\x10\x07\x12\x0b\n\x07\x46LOAT16\x10\n\"<\n\tValueInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x04type\x18\x02 \x01(\x0b\x32\x13.patchbay.onnx.Type\"6\n\x04Type\x12.\n\x0btensor_type\x18\x01 \x01(\x0b\x32\x19.patchbay.onnx.TensorType\"d\n\nTensorType\x12\x31\n\telem_type\x18\x01 \x01(\x0e\x32\x1e.patchbay.onnx.Tensor.DataType\x12#\n\x05shape\x18\x02 \x01(\x0b\x32\x14.patchbay.onnx.Shape\".\n\x05Shape\x12%\n\x03\x64im\x18\x01 \x03(\x0b\x32\x18.patchbay.onnx.Dimension\">\n\tDimension\x12\x13\n\tdim_value\x18\x01 \x01(\x03H\x00\x12\x13\n\tdim_param\x18\x02 \x01(\tH\x00\x42\x07\n\x05valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,24 +37,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATORSET']._serialized_end=211
   _globals['_GRAPH']._serialized_start=214
   _globals['_GRAPH']._serialized_end=397
-  _globals['_NODE']._serialized_start=399
-  _globals['_NODE']._serialized_end=498
-  _globals['_ATTRIBUTE']._serialized_start=501
-  _globals['_ATTRIBUTE']._serialized_end=704
-  _globals['_ATTRIBUTE_TYPE']._serialized_start=651
-  _globals['_ATTRIBUTE_TYPE']._serialized_end=704
-  _globals['_TENSOR']._serialized_start=707
-  _globals['_TENSOR']._serialized_end=850
-  _globals['_TENSOR_DATATYPE']._serialized_start=814
-  _globals['_TENSOR_DATATYPE']._serialized_end=850
-  _globals['_VALUEINFO']._serialized_start=852
-  _globals['_VALUEINFO']._serialized_end=912
-  _globals['_TYPE']._serialized_start=914
-  _globals['_TYPE']._serialized_end=968
-  _globals['_TENSORTYPE']._serialized_start=970
-  _globals['_TENSORTYPE']._serialized_end=1070
-  _globals['_SHAPE']._serialized_start=1072
-  _globals['_SHAPE']._serialized_end=1118
-  _globals['_DIMENSION']._serialized_start=1120
-  _globals['_DIMENSION']._serialized_end=1182
+  _globals['_NODE']._serialized_start=400
+  _globals['_NODE']._serialized_end=529
+  _globals['_ATTRIBUTE']._serialized_start=532
+  _globals['_ATTRIBUTE']._serialized_end=759
+  _globals['_ATTRIBUTE_TYPE']._serialized_start=696
+  _globals['_ATTRIBUTE_TYPE']._serialized_end=759
+  _globals['_TENSOR']._serialized_start=762
+  _globals['_TENSOR']._serialized_end=949
+  _globals['_TENSOR_DATATYPE']._serialized_start=889
+  _globals['_TENSOR_DATATYPE']._serialized_end=949
+  _globals['_VALUEINFO']._serialized_start=951
+  _globals['_VALUEINFO']._serialized_end=1011
+  _globals['_TYPE']._serialized_start=1013
+  _globals['_TYPE']._serialized_end=1067
+  _globals['_TENSORTYPE']._serialized_start=1069
+  _globals['_TENSORTYPE']._serialized_end=1169
+  _globals['_SHAPE']._serialized_start=1171
+  _globals['_SHAPE']._serialized_end=1217
+  _globals['_DIMENSION']._serialized_start=1219
+  _globals['_DIMENSION']._serialized_end=1281
 # @@protoc_insertion_point(module_scope)

@@ -40,58 +40,72 @@ class Graph(_message.Message):
     def __init__(self, node: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., name: _Optional[str] = ..., initializer: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., input: _Optional[_Iterable[_Union[ValueInfo, _Mapping]]] = ..., output: _Optional[_Iterable[_Union[ValueInfo, _Mapping]]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("input", "output", "op_type", "attribute")
+    __slots__ = ("input", "output", "name", "op_type", "attribute", "domain")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     OP_TYPE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
     input: _containers.RepeatedScalarFieldContainer[str]
     output: _containers.RepeatedScalarFieldContainer[str]
+    name: str
     op_type: str
     attribute: _containers.RepeatedCompositeFieldContainer[Attribute]
-    def __init__(self, input: _Optional[_Iterable[str]] = ..., output: _Optional[_Iterable[str]] = ..., op_type: _Optional[str] = ..., attribute: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ...) -> None: ...
+    domain: str
+    def __init__(self, input: _Optional[_Iterable[str]] = ..., output: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., op_type: _Optional[str] = ..., attribute: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., domain: _Optional[str] = ...) -> None: ...
 
 class Attribute(_message.Message):
-    __slots__ = ("name", "i", "t", "g", "type")
+    __slots__ = ("name", "i", "t", "g", "ints", "type")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNDEFINED: _ClassVar[Attribute.Type]
         INT: _ClassVar[Attribute.Type]
         TENSOR: _ClassVar[Attribute.Type]
         GRAPH: _ClassVar[Attribute.Type]
+        INTS: _ClassVar[Attribute.Type]
     UNDEFINED: Attribute.Type
     INT: Attribute.Type
     TENSOR: Attribute.Type
     GRAPH: Attribute.Type
+    INTS: Attribute.Type
     NAME_FIELD_NUMBER: _ClassVar[int]
     I_FIELD_NUMBER: _ClassVar[int]
     T_FIELD_NUMBER: _ClassVar[int]
     G_FIELD_NUMBER: _ClassVar[int]
+    INTS_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     name: str
     i: int
     t: Tensor
     g: Graph
+    ints: _containers.RepeatedScalarFieldContainer[int]
     type: Attribute.Type
-    def __init__(self, name: _Optional[str] = ..., i: _Optional[int] = ..., t: _Optional[_Union[Tensor, _Mapping]] = ..., g: _Optional[_Union[Graph, _Mapping]] = ..., type: _Optional[_Union[Attribute.Type, str]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., i: _Optional[int] = ..., t: _Optional[_Union[Tensor, _Mapping]] = ..., g: _Optional[_Union[Graph, _Mapping]] = ..., ints: _Optional[_Iterable[int]] = ..., type: _Optional[_Union[Attribute.Type, str]] = ...) -> None: ...
 
 class Tensor(_message.Message):
-    __slots__ = ("dims", "data_type", "name", "raw_data")
+    __slots__ = ("dims", "data_type", "int64_data", "name", "raw_data")
     class DataType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNDEFINED: _ClassVar[Tensor.DataType]
         FLOAT: _ClassVar[Tensor.DataType]
+        INT64: _ClassVar[Tensor.DataType]
+        FLOAT16: _ClassVar[Tensor.DataType]
     UNDEFINED: Tensor.DataType
     FLOAT: Tensor.DataType
+    INT64: Tensor.DataType
+    FLOAT16: Tensor.DataType
     DIMS_FIELD_NUMBER: _ClassVar[int]
     DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    INT64_DATA_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     RAW_DATA_FIELD_NUMBER: _ClassVar[int]
     dims: _containers.RepeatedScalarFieldContainer[int]
     data_type: Tensor.DataType
+    int64_data: _containers.RepeatedScalarFieldContainer[int]
     name: str
     raw_data: bytes
-    def __init__(self, dims: _Optional[_Iterable[int]] = ..., data_type: _Optional[_Union[Tensor.DataType, str]] = ..., name: _Optional[str] = ..., raw_data: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, dims: _Optional[_Iterable[int]] = ..., data_type: _Optional[_Union[Tensor.DataType, str]] = ..., int64_data: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., raw_data: _Optional[bytes] = ...) -> None: ...
 
 class ValueInfo(_message.Message):
     __slots__ = ("name", "type")
