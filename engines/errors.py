@@ -21,6 +21,13 @@ class ModelRejected(EngineError):
         self.mistakes = mistakes
 
 
+class RuntimeMissing(ModelRejected):
+    """This machine cannot run what was asked for: a library, a driver or a device is missing.
+
+    `path` is the model, or the runtime's name; each of `mistakes` says what is missing and how to get it.
+    """
+
+
 class BackendFailed(EngineError):
     """The runtime failed in the middle of a step; every stream in that batch is lost here."""
 

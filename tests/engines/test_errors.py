@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.errors import BackendFailed, EngineError, LinkMisused, ModelRejected
+from engines.errors import BackendFailed, EngineError, LinkMisused, ModelRejected, RuntimeMissing
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,13 @@ def test_every_mistake_of_a_model_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "is_resumable"),
-    [(EngineError, False), (ModelRejected, False), (BackendFailed, True), (LinkMisused, False)],
+    [
+        (EngineError, False),
+        (ModelRejected, False),
+        (RuntimeMissing, False),
+        (BackendFailed, True),
+        (LinkMisused, False),
+    ],
 )
 def test_only_a_failing_runtime_is_worth_another_replica(kind: type[EngineError], is_resumable: bool) -> None:
     assert kind.resumable is is_resumable
