@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from engines.interface import SAMPLES_PER_MS
 from gateway.session.limits import SessionLimits
 from gateway.wire.handshake import OptionLimits
+from gateway.wire.recognition_options import KeywordLimits
 from policies.backpressure import HoldingLimits
 from policies.failover import RecoveryLimits
 
@@ -50,9 +51,21 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
     max_silence_ms: int = Field(default=10_000, le=10_000)
     default_silence_ms: int = 800
     """Shorter cuts digit strings."""
+    min_no_speech_ms: int = Field(default=1_000, ge=1_000)
+    max_no_speech_ms: int = Field(default=30_000, le=60_000)
+    default_no_speech_ms: int = 5_000
+    """Audio in which nobody speaks is let go after so long."""
     min_utterance_ms: int = Field(default=2_000, ge=2_000)
     max_utterance_ms: int = Field(default=30_000, le=60_000)
     default_utterance_ms: int = 30_000
+
+    max_keywords: int = Field(default=100, ge=0, le=1_000)
+    max_keyword_chars: int = Field(default=64, gt=0, le=256)
+    """Of one phrase."""
+    max_keywords_total_chars: int = Field(default=2_000, gt=0, le=32_000)
+    """Of all phrases of a session: what a recogniser lays out for them grows with it."""
+    max_keyword_boost_permille: int = Field(default=10_000, ge=0, le=100_000)
+    """Up or down; thousandths of a natural logarithm."""
 
     recovery: RecoverySettings = RecoverySettings()
 
@@ -63,6 +76,8 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
             mistakes.append("held_audio_ms must be at least max_utterance_ms + 15000, or a long utterance cannot end")
         if not self.min_silence_ms <= self.default_silence_ms <= self.max_silence_ms:
             mistakes.append("default_silence_ms must lie between min_silence_ms and max_silence_ms")
+        if not self.min_no_speech_ms <= self.default_no_speech_ms <= self.max_no_speech_ms:
+            mistakes.append("default_no_speech_ms must lie between min_no_speech_ms and max_no_speech_ms")
         if not self.min_utterance_ms <= self.default_utterance_ms <= self.max_utterance_ms:
             mistakes.append("default_utterance_ms must lie between min_utterance_ms and max_utterance_ms")
         if self.max_waiting_bytes < 2 * self.max_message_bytes:
@@ -103,7 +118,16 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
             min_silence_ms=self.min_silence_ms,
             max_silence_ms=self.max_silence_ms,
             default_silence_ms=self.default_silence_ms,
+            min_no_speech_ms=self.min_no_speech_ms,
+            max_no_speech_ms=self.max_no_speech_ms,
+            default_no_speech_ms=self.default_no_speech_ms,
             min_utterance_ms=self.min_utterance_ms,
             max_utterance_ms=self.max_utterance_ms,
             default_utterance_ms=self.default_utterance_ms,
+            keywords=KeywordLimits(
+                max_keywords=self.max_keywords,
+                max_phrase_chars=self.max_keyword_chars,
+                max_total_chars=self.max_keywords_total_chars,
+                max_boost_permille=self.max_keyword_boost_permille,
+            ),
         )

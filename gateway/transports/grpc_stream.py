@@ -25,6 +25,8 @@ _SERVICE = pb.DESCRIPTOR.services_by_name["Speech"].full_name
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 _CANCEL_GRACE_S = 0.02
 _HEARING_S = 0.1
+_MAX_DETAILS_CHARS = 500
+"""A status travels in headers, of which HTTP/2 libraries take 8 KiB and less; the `error` message before it has all."""
 REASON_METADATA = "patchbay-reason"
 RETRY_METADATA = "patchbay-retry-after-ms"
 
@@ -206,5 +208,5 @@ async def _abort(context: Context, reason: Reason, detail: str, retry_after_ms: 
     metadata = [(REASON_METADATA, reason.value)]
     if retry_after_ms is not None:
         metadata.append((RETRY_METADATA, str(retry_after_ms)))
-    await context.abort(_STATUS[TABLE[reason].grpc], detail, trailing_metadata=tuple(metadata))
+    await context.abort(_STATUS[TABLE[reason].grpc], detail[:_MAX_DETAILS_CHARS], trailing_metadata=tuple(metadata))
     raise AssertionError("abort always raises")

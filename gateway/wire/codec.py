@@ -17,8 +17,10 @@ from gateway.wire.messages import (
     Finalize,
     Finish,
     KeepAlive,
+    KeywordSpec,
     ServerMessage,
     Start,
+    TextSpec,
 )
 
 MAX_JSON_BYTES = 65_536
@@ -32,10 +34,9 @@ _server_encoder = msgspec.json.Encoder()
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 
 
-_A_FIELD = "|".join(
-    ["type", *(name for kind in (Start, Finalize, AudioSpec, Endpointing) for name in kind.__struct_fields__)]
-)
-_PLACE = re.compile(rf" - at `(\$(?:\.(?:{_A_FIELD}))*)`$")
+_WITH_FIELDS = (Start, Finalize, AudioSpec, Endpointing, KeywordSpec, TextSpec)
+_A_FIELD = "|".join(["type", *(name for kind in _WITH_FIELDS for name in kind.__struct_fields__)])
+_PLACE = re.compile(rf" - at `(\$(?:\.(?:{_A_FIELD})|\[\d+\])*)`$")
 _SAYS_NOTHING_GIVEN = re.compile(
     rf"Expected `[a-z0-9 |]+`(?:, got `[a-z]+`)?|(?:Number|Integer value) out of range|"
     rf"Object missing required field `(?:{_A_FIELD})`"

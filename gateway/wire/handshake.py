@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engines.interface import StreamOptions
 from gateway.errors import ClientFault, Reason
+from gateway.wire.recognition_options import KeywordLimits, read_decoding, read_keywords, read_text
 from policies.facts import AudioEncoding, AudioFormat
 
 if TYPE_CHECKING:
@@ -22,9 +23,13 @@ class OptionLimits:
     min_silence_ms: int
     max_silence_ms: int
     default_silence_ms: int
+    min_no_speech_ms: int
+    max_no_speech_ms: int
+    default_no_speech_ms: int
     min_utterance_ms: int
     max_utterance_ms: int
     default_utterance_ms: int
+    keywords: KeywordLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class SessionRequest:
     options: StreamOptions
 
     def __repr__(self) -> str:
-        return f"SessionRequest(audio={self.audio}, options={self.options})"  # never the token
+        return f"SessionRequest(audio={self.audio})"  # never the token, nor phrases
 
 
 def read_start(start: Start, limits: OptionLimits) -> SessionRequest:
@@ -46,33 +51,57 @@ def read_start(start: Start, limits: OptionLimits) -> SessionRequest:
         ClientFault: bad_audio_format or bad_option; the detail lists every mistake of that kind.
     """
     audio = _read_audio(start)
-    silence_ms = start.endpointing.silence_ms
-    utterance_ms = start.max_utterance_ms
-    mistakes = []
-    if silence_ms is not None and not limits.min_silence_ms <= silence_ms <= limits.max_silence_ms:
-        mistakes.append(
-            f"endpointing.silence_ms must be {limits.min_silence_ms} to {limits.max_silence_ms}, not {silence_ms}"
-        )
-    if utterance_ms is not None and not limits.min_utterance_ms <= utterance_ms <= limits.max_utterance_ms:
-        mistakes.append(
-            f"max_utterance_ms must be {limits.min_utterance_ms} to {limits.max_utterance_ms}, not {utterance_ms}"
-        )
-    for name, value in (("model", start.model), ("language", start.language)):
-        if len(value) > _MAX_NAME_CHARS or not value.isprintable():
-            mistakes.append(f"{name} must be at most {_MAX_NAME_CHARS} printable characters")
+    mistakes: list[str] = []
+    options = StreamOptions(
+        model=_name("model", start.model, mistakes),
+        model_version=_name("model_version", start.model_version, mistakes),
+        language=_name("language", start.language, mistakes),
+        wants_partials=start.partials,
+        min_trailing_silence_ms=_duration_ms(
+            "endpointing.silence_ms",
+            start.endpointing.silence_ms,
+            _Range(limits.min_silence_ms, limits.max_silence_ms, limits.default_silence_ms),
+            mistakes,
+        ),
+        max_silence_without_speech_ms=_duration_ms(
+            "endpointing.no_speech_ms",
+            start.endpointing.no_speech_ms,
+            _Range(limits.min_no_speech_ms, limits.max_no_speech_ms, limits.default_no_speech_ms),
+            mistakes,
+        ),
+        max_utterance_ms=_duration_ms(
+            "max_utterance_ms",
+            start.max_utterance_ms,
+            _Range(limits.min_utterance_ms, limits.max_utterance_ms, limits.default_utterance_ms),
+            mistakes,
+        ),
+        decoding=read_decoding(start.decoding, mistakes),
+        keywords=read_keywords(start.keywords, limits.keywords, mistakes),
+        text=read_text(start.text, mistakes),
+    )
     if mistakes:
         raise ClientFault(Reason.bad_option, "; ".join(mistakes))
-    return SessionRequest(
-        token=start.token,
-        audio=audio,
-        options=StreamOptions(
-            model=start.model,
-            language=start.language,
-            wants_partials=start.partials,
-            min_trailing_silence_ms=limits.default_silence_ms if silence_ms is None else silence_ms,
-            max_utterance_ms=limits.default_utterance_ms if utterance_ms is None else utterance_ms,
-        ),
-    )
+    return SessionRequest(token=start.token, audio=audio, options=options)
+
+
+class _Range(NamedTuple):
+    least: int
+    most: int
+    default: int
+
+
+def _duration_ms(option: str, given: int | None, allowed: _Range, mistakes: list[str]) -> int:
+    if given is None:
+        return allowed.default
+    if not allowed.least <= given <= allowed.most:
+        mistakes.append(f"{option} must be {allowed.least} to {allowed.most}, not {given}")
+    return given
+
+
+def _name(option: str, given: str, mistakes: list[str]) -> str:
+    if len(given) > _MAX_NAME_CHARS or not given.isprintable():
+        mistakes.append(f"{option} must be at most {_MAX_NAME_CHARS} printable characters")
+    return given
 
 
 def _read_audio(start: Start) -> AudioFormat:

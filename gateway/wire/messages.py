@@ -23,9 +23,26 @@ class AudioSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Endpointing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a pause ends an utterance."""
+    """When a pause ends an utterance; `no_speech_ms`: when audio in which nobody speaks is let go."""
 
     silence_ms: int | None = None
+    no_speech_ms: int | None = None
+
+
+class KeywordSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A phrase to listen for; see engines.interface.Keyword."""
+
+    phrase: str
+    boost_permille: int = 2_000
+
+
+class TextSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How words are written; see engines.interface.TextOptions."""
+
+    numerals: bool = False
+    punctuation: bool = False
+    profanity: str = "keep"
+    redact: tuple[str, ...] = ()
 
 
 class Start(msgspec.Struct, frozen=True, tag="start", kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +55,10 @@ class Start(msgspec.Struct, frozen=True, tag="start", kw_only=True, forbid_unkno
     partials: bool = True
     endpointing: Endpointing = Endpointing()
     max_utterance_ms: int | None = None
+    model_version: str = ""
+    decoding: str = "greedy"
+    keywords: tuple[KeywordSpec, ...] = ()
+    text: TextSpec = TextSpec()
 
 
 class Audio(msgspec.Struct, frozen=True, tag="audio"):
@@ -116,11 +137,15 @@ class Ack(msgspec.Struct, frozen=True, tag="ack", omit_defaults=True):
 
 
 class Migrated(msgspec.Struct, frozen=True, tag="migrated"):
-    """The session moved to another engine after `reason`; `replayed_ms` of audio was sent again. Nothing is lost."""
+    """The session moved to another engine after `reason`; `replayed_ms` of audio was sent again. Nothing is lost.
+
+    `model_version` is what recognises from here on; another one than before only where nothing was sent again.
+    """
 
     reason: str
     replayed_ms: int
     pause_elapsed_ms: int
+    model_version: str = ""
 
 
 class Usage(msgspec.Struct, frozen=True, tag="usage"):

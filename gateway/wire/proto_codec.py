@@ -18,11 +18,13 @@ from gateway.wire.messages import (
     Finish,
     Finished,
     KeepAlive,
+    KeywordSpec,
     Migrated,
     PartialMessage,
     SpeechStartedMessage,
     Start,
     Started,
+    TextSpec,
     Usage,
     UtteranceEnd,
     WordMessage,
@@ -57,6 +59,7 @@ def decode_client(message: pb.ClientMessage) -> ClientMessage:
 
 def _decode_start(start: pb.Start) -> Start:
     audio, standard = start.audio, AudioSpec()
+    endpointing, text = start.endpointing, start.text
     return Start(
         token=start.token if start.HasField("token") else None,
         audio=AudioSpec(
@@ -68,9 +71,30 @@ def _decode_start(start: pb.Start) -> Start:
         language=start.language,
         model=start.model,
         partials=start.partials if start.HasField("partials") else True,
-        endpointing=Endpointing(start.endpointing.silence_ms if start.endpointing.HasField("silence_ms") else None),
+        endpointing=Endpointing(
+            silence_ms=endpointing.silence_ms if endpointing.HasField("silence_ms") else None,
+            no_speech_ms=endpointing.no_speech_ms if endpointing.HasField("no_speech_ms") else None,
+        ),
         max_utterance_ms=start.max_utterance_ms if start.HasField("max_utterance_ms") else None,
+        model_version=start.model_version,
+        decoding=start.decoding or _STANDARD_START.decoding,
+        keywords=tuple(map(_decode_keyword, start.keywords)),
+        text=TextSpec(
+            numerals=text.numerals,
+            punctuation=text.punctuation,
+            profanity=text.profanity or _STANDARD_START.text.profanity,
+            redact=tuple(text.redact),
+        ),
     )
+
+
+_STANDARD_START = Start()
+
+
+def _decode_keyword(keyword: pb.Keyword) -> KeywordSpec:
+    if keyword.HasField("boost_permille"):
+        return KeywordSpec(keyword.phrase, keyword.boost_permille)
+    return KeywordSpec(keyword.phrase)
 
 
 def encode_client(message: ClientMessage) -> pb.ClientMessage:
@@ -90,8 +114,19 @@ def encode_client(message: ClientMessage) -> pb.ClientMessage:
                     language=message.language,
                     model=message.model,
                     partials=message.partials,
-                    endpointing=pb.Endpointing(silence_ms=message.endpointing.silence_ms),
+                    endpointing=pb.Endpointing(
+                        silence_ms=message.endpointing.silence_ms, no_speech_ms=message.endpointing.no_speech_ms
+                    ),
                     max_utterance_ms=message.max_utterance_ms,
+                    model_version=message.model_version,
+                    decoding=message.decoding,
+                    keywords=[pb.Keyword(phrase=k.phrase, boost_permille=k.boost_permille) for k in message.keywords],
+                    text=pb.Text(
+                        numerals=message.text.numerals,
+                        punctuation=message.text.punctuation,
+                        profanity=message.text.profanity,
+                        redact=message.text.redact,
+                    ),
                 )
             )
         case Finalize(request_id):
@@ -143,6 +178,7 @@ def encode_server(message: ServerMessage) -> pb.ServerMessage:
                     reason=message.reason,
                     replayed_ms=message.replayed_ms,
                     pause_elapsed_ms=message.pause_elapsed_ms,
+                    model_version=message.model_version,
                 )
             )
         case Usage():
@@ -187,7 +223,7 @@ def decode_server(message: pb.ServerMessage) -> ServerMessage:
             )
         case "migrated":
             migrated = message.migrated
-            return Migrated(migrated.reason, migrated.replayed_ms, migrated.pause_elapsed_ms)
+            return Migrated(migrated.reason, migrated.replayed_ms, migrated.pause_elapsed_ms, migrated.model_version)
         case "usage":
             return Usage(message.usage.audio_ms, message.usage.compute_us)
         case "error":

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from engines.interface import SAMPLES_PER_MS
 from gateway.session_settings import RecoverySettings, SessionSettings
+from gateway.wire.recognition_options import KeywordLimits
 
 pytestmark = pytest.mark.unit
 
@@ -34,6 +35,8 @@ def test_the_defaults_fit_together() -> None:
         ({"default_silence_ms": 199}, "default_silence_ms must lie between"),
         ({"default_silence_ms": 10_001}, "default_silence_ms must lie between"),
         ({"max_silence_ms": 700}, "default_silence_ms must lie between"),
+        ({"default_no_speech_ms": 999}, "default_no_speech_ms must lie between"),
+        ({"max_no_speech_ms": 4_999}, "default_no_speech_ms must lie between"),
         ({"default_utterance_ms": 1_999}, "default_utterance_ms must lie between"),
         ({"max_utterance_ms": 20_000}, "default_utterance_ms must lie between"),
         ({"max_waiting_bytes": 2_097_151}, "at least twice max_message_bytes"),
@@ -62,13 +65,26 @@ def test_limits_may_meet(settings: dict[str, Any]) -> None:
     SessionSettings.model_validate(settings)
 
 
+def test_what_a_client_may_ask_for_is_what_the_settings_say() -> None:
+    settings = SessionSettings(
+        max_keywords=1,
+        max_keyword_chars=2,
+        max_keywords_total_chars=3,
+        max_keyword_boost_permille=4,
+        max_no_speech_ms=9_000,
+    )
+    limits = settings.option_limits()
+    assert limits.max_no_speech_ms == 9_000
+    assert limits.keywords == KeywordLimits(max_keywords=1, max_phrase_chars=2, max_total_chars=3, max_boost_permille=4)
+
+
 @pytest.mark.parametrize("name", ["no_such_key", "idle_timeout"])
 def test_a_key_that_does_not_exist_is_refused(name: str) -> None:
     assert "Extra inputs are not permitted" in mistakes_of(**{name: 1})
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in SessionSettings.model_fields if name.endswith(("_ms", "_bytes", "_messages"))]
+    "name", [name for name in SessionSettings.model_fields if name.endswith(("_ms", "_bytes", "_messages", "_chars"))]
 )
 @pytest.mark.parametrize("value", [-1, "soon", None])
 def test_no_limit_is_negative_or_a_word(name: str, value: object) -> None:

@@ -15,11 +15,13 @@ from gateway.wire.messages import (
     Finish,
     Finished,
     KeepAlive,
+    KeywordSpec,
     Migrated,
     PartialMessage,
     SpeechStartedMessage,
     Start,
     Started,
+    TextSpec,
     Usage,
     UtteranceEnd,
     WordMessage,
@@ -33,6 +35,14 @@ POSITIVE = st.integers(1, 2**31 - 1)
 
 WORDS = st.builds(WordMessage, TEXTS, INT64, INT64, st.floats(allow_nan=False, allow_infinity=False))
 
+KEYWORDS = st.builds(KeywordSpec, TEXTS, INT32)
+TEXT_SPECS = st.builds(
+    TextSpec,
+    numerals=st.booleans(),
+    punctuation=st.booleans(),
+    profanity=st.sampled_from(["keep", "mask", "remove"]) | TEXTS.filter(bool),
+    redact=st.lists(st.sampled_from(["card_number", "email"]) | TEXTS, max_size=3).map(tuple),
+)
 STARTS = st.builds(
     Start,
     token=st.none() | TEXTS,
@@ -40,8 +50,12 @@ STARTS = st.builds(
     language=TEXTS,
     model=TEXTS,
     partials=st.booleans(),
-    endpointing=st.builds(Endpointing, st.none() | INT32),
+    endpointing=st.builds(Endpointing, st.none() | INT32, st.none() | INT32),
     max_utterance_ms=st.none() | INT32,
+    model_version=TEXTS,
+    decoding=st.sampled_from(["greedy", "beam"]) | TEXTS.filter(bool),
+    keywords=st.lists(KEYWORDS, max_size=3).map(tuple),
+    text=TEXT_SPECS,
 )
 
 TEXT_MESSAGES = st.one_of(STARTS, st.builds(Finalize, TEXTS), st.builds(Finish), st.builds(KeepAlive))
@@ -56,7 +70,7 @@ SERVER_MESSAGES = st.one_of(
     st.builds(FinalMessage, TEXTS, INT64, INT64, st.lists(WORDS, max_size=3).map(tuple)),
     st.builds(UtteranceEnd, INT64, TEXTS),
     st.builds(Ack, INT64, st.lists(TEXTS, max_size=3).map(tuple)),
-    st.builds(Migrated, TEXTS, INT64, INT64),
+    st.builds(Migrated, TEXTS, INT64, INT64, TEXTS),
     st.builds(Usage, INT64, INT64),
     st.builds(ErrorMessage, reason=TEXTS, message=TEXTS, retryable=st.booleans(), retry_after_ms=st.none() | INT64),
     st.builds(Finished, INT64),

@@ -21,7 +21,7 @@ class ClientMessage(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("token", "audio", "language", "model", "partials", "endpointing", "max_utterance_ms")
+    __slots__ = ("token", "audio", "language", "model", "partials", "endpointing", "max_utterance_ms", "model_version", "decoding", "keywords", "text")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,10 @@ class Start(_message.Message):
     PARTIALS_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTING_FIELD_NUMBER: _ClassVar[int]
     MAX_UTTERANCE_MS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DECODING_FIELD_NUMBER: _ClassVar[int]
+    KEYWORDS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
     token: str
     audio: AudioSpec
     language: str
@@ -36,7 +40,11 @@ class Start(_message.Message):
     partials: bool
     endpointing: Endpointing
     max_utterance_ms: int
-    def __init__(self, token: _Optional[str] = ..., audio: _Optional[_Union[AudioSpec, _Mapping]] = ..., language: _Optional[str] = ..., model: _Optional[str] = ..., partials: _Optional[bool] = ..., endpointing: _Optional[_Union[Endpointing, _Mapping]] = ..., max_utterance_ms: _Optional[int] = ...) -> None: ...
+    model_version: str
+    decoding: str
+    keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
+    text: Text
+    def __init__(self, token: _Optional[str] = ..., audio: _Optional[_Union[AudioSpec, _Mapping]] = ..., language: _Optional[str] = ..., model: _Optional[str] = ..., partials: _Optional[bool] = ..., endpointing: _Optional[_Union[Endpointing, _Mapping]] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ...) -> None: ...
 
 class AudioSpec(_message.Message):
     __slots__ = ("encoding", "sample_rate_hz", "channels", "channel")
@@ -51,10 +59,32 @@ class AudioSpec(_message.Message):
     def __init__(self, encoding: _Optional[str] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[int] = ...) -> None: ...
 
 class Endpointing(_message.Message):
-    __slots__ = ("silence_ms",)
+    __slots__ = ("silence_ms", "no_speech_ms")
     SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    NO_SPEECH_MS_FIELD_NUMBER: _ClassVar[int]
     silence_ms: int
-    def __init__(self, silence_ms: _Optional[int] = ...) -> None: ...
+    no_speech_ms: int
+    def __init__(self, silence_ms: _Optional[int] = ..., no_speech_ms: _Optional[int] = ...) -> None: ...
+
+class Keyword(_message.Message):
+    __slots__ = ("phrase", "boost_permille")
+    PHRASE_FIELD_NUMBER: _ClassVar[int]
+    BOOST_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    phrase: str
+    boost_permille: int
+    def __init__(self, phrase: _Optional[str] = ..., boost_permille: _Optional[int] = ...) -> None: ...
+
+class Text(_message.Message):
+    __slots__ = ("numerals", "punctuation", "profanity", "redact")
+    NUMERALS_FIELD_NUMBER: _ClassVar[int]
+    PUNCTUATION_FIELD_NUMBER: _ClassVar[int]
+    PROFANITY_FIELD_NUMBER: _ClassVar[int]
+    REDACT_FIELD_NUMBER: _ClassVar[int]
+    numerals: bool
+    punctuation: bool
+    profanity: str
+    redact: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, numerals: _Optional[bool] = ..., punctuation: _Optional[bool] = ..., profanity: _Optional[str] = ..., redact: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Finalize(_message.Message):
     __slots__ = ("id",)
@@ -167,14 +197,16 @@ class Ack(_message.Message):
     def __init__(self, audio_ms: _Optional[int] = ..., finalized: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Migrated(_message.Message):
-    __slots__ = ("reason", "replayed_ms", "pause_elapsed_ms")
+    __slots__ = ("reason", "replayed_ms", "pause_elapsed_ms", "model_version")
     REASON_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_MS_FIELD_NUMBER: _ClassVar[int]
     PAUSE_ELAPSED_MS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     reason: str
     replayed_ms: int
     pause_elapsed_ms: int
-    def __init__(self, reason: _Optional[str] = ..., replayed_ms: _Optional[int] = ..., pause_elapsed_ms: _Optional[int] = ...) -> None: ...
+    model_version: str
+    def __init__(self, reason: _Optional[str] = ..., replayed_ms: _Optional[int] = ..., pause_elapsed_ms: _Optional[int] = ..., model_version: _Optional[str] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("audio_ms", "compute_us")

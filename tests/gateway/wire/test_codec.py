@@ -23,12 +23,14 @@ from gateway.wire.messages import (
     Finish,
     Finished,
     KeepAlive,
+    KeywordSpec,
     Migrated,
     PartialMessage,
     ServerMessage,
     SpeechStartedMessage,
     Start,
     Started,
+    TextSpec,
     Usage,
     UtteranceEnd,
     WordMessage,
@@ -49,6 +51,10 @@ FIELD_NAMES = st.sampled_from(
         "channels",
         "endpointing",
         "silence_ms",
+        "keywords",
+        "phrase",
+        "text",
+        "redact",
         "id",
         CANARY,
         f"x` - at `$.{CANARY}",
@@ -91,8 +97,14 @@ SHAPES: list[tuple[ServerMessage, dict[str, Any]]] = [
     (Ack(900), {"type": "ack", "audio_ms": 900}),
     (Ack(900, ("a", "b")), {"type": "ack", "audio_ms": 900, "finalized": ["a", "b"]}),
     (
-        Migrated("engine_lost", 3_240, 410),
-        {"type": "migrated", "reason": "engine_lost", "replayed_ms": 3_240, "pause_elapsed_ms": 410},
+        Migrated("engine_lost", 3_240, 410, "v1"),
+        {
+            "type": "migrated",
+            "reason": "engine_lost",
+            "replayed_ms": 3_240,
+            "pause_elapsed_ms": 410,
+            "model_version": "v1",
+        },
     ),
     (Usage(61_000, 1_900_000), {"type": "usage", "audio_ms": 61_000, "compute_us": 1_900_000}),
     (
@@ -150,6 +162,13 @@ def test_every_server_message_has_a_documented_shape() -> None:
         ('{"audio":{"encoding":"mulaw","sample_rate_hz":8000},"type":"start"}', Start(audio=AudioSpec("mulaw", 8_000))),
         ('{"type":"start","endpointing":{"silence_ms":500}}', Start(endpointing=Endpointing(500))),
         ('{"type":"start","token":null,"partials":false}', Start(partials=False)),
+        ('{"type":"start","endpointing":{"no_speech_ms":9000}}', Start(endpointing=Endpointing(None, 9_000))),
+        ('{"type":"start","model_version":"v2","decoding":"beam"}', Start(model_version="v2", decoding="beam")),
+        ('{"type":"start","keywords":[{"phrase":"acme"}]}', Start(keywords=(KeywordSpec("acme", 2_000),))),
+        (
+            '{"type":"start","text":{"numerals":true,"redact":["email"]}}',
+            Start(text=TextSpec(numerals=True, profanity="keep", redact=("email",))),
+        ),
         ('{"type":"finalize"}', Finalize()),
         ('{"type":"finalize","id":"7"}', Finalize("7")),
         (' {"type":"finish"}\n', Finish()),
@@ -183,6 +202,8 @@ def test_whatever_comes_is_a_message_or_a_typed_fault(text: str | bytes) -> None
 @example({"audio": {CANARY: 1}}, "start")
 @example({"endpointing": {f"x` - at `$.{CANARY}": 1}}, "start")
 @example({"id": {CANARY: CANARY}}, "finalize")
+@example({"keywords": [{"phrase": "a"}, {CANARY: CANARY}]}, "start")
+@example({"text": {"redact": [{CANARY: 1}]}}, "start")
 @example({}, CANARY)
 @settings(max_examples=300)
 def test_a_fault_never_repeats_what_the_client_wrote(fields: dict[str, Any], kind: str) -> None:
@@ -198,6 +219,10 @@ def test_a_fault_never_repeats_what_the_client_wrote(fields: dict[str, Any], kin
         ('{"id":"7"}', "Object missing required field `type`"),
         ('{"type":"start","audio":{"rate":8000}}', "a field that the protocol does not have - at `$.audio`"),
         ('{"type":"start","audio":{"channels":"2"}}', "Expected `int`, got `str` - at `$.audio.channels`"),
+        ('{"type":"start","keywords":[{"phrase":"a"},{}]}', "required field `phrase` - at `$.keywords[1]`"),
+        ('{"type":"start","keywords":[{"phrase":7}]}', "Expected `str`, got `int` - at `$.keywords[0].phrase`"),
+        ('{"type":"start","keywords":["acme"]}', "Expected `object`, got `str` - at `$.keywords[0]`"),
+        ('{"type":"start","text":{"digits":true}}', "a field that the protocol does not have - at `$.text`"),
         ('{"type":"finish","id":"7"}', "a field that the protocol does not have"),
         ('["start"]', "Expected `object`, got `array`"),
         ("start", "one JSON object with a `type`"),

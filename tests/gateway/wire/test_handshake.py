@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.interface import StreamOptions
+from engines.interface import Decoding, Keyword, ProfanityHandling, RedactionKind, StreamOptions, TextOptions
 from gateway.errors import ClientFault, Reason
 from gateway.wire.handshake import OptionLimits, SessionRequest, read_start
-from gateway.wire.messages import AudioSpec, Endpointing, Start
+from gateway.wire.messages import AudioSpec, Endpointing, KeywordSpec, Start, TextSpec
+from gateway.wire.recognition_options import KeywordLimits
 from policies.facts import AudioEncoding, AudioFormat
 from tests.harness.wire_messages import STARTS
 
@@ -21,9 +23,13 @@ LIMITS = OptionLimits(
     min_silence_ms=200,
     max_silence_ms=2_000,
     default_silence_ms=800,
+    min_no_speech_ms=1_000,
+    max_no_speech_ms=20_000,
+    default_no_speech_ms=4_000,
     min_utterance_ms=2_000,
     max_utterance_ms=30_000,
     default_utterance_ms=20_000,
+    keywords=KeywordLimits(max_keywords=3, max_phrase_chars=20, max_total_chars=50, max_boost_permille=5_000),
 )
 CANARY = "eyJhbGciOiJIUzI1NiJ9.canary.c2lnbmF0dXJl"
 
@@ -46,7 +52,16 @@ def test_an_empty_start_asks_for_the_defaults() -> None:
         token=None,
         audio=AudioFormat(AudioEncoding.pcm_s16le, 16_000, 1, 0),
         options=StreamOptions(
-            model="", language="", wants_partials=True, min_trailing_silence_ms=800, max_utterance_ms=20_000
+            model="",
+            model_version="",
+            language="",
+            wants_partials=True,
+            min_trailing_silence_ms=800,
+            max_silence_without_speech_ms=4_000,
+            max_utterance_ms=20_000,
+            decoding=Decoding.greedy,
+            keywords=(),
+            text=TextOptions(),
         ),
     )
 
@@ -58,8 +73,12 @@ def test_what_a_client_asks_for_is_what_the_engines_are_asked_for() -> None:
         language="en-GB",
         model="small",
         partials=False,
-        endpointing=Endpointing(500),
+        endpointing=Endpointing(500, 9_000),
         max_utterance_ms=10_000,
+        model_version="v2",
+        decoding="beam",
+        keywords=(KeywordSpec("acme cloud", -500),),
+        text=TextSpec(numerals=True, punctuation=True, profanity="mask", redact=("iban", "email")),
     )
     assert read_start(start, LIMITS) == SessionRequest(
         token="t",
@@ -69,7 +88,17 @@ def test_what_a_client_asks_for_is_what_the_engines_are_asked_for() -> None:
             language="en-GB",
             wants_partials=False,
             min_trailing_silence_ms=500,
+            max_silence_without_speech_ms=9_000,
             max_utterance_ms=10_000,
+            model_version="v2",
+            decoding=Decoding.beam,
+            keywords=(Keyword("acme cloud", -500),),
+            text=TextOptions(
+                numerals=True,
+                punctuation=True,
+                profanity=ProfanityHandling.mask,
+                redact=(RedactionKind.email, RedactionKind.iban),
+            ),
         ),
     )
 
@@ -80,11 +109,14 @@ def test_every_encoding_can_be_asked_for(encoding: AudioEncoding) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "lowest", "highest"), [("silence_ms", 200, 2_000), ("max_utterance_ms", 2_000, 30_000)]
+    ("option", "lowest", "highest"),
+    [("silence_ms", 200, 2_000), ("no_speech_ms", 1_000, 20_000), ("max_utterance_ms", 2_000, 30_000)],
 )
 def test_an_option_may_lie_on_its_bounds_and_not_beyond(option: str, lowest: int, highest: int) -> None:
     def start(value: int) -> Start:
-        return Start(endpointing=Endpointing(value)) if option == "silence_ms" else Start(**{option: value})
+        if option == "max_utterance_ms":
+            return Start(max_utterance_ms=value)
+        return Start(endpointing=Endpointing(**{option: value}))
 
     for value in (lowest, highest):
         read_start(start(value), LIMITS)
@@ -94,7 +126,7 @@ def test_an_option_may_lie_on_its_bounds_and_not_beyond(option: str, lowest: int
         assert f"{option} must be {lowest} to {highest}, not {value}" in fault.detail
 
 
-@pytest.mark.parametrize("option", ["model", "language"])
+@pytest.mark.parametrize("option", ["model", "model_version", "language"])
 @pytest.mark.parametrize("value", ["x" * 129, "a\nb", "a\x00", "a\u202eb"])
 def test_a_name_is_short_and_printable_and_not_repeated_otherwise(option: str, value: str) -> None:
     fault = fault_of(Start(**{option: value}))
@@ -103,9 +135,30 @@ def test_a_name_is_short_and_printable_and_not_repeated_otherwise(option: str, v
 
 
 def test_every_mistaken_option_is_named_at_once() -> None:
-    start = Start(model="x" * 129, language="\n", endpointing=Endpointing(1), max_utterance_ms=1)
+    start = Start(
+        model="x" * 129,
+        model_version="\x00",
+        language="\n",
+        endpointing=Endpointing(1, 1),
+        max_utterance_ms=1,
+        decoding=CANARY,
+        keywords=(KeywordSpec(CANARY + "\n"), KeywordSpec("a", 99_999)),
+        text=TextSpec(profanity=CANARY, redact=("email", CANARY)),
+    )
     detail = fault_of(start).detail
-    assert [name for name in ("silence_ms", "max_utterance_ms", "model", "language") if name not in detail] == []
+    assert detail.split("; ") == [
+        "model must be at most 128 printable characters",
+        "model_version must be at most 128 printable characters",
+        "language must be at most 128 printable characters",
+        "endpointing.silence_ms must be 200 to 2000, not 1",
+        "endpointing.no_speech_ms must be 1000 to 20000, not 1",
+        "max_utterance_ms must be 2000 to 30000, not 1",
+        "decoding must be one of greedy, beam",
+        "keywords[0].phrase must be 1 to 20 printable characters",
+        "keywords[1].boost_permille must be -5000 to 5000",
+        "text.profanity must be one of keep, mask, remove",
+        "text.redact may hold card_number, phone_number, email, iban, national_id",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,8 +181,9 @@ def test_audio_that_cannot_be_read_is_refused_with_every_mistake(spec: AudioSpec
     assert "canary" not in fault.detail
 
 
-def test_a_request_never_shows_its_token() -> None:
-    request = read_start(Start(token=CANARY), LIMITS)
+def test_a_request_shows_neither_its_token_nor_its_phrases() -> None:
+    limits = dataclasses.replace(LIMITS, keywords=KeywordLimits(1, 100, 100, 0))
+    request = read_start(Start(token=CANARY, keywords=(KeywordSpec(CANARY, 0),)), limits)
     assert request.token == CANARY
     assert "canary" not in f"{request!r} {request}"
 
@@ -144,4 +198,6 @@ def test_any_start_is_a_request_within_the_limits_or_a_typed_fault(start: Start,
         return
     assert LIMITS.min_silence_ms <= outcome.options.min_trailing_silence_ms <= LIMITS.max_silence_ms
     assert LIMITS.min_utterance_ms <= outcome.options.max_utterance_ms <= LIMITS.max_utterance_ms
+    assert LIMITS.min_no_speech_ms <= outcome.options.max_silence_without_speech_ms <= LIMITS.max_no_speech_ms
+    assert len(outcome.options.keywords) <= LIMITS.keywords.max_keywords
     assert outcome.audio.mistakes() == []

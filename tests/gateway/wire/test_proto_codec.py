@@ -14,11 +14,14 @@ from gateway.wire.messages import (
     Audio,
     AudioSpec,
     ClientMessage,
+    Endpointing,
     Finalize,
     Finish,
     KeepAlive,
+    KeywordSpec,
     ServerMessage,
     Start,
+    TextSpec,
 )
 from gateway.wire.proto import speech_pb2 as pb
 from gateway.wire.proto_codec import decode_client, decode_server, encode_client, encode_server
@@ -64,6 +67,10 @@ def test_both_sides_of_the_protocol_have_the_same_messages_in_both_codings() -> 
         (pb.Start(partials=False), Start(partials=False)),
         (pb.Start(endpointing=pb.Endpointing()), Start()),
         (pb.Start(max_utterance_ms=0), Start(max_utterance_ms=0)),
+        (pb.Start(endpointing=pb.Endpointing(no_speech_ms=0)), Start(endpointing=Endpointing(None, 0))),
+        (pb.Start(decoding="", text=pb.Text()), Start(decoding="greedy", text=TextSpec(profanity="keep"))),
+        (pb.Start(keywords=[pb.Keyword(phrase="a")]), Start(keywords=(KeywordSpec("a", 2_000),))),
+        (pb.Start(keywords=[pb.Keyword(phrase="a", boost_permille=0)]), Start(keywords=(KeywordSpec("a", 0),))),
     ],
 )
 def test_what_a_client_leaves_out_has_its_default(written: pb.Start, read: Start) -> None:
