@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from engines.interface import OpenStream
+    from engines.interface import OpenStream, StreamOptions
 
     FloatArray = npt.NDArray[np.float32]
     IndexArray = npt.NDArray[np.int64]
@@ -195,6 +195,7 @@ class BatchRecogniser(Protocol):
     """New audio that one step consumes; the pace at which steps of a live stream fall due."""
     window_samples: int
     """How far audio may run ahead of `StepResult.audio_through_sample`."""
+    memory: MemoryFigures
 
     def rehearse(self, *, max_batch: int) -> tuple[StepTime, ...]:
         """Say what steps of growing batches cost when everybody speaks; no stream may be open, and none is afterwards.
@@ -205,6 +206,12 @@ class BatchRecogniser(Protocol):
 
     def shut_down(self) -> None:
         """Give everything back; nothing may be called afterwards."""
+
+    def mistakes(self, options: StreamOptions) -> list[str]:
+        """Say in sentences what is wrong with a stream's options, or cannot be done with this model.
+
+        A stream may be opened only with options without mistakes. Touches no state: any thread may ask.
+        """
 
     def open(self, slot: int, stream: OpenStream) -> None:
         """Begin a stream in a free slot."""

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from engines.interface import Decoding
+from engines.recognition.beam import BeamPath
 from engines.recognition.decoding import GreedyPath
+from engines.recognition.keywords import KeywordGraph, PieceIndex
+from engines.recognition.option_checks import keyword_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +62,37 @@ class Path(Protocol):
 NewPath = Callable[[], Path]
 """Begins an utterance. Made once a stream, so what is costly to prepare is prepared there."""
 
-Paths = Callable[["Spelling", "StreamOptions"], NewPath]
-"""How the streams of one kind of model are decoded."""
+
+class Paths(Protocol):
+    """How the streams of one loaded model are decoded; made once, from its spelling."""
+
+    def for_stream(self, options: StreamOptions) -> NewPath:
+        """Give the decoder that a stream's options ask for; `mistakes` found none in them."""
+
+    def mistakes(self, options: StreamOptions) -> list[str]:
+        """Say in sentences what this model cannot do of what is asked; touches no state, so any thread may ask."""
 
 
-def ctc_paths(spelling: Spelling, options: StreamOptions) -> NewPath:
-    """Give the decoder of a CTC model's stream."""
-    return lambda: GreedyPath(spelling)
+class CtcPaths:
+    """The decoders of a CTC model: greedy, or a prefix beam search where it or keywords are asked for.
+
+    A boosted piece may have to win against the best piece of many rows, so keywords are only found by a search.
+    """
+
+    def __init__(self, spelling: Spelling) -> None:
+        self._spelling = spelling
+        self._index = PieceIndex(spelling)
+
+    def for_stream(self, options: StreamOptions) -> NewPath:
+        """See `Paths.for_stream`."""
+        spelling = self._spelling
+        if options.keywords:
+            keywords = KeywordGraph(options.keywords, self._index, spelling)
+            return lambda: BeamPath(spelling, keywords)
+        if options.decoding is Decoding.beam:
+            return lambda: BeamPath(spelling)
+        return lambda: GreedyPath(spelling)
+
+    def mistakes(self, options: StreamOptions) -> list[str]:
+        """See `Paths.mistakes`."""
+        return keyword_mistakes(options.keywords, self._index)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engines.backends.load import load_backend
-from engines.contract import BackendSettings, StepResult
+from engines.contract import StepResult
 from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ, FinalResult
 from engines.recognition.feature_check import feature_mistakes
 from engines.recognition.features import SHIFT_SAMPLES, LogMel
+from engines.recognition.option_checks import endpointing_mistakes
 from engines.recognition.rehearsal import rehearse
 from engines.recognition.stream import Cut, StreamState
 from engines.recognition.utterance import ModelShape
@@ -21,27 +22,29 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from engines.contract import Backend, FloatArray, StepTime
-    from engines.interface import OpenStream
+    from engines.contract import Backend, BackendSettings, FloatArray, StepTime
+    from engines.interface import OpenStream, StreamOptions
     from engines.recognition.stream import Heard
 
 WINDOW_MS = 5_000
 """How far audio may run ahead of recognition. With what an utterance may want again, a stream holds 10 s at most."""
 
 
-def load_recogniser(path: Path | str, *, max_slots: int, threads: int) -> CtcRecogniser:
-    """Check a model and set it up on the CPU, with voice activity from the installed silero-vad.
+def load_recogniser(path: Path | str, settings: BackendSettings) -> CtcRecogniser:
+    """Check a model and set it up as the settings say, with voice activity from the installed silero-vad.
 
     Raises:
         ModelRejected: the model's files break the contract, silero-vad is not installed, or the features are not those
             of kaldi-native-fbank.
     """
-    backend = load_backend(path, BackendSettings(max_slots=max_slots, threads=threads))
+    backend = load_backend(path, settings)
     mistakes = feature_mistakes(LogMel(feature_dim=backend.contract.feature_dim))
     if mistakes:
         raise ModelRejected(str(path), mistakes)
-    voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=max_slots, threads=threads)
-    return CtcRecogniser(backend, voice_activity, max_slots=max_slots)
+    voice_activity = SileroVoiceActivity(
+        find_silero_model(), max_slots=settings.max_slots, threads=max(1, settings.threads)
+    )
+    return CtcRecogniser(backend, voice_activity, max_slots=settings.max_slots)
 
 
 class CtcRecogniser:
@@ -55,6 +58,7 @@ class CtcRecogniser:
         self.max_slots = max_slots
         self.step_samples = contract.shift_frames * SHIFT_SAMPLES
         self.window_samples = WINDOW_MS * SAMPLE_RATE_HZ // 1_000
+        self.memory = backend.memory
         self._backend = backend
         self._voice_activity = voice_activity
         self._shape = ModelShape(contract)
@@ -68,6 +72,10 @@ class CtcRecogniser:
     def shut_down(self) -> None:
         """See `BatchRecogniser.shut_down`."""
         self._backend.close()
+
+    def mistakes(self, options: StreamOptions) -> list[str]:
+        """See `BatchRecogniser.mistakes`."""
+        return [*endpointing_mistakes(options), *self._shape.paths.mistakes(options)]
 
     def open(self, slot: int, stream: OpenStream) -> None:
         """See `BatchRecogniser.open`."""

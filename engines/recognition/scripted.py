@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from engines.contract import StepResult, StepTime
+from engines.contract import MemoryFigures, StepResult, StepTime
 from engines.errors import BackendFailed
 from engines.interface import (
     BYTES_PER_SAMPLE,
@@ -32,11 +32,12 @@ from engines.interface import (
     SpeechStarted,
     Word,
 )
+from engines.recognition.option_checks import endpointing_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engines.interface import OpenStream
+    from engines.interface import OpenStream, StreamOptions
 
 BLOCK_SAMPLES = 500 * SAMPLES_PER_MS
 _WORD_COST_US = 20
@@ -105,6 +106,7 @@ class ScriptedRecogniser:
         self.max_slots = max_slots
         self.step_samples = BLOCK_SAMPLES
         self.window_samples = script.window_ms * SAMPLES_PER_MS
+        self.memory = MemoryFigures(device="cpu", weights_bytes=0, state_bytes_per_slot=0, state_bytes_total=0)
         self._script = script
         self._streams: list[_Stream | None] = [None] * max_slots
         self._words_given = 0
@@ -117,6 +119,10 @@ class ScriptedRecogniser:
 
     def shut_down(self) -> None:
         """Nothing is held."""
+
+    def mistakes(self, options: StreamOptions) -> list[str]:
+        """See `BatchRecogniser.mistakes`. Keywords change nothing here, and are not wrong either."""
+        return endpointing_mistakes(options)
 
     def open(self, slot: int, stream: OpenStream) -> None:
         start = stream.start_sample

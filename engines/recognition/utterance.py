@@ -14,7 +14,7 @@ from engines.interface import SAMPLES_PER_MS, EndReason, FinalResult, PartialRes
 from engines.model_warm_up import outputs_per_step
 from engines.recognition.ending import cut_between_words, cut_in_silence, first_searched_row
 from engines.recognition.features import SHIFT_SAMPLES, FeatureWindows, LogMel, samples_needed
-from engines.recognition.paths import ctc_paths
+from engines.recognition.paths import CtcPaths
 from engines.recognition.voice_activity import WINDOW_SAMPLES, SpeechTracker
 from engines.recognition.words import Spelling, joined
 from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFacts, endpoint_reason
@@ -37,14 +37,14 @@ LISTEN_BEFORE_SAMPLES = 8 * WINDOW_SAMPLES
 
 
 class ModelShape:
-    """What the streams of one model share. `paths` is how its rows are decoded."""
+    """What the streams of one model share. `decoding` makes the decoders of its kind."""
 
-    def __init__(self, contract: ModelContract, *, paths: Paths = ctc_paths) -> None:
-        self.paths = paths
+    def __init__(self, contract: ModelContract, *, decoding: Callable[[Spelling], Paths] = CtcPaths) -> None:
         self.window_frames = contract.window_frames
         self.shift_frames = contract.shift_frames
         self.rows_per_step = outputs_per_step(contract)
         self.spelling = Spelling(contract)
+        self.paths = decoding(self.spelling)
         self.log_mel = LogMel(feature_dim=contract.feature_dim, front_end=contract.front_end)
 
     def step_end_sample(self, step: int) -> int:
@@ -103,7 +103,7 @@ class StreamRules:
             ),
             min(options.min_trailing_silence_ms * SAMPLES_PER_MS, LISTEN_AFTER_SAMPLES),
             first_searched_row(rows, row_samples=shape.spelling.row_samples),
-            shape.paths(shape.spelling, options),
+            shape.paths.for_stream(options),
         )
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engines.errors import LinkMisused
-from engines.interface import EndReason, FinalResult, PartialResult, SpeechStarted
+from engines.interface import (
+    Decoding,
+    EndReason,
+    FinalResult,
+    Keyword,
+    PartialResult,
+    SpeechStarted,
+    StreamOptions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -355,3 +363,52 @@ def test_misuse_by_a_gateway_is_told(recogniser: CtcRecogniser, open_stream: Cal
     with pytest.raises(LinkMisused, match="behind the cut that ends the stream"):
         recogniser.cut(0, 110, is_last=True)
     recogniser.close(0)
+
+
+def test_options_that_cannot_be_kept_are_told(recogniser: CtcRecogniser) -> None:
+    assert recogniser.mistakes(StreamOptions(keywords=(Keyword("seven of clubs"),))) == []
+    assert len(recogniser.mistakes(StreamOptions(min_trailing_silence_ms=1, keywords=(Keyword("\u00e9t\u00e9"),)))) == 2
+
+
+# --- searching and keywords ------------------------------------------------------------------------------------------
+
+
+def test_a_search_hears_what_was_spoken_too(
+    recognise: Recognise, recording: Recording, transcripts: dict[str, dict[str, Any]]
+) -> None:
+    exact = {name: entry["text"] for name, entry in transcripts.items() if entry["exact"]}
+    assert {name: text_of(recognise(recording(name), decoding=Decoding.beam)) for name in exact} == exact
+
+
+@pytest.mark.parametrize("max_utterance_ms", [30_000, 3_000])
+def test_a_search_replays_exactly_from_any_final(
+    recognise: Recognise, recording: Recording, max_utterance_ms: int
+) -> None:
+    audio = recording(DIALOGUE)
+    options = {"keywords": (Keyword("seven of clubs", 3_000),), "max_utterance_ms": max_utterance_ms}
+    events = recognise(audio, **options)
+    for number, event in enumerate(events[:-1]):
+        if isinstance(event, FinalResult):
+            rest = audio[2 * event.end_sample :]
+            assert recognise(rest, start_sample=event.end_sample, **options) == events[number + 1 :]
+
+
+@pytest.mark.parametrize("max_utterance_ms", [30_000, 2_500])
+def test_what_a_search_calls_stable_never_changes(
+    recognise: Recognise, recording: Recording, max_utterance_ms: int
+) -> None:
+    stable = ""
+    last = ("", 0)
+    stable_lengths = []
+    for event in recognise(recording(DIALOGUE), decoding=Decoding.beam, max_utterance_ms=max_utterance_ms):
+        if isinstance(event, PartialResult):
+            assert event.text.startswith(stable)
+            assert event.stable_chars >= len(stable)
+            assert (event.text, event.stable_chars) != last
+            last = (event.text, event.stable_chars)
+            stable = event.text[: event.stable_chars]
+            stable_lengths.append(event.stable_chars)
+        elif isinstance(event, FinalResult):
+            assert event.text.startswith(stable)
+            stable, last = "", ("", 0)
+    assert max(stable_lengths) > 0

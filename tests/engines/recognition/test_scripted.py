@@ -164,3 +164,9 @@ def test_a_failing_engine_fails_once() -> None:
     with pytest.raises(BackendFailed):
         recogniser.step([0])
     assert len(drain(recogniser)) == 2
+
+
+def test_options_out_of_range_are_told() -> None:
+    scripted = ScriptedRecogniser(Script(), max_slots=1)
+    assert scripted.mistakes(StreamOptions()) == []
+    assert len(scripted.mistakes(StreamOptions(max_utterance_ms=1))) == 1
