@@ -1,0 +1,1 @@
+"""How recognised words are written: numerals, casing and punctuation, profanity, redaction. PURE."""
