@@ -21,12 +21,12 @@ from engines.contract import ModelContract
 from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ
 from engines.model_header import HeaderGarbled, ModelHeader, read_header
-from engines.model_tokens import read_tokens
+from engines.model_tokens import Vocabulary, read_tokens
 from engines.model_warm_up import binding_mistakes, warm_up_mistakes
 from engines.onnx_session import RUNTIME_ERRORS, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MODEL_FILE = "model.onnx"
 TOKENS_FILE = "tokens.txt"
@@ -81,19 +81,53 @@ def check_model(path: Path | str, *, limits: ModelLimits | None = None) -> Model
         metadata = session.get_modelmeta().custom_metadata_map
     except RUNTIME_ERRORS as error:
         raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {_first_line(error)}"]) from error
-    sizes = _checked_sizes(metadata, limits, mistakes)
-    vocabulary = read_tokens(
-        model_file.parent / TOKENS_FILE,
-        vocab_size=sizes.get("vocab_size"),
-        max_bytes=limits.max_tokens_bytes,
-        mistakes=mistakes,
-    )
-    _check_declared_features(metadata, mistakes)
-    language = _checked_language(metadata, mistakes)
-    _raise_any(model_file, mistakes)
-    contract = ModelContract(
+    tokens_file = model_file.parent / TOKENS_FILE
+
+    def read_vocabulary(vocab_size: int | None, mistakes: list[str]) -> Vocabulary:
+        return read_tokens(tokens_file, vocab_size=vocab_size, max_bytes=limits.max_tokens_bytes, mistakes=mistakes)
+
+    contract = declared_contract(
+        metadata,
+        where=str(model_file),
         name=model_file.parent.name if model_file.name == MODEL_FILE else model_file.stem,
         version=_version(model_file, header),
+        read_vocabulary=read_vocabulary,
+        limits=limits,
+    )
+    _raise_any(model_file, binding_mistakes(session, contract))
+    _raise_any(model_file, warm_up_mistakes(session, contract))
+    return contract
+
+
+def declared_contract(
+    metadata: Mapping[str, str],
+    *,
+    where: str,
+    name: str,
+    version: str,
+    read_vocabulary: Callable[[int | None, list[str]], Vocabulary],
+    limits: ModelLimits,
+) -> ModelContract:
+    """Give the contract that a model's metadata states.
+
+    Args:
+        where: the model's place, for who reads the mistakes.
+        read_vocabulary: gives the pieces for a `vocab_size`, which is None where the metadata does not say; what is
+            wrong with them it appends to the list.
+
+    Raises:
+        ModelRejected: it lists everything that is missing or beyond the limits.
+    """
+    mistakes: list[str] = []
+    sizes = _checked_sizes(metadata, limits, mistakes)
+    vocabulary = read_vocabulary(sizes.get("vocab_size"), mistakes)
+    _check_declared_features(metadata, mistakes)
+    language = _checked_language(metadata, mistakes)
+    if mistakes:
+        raise ModelRejected(where, mistakes)
+    return ModelContract(
+        name=name,
+        version=version,
         language=language,
         window_frames=sizes["window_size"],
         shift_frames=sizes["chunk_shift"],
@@ -105,9 +139,6 @@ def check_model(path: Path | str, *, limits: ModelLimits | None = None) -> Model
         cache_time_shape=_shape(sizes, "cache_last_time"),
         tokens=vocabulary.pieces,
     )
-    _raise_any(model_file, binding_mistakes(session, contract))
-    _raise_any(model_file, warm_up_mistakes(session, contract))
-    return contract
 
 
 def find_model_file(path: Path | str) -> Path:

@@ -37,14 +37,19 @@ def read_tokens(path: Path, *, vocab_size: int | None, max_bytes: int, mistakes:
         if path.stat().st_size > max_bytes:
             mistakes.append(f"{path.name} must have at most {max_bytes} bytes")
             return _NOTHING
-        lines = path.read_bytes().split(b"\n")
+        content = path.read_bytes()
     except (OSError, RuntimeError) as error:
         mistakes.append(f"{path.name} must be readable beside the model: {error}")
         return _NOTHING
+    return parse_tokens(path.name, content, vocab_size=vocab_size, mistakes=mistakes)
+
+
+def parse_tokens(name: str, content: bytes, *, vocab_size: int | None, mistakes: list[str]) -> Vocabulary:
+    """Read the content of such a file; see `read_tokens`. `name` is what the mistakes call it."""
     mistakes_before = len(mistakes)
-    piece_of = _parse(path.name, lines, mistakes)
-    _check_ids(path.name, piece_of, vocab_size, mistakes)
-    blank_id = _find_blank(path.name, piece_of, mistakes)
+    piece_of = _parse(name, content.split(b"\n"), mistakes)
+    _check_ids(name, piece_of, vocab_size, mistakes)
+    blank_id = _find_blank(name, piece_of, mistakes)
     if len(mistakes) > mistakes_before:
         return _NOTHING
     return Vocabulary(tuple(piece_of[piece_id] for piece_id in range(len(piece_of))), blank_id)
