@@ -3,6 +3,7 @@
 A machine: inputs with `now_ms` go in, effects come out; it waits for nothing. These must stay true:
   - The finals a client gets tile its audio, whatever engines are lost on the way; each once, in order, never revised.
   - Audio is held from its arrival until its final, at most `holding.capacity_samples` of it, and no longer.
+  - Audio that an engine was sent is sent again only to the same version of the same model.
   - Every session that is opened is closed by exactly one CloseClient, with a reason.
   - `due_ms` is never later than the time at which `timer` has something to do.
 """
@@ -41,6 +42,7 @@ from gateway.session.replay_buffer import ReplayBuffer
 from gateway.session.search import NEVER_MS, EngineSearch
 from gateway.session.transcript import Transcript
 from gateway.session.upstream import Cut, Link, Upstream
+from gateway.session.version_pin import VersionPin
 from gateway.wire.messages import Ack, Finished, Migrated, Started, Usage
 from gateway.wire.refusal import error_message
 from policies.backpressure import may_read
@@ -70,6 +72,7 @@ class SessionMachine:
         self._buffer = ReplayBuffer()
         self._upstream = Upstream(self._buffer, least_samples=limits.least_audio_samples)
         self._transcript = Transcript()
+        self._pin = VersionPin(identity.options)
 
         self._is_started = False
         self.is_closed = False
@@ -114,6 +117,11 @@ class SessionMachine:
     @property
     def compute_us(self) -> int:
         return self._compute_us
+
+    @property
+    def model_version(self) -> str:
+        """What recognises, or did last; empty before the first grant."""
+        return self._pin.version
 
     # --- the client's inputs --------------------------------------------------------------------
 
@@ -231,6 +239,9 @@ class SessionMachine:
                 return self._lost(event.reason, now_ms)
 
     def _granted(self, event: Granted, now_ms: int) -> list[Effect]:
+        if not self._pin.admits(event):
+            return [CancelEngine(), *self._refused(Refused(event.epoch, RefusalReason.unknown_model), now_ms)]
+        self._pin.granted(event)
         effects: list[Effect] = []
         pause_ms = self._search.waited_ms(now_ms)
         if not self._is_started:
@@ -243,18 +254,20 @@ class SessionMachine:
             )
             effects += [SendToClient(started), Measured(Figure.open_elapsed_ms, pause_ms)]
         elif self._search.loss is not None:
-            migrated = Migrated(self._search.loss.value, self._buffer.held_samples // SAMPLES_PER_MS, pause_ms)
+            replayed_ms = self._buffer.held_samples // SAMPLES_PER_MS
+            migrated = Migrated(self._search.loss.value, replayed_ms, pause_ms, event.model_version)
             effects += [SendToClient(migrated), Measured(Figure.migration_pause_elapsed_ms, pause_ms)]
         self._search.found()
         self._upstream.granted(event)
         return effects + self._pump(now_ms)
 
     def _refused(self, event: Refused, now_ms: int) -> list[Effect]:
+        """A new session hears at once what no engine can give. One under way had an engine that could: it looks on,
+        as its version may be on its way up elsewhere.
+        """
         self._upstream.lost()
-        if self._is_started:
-            return self._look_on(now_ms)
-        if event.reason in _REFUSED_FOR_GOOD:
-            return self.end_now(_REFUSED_FOR_GOOD[event.reason])
+        if not self._is_started and event.reason in _REFUSED_FOR_GOOD:
+            return self.end_now(_REFUSED_FOR_GOOD[event.reason], event.detail)
         self._search.refusal = event
         return self._look_on(now_ms)
 
@@ -338,7 +351,7 @@ class SessionMachine:
             case GiveUp.too_many_losses:
                 return self.end_now(Reason.engine_unavailable, "several engines were lost on the same audio")
             case GiveUp.out_of_time:
-                return self.end_now(Reason.engine_unavailable)
+                return self.end_now(Reason.engine_unavailable, self._why_nothing_was_found())
         if is_asked:
             if now_ms < search.asked_at_ms + self._limits.liveness_ms:
                 return []
@@ -349,6 +362,11 @@ class SessionMachine:
                 return self._ask_engine(now_ms)
             self._be_due(search.ask_again_at_ms)
         return self._ask_engine(now_ms) if now_ms >= search.ask_again_at_ms else []
+
+    def _why_nothing_was_found(self) -> str:
+        refusal = self._search.refusal
+        is_version_gone = self._is_started and refusal is not None and refusal.reason is RefusalReason.unknown_model
+        return "no engine has the version of the model that this session is bound to" if is_version_gone else ""
 
     def _refuse_opening(self) -> list[Effect]:
         """No engine in time for a new session: say whether there was none, or none with a free slot."""
@@ -405,7 +423,7 @@ class SessionMachine:
                     tenant=identity.tenant,
                     epoch=self._upstream.ask(),
                     start_sample=self._transcript.committed_sample,
-                    options=identity.options,
+                    options=self._pin.options(held_samples=self._buffer.held_samples),
                 )
             )
         ]

@@ -35,6 +35,7 @@ class EngineSearch:
         self.losses = 0
         self.loss: LossReason | None = None
         self.refusal: Refused | None = None
+        """The last one of this search."""
         self.since_ms = now_ms
         self.asked_at_ms = now_ms
         self.ask_again_at_ms = NEVER_MS
@@ -47,6 +48,7 @@ class EngineSearch:
     def found(self) -> None:
         self._attempt = 0
         self.loss = None
+        self.refusal = None
 
     def lost(self, reason: LossReason, now_ms: int) -> None:
         """A granted engine is gone: the search begins anew, at once."""

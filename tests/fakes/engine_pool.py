@@ -74,7 +74,9 @@ class FakePool:
         opened = _ObligingStream(stream, on_event, self._said) if self._is_obliging else FakeStream(stream, on_event)
         self.streams.append(opened)
         if self._is_obliging:
-            asyncio.get_running_loop().call_soon(opened.say, Granted(stream.epoch, "fake", "v1", WINDOW_SAMPLES))
+            wished = stream.options
+            grant = Granted(stream.epoch, wished.model or "fake", wished.model_version or "v1", WINDOW_SAMPLES)
+            asyncio.get_running_loop().call_soon(opened.say, grant)
         return opened
 
     def loads(self) -> Sequence[LoadReport]:

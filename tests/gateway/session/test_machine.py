@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from engines.interface import (
@@ -72,24 +73,25 @@ OPTIONS = StreamOptions(model="m")
 PCM_100_MS = b"\x01\x00" * 1_600
 
 
-def make(now_ms: int = 0, *, expires_at_ms: int = 10_000_000) -> SessionMachine:
+def make(now_ms: int = 0, *, expires_at_ms: int = 10_000_000, options: StreamOptions = OPTIONS) -> SessionMachine:
     identity = SessionIdentity(
         session_id="s",
         tenant="t",
         region="here",
-        options=OPTIONS,
+        options=options,
         expires_at_ms=expires_at_ms,
         jitter_permille=0,
     )
     return SessionMachine(identity, LIMITS, now_ms)
 
 
-def opening(epoch: int, start_sample: int = 0) -> OpenEngine:
-    return OpenEngine(OpenStream(session_id="s", tenant="t", epoch=epoch, start_sample=start_sample, options=OPTIONS))
+def opening(epoch: int, start_sample: int = 0, *, version: str = "") -> OpenEngine:
+    options = msgspec.structs.replace(OPTIONS, model_version=version)
+    return OpenEngine(OpenStream(session_id="s", tenant="t", epoch=epoch, start_sample=start_sample, options=options))
 
 
-def granted(epoch: int = 1, window_samples: int = 80_000) -> Granted:
-    return Granted(epoch, "m", "v1", window_samples)
+def granted(epoch: int = 1, window_samples: int = 80_000, *, version: str = "v1") -> Granted:
+    return Granted(epoch, "m", version, window_samples)
 
 
 def final(
@@ -105,6 +107,13 @@ def streaming(**more: Any) -> SessionMachine:
     machine.begin(0)
     machine.engine_event(granted(), 0)
     return machine
+
+
+def next_effects(machine: SessionMachine) -> list[Any]:
+    """What time alone brings."""
+    while not (effects := machine.timer(machine.due_ms)):
+        pass
+    return effects
 
 
 def sent_to_client(effects: list[Any]) -> list[Any]:
@@ -165,10 +174,10 @@ def test_unfinalised_audio_is_replayed_to_the_next_engine() -> None:
     machine.engine_event(final(0, 1_000, "yes"), 30)
     assert machine.engine_event(Lost(1, LossReason.link_lost), 40) == [
         EngineLost(LossReason.link_lost, to_replay_ms=137, losses=1),
-        opening(2, start_sample=1_000),
+        opening(2, start_sample=1_000, version="v1"),
     ]
     assert machine.engine_event(granted(epoch=2), 90) == [
-        SendToClient(Migrated("link_lost", 137, 50)),
+        SendToClient(Migrated("link_lost", 137, 50, "v1")),
         Measured(Figure.migration_pause_elapsed_ms, 50),
         SendAudio((PCM_100_MS * 2)[2_000:]),
     ]
@@ -208,7 +217,7 @@ def test_an_engine_that_takes_audio_and_says_nothing_is_lost() -> None:
     assert machine.timer(2_100) == [
         CancelEngine(),
         EngineLost(LossReason.silent, to_replay_ms=200, losses=1),
-        opening(2),
+        opening(2, version="v1"),
     ]
 
 
@@ -388,6 +397,84 @@ def test_what_no_engine_can_give_is_refused_at_once(refusal: RefusalReason, reas
     machine = make()
     machine.begin(0)
     assert machine.engine_event(Refused(1, refusal), 1)[-1] == CloseClient(reason)
+
+
+@pytest.mark.parametrize(
+    "refusal", [RefusalReason.unknown_model, RefusalReason.unsupported_language, RefusalReason.bad_options]
+)
+def test_what_an_engine_says_was_expected_reaches_the_client(refusal: RefusalReason) -> None:
+    machine = make()
+    machine.begin(0)
+    effects = machine.engine_event(Refused(1, refusal, detail="beam is not for this model"), 1)
+    assert sent_to_client(effects)[0].message == "beam is not for this model"
+
+
+def test_held_audio_is_replayed_to_the_version_that_may_have_heard_it() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    assert machine.engine_event(Lost(1, LossReason.link_lost), 20)[1:] == [opening(2, version="v1")]
+    machine.engine_event(Lost(2, LossReason.link_lost), 21)
+    assert next_effects(machine) == [opening(3, version="v1")]
+
+
+def test_a_version_that_is_nowhere_is_looked_for_until_the_recovery_s_time_is_out() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(Lost(1, LossReason.link_lost), 100)
+    epoch, now_ms, asked = 2, 100, 1
+    while not machine.is_closed:
+        effects = machine.engine_event(Refused(epoch, RefusalReason.unknown_model), now_ms)
+        assert effects == []
+        now_ms = machine.due_ms
+        effects = machine.timer(now_ms)
+        if opening(epoch + 1, version="v1") in effects:
+            epoch, asked = epoch + 1, asked + 1
+    assert now_ms == 10_100
+    assert asked > 5
+    assert effects[-1] == CloseClient(Reason.engine_unavailable)
+    assert effects[-2].message.message == "no engine has the version of the model that this session is bound to"
+    assert effects[-2].message.retryable
+
+
+def test_a_version_that_warms_up_meanwhile_takes_the_session_over() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(Lost(1, LossReason.link_lost), 100)
+    machine.engine_event(Refused(2, RefusalReason.unknown_model), 110)
+    next_effects(machine)
+    effects = machine.engine_event(granted(3), 900)
+    assert sent_to_client(effects) == [Migrated("link_lost", 100, 800, "v1")]
+    assert effects[-1] == SendAudio(PCM_100_MS)
+
+
+def test_an_engine_that_grants_another_version_gets_nothing_of_what_is_held() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(Lost(1, LossReason.link_lost), 100)
+    assert machine.engine_event(granted(2, version="v2"), 110) == [CancelEngine()]
+    assert next_effects(machine) == [opening(3, version="v1")]
+    assert machine.model_version == "v1"
+
+
+def test_a_client_that_asked_for_a_version_gets_that_one_or_none() -> None:
+    machine = make(options=msgspec.structs.replace(OPTIONS, model_version="v9"))
+    assert machine.begin(0) == [opening(1, version="v9")]
+    effects = machine.engine_event(granted(1, version="v1"), 5)
+    assert effects[0] == CancelEngine()
+    assert effects[-1] == CloseClient(Reason.unknown_model)
+    assert sum(isinstance(effect, CancelEngine) for effect in effects) == 1
+
+
+def test_a_session_with_nothing_held_may_go_on_with_another_version_and_is_told() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(final(0, 1_600, "yes"), 20)
+    assert machine.engine_event(Lost(1, LossReason.drained), 30)[1:] == [opening(2, 1_600)]
+    assert machine.client_audio(PCM_100_MS, 35) == []
+    effects = machine.engine_event(granted(2, version="v2"), 40)
+    assert effects[0] == SendToClient(Migrated("drained", 100, 10, "v2"))
+    assert effects[-1] == SendAudio(PCM_100_MS)
+    assert machine.engine_event(Lost(2, LossReason.link_lost), 50)[1:] == [opening(3, 1_600, version="v2")]
 
 
 def test_an_engine_that_never_answers_the_opening_is_given_up() -> None:

@@ -1,5 +1,5 @@
-"""The session machine against random clients, engines and clocks: finals tile the audio, replay is contiguous, held
-audio is bounded, every session ends once.
+"""The session machine against random clients, engines, versions and clocks: finals tile the audio, replay is contiguous
+and by the same weights, held audio is bounded, every session ends once.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ LIMITS = SessionLimits(
 )
 
 
+FOR_GOOD = (RefusalReason.unknown_model, RefusalReason.unsupported_language, RefusalReason.bad_options)
+
+
 def pcm(start: int, num_samples: int) -> bytes:
     """Samples that say their own position."""
     return b"".join(struct.pack("<H", (start + i) % 65_536) for i in range(num_samples))
@@ -69,6 +72,8 @@ class EngineTwin:
         self.consumed = stream.start_sample
         self.cuts: list[int] = []
         self.all_cuts: set[int] = set()
+        self.asked_version = stream.options.model_version
+        self.version = ""
         self.is_granted = False
         self.is_over = False
 
@@ -103,6 +108,9 @@ class SessionUnderFire(RuleBasedStateMachine):
         self.confirmed: set[str] = set()
         self.has_finished = False
         self.close: Reason | None = None
+        self.heard_through = 0
+        self.heard_by = ""
+        """The version that was sent the audio before `heard_through`, as far as it is not final."""
         self.carry_out(self.machine.begin(0))
 
     def carry_out(self, effects: list[Any]) -> None:
@@ -114,7 +122,11 @@ class SessionUnderFire(RuleBasedStateMachine):
                     self.engine = EngineTwin(stream)
                 case SendAudio(audio):
                     assert self.engine is not None
+                    if self.engine.received < self.heard_through:
+                        assert self.engine.version == self.heard_by, "audio was recognised again by other weights"
                     self.engine.take(audio)
+                    self.heard_through = max(self.heard_through, self.engine.received)
+                    self.heard_by = self.engine.version
                 case CutEngine(at_sample):
                     assert self.engine is not None
                     self.engine.cut(at_sample)
@@ -166,17 +178,30 @@ class SessionUnderFire(RuleBasedStateMachine):
         engine = self.engine
         return engine if engine is not None and engine.is_granted and not engine.is_over else None
 
-    @rule()
-    def grant(self) -> None:
-        if self.engine is not None and not self.engine.is_granted and not self.engine.is_over:
-            self.engine.is_granted = True
-            self.hear(Granted(self.engine.epoch, "m", "v", WINDOW_SAMPLES))
+    @rule(version=st.sampled_from(["v1", "v2"]), ignores_the_pin=st.integers(0, 9))
+    def grant(self, version: str, ignores_the_pin: int) -> None:
+        """By the version that was asked for, if one was; an engine of an older release does not look."""
+        engine = self.engine
+        if engine is None or engine.is_granted or engine.is_over:
+            return
+        engine.version = version if ignores_the_pin == 0 else engine.asked_version or version
+        engine.is_granted = True
+        self.hear(Granted(engine.epoch, "m", engine.version, WINDOW_SAMPLES))
+        if engine.asked_version not in ("", engine.version):
+            assert engine.is_over, "an engine that grants another version was not let go"
 
-    @rule(reason=st.sampled_from([RefusalReason.no_free_slot, RefusalReason.unreachable]))
+    @rule(reason=st.sampled_from(RefusalReason))
     def refuse(self, reason: RefusalReason) -> None:
-        if self.engine is not None and not self.engine.is_granted and not self.engine.is_over:
-            self.engine.is_over = True
-            self.hear(Refused(self.engine.epoch, reason))
+        engine = self.engine
+        if engine is None or engine.is_granted or engine.is_over:
+            return
+        is_first = self.machine.model_version == ""
+        engine.is_over = True
+        self.hear(Refused(engine.epoch, reason))
+        if reason in FOR_GOOD and is_first:
+            assert self.close is not None, "a new session waits for what no engine can give"
+        elif reason in FOR_GOOD:
+            assert self.close in (None, Reason.engine_unavailable), "a session under way was ended by one refusal"
 
     @rule(share=st.integers(0, 100))
     def progress(self, share: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.interface import LossReason
+from engines.interface import LossReason, RefusalReason, Refused
 from gateway.session.search import NEVER_MS, EngineSearch
 from policies.failover import GiveUp, RecoveryLimits
 
@@ -46,6 +46,13 @@ def test_after_a_grant_the_next_loss_is_answered_at_once() -> None:
     assert search.plan_next(500)
     assert search.waited_ms(530) == 30
     assert search.give_up_at_ms() == 1_500
+
+
+def test_what_was_refused_in_one_search_says_nothing_of_the_next() -> None:
+    search = make()
+    search.refusal = Refused(1, RefusalReason.unknown_model)
+    search.found()
+    assert search.refusal is None
 
 
 def test_it_gives_up_for_time_or_for_losses_without_a_final_between() -> None:
