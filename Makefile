@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check bench fmt chaos soak interop docs proto lock recipe-test setup-runtime setup-dev setup-interop
+.PHONY: help demo test check bench bench-engine fmt chaos soak interop docs proto lock recipe-test setup-runtime setup-dev setup-interop
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -35,6 +35,11 @@ fmt: setup-dev  ## Format the code
 bench: setup-dev  ## Benchmarks of the gateway beside an echo server and HAProxy; see docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.gateway_load
 
+bench-engine: setup-interop  ## Benchmarks of the engine beside sherpa-onnx: streams a core, step times; see docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.engine
+	$(BIN)/python -m tests.benchmarks.engine_batches
+	$(BIN)/python -m tests.benchmarks.engine_streams
+
 chaos: setup-dev  ## The long form of the scenarios in which things are killed
 	$(BIN)/pytest -q --long tests/scenarios
 
@@ -42,7 +47,7 @@ soak: setup-dev  ## The long form of the isolation tests
 	$(BIN)/pytest -q --long -m soak tests
 
 interop: setup-interop  ## The same model and recordings through sherpa-onnx
-	$(BIN)/pytest -q -m interop tests
+	$(BIN)/pytest -q --long -m interop tests
 
 RECIPE_PYTHON ?= .venv-recipe/bin/python
 recipe-test:  ## The tests of the embedded model's recipe, in the environment that its README makes
