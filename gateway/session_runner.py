@@ -275,6 +275,7 @@ class SessionRunner:
             compute_us=machine.compute_us,
             first_partial_ms=self._first_partial_ms,
             engines=self._engines,
+            model_version=machine.model_version,
         )
         self._observers.span.set_attribute("patchbay.close_reason", reason.value)
         self._observers.span.set_attribute("patchbay.audio_ms", audio_ms)

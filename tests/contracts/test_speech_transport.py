@@ -8,7 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.interface import EndReason, FinalResult, Granted, LossReason, Lost, PartialResult, Progress, Word
+from engines.interface import (
+    Decoding,
+    EndReason,
+    FinalResult,
+    Granted,
+    Keyword,
+    LossReason,
+    Lost,
+    PartialResult,
+    ProfanityHandling,
+    Progress,
+    RedactionKind,
+    RefusalReason,
+    Refused,
+    StreamOptions,
+    TextOptions,
+    Word,
+)
 from gateway.cli.connection import ConnectionFailed, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import Reason
@@ -24,10 +41,12 @@ from gateway.wire.messages import (
     Finish,
     Finished,
     KeepAlive,
+    KeywordSpec,
     Migrated,
     PartialMessage,
     Start,
     Started,
+    TextSpec,
     Usage,
     UtteranceEnd,
     WordMessage,
@@ -112,9 +131,13 @@ async def test_options_of_the_start_reach_the_engine(tmp_path: Path, transport: 
         language="en",
         model="big",
         partials=False,
-        endpointing=Endpointing(silence_ms=500),
+        endpointing=Endpointing(silence_ms=500, no_speech_ms=9_000),
         max_utterance_ms=5_000,
         audio=AudioSpec("mulaw", 8_000),
+        model_version="v7",
+        decoding="beam",
+        keywords=(KeywordSpec("acme cloud", 1_500), KeywordSpec("um", -3_000)),
+        text=TextSpec(numerals=True, punctuation=True, profanity="mask", redact=("card_number", "email")),
     )
     async with gateway_with(tmp_path) as gateway, talking(gateway, transport, gateway.token(tenant="acme")) as client:
         await client.send(start)
@@ -124,7 +147,69 @@ async def test_options_of_the_start_reach_the_engine(tmp_path: Path, transport: 
     options = opened.options
     assert opened.tenant == "acme"
     assert (options.language, options.model, options.wants_partials) == ("en", "big", False)
-    assert (options.min_trailing_silence_ms, options.max_utterance_ms) == (500, 5_000)
+    assert (options.min_trailing_silence_ms, options.max_silence_without_speech_ms) == (500, 9_000)
+    assert options.max_utterance_ms == 5_000
+    assert (options.model_version, options.decoding) == ("v7", Decoding.beam)
+    assert options.keywords == (Keyword("acme cloud", 1_500), Keyword("um", -3_000))
+    assert options.text == TextOptions(
+        numerals=True,
+        punctuation=True,
+        profanity=ProfanityHandling.mask,
+        redact=(RedactionKind.card_number, RedactionKind.email),
+    )
+
+
+async def test_a_client_of_an_earlier_release_gets_what_it_got_then(tmp_path: Path, transport: str) -> None:
+    """What it cannot say is off."""
+    async with gateway_with(tmp_path) as gateway, talking(gateway, transport) as client:
+        await client.send(Start())
+        await client.send(Finish())
+        await all_messages(client)
+    assert gateway.pool.last.opened.options == StreamOptions()
+
+
+async def test_what_an_engine_will_not_do_reaches_the_client_in_its_words(tmp_path: Path, transport: str) -> None:
+    pool = FakePool(is_obliging=False)
+    async with gateway_with(tmp_path, pool=pool) as gateway, talking(gateway, transport) as client:
+        await client.send(Start(decoding="beam"))
+        await until(lambda: pool.streams)
+        pool.last.say(Refused(1, RefusalReason.bad_options, detail="this model knows no beam"))
+        heard = await all_messages(client)
+    assert heard == [ErrorMessage(reason="bad_option", message="this model knows no beam", retryable=False)]
+    assert next(iter(gateway.refusals()))[1] == "bad_option"
+
+
+async def test_a_long_list_of_mistakes_comes_whole(tmp_path: Path, transport: str) -> None:
+    """Over gRPC it is longer than a status may be."""
+    wrong = tuple(KeywordSpec(f"\n{number}", 99_999) for number in range(100))
+    start = Start(model="\n", decoding="x", keywords=wrong, text=TextSpec(profanity="x", redact=("x",)))
+    async with gateway_with(tmp_path) as gateway:
+        error = await refusal_of(gateway, transport, start)
+    assert error.reason == "bad_option"
+    assert len(error.message) > 1_000
+    for option in ("model", "decoding", "keywords[19].phrase", "boost_permille", "text.profanity", "text.redact"):
+        assert option in error.message
+
+
+async def test_a_session_that_moves_says_which_version_goes_on(tmp_path: Path, transport: str) -> None:
+    pool = FakePool(is_obliging=False)
+    async with gateway_with(tmp_path, pool=pool) as gateway, talking(gateway, transport) as client:
+        await client.send(Start())
+        await client.send(Audio(PCM_100_MS))
+        await until(lambda: pool.streams)
+        pool.last.say(Granted(1, "m", "v", 80_000))
+        await until(lambda: pool.last.audio)
+        pool.last.say(Lost(1, LossReason.drained))
+        await until(lambda: len(pool.streams) == 2)
+        assert (pool.last.opened.options.model, pool.last.opened.options.model_version) == ("m", "v")
+        pool.last.say(Granted(2, "m", "v", 80_000))
+        moved = None
+        async for message in client.messages():
+            if isinstance(message, Migrated):
+                moved = message
+                break
+    assert moved is not None
+    assert (moved.reason, moved.replayed_ms, moved.model_version) == ("drained", 100, "v")
 
 
 async def test_partials_keep_their_stable_prefix(tmp_path: Path, transport: str) -> None:
@@ -174,6 +259,13 @@ async def test_the_loss_of_an_engine_is_a_pause_and_no_gap(tmp_path: Path, trans
         (Start(audio=AudioSpec(channels=2, channel=2)), Reason.bad_audio_format, "0 to 1"),
         (Start(endpointing=Endpointing(silence_ms=1)), Reason.bad_option, "200 to 10000"),
         (Start(max_utterance_ms=600_000), Reason.bad_option, "2000 to 30000"),
+        (Start(endpointing=Endpointing(no_speech_ms=1)), Reason.bad_option, "1000 to 30000"),
+        (Start(model_version="v\n"), Reason.bad_option, "model_version must be at most 128"),
+        (Start(decoding="oracle"), Reason.bad_option, "one of greedy, beam"),
+        (Start(keywords=(KeywordSpec(""),)), Reason.bad_option, "keywords[0].phrase must be 1 to 64"),
+        (Start(keywords=(KeywordSpec("a", 10_001),)), Reason.bad_option, "-10000 to 10000"),
+        (Start(text=TextSpec(profanity="shout")), Reason.bad_option, "one of keep, mask, remove"),
+        (Start(text=TextSpec(redact=("shoe_size",))), Reason.bad_option, "card_number, phone_number, email"),
     ],
 )
 async def test_a_start_that_cannot_be_served_is_refused_with_what_was_expected(
