@@ -10,9 +10,7 @@ anything; what ONNX Runtime says of inputs and outputs; one short warm-up.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING
 from engines.contract import ModelContract
 from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ
-from engines.model_header import HeaderGarbled, ModelHeader, read_header
+from engines.model_bytes import checked_header, files_version
 from engines.model_tokens import Vocabulary, read_tokens
 from engines.model_warm_up import binding_mistakes, warm_up_mistakes
 from engines.onnx_session import RUNTIME_ERRORS, open_session
@@ -31,12 +29,8 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 TOKENS_FILE = "tokens.txt"
 
-_BUILT_IN_DOMAINS = frozenset(
-    {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
-)
-_INTEGER = re.compile(r"-?[0-9]{1,12}\Z")
+INTEGER = re.compile(r"-?[0-9]{1,12}\Z")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}\Z")
-_READ_BYTES = 1 << 20
 
 # What engines/recognition/features.py computes. A model that says it was trained on something else is refused.
 _FEATURES = {
@@ -74,13 +68,13 @@ def check_model(path: Path | str, *, limits: ModelLimits | None = None) -> Model
     limits = limits or ModelLimits()
     model_file = find_model_file(path)
     mistakes: list[str] = []
-    header = _checked_header(model_file, limits, mistakes)
-    _raise_any(model_file, mistakes)
+    header = checked_header(model_file, max_bytes=limits.max_file_bytes, mistakes=mistakes)
+    raise_any(model_file, mistakes)
     try:
         session = open_session(model_file, threads=1)
         metadata = session.get_modelmeta().custom_metadata_map
     except RUNTIME_ERRORS as error:
-        raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {_first_line(error)}"]) from error
+        raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {first_line(error)}"]) from error
     tokens_file = model_file.parent / TOKENS_FILE
 
     def read_vocabulary(vocab_size: int | None, mistakes: list[str]) -> Vocabulary:
@@ -90,12 +84,12 @@ def check_model(path: Path | str, *, limits: ModelLimits | None = None) -> Model
         metadata,
         where=str(model_file),
         name=model_file.parent.name if model_file.name == MODEL_FILE else model_file.stem,
-        version=_version(model_file, header),
+        version=files_version({model_file: header}),
         read_vocabulary=read_vocabulary,
         limits=limits,
     )
-    _raise_any(model_file, binding_mistakes(session, contract))
-    _raise_any(model_file, warm_up_mistakes(session, contract))
+    raise_any(model_file, binding_mistakes(session, contract))
+    raise_any(model_file, warm_up_mistakes(session, contract))
     return contract
 
 
@@ -122,7 +116,7 @@ def declared_contract(
     sizes = _checked_sizes(metadata, limits, mistakes)
     vocabulary = read_vocabulary(sizes.get("vocab_size"), mistakes)
     _check_declared_features(metadata, mistakes)
-    language = _checked_language(metadata, mistakes)
+    language = checked_language(metadata, mistakes)
     if mistakes:
         raise ModelRejected(where, mistakes)
     return ModelContract(
@@ -160,44 +154,6 @@ def find_model_file(path: Path | str) -> Path:
     return found
 
 
-def _checked_header(model_file: Path, limits: ModelLimits, mistakes: list[str]) -> ModelHeader:
-    size_bytes = model_file.stat().st_size
-    if size_bytes > limits.max_file_bytes:
-        mistakes.append(f"it has {size_bytes} bytes, at most {limits.max_file_bytes} are allowed")
-        return ModelHeader()
-    try:
-        header = read_header(model_file)
-    except (HeaderGarbled, OSError) as error:
-        mistakes.append(f"it is not an ONNX file: {error}")
-        return ModelHeader()
-    for location in sorted(header.external_files):
-        found = _inside_folder(model_file.parent, location)
-        if found is None:
-            mistakes.append(f"its weights in {location!r} must be a file inside the model's folder")
-        else:
-            size_bytes += found.stat().st_size
-    if size_bytes > limits.max_file_bytes:
-        mistakes.append(f"with its weights it has {size_bytes} bytes, at most {limits.max_file_bytes} are allowed")
-    mistakes.extend(
-        f"it uses operators of the domain {domain!r}; only ONNX's and ONNX Runtime's own are allowed"
-        for domain in sorted(header.operator_domains - _BUILT_IN_DOMAINS)
-    )
-    mistakes.extend(
-        f"its metadata gives {key!r} more than once"
-        for key, times in sorted(Counter(header.metadata_keys).items())
-        if times > 1
-    )
-    return header
-
-
-def _inside_folder(folder: Path, location: str) -> Path | None:
-    try:
-        found = (folder / location).resolve(strict=True)
-        return found if found.is_file() and found.is_relative_to(folder.resolve()) else None
-    except (OSError, RuntimeError, ValueError):
-        return None
-
-
 def _checked_sizes(metadata: Mapping[str, str], limits: ModelLimits, mistakes: list[str]) -> dict[str, int]:
     """Give every number that is given and sane; `feature_dim` is 80 unless the file says otherwise."""
     highest = {
@@ -214,7 +170,7 @@ def _checked_sizes(metadata: Mapping[str, str], limits: ModelLimits, mistakes: l
         text = metadata.get(key, "80" if key == "feature_dim" else None)
         if text is None:
             mistakes.append(f"its metadata must give {key}")
-        elif not _INTEGER.match(text):
+        elif not INTEGER.match(text):
             mistakes.append(f"{key} must be a whole number, not {text[:40]!r}")
         elif not 1 <= int(text) <= maximum:
             mistakes.append(f"{key} must be 1 to {maximum}, not {int(text)}")
@@ -260,7 +216,7 @@ def _is_same_setting(ours: str, theirs: str) -> bool:
         return ours == theirs
 
 
-def _checked_language(metadata: Mapping[str, str], mistakes: list[str]) -> str:
+def checked_language(metadata: Mapping[str, str], mistakes: list[str]) -> str:
     """Give a BCP 47 tag, or nothing for a file that does not say."""
     language = metadata.get("language", "")
     if language and not _LANGUAGE.match(language):
@@ -272,20 +228,12 @@ def _shape(sizes: dict[str, int], cache: str) -> tuple[int, int, int]:
     return sizes[f"{cache}_dim1"], sizes[f"{cache}_dim2"], sizes[f"{cache}_dim3"]
 
 
-def _version(model_file: Path, header: ModelHeader) -> str:
-    """Name the weights: replay is exact only within one version, so external data counts too."""
-    digest = hashlib.sha256()
-    for path in (model_file, *(model_file.parent / location for location in sorted(header.external_files))):
-        with path.open("rb") as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
-    return digest.hexdigest()[:16]
-
-
-def _raise_any(model_file: Path, mistakes: list[str]) -> None:
+def raise_any(where: Path, mistakes: list[str]) -> None:
+    """Refuse the model if anything is wrong with it."""
     if mistakes:
-        raise ModelRejected(str(model_file), mistakes)
+        raise ModelRejected(str(where), mistakes)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What ONNX Runtime says, without its stack."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from engines.contract import FloatArray, ModelContract
 
-_FLOAT, _INT64 = "tensor(float)", "tensor(int64)"
+FLOAT, INT64 = "tensor(float)", "tensor(int64)"
 _ROWS = 3
 _STEPS = 2
 _SPEECH_LIKE_MEAN, _SPEECH_LIKE_DEVIATION = -7.0, 3.0
@@ -23,8 +23,8 @@ _MAX_SUM_ERROR = 1e-2
 Dims = tuple[int | None, ...]
 
 
-class _Binding(NamedTuple):
-    """What one input or output must be; a None in `dims` may be anything (the batch)."""
+class Binding(NamedTuple):
+    """What one input or output must be; a None in `dims` is the batch, which stays open."""
 
     role: str
     type: str
@@ -39,30 +39,31 @@ def outputs_per_step(contract: ModelContract) -> int:
 def binding_mistakes(session: onnxruntime.InferenceSession, contract: ModelContract) -> list[str]:
     """Hold the declared inputs and outputs, by position, against the contract."""
     caches = (
-        _Binding("the channel cache", _FLOAT, (None, *contract.cache_channel_shape)),
-        _Binding("the time cache", _FLOAT, (None, *contract.cache_time_shape)),
-        _Binding("the length of the channel cache", _INT64, (None,)),
+        Binding("the channel cache", FLOAT, (None, *contract.cache_channel_shape)),
+        Binding("the time cache", FLOAT, (None, *contract.cache_time_shape)),
+        Binding("the length of the channel cache", INT64, (None,)),
     )
     inputs = (
-        _Binding("the features", _FLOAT, (None, contract.feature_dim, contract.window_frames)),
-        _Binding("the number of frames", _INT64, (None,)),
+        Binding("the features", FLOAT, (None, contract.feature_dim, contract.window_frames)),
+        Binding("the number of frames", INT64, (None,)),
         *caches,
     )
     outputs = (
-        _Binding("the log-probabilities", _FLOAT, (None, outputs_per_step(contract), contract.vocab_size + 1)),
-        _Binding("the number of outputs", _INT64, (None,)),
+        Binding("the log-probabilities", FLOAT, (None, outputs_per_step(contract), contract.vocab_size + 1)),
+        Binding("the number of outputs", INT64, (None,)),
         *caches,
     )
     try:
         return [
-            *_compare("input", inputs, session.get_inputs()),
-            *_compare("output", outputs, session.get_outputs()),
+            *compare_bindings("input", inputs, session.get_inputs()),
+            *compare_bindings("output", outputs, session.get_outputs()),
         ]
     except UnicodeDecodeError:  # names are decoded only when they are asked for
         return ["its inputs and outputs must be named in UTF-8"]
 
 
-def _compare(side: str, wanted: tuple[_Binding, ...], given: list[Any]) -> list[str]:
+def compare_bindings(side: str, wanted: tuple[Binding, ...], given: list[Any]) -> list[str]:
+    """Hold what a file declares, by position, against what it must be; `side` is `input` or `output`."""
     if len(given) != len(wanted):
         names = ", ".join(binding.role for binding in wanted)
         return [f"it must have {len(wanted)} {side}s ({names}), not {len(given)}"]
@@ -75,9 +76,9 @@ def _compare(side: str, wanted: tuple[_Binding, ...], given: list[Any]) -> list[
             mistakes.append(f"{what} must have {len(binding.dims)} axes, not {len(found.shape)}")
             continue
         for axis, (size, declared) in enumerate(zip(binding.dims, found.shape, strict=True)):
-            if axis == 0 and isinstance(declared, int):
+            if size is None and isinstance(declared, int):
                 mistakes.append(f"{what} must leave its batch open, not fix it to {declared}")
-            elif size is not None and isinstance(declared, int) and declared != size:
+            elif isinstance(declared, int) and declared != size:
                 mistakes.append(f"{what} must have {size} on axis {axis}, not {declared}")
     return mistakes
 
