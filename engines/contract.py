@@ -128,6 +128,11 @@ class ModelContract(msgspec.Struct, frozen=True, kw_only=True):
     cache_time_shape: tuple[int, int, int]
     tokens: tuple[str, ...]
     front_end: FrontEnd = NEMO_FRONT_END
+    precision: str = "fp32"
+    """Of the weights: `fp32`, `fp16`, or `int8 static`."""
+    weights_bytes: int = 0
+    state_bytes: int = 0
+    """State of one stream, in the types that the model takes it in."""
 
 
 class Backend(Protocol):
