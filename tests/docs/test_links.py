@@ -27,7 +27,6 @@ from gateway.wire.messages import (
     Finish,
     KeepAlive,
     Start,
-    WordMessage,
 )
 from policies.facts import AudioEncoding
 from tests.docs.pages import PAGES, ROOT, all_blocks, anchors, code_words, links, named_rows, prose, rows, section
@@ -306,8 +305,9 @@ def fields_of(message: type[msgspec.Struct], above: str = "") -> Iterator[str]:
             yield from fields_of(nested, f"{above}{name}.")
         else:
             yield f"{above}{name}"
-            if WordMessage in get_args(nested):
-                yield from fields_of(WordMessage, f"{above}{name}[].")
+            for inner in get_args(nested):
+                if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                    yield from fields_of(inner, f"{above}{name}[].")
 
 
 @pytest.mark.parametrize(
