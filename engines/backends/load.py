@@ -27,7 +27,7 @@ _RUNTIMES = {
     BackendKind.onnx: _Runtime("engines.backends.onnx", "onnxruntime"),
     BackendKind.onnx_cuda: _Runtime("engines.backends.onnx_cuda", "onnxruntime-gpu, the extra `gpu`"),
     BackendKind.onnx_tensorrt: _Runtime("engines.backends.onnx_tensorrt", "onnxruntime-gpu, the extra `gpu`"),
-    BackendKind.tensorrt: _Runtime("engines.backends.tensorrt", "NVIDIA's tensorrt, the extra `tensorrt`"),
+    BackendKind.tensorrt: _Runtime("engines.backends.tensorrt.backend", "NVIDIA's tensorrt, the extra `gpu`"),
     BackendKind.triton: _Runtime("engines.backends.triton", "grpcio"),
     BackendKind.scripted: _Runtime("engines.backends.scripted", "nothing"),
 }
