@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from engines.contract import BackendSettings
 from engines.interface import FinalResult, OpenStream, StreamOptions
 from engines.recognition.recogniser import CtcRecogniser, load_recogniser
 
@@ -35,7 +36,7 @@ def sherpa() -> Any:
 
 @pytest.fixture(scope="module")
 def ours() -> CtcRecogniser:
-    return load_recogniser(MODELS / "embedded", max_slots=1, threads=1)
+    return load_recogniser(MODELS / "embedded", BackendSettings(max_slots=1, threads=1))
 
 
 def pcm16_of(name: str) -> bytes:
