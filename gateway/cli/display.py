@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from gateway.wire.codec import encode_server
-from gateway.wire.messages import ErrorMessage, FinalMessage, Finished, Migrated, PartialMessage
+from gateway.wire.messages import ErrorMessage, FinalMessage, Finished, Migrated, PartialMessage, Started
 
 if TYPE_CHECKING:
     from gateway.wire.messages import ServerMessage
@@ -48,6 +48,7 @@ class TerminalDisplay:
         self._console = Console(highlight=False)
         self._errors = Console(stderr=True, highlight=False)
         self._partial = Text("")
+        self._version = ""
         self._progress = Progress(
             TextColumn("[dim]{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn(), console=self._console
         )
@@ -78,8 +79,13 @@ class TerminalDisplay:
                 self._partial = Text("")
                 self._print(Text.assemble((f"{_clock(message.start_ms)}  ", "dim cyan"), message.text))
                 self._progress.update(self._task, completed=message.end_ms)
+            case Started():
+                self._version = message.model_version
             case Migrated():
                 self._print(Text(f"moved to another engine after {message.reason}", style="dim yellow"))
+                if message.model_version not in ("", self._version):
+                    self._version = message.model_version
+                    self._print(Text(f"version {self._version} recognises from here on", style="dim yellow"))
             case ErrorMessage():
                 self._errors.print(Text(f"{message.reason}: {message.message}", style="red"), soft_wrap=True)
             case Finished():

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 
 import typer
 
+from engines.interface import Decoding, ProfanityHandling, RedactionKind
 from gateway.cli.connection import ConnectionFailed, connect, exit_code_of
 from gateway.cli.display import JsonDisplay, TerminalDisplay
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.keyword_option import parse_keyword
 from gateway.cli.recording import InputLost, Recording, UnknownRecording, from_stdin, paced, read_recording
 from gateway.dev_keys import DevClaims, DevKeysRefused, create_or_load, state_directory
 from gateway.running_regions import newest
-from gateway.wire.messages import Audio, AudioSpec, Endpointing, ErrorMessage, Finish, Finished, Start
+from gateway.wire.messages import Audio, AudioSpec, Endpointing, ErrorMessage, Finish, Finished, Start, TextSpec
 from policies.facts import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ, AudioEncoding
 
 if TYPE_CHECKING:
@@ -61,7 +63,23 @@ def transcribe(
     silence_ms: Annotated[
         int | None, typer.Option(min=0, max=_MAX_OPTION_MS, help="Pause that ends an utterance.")
     ] = None,
+    no_speech_ms: Annotated[
+        int | None, typer.Option(min=0, max=_MAX_OPTION_MS, help="Audio without speech is let go after so long.")
+    ] = None,
     max_utterance_ms: Annotated[int | None, typer.Option(min=0, max=_MAX_OPTION_MS, help="Longest utterance.")] = None,
+    model_version: Annotated[str, typer.Option(help="This version of the model or none.")] = "",
+    decoding: Annotated[Decoding, typer.Option(help="beam weighs several readings.")] = Decoding.greedy,
+    keyword: Annotated[
+        list[str] | None, typer.Option(help="PHRASE or PHRASE:BOOST to listen for; may be given several times.")
+    ] = None,
+    numerals: Annotated[bool, typer.Option("--numerals", help="Write numbers in digits.")] = False,
+    punctuation: Annotated[bool, typer.Option("--punctuation", help="Write capitals and punctuation.")] = False,
+    profanity: Annotated[ProfanityHandling, typer.Option(help="What becomes of profane words.")] = (
+        ProfanityHandling.keep
+    ),
+    redact: Annotated[
+        list[RedactionKind] | None, typer.Option(help="What is hidden; may be given several times.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the server's messages as JSON lines.")] = False,
 ) -> None:
     """Transcribe a recording, live.
@@ -81,8 +99,17 @@ def transcribe(
         language=language,
         model=model,
         partials=partials,
-        endpointing=Endpointing(silence_ms),
+        endpointing=Endpointing(silence_ms, no_speech_ms),
         max_utterance_ms=max_utterance_ms,
+        model_version=model_version,
+        decoding=decoding.value,
+        keywords=tuple(map(parse_keyword, keyword or ())),
+        text=TextSpec(
+            numerals=numerals,
+            punctuation=punctuation,
+            profanity=profanity.value,
+            redact=tuple(kind.value for kind in redact or ()),
+        ),
     )
     where = _url(url, protocol)
     display: Display = (

@@ -65,6 +65,15 @@ def test_without_a_terminal_finals_are_printed_with_their_time_and_partials_are_
     assert err == ""
 
 
+def test_a_move_to_another_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalDisplay(None) as display:
+        display.show(SESSION[0])
+        display.show(Migrated("drained", 0, 5, "1"))
+        display.show(Migrated("drained", 0, 5, "2"))
+    moved = "moved to another engine after drained\n"
+    assert capsys.readouterr().out == f"{moved}{moved}version 2 recognises from here on\n"
+
+
 def test_without_a_terminal_a_long_final_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     text = "[bold]one[/] two " * 60
     with TerminalDisplay(None) as display:

@@ -57,6 +57,11 @@ def run(home: Path, *arguments: str) -> Result:
         ["--speed", "-1"],
         ["--silence-ms", "-1"],
         ["--max-utterance-ms", "99999999999"],
+        ["--no-speech-ms", "-1"],
+        ["--decoding", "oracle"],
+        ["--profanity", "shout"],
+        ["--redact", "shoe_size"],
+        ["--keyword", ":5"],
         ["--encoding", "aac"],
         ["--protocol", "smtp"],
     ],
@@ -169,6 +174,36 @@ def test_options_reach_the_gateway(scripted: Region, protocol: str) -> None:
         scripted.folder, "transcribe", TIMER, "--json", "--speed", "0", "--protocol", protocol, "--no-partials"
     )
     assert "partial" not in {message["type"] for message in quiet.messages}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_wishes_of_recognition_reach_the_gateway_and_their_mistakes_come_back(scripted: Region, protocol: str) -> None:
+    wishes = [
+        *("--keyword", "acme:2500", "--keyword", "um:-500", "--decoding", "greedy", "--no-speech-ms", "9000"),
+        *("--numerals", "--punctuation", "--profanity", "mask", "--redact", "email", "--redact", "card_number"),
+    ]
+    outcome = patchbay(scripted.folder, "transcribe", TIMER, "--json", "--speed", "0", "--protocol", protocol, *wishes)
+    assert outcome.exit_code == 0, outcome.out + outcome.err
+    started = outcome.messages[0]
+    wrong = ["--keyword", "acme:50000", "--keyword", "x" * 65, "--no-speech-ms", "1"]
+    outcome = patchbay(scripted.folder, "transcribe", TIMER, "--json", "--protocol", protocol, *wrong)
+    assert outcome.exit_code == 65
+    error = outcome.messages[-1]
+    assert error["reason"] == "bad_option"
+    assert {"keywords[0].boost_permille", "keywords[1].phrase", "endpointing.no_speech_ms"} <= {
+        mistake.split(" ")[0] for mistake in error["message"].split("; ")
+    }
+    pinned = patchbay(
+        scripted.folder,
+        *("transcribe", TIMER, "--json", "--speed", "0", "--protocol", protocol),
+        *("--model-version", started["model_version"]),
+    )
+    assert (pinned.exit_code, pinned.messages[0]["model_version"]) == (0, started["model_version"])
+    nowhere = patchbay(
+        scripted.folder, "transcribe", TIMER, "--json", "--protocol", protocol, "--model-version", "0" * 16
+    )
+    assert (nowhere.exit_code, nowhere.messages[-1]["reason"]) == (65, "unknown_model")
 
 
 def _transcribing(region: Region, *arguments: str) -> subprocess.Popen[bytes]:
