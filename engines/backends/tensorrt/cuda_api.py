@@ -97,6 +97,8 @@ class CudaDriver(Protocol):
 class Nvrtc(Protocol):
     """The module `cuda.bindings.nvrtc`: compiles the kernels for the GPU that is there."""
 
+    def nvrtcVersion(self) -> Result: ...
+
     def nvrtcGetErrorString(self, result: Any) -> Result: ...
 
     def nvrtcCreateProgram(

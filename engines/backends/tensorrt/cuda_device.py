@@ -71,6 +71,18 @@ class Cuda:
             raise RuntimeMissing("cuda", ["the NVIDIA driver finds no GPU"])
         return count
 
+    def check_compiler(self) -> None:
+        """Look for NVRTC's library.
+
+        Raises:
+            RuntimeMissing: it is not installed.
+        """
+        try:
+            self.nvrtc.nvrtcVersion()
+        except RuntimeError as error:  # the library is loaded at the first call
+            what = " ".join(str(error).split())
+            raise RuntimeMissing("cuda", [f"NVRTC cannot be loaded ({what}): {HOW_TO_INSTALL}"]) from error
+
     def versions(self) -> tuple[str, str]:
         """The newest CUDA that the driver takes, and the one of the bindings, like 13.0; 0.0 without a driver."""
         return tuple(  # type: ignore[return-value]
@@ -94,6 +106,7 @@ class CudaDevice:
         """
         self._cuda = cuda = Cuda()
         count = cuda.device_count()
+        cuda.check_compiler()
         if index >= count:
             raise RuntimeMissing("cuda", [f"GPU {index} was asked for, there are {count}, counted from 0"])
         self.index = index
@@ -222,13 +235,9 @@ def compiled(nvrtc: Nvrtc, architecture: str) -> bytes:
     """Compile the kernels; `architecture` is like sm_90.
 
     Raises:
-        RuntimeMissing: NVRTC's library is not installed.
         BackendFailed: NVRTC does not know this GPU, or refused.
     """
-    try:
-        code, program = nvrtc.nvrtcCreateProgram(SOURCE.encode(), b"row_kernels.cu", 0, None, None)
-    except RuntimeError as error:  # the library is loaded at the first call
-        raise RuntimeMissing("cuda", [f"NVRTC cannot be loaded ({error}): {HOW_TO_INSTALL}"]) from error
+    code, program = nvrtc.nvrtcCreateProgram(SOURCE.encode(), b"row_kernels.cu", 0, None, None)
     _check_nvrtc(nvrtc, code)
     try:
         (code,) = nvrtc.nvrtcCompileProgram(program, 1, [f"--gpu-architecture={architecture}".encode()])

@@ -32,6 +32,13 @@ def readiness() -> Readiness:
     try:
         cuda = Cuda()
         driver, bindings = _versions(cuda)
+    except RuntimeMissing as lacking:
+        return Readiness((*missing, *lacking.mistakes), tensorrt_version, driver, bindings, gpus)
+    try:
+        cuda.check_compiler()
+    except RuntimeMissing as lacking:
+        missing.extend(lacking.mistakes)
+    try:
         gpus = cuda.device_count()
     except RuntimeMissing as lacking:
         missing.extend(lacking.mistakes)
