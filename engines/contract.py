@@ -7,7 +7,8 @@ slots that are laid out once, and are called from one thread.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Protocol
+from math import prod
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -133,6 +134,86 @@ class ModelContract(msgspec.Struct, frozen=True, kw_only=True):
     weights_bytes: int = 0
     state_bytes: int = 0
     """State of one stream, in the types that the model takes it in."""
+
+
+class StateShape(msgspec.Struct, frozen=True):
+    """One tensor that a model hands from step to step: what one stream holds of it, and where the batch goes.
+
+    `shape` is without the batch, which is axis `batch_axis` of the model's tensor.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    batch_axis: int
+    is_integer: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        return prod(self.shape) * (8 if self.is_integer else 4)
+
+
+class TransducerContract(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files of a streaming transducer say of themselves (icefall's exports for sherpa-onnx).
+
+    One step reads `window_frames` feature frames, moves on by `shift_frames`, and gives `shift_frames / subsampling`
+    rows, each with one piece or none. A joiner's row has `vocab_size + 1` values; 0 is the blank, and `unknown_id`,
+    where there is one, counts as blank too. The decoder reads the last `context_size` pieces.
+    """
+
+    name: str
+    version: str
+    """SHA-256 of all model files, first 16 hex digits."""
+    language: str
+    kind: str
+    """`zipformer2` or `lstm`."""
+    window_frames: int
+    shift_frames: int
+    subsampling: int
+    feature_dim: int
+    vocab_size: int
+    blank_id: int
+    unknown_id: int | None
+    context_size: int
+    joiner_dim: int
+    states: tuple[StateShape, ...]
+    """Of the encoder, in the order of its inputs behind the features."""
+    tokens: tuple[str, ...]
+    front_end: FrontEnd = KALDI_FRONT_END
+
+
+class Emissions(NamedTuple):
+    """What a step of a transducer gave: of each row the piece, 0 for none, and its log-probability, 0.0 for none."""
+
+    tokens: IndexArray
+    """(batch, rows) int64."""
+    log_probabilities: FloatArray
+    """(batch, rows) float32."""
+
+
+class TransducerBackend(Protocol):
+    """Runs a transducer with greedy search, at most one piece a row, over slots that it owns; see `Backend`.
+
+    Besides the encoder's state a slot holds what its decoder read last.
+    """
+
+    contract: TransducerContract
+
+    kind: BackendKind
+    max_slots: int
+    max_batch: int
+    memory: MemoryFigures
+
+    def warm_up(self) -> tuple[StepTime, ...]:
+        """See `Backend.warm_up`."""
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+
+    def reset(self, slot: int) -> None:
+        """See `Backend.reset`."""
+
+    def step(self, features: FloatArray, slots: Sequence[int]) -> Emissions:
+        """See `Backend.step`."""
 
 
 class Backend(Protocol):

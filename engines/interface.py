@@ -217,15 +217,30 @@ class Lost(msgspec.Struct, frozen=True, tag="lost"):
 StreamEvent = Granted | Refused | Progress | SpeechStarted | PartialResult | FinalResult | Lost
 
 
+class ModelLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """One loaded version of a model. `slots_total` is what the engine can serve in time now, not what is laid out.
+
+    `is_leaving`: it takes only streams that are pinned to this version.
+    """
+
+    name: str
+    version: str
+    language: str = ""
+    slots_total: int
+    slots_used: int
+    share_permille: int = 1_000
+    is_leaving: bool = False
+
+
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine says of itself, once a second and whenever a slot changes hands."""
 
     pool: str
     replica: str = ""
     """The gateway's own name for the replica: its place among the configured addresses."""
-    model: str
-    model_version: str
+    models: tuple[ModelLoad, ...]
     slots_total: int
+    """Of all models together; a slot of one may cost slots of another."""
     slots_used: int
     queued_audio_ms: int
     """Audio received and not yet recognised, all streams together."""

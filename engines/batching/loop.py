@@ -1,7 +1,9 @@
-"""The one thread that owns the recogniser: takes commands, plans, runs one batched step, hands the results out.
+"""The one thread that owns the recognisers of one device: takes commands, plans, runs one batched step, hands it out.
+
+Several models may be loaded; each step is of one of them, the one whose earliest step is due first.
 
 These must stay true:
-  - The recogniser is called from this thread alone.
+  - A recogniser that was handed over is called from this thread alone.
   - Nobody waits for ever: a step that fails loses its streams and the loop goes on; anything else that goes wrong here
     is told through `on_death`, once, and the thread is over.
   - Commands and outcomes carry the slot's generation; a command of an old generation does nothing.
@@ -14,78 +16,35 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from engines.batching.meter import LoadMeter, LoopFigures
-from engines.batching.planner import StepPlanner
-from engines.batching.slots import Slot
-from engines.errors import EngineError
-from engines.interface import (
-    BYTES_PER_SAMPLE,
-    SAMPLE_RATE_HZ,
-    SAMPLES_PER_MS,
-    LossReason,
-    Lost,
-    OpenStream,
-    Progress,
-    StreamEvent,
+from engines.batching.accounting import ComputeLedger
+from engines.batching.bay import Bay, Lane
+from engines.batching.commands import (
+    AddModel,
+    AppendAudio,
+    BeginStream,
+    CutStream,
+    EndStream,
+    LoopCommand,
+    Outcome,
+    RemoveModel,
 )
+from engines.batching.meter import LoadMeter, LoopFigures
+from engines.errors import EngineError
+from engines.interface import BYTES_PER_SAMPLE, LossReason, Lost, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.contract import BatchRecogniser, StepResult
+    from engines.contract import StepResult
 
-
-class BeginStream(msgspec.Struct, frozen=True):
-    slot: Slot
-    stream: OpenStream
-
-
-class AppendAudio(msgspec.Struct, frozen=True):
-    slot: Slot
-    pcm16: bytes
-
-
-class CutStream(msgspec.Struct, frozen=True):
-    slot: Slot
-    at_sample: int
-    is_last: bool
-
-
-class EndStream(msgspec.Struct, frozen=True):
-    slot: Slot
-
-
-LoopCommand = BeginStream | AppendAudio | CutStream | EndStream
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What one step gave one stream; `is_over`: no outcome follows and the recogniser has let go of the slot."""
-
-    slot: Slot
-    events: tuple[StreamEvent, ...]
-    is_over: bool
-
-
-@dataclass(slots=True)
-class _Lane:
-    """What the loop knows of the stream in one slot."""
-
-    slot: Slot
-    epoch: int
-    accepted_through_sample: int
-    audio_through_sample: int
-
-
-_MAX_LEAD_STEPS = 2
+_BUSY_PERMILLE = 500
+"""A thread that works half of its time or more has none to spare: steps may wait for each other."""
 
 
 class InferenceLoop:
-    """Runs `recogniser` on a thread of its own.
+    """Runs recognisers on a thread of its own.
 
     Args:
         deliver: called on the thread after each step, with one outcome for each stream that took part.
@@ -95,32 +54,28 @@ class InferenceLoop:
 
     def __init__(
         self,
-        recogniser: BatchRecogniser,
         *,
         deliver: Callable[[list[Outcome]], None],
         on_death: Callable[[BaseException], None],
-        max_batch: int,
         idle_turn_ms: int = 50,
     ) -> None:
-        self._recogniser = recogniser
         self._deliver = deliver
         self._on_death = on_death
         self._idle_turn_s = idle_turn_ms / 1_000
-        step_us = recogniser.step_samples * 1_000_000 // SAMPLE_RATE_HZ
-        self._planner = StepPlanner(step_us=step_us, max_batch=max_batch, max_lead_us=_MAX_LEAD_STEPS * step_us)
+        self._bays: dict[int, Bay] = {}
         self._inbox: deque[LoopCommand] = deque()
         self._wake = threading.Event()
         self._is_stopping = False
         self._turns = 0
-        self._lanes: list[_Lane | None] = [None] * recogniser.max_slots
-        self._queued_samples = 0
         self._meter = LoadMeter(_now_us())
+        self._ledger = ComputeLedger()
+        self._mark_us = _now_us()
         # A daemon: a recogniser that never returns must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
     @property
     def turns(self) -> int:
-        """Grows with every turn; one that stands still is stuck in the recogniser. May be read from any thread."""
+        """Grows with every turn; one that stands still is stuck in a recogniser. May be read from any thread."""
         return self._turns
 
     @property
@@ -156,118 +111,152 @@ class InferenceLoop:
         try:
             while not self._is_stopping:
                 self._turn()
+            for bay in self._bays.values():
+                bay.recogniser.shut_down()
         except BaseException as error:  # noqa: BLE001 - told to the process, which ends by it
             self._on_death(error)
 
     def _turn(self) -> None:
         self._turns += 1
-        if not self._inbox and not self._planner.has_waiting:
-            self._wake.wait(self._idle_turn_s)
-        # Down before the inbox is read: what is appended later raises it again.
-        self._wake.clear()
-        began_at_us = _now_us()
-        outcomes = self._take_commands(began_at_us)
-        batch = self._planner.take()
-        if batch:
-            outcomes += self._step(batch)
+        self._wait_for_work()
+        self._mark_us = _now_us()
+        outcomes = self._take_commands(self._mark_us)
+        bay = self._next_bay(_now_us())
+        if bay is not None:
+            outcomes += self._step(bay)
         if outcomes:
             self._deliver(outcomes)
-        ended_at_us = _now_us()
-        self._meter.turned(
-            ended_at_us,
-            busy_us=ended_at_us - began_at_us,
-            queued_audio_ms=self._queued_samples // SAMPLES_PER_MS,
-        )
+        ended_at_us = self._worked()
+        if self._meter.is_due(ended_at_us):
+            self._meter.publish(ended_at_us, self._bays, self._ledger)
+
+    def _wait_for_work(self) -> None:
+        """Until there is a command, or a step that should not wait for others any longer."""
+        if not self._inbox:
+            waits_s = self._idle_turn_s
+            now_us = _now_us()
+            for bay in self._bays.values():
+                if bay.planner.waiting:
+                    waits_s = min(waits_s, (bay.hold_until_us(now_us, is_busy=self._is_busy) - now_us) / 1_000_000)
+            if waits_s > 0:
+                self._wake.wait(waits_s)
+        # Down before the inbox is read: what is appended later raises it again.
+        self._wake.clear()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._meter.figures.busy_permille >= _BUSY_PERMILLE
+
+    def _next_bay(self, now_us: int) -> Bay | None:
+        """The model whose earliest step is due first, of those whose steps should not wait for others."""
+        found: Bay | None = None
+        found_due_us = 0
+        for bay in self._bays.values():
+            due_at_us = bay.planner.earliest_due_at_us
+            if due_at_us is None or (found is not None and due_at_us >= found_due_us):
+                continue
+            if bay.hold_until_us(now_us, is_busy=self._is_busy) <= now_us:
+                found, found_due_us = bay, due_at_us
+        return found
+
+    def _worked(self) -> int:
+        """Note the work since the last mark; give this instant."""
+        now_us = _now_us()
+        self._ledger.worked(now_us - self._mark_us)
+        self._mark_us = now_us
+        return now_us
 
     def _take_commands(self, now_us: int) -> list[Outcome]:
         """Carry out what was in the inbox when the turn began; what a stream's own command broke is its loss."""
         lost: list[Outcome] = []
-        touched: set[int] = set()
+        touched: set[tuple[int, int]] = set()
         popleft = self._inbox.popleft
         for _ in range(len(self._inbox)):
             command = popleft()
-            index = command.slot.index
-            if isinstance(command, BeginStream):
-                self._begin(command)
+            if isinstance(command, AddModel):
+                self._bays[command.bay] = Bay(command)
                 continue
-            lane = self._lanes[index]
-            if lane is None or lane.slot != command.slot:
+            if isinstance(command, RemoveModel):
+                self._remove(command.bay)
+                continue
+            bay = self._bays.get(command.slot.bay)
+            if bay is None:
+                continue
+            if isinstance(command, BeginStream):
+                bay.open(command.slot, command.stream)
+                continue
+            lane = bay.lane_of(command.slot)
+            if lane is None:
                 continue
             try:
-                self._carry_out(command, lane)
+                self._carry_out(command, bay, lane)
             except EngineError:
-                self._close(lane)
+                bay.close(lane)
                 lost.append(_lost(lane))
             else:
-                touched.add(index)
-        for index in touched:
-            if self._lanes[index] is not None and self._recogniser.is_ready(index):
-                self._planner.mark_ready(index, now_us)
+                touched.add((command.slot.bay, command.slot.index))
+        for key, index in touched:
+            bay = self._bays.get(key)
+            if bay is not None and bay.lanes[index] is not None:
+                bay.mark_if_ready(index, now_us)
         return lost
 
-    def _begin(self, command: BeginStream) -> None:
-        before = self._lanes[command.slot.index]
-        if before is not None:
-            self._close(before)
-        stream = command.stream
-        self._recogniser.open(command.slot.index, stream)
-        self._lanes[command.slot.index] = _Lane(command.slot, stream.epoch, stream.start_sample, stream.start_sample)
+    def _remove(self, key: int) -> None:
+        bay = self._bays.pop(key, None)
+        if bay is None:
+            return
+        for lane in bay.lanes:
+            if lane is not None:
+                bay.close(lane)
+        bay.recogniser.shut_down()
 
-    def _carry_out(self, command: AppendAudio | CutStream | EndStream, lane: _Lane) -> None:
+    def _carry_out(self, command: AppendAudio | CutStream | EndStream, bay: Bay, lane: Lane) -> None:
         match command:
             case AppendAudio(slot, pcm16):
                 num_samples = len(pcm16) // BYTES_PER_SAMPLE
                 lane.accepted_through_sample += num_samples
-                self._queued_samples += num_samples
-                self._recogniser.accept(slot.index, pcm16)
+                bay.queued_samples += num_samples
+                bay.recogniser.accept(slot.index, pcm16)
             case CutStream(slot, at_sample, is_last):
-                self._recogniser.cut(slot.index, at_sample, is_last=is_last)
+                bay.recogniser.cut(slot.index, at_sample, is_last=is_last)
             case EndStream():
-                self._close(lane)
+                bay.close(lane)
 
-    def _close(self, lane: _Lane) -> None:
-        index = lane.slot.index
-        self._queued_samples -= lane.accepted_through_sample - lane.audio_through_sample
-        self._planner.forget(index)
-        self._lanes[index] = None
-        self._recogniser.close(index)
-
-    def _step(self, batch: list[int]) -> list[Outcome]:
-        lanes = [lane for lane in (self._lanes[index] for index in batch) if lane is not None]
+    def _step(self, bay: Bay) -> list[Outcome]:
+        batch = bay.take(_now_us())
+        lanes = [lane for lane in (bay.lanes[index] for index in batch) if lane is not None]
         began_at_us = _now_us()
         try:
-            results = self._recogniser.step(batch)
+            results = bay.recogniser.step(batch)
         except EngineError:
             for lane in lanes:
-                self._close(lane)
+                bay.close(lane)
             return [_lost(lane) for lane in lanes]
-        ended_at_us = _now_us()
+        ended_at_us = self._worked()
+        bay.stepped(len(batch), ended_at_us - began_at_us)
         self._meter.stepped(ended_at_us - began_at_us)
-        shares_us = split_evenly(ended_at_us - began_at_us, len(batch))
+        shares_us = self._ledger.charge(len(batch))
         return [
-            self._finish_step(lane, result, compute_us, ended_at_us)
+            _finish_step(bay, lane, result, compute_us, ended_at_us)
             for lane, result, compute_us in zip(lanes, results, shares_us, strict=True)
         ]
 
-    def _finish_step(self, lane: _Lane, result: StepResult, compute_us: int, now_us: int) -> Outcome:
-        self._queued_samples -= result.audio_through_sample - lane.audio_through_sample
-        lane.audio_through_sample = result.audio_through_sample
-        # Before the results: the compute of a stream's last step is known when its last final comes.
-        progress = Progress(lane.epoch, result.audio_through_sample, compute_us)
-        if result.is_over:
-            self._close(lane)
-        elif self._recogniser.is_ready(result.slot):
-            self._planner.mark_ready(result.slot, now_us)
-        return Outcome(lane.slot, (progress, *result.events), result.is_over)
+
+def _finish_step(bay: Bay, lane: Lane, result: StepResult, compute_us: int, now_us: int) -> Outcome:
+    bay.queued_samples -= result.audio_through_sample - lane.audio_through_sample
+    lane.audio_through_sample = result.audio_through_sample
+    # Before the results: the compute of a stream's last step is known when its last final comes.
+    progress = Progress(lane.epoch, result.audio_through_sample, compute_us)
+    if result.is_over:
+        bay.close(lane)
+    elif bay.recogniser.is_ready(result.slot):
+        bay.planner.mark_still_ready(result.slot, now_us)
+    else:
+        bay.planner.caught_up(result.slot)
+    return Outcome(lane.slot, (progress, *result.events), result.is_over)
 
 
-def split_evenly(total_us: int, parts: int) -> list[int]:
-    """Integers that differ by at most one and sum to `total_us` exactly."""
-    share_us, remainder_us = divmod(total_us, parts)
-    return [share_us + 1] * remainder_us + [share_us] * (parts - remainder_us)
-
-
-def _lost(lane: _Lane) -> Outcome:
+def _lost(lane: Lane) -> Outcome:
     return Outcome(lane.slot, (Lost(lane.epoch, LossReason.engine_failed),), is_over=True)
 
 

@@ -14,16 +14,18 @@ Owner = TypeVar("Owner")
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """One owner's hold on one slot. `generation` grows each time the slot changes hands."""
+    """One owner's hold on one slot of the model in `bay`. `generation` grows each time the slot changes hands."""
 
     index: int
     generation: int
+    bay: int = 0
 
 
 class SlotTable(Generic[Owner]):
-    """A fixed number of slots, each with at most one owner."""
+    """A fixed number of slots of the model in `bay`, each with at most one owner."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, bay: int = 0) -> None:
+        self._bay = bay
         self._owners: list[Owner | None] = [None] * size
         self._generations = [0] * size
         # The lowest free index first, so that a half-empty engine touches the same memory again.
@@ -44,7 +46,7 @@ class SlotTable(Generic[Owner]):
         index = self._free.pop()
         self._generations[index] += 1
         self._owners[index] = owner
-        return Slot(index, self._generations[index])
+        return Slot(index, self._generations[index], self._bay)
 
     def owner_of(self, slot: Slot) -> Owner | None:
         """Who holds this slot in this generation; None once it was released, whoever has it by then."""

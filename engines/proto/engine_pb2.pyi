@@ -209,10 +209,8 @@ class Lost(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("pool", "model", "model_version", "slots_total", "slots_used", "queued_audio_ms", "step_p50_us", "busy_permille", "is_draining", "heartbeat_interval_ms")
+    __slots__ = ("pool", "slots_total", "slots_used", "queued_audio_ms", "step_p50_us", "busy_permille", "is_draining", "heartbeat_interval_ms", "models")
     POOL_FIELD_NUMBER: _ClassVar[int]
-    MODEL_FIELD_NUMBER: _ClassVar[int]
-    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     SLOTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_USED_FIELD_NUMBER: _ClassVar[int]
     QUEUED_AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
@@ -220,9 +218,8 @@ class Load(_message.Message):
     BUSY_PERMILLE_FIELD_NUMBER: _ClassVar[int]
     IS_DRAINING_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
     pool: str
-    model: str
-    model_version: str
     slots_total: int
     slots_used: int
     queued_audio_ms: int
@@ -230,7 +227,26 @@ class Load(_message.Message):
     busy_permille: int
     is_draining: bool
     heartbeat_interval_ms: int
-    def __init__(self, pool: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., slots_total: _Optional[int] = ..., slots_used: _Optional[int] = ..., queued_audio_ms: _Optional[int] = ..., step_p50_us: _Optional[int] = ..., busy_permille: _Optional[int] = ..., is_draining: _Optional[bool] = ..., heartbeat_interval_ms: _Optional[int] = ...) -> None: ...
+    models: _containers.RepeatedCompositeFieldContainer[ModelLoad]
+    def __init__(self, pool: _Optional[str] = ..., slots_total: _Optional[int] = ..., slots_used: _Optional[int] = ..., queued_audio_ms: _Optional[int] = ..., step_p50_us: _Optional[int] = ..., busy_permille: _Optional[int] = ..., is_draining: _Optional[bool] = ..., heartbeat_interval_ms: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelLoad, _Mapping]]] = ...) -> None: ...
+
+class ModelLoad(_message.Message):
+    __slots__ = ("name", "version", "language", "slots_total", "slots_used", "share_permille", "is_leaving")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_USED_FIELD_NUMBER: _ClassVar[int]
+    SHARE_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    IS_LEAVING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    language: str
+    slots_total: int
+    slots_used: int
+    share_permille: int
+    is_leaving: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., language: _Optional[str] = ..., slots_total: _Optional[int] = ..., slots_used: _Optional[int] = ..., share_permille: _Optional[int] = ..., is_leaving: _Optional[bool] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
     __slots__ = ("deadline_ms",)
@@ -249,22 +265,79 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("pool", "models", "load")
-    class Model(_message.Message):
-        __slots__ = ("name", "version", "language", "path")
-        NAME_FIELD_NUMBER: _ClassVar[int]
-        VERSION_FIELD_NUMBER: _ClassVar[int]
-        LANGUAGE_FIELD_NUMBER: _ClassVar[int]
-        PATH_FIELD_NUMBER: _ClassVar[int]
-        name: str
-        version: str
-        language: str
-        path: str
-        def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., language: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
+    __slots__ = ("pool", "load", "models", "busy_us_total", "charged_us_total")
     POOL_FIELD_NUMBER: _ClassVar[int]
-    MODELS_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    BUSY_US_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_US_TOTAL_FIELD_NUMBER: _ClassVar[int]
     pool: str
-    models: _containers.RepeatedCompositeFieldContainer[Description.Model]
     load: Load
-    def __init__(self, pool: _Optional[str] = ..., models: _Optional[_Iterable[_Union[Description.Model, _Mapping]]] = ..., load: _Optional[_Union[Load, _Mapping]] = ...) -> None: ...
+    models: _containers.RepeatedCompositeFieldContainer[ModelState]
+    busy_us_total: int
+    charged_us_total: int
+    def __init__(self, pool: _Optional[str] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelState, _Mapping]]] = ..., busy_us_total: _Optional[int] = ..., charged_us_total: _Optional[int] = ...) -> None: ...
+
+class ModelState(_message.Message):
+    __slots__ = ("load", "path", "slots_laid_out", "step_times", "memory")
+    LOAD_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_LAID_OUT_FIELD_NUMBER: _ClassVar[int]
+    STEP_TIMES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    load: ModelLoad
+    path: str
+    slots_laid_out: int
+    step_times: _containers.RepeatedCompositeFieldContainer[StepTime]
+    memory: Memory
+    def __init__(self, load: _Optional[_Union[ModelLoad, _Mapping]] = ..., path: _Optional[str] = ..., slots_laid_out: _Optional[int] = ..., step_times: _Optional[_Iterable[_Union[StepTime, _Mapping]]] = ..., memory: _Optional[_Union[Memory, _Mapping]] = ...) -> None: ...
+
+class StepTime(_message.Message):
+    __slots__ = ("batch", "step_us")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    STEP_US_FIELD_NUMBER: _ClassVar[int]
+    batch: int
+    step_us: int
+    def __init__(self, batch: _Optional[int] = ..., step_us: _Optional[int] = ...) -> None: ...
+
+class Memory(_message.Message):
+    __slots__ = ("device", "weights_bytes", "state_bytes_per_slot", "state_bytes_total")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STATE_BYTES_PER_SLOT_FIELD_NUMBER: _ClassVar[int]
+    STATE_BYTES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    weights_bytes: int
+    state_bytes_per_slot: int
+    state_bytes_total: int
+    def __init__(self, device: _Optional[str] = ..., weights_bytes: _Optional[int] = ..., state_bytes_per_slot: _Optional[int] = ..., state_bytes_total: _Optional[int] = ...) -> None: ...
+
+class LoadModelRequest(_message.Message):
+    __slots__ = ("path", "slots", "share_permille")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    SHARE_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    slots: int
+    share_permille: int
+    def __init__(self, path: _Optional[str] = ..., slots: _Optional[int] = ..., share_permille: _Optional[int] = ...) -> None: ...
+
+class UnloadModelRequest(_message.Message):
+    __slots__ = ("name", "version", "deadline_ms")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    deadline_ms: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
+
+class ShareTrafficRequest(_message.Message):
+    __slots__ = ("name", "version", "share_permille")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SHARE_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    share_permille: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., share_permille: _Optional[int] = ...) -> None: ...

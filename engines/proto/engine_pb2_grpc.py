@@ -49,6 +49,21 @@ class EngineStub:
                 request_serializer=engines_dot_proto_dot_engine__pb2.DescribeRequest.SerializeToString,
                 response_deserializer=engines_dot_proto_dot_engine__pb2.Description.FromString,
                 _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/patchbay.engine.v1.Engine/LoadModel',
+                request_serializer=engines_dot_proto_dot_engine__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=engines_dot_proto_dot_engine__pb2.ModelState.FromString,
+                _registered_method=True)
+        self.UnloadModel = channel.unary_unary(
+                '/patchbay.engine.v1.Engine/UnloadModel',
+                request_serializer=engines_dot_proto_dot_engine__pb2.UnloadModelRequest.SerializeToString,
+                response_deserializer=engines_dot_proto_dot_engine__pb2.ModelState.FromString,
+                _registered_method=True)
+        self.ShareTraffic = channel.unary_unary(
+                '/patchbay.engine.v1.Engine/ShareTraffic',
+                request_serializer=engines_dot_proto_dot_engine__pb2.ShareTrafficRequest.SerializeToString,
+                response_deserializer=engines_dot_proto_dot_engine__pb2.Description.FromString,
+                _registered_method=True)
 
 
 class EngineServicer:
@@ -74,6 +89,29 @@ class EngineServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LoadModel(self, request, context):
+        """Read, check and rehearse a model beside those that are loaded; answers when streams may be opened on it.
+        INVALID_ARGUMENT lists what is wrong with it, ALREADY_EXISTS, PERMISSION_DENIED outside the allowed folders.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadModel(self, request, context):
+        """Take no new streams for a model; answers at once. It is gone when its last stream has ended, or was handed back at
+        the deadline. NOT_FOUND, FAILED_PRECONDITION for the last model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShareTraffic(self, request, context):
+        """Give one version a share of the new streams of its name; the other versions share the rest as before. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EngineServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -90,6 +128,21 @@ def add_EngineServicer_to_server(servicer, server):
             'Describe': grpc.unary_unary_rpc_method_handler(
                     servicer.Describe,
                     request_deserializer=engines_dot_proto_dot_engine__pb2.DescribeRequest.FromString,
+                    response_serializer=engines_dot_proto_dot_engine__pb2.Description.SerializeToString,
+            ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=engines_dot_proto_dot_engine__pb2.LoadModelRequest.FromString,
+                    response_serializer=engines_dot_proto_dot_engine__pb2.ModelState.SerializeToString,
+            ),
+            'UnloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadModel,
+                    request_deserializer=engines_dot_proto_dot_engine__pb2.UnloadModelRequest.FromString,
+                    response_serializer=engines_dot_proto_dot_engine__pb2.ModelState.SerializeToString,
+            ),
+            'ShareTraffic': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShareTraffic,
+                    request_deserializer=engines_dot_proto_dot_engine__pb2.ShareTrafficRequest.FromString,
                     response_serializer=engines_dot_proto_dot_engine__pb2.Description.SerializeToString,
             ),
     }
@@ -173,6 +226,87 @@ class Engine:
             target,
             '/patchbay.engine.v1.Engine/Describe',
             engines_dot_proto_dot_engine__pb2.DescribeRequest.SerializeToString,
+            engines_dot_proto_dot_engine__pb2.Description.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/patchbay.engine.v1.Engine/LoadModel',
+            engines_dot_proto_dot_engine__pb2.LoadModelRequest.SerializeToString,
+            engines_dot_proto_dot_engine__pb2.ModelState.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/patchbay.engine.v1.Engine/UnloadModel',
+            engines_dot_proto_dot_engine__pb2.UnloadModelRequest.SerializeToString,
+            engines_dot_proto_dot_engine__pb2.ModelState.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShareTraffic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/patchbay.engine.v1.Engine/ShareTraffic',
+            engines_dot_proto_dot_engine__pb2.ShareTrafficRequest.SerializeToString,
             engines_dot_proto_dot_engine__pb2.Description.FromString,
             options,
             channel_credentials,

@@ -26,7 +26,7 @@ from engines.interface import (
 from engines.proto import engine_pb2
 
 if TYPE_CHECKING:
-    from engines.interface import LoadReport, StreamEvent
+    from engines.interface import LoadReport, ModelLoad, StreamEvent
 
 
 def decode_open(message: engine_pb2.Open) -> OpenStream | Refused:
@@ -120,8 +120,6 @@ def append_event(message: engine_pb2.FromEngine, stream_id: int, event: StreamEv
 
 def fill_load(message: engine_pb2.Load, report: LoadReport, *, heartbeat_interval_ms: int) -> None:
     message.pool = report.pool
-    message.model = report.model
-    message.model_version = report.model_version
     message.slots_total = report.slots_total
     message.slots_used = report.slots_used
     message.queued_audio_ms = report.queued_audio_ms
@@ -129,6 +127,18 @@ def fill_load(message: engine_pb2.Load, report: LoadReport, *, heartbeat_interva
     message.busy_permille = report.busy_permille
     message.is_draining = report.is_draining
     message.heartbeat_interval_ms = heartbeat_interval_ms
+    for model in report.models:
+        fill_model_load(message.models.add(), model)
+
+
+def fill_model_load(message: engine_pb2.ModelLoad, model: ModelLoad) -> None:
+    message.name = model.name
+    message.version = model.version
+    message.language = model.language
+    message.slots_total = model.slots_total
+    message.slots_used = model.slots_used
+    message.share_permille = model.share_permille
+    message.is_leaving = model.is_leaving
 
 
 def _fill_final(message: engine_pb2.Final, event: FinalResult) -> None:

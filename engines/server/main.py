@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from engines.errors import ModelRejected
-from engines.recognition.scripted import ScriptedRecogniser
+from engines.errors import BackendFailed, ModelRejected
 from engines.server.link import LinkSettings
+from engines.server.loading import ModelLoading
 from engines.server.logs import write_json_lines
 from engines.server.options import BadOptions, EngineOptions, parse_options
 from engines.server.parent import ParentWatch
 from engines.server.service import EngineService, ServiceSettings
+from engines.server.shelf import engine_slots
 from engines.server.streams import HostSettings
 
 if TYPE_CHECKING:
-    from engines.contract import BatchRecogniser
+    from engines.server.shelf import LoadedModel
+    from engines.server.streams import StreamHost
 
 EXIT_USAGE = 64
 EXIT_MODEL_REFUSED = 65
@@ -54,9 +56,13 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"another engine listens on {options.listen}\n")
         return EXIT_ADDRESS_TAKEN
     try:
-        recogniser = _load(options)
+        loading = _loading(options)
+        models = [loading.load(path) for path in options.models]
     except ModelRejected as error:
         sys.stderr.write("".join(f"{mistake}\n" for mistake in error.mistakes))
+        return EXIT_MODEL_REFUSED
+    except BackendFailed as error:
+        sys.stderr.write(f"{error}\n")
         return EXIT_MODEL_REFUSED
     # What was loaded stays: it need not be looked at again by each collection.
     gc.collect()
@@ -64,10 +70,12 @@ def main(arguments: list[str]) -> int:
     # The event loop and the inference thread share the interpreter: neither may make the other wait for 5 ms.
     sys.setswitchinterval(0.001)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(recogniser, options, parent))
+        return runner.run(_run(models, loading, options, parent))
 
 
-async def _run(recogniser: BatchRecogniser, options: EngineOptions, parent: ParentWatch | None) -> int:
+async def _run(
+    models: list[LoadedModel], loading: ModelLoading, options: EngineOptions, parent: ParentWatch | None
+) -> int:
     end_asked = asyncio.Event()
     deaths: list[BaseException] = []
 
@@ -75,14 +83,14 @@ async def _run(recogniser: BatchRecogniser, options: EngineOptions, parent: Pare
         deaths.append(error)
         end_asked.set()
 
-    service = EngineService(recogniser, _settings(options), on_death=die)
+    service = EngineService(models, loading, _settings(options), on_death=die)
     try:
         address = await service.start()
     except OSError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_ADDRESS_TAKEN
     _end_on_signals(end_asked)
-    _announce(address, recogniser, options)
+    _announce(address, service.host, options)
     async with asyncio.TaskGroup() as tasks:
         watching = [tasks.create_task(service.beat_for_ever())]
         if parent is not None:
@@ -119,14 +127,16 @@ async def _watch_parent(parent: ParentWatch, end_asked: asyncio.Event) -> None:
             return
 
 
-def _announce(address: str, recogniser: BatchRecogniser, options: EngineOptions) -> None:
+def _announce(address: str, host: StreamHost, options: EngineOptions) -> None:
+    first, *_ = loads = host.shelf.loads()
     facts = {
         "address": address,
         "pool": options.pool,
         "pid": os.getpid(),
-        "model": recogniser.model,
-        "model_version": recogniser.model_version,
-        "slots": recogniser.max_slots,
+        "model": first.name,
+        "model_version": first.version,
+        "models": [f"{load.name} {load.version}" for load in loads],
+        "slots": engine_slots(loads),
     }
     log.info("engine.ready", **facts)
     if options.prints_json:
@@ -137,21 +147,19 @@ def _announce(address: str, recogniser: BatchRecogniser, options: EngineOptions)
 def _settings(options: EngineOptions) -> ServiceSettings:
     return ServiceSettings(
         listen=options.listen,
-        host=HostSettings(pool=options.pool, max_batch=options.max_batch),
+        host=HostSettings(pool=options.pool, max_batch=options.max_batch, busy_permille=options.busy_permille),
         link=LinkSettings(heartbeat_interval_ms=options.heartbeat_interval_ms),
-        model_path=str(options.model) if options.recogniser == "ctc" else "",
         stuck_after_ms=options.stuck_after_ms,
     )
 
 
-def _load(options: EngineOptions) -> BatchRecogniser:
-    """Raises ModelRejected."""
-    if options.recogniser == "scripted":
-        return ScriptedRecogniser(options.script, max_slots=options.slots)
-    # A scripted engine starts without the model's runtime.
-    from engines.recognition.recogniser import load_recogniser
-
-    return load_recogniser(options.model, max_slots=options.slots, threads=options.threads)
+def _loading(options: EngineOptions) -> ModelLoading:
+    return ModelLoading(
+        backend=options.backend,
+        script=options.script if options.recogniser == "scripted" else None,
+        max_batch=options.max_batch,
+        allowed_folders=options.model_folders,
+    )
 
 
 def _is_listening(address: str) -> bool:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from engines.contract import BackendKind, BackendSettings
 from engines.recognition.scripted import Script
 
 EMBEDDED_MODEL = Path(__file__).parent.parent / "models" / "embedded"
@@ -20,14 +21,18 @@ class BadOptions(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """`recogniser` is `ctc` or `scripted`; `script` matters to the second alone."""
+    """`recogniser` is `ctc` or `scripted`; `script` matters to the second alone. The first of `models` is the default.
+
+    `model_folders`: where more models may be loaded from while the engine runs.
+    """
 
     listen: str
-    model: Path
+    models: tuple[Path, ...]
+    model_folders: tuple[Path, ...]
     recogniser: str
-    slots: int
-    threads: int
+    backend: BackendSettings
     max_batch: int
+    busy_permille: int
     pool: str
     script: Script
     prints_json: bool
@@ -49,11 +54,20 @@ def parse_options(arguments: list[str]) -> EngineOptions:
         raise BadOptions(f"--listen must be unix:/path or host:port, not {listen}")
     return EngineOptions(
         listen=listen,
-        model=values.model,
+        models=tuple(values.model or [EMBEDDED_MODEL]),
+        model_folders=tuple(values.model_folder),
         recogniser=values.recogniser,
-        slots=values.slots,
-        threads=values.threads,
-        max_batch=values.max_batch or values.slots,
+        backend=BackendSettings(
+            kind=BackendKind(values.backend),
+            max_slots=values.slots,
+            threads=values.threads,
+            max_batch=values.max_batch,
+            device_index=values.device,
+            server=values.triton,
+            cache_folder=values.cache,
+        ),
+        max_batch=values.max_batch,
+        busy_permille=values.busy_permille,
         pool=values.pool,
         script=_script(values.script),
         prints_json=values.json,
@@ -73,10 +87,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m engines", description="A streaming speech recognition engine.", allow_abbrev=False)
     add = parser.add_argument
     add("--listen", default="127.0.0.1:0", help="unix:/path or host:port; port 0 takes any")
-    add("--model", type=Path, default=EMBEDDED_MODEL, help="folder or file of the model; default: the embedded one")
+    add(
+        "--model",
+        type=Path,
+        action="append",
+        help="folder or file of a model, once for each; default: the embedded one",
+    )
+    add("--model-folder", type=Path, action="append", default=[], help="models in here may be loaded while it runs")
     add("--recogniser", choices=("ctc", "scripted"), default="ctc")
-    add("--slots", type=_whole(1, 10_000), default=32, help="streams at once")
-    add("--threads", type=_whole(1, 256), default=1, help="threads of one model step")
+    add("--backend", choices=[kind.value for kind in BackendKind], default=BackendKind.onnx.value)
+    add("--slots", type=_whole(1, 10_000), default=32, help="streams of each model at once")
+    add("--threads", type=_whole(0, 256), default=1, help="threads of one model step; 0: one for each core")
+    add("--device", type=_whole(0, 63), default=0, help="which GPU")
+    add("--triton", default="", help="host:port of the Triton server, for --backend triton")
+    add("--cache", default="", help="folder for TensorRT's engine files; default: beside the model")
+    add("--busy-permille", type=_whole(0, 1_000), default=800, help="how busy streams may make it; 0: only slots count")
     add("--max-batch", type=_whole(0, 10_000), default=0, help="streams in one step; 0: all slots")
     add("--pool", default="default", help="name of the pool in load reports")
     add("--script", default="", help="k=v,... for the scripted recogniser")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -15,14 +15,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from engines.interface import LossReason
 from engines.proto import engine_pb2
-from engines.server.codec import fill_load
 from engines.server.link import Link, LinkEnd, LinkSettings
+from engines.server.model_admin import AdminRefused, ModelAdmin
 from engines.server.streams import HostSettings, StreamHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from engines.contract import BatchRecogniser
+    from engines.server.loading import ModelLoading
+    from engines.server.shelf import LoadedModel
+
+Answer = TypeVar("Answer")
 
 SERVICE_NAME = "patchbay.engine.v1.Engine"
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -47,7 +50,6 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     listen: str
     host: HostSettings
     link: LinkSettings
-    model_path: str = ""
     stuck_after_ms: int = 10_000
 
 
@@ -56,19 +58,29 @@ class InferenceStuck(Exception):
 
 
 class EngineService:
-    """Serves one recogniser. Used on one event loop; `start` before anything else.
+    """Serves models. Used on one event loop; `start` before anything else.
 
     Args:
+        models: rehearsed; the first is the default.
+        loading: how more of them are loaded.
         on_death: the inference thread is over or stuck. Every stream has been told `Lost`; the process should end.
     """
 
     def __init__(
-        self, recogniser: BatchRecogniser, settings: ServiceSettings, *, on_death: Callable[[BaseException], None]
+        self,
+        models: Sequence[LoadedModel],
+        loading: ModelLoading,
+        settings: ServiceSettings,
+        *,
+        on_death: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
         self._on_death = on_death
         self._links: set[Link] = set()
-        self._host = StreamHost(recogniser, settings.host, on_death=on_death)
+        self._host = StreamHost(settings.host, on_death=on_death)
+        for model in models:
+            self._host.shelf.add(model)
+        self._admin = ModelAdmin(self._host, loading)
         self._server = grpc.aio.server(options=_SERVER_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._drain_deadline: asyncio.TimerHandle | None = None
@@ -158,16 +170,27 @@ class EngineService:
         return engine_pb2.DrainReply(open_streams=self._host.open_streams)
 
     async def describe_rpc(self, request: object, context: object) -> engine_pb2.Description:
-        recogniser = self._host.recogniser
-        reply = engine_pb2.Description(pool=self._settings.host.pool)
-        reply.models.add(
-            name=recogniser.model,
-            version=recogniser.model_version,
-            language=recogniser.language,
-            path=self._settings.model_path,
-        )
-        fill_load(reply.load, self._host.load(), heartbeat_interval_ms=self._settings.link.heartbeat_interval_ms)
-        return reply
+        return self._admin.description(heartbeat_interval_ms=self._settings.link.heartbeat_interval_ms)
+
+    async def load_model_rpc(self, request: engine_pb2.LoadModelRequest, context: Any) -> engine_pb2.ModelState:
+        return await self._answer(context, self._admin.load(request))
+
+    async def unload_model_rpc(self, request: engine_pb2.UnloadModelRequest, context: Any) -> engine_pb2.ModelState:
+        return await self._answer(context, self._admin.unload(request))
+
+    async def share_traffic_rpc(self, request: engine_pb2.ShareTrafficRequest, context: Any) -> engine_pb2.Description:
+        await self._answer(context, self._admin.share(request))
+        return await self.describe_rpc(request, context)
+
+    async def _answer(self, context: Any, work: Awaitable[Answer]) -> Answer:
+        """Give what the work gives; a refusal ends the call with its status."""
+        try:
+            answer = await work
+        except AdminRefused as refusal:
+            return cast("Answer", await context.abort(refusal.status, str(refusal)))
+        for link in self._links:
+            link.beat()  # gateways learn at once what they may open streams on
+        return answer
 
     async def _set_health(self, status: int) -> None:
         for service in ("", SERVICE_NAME):
@@ -196,6 +219,21 @@ def _handlers(service: EngineService) -> Any:
             "Describe": grpc.unary_unary_rpc_method_handler(
                 service.describe_rpc,
                 request_deserializer=engine_pb2.DescribeRequest.FromString,
+                response_serializer=engine_pb2.Description.SerializeToString,
+            ),
+            "LoadModel": grpc.unary_unary_rpc_method_handler(
+                service.load_model_rpc,
+                request_deserializer=engine_pb2.LoadModelRequest.FromString,
+                response_serializer=engine_pb2.ModelState.SerializeToString,
+            ),
+            "UnloadModel": grpc.unary_unary_rpc_method_handler(
+                service.unload_model_rpc,
+                request_deserializer=engine_pb2.UnloadModelRequest.FromString,
+                response_serializer=engine_pb2.ModelState.SerializeToString,
+            ),
+            "ShareTraffic": grpc.unary_unary_rpc_method_handler(
+                service.share_traffic_rpc,
+                request_deserializer=engine_pb2.ShareTrafficRequest.FromString,
                 response_serializer=engine_pb2.Description.SerializeToString,
             ),
         },

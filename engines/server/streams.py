@@ -16,15 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 import structlog
 
-from engines.batching.loop import (
-    AppendAudio,
-    BeginStream,
-    CutStream,
-    EndStream,
-    InferenceLoop,
-    Outcome,
-)
-from engines.batching.slots import Slot, SlotTable
+from engines.batching.commands import AppendAudio, BeginStream, CutStream, EndStream, Outcome
+from engines.batching.loop import InferenceLoop
+from engines.batching.slots import Slot
 from engines.errors import LinkMisused
 from engines.interface import (
     BYTES_PER_SAMPLE,
@@ -38,11 +32,12 @@ from engines.interface import (
     RefusalReason,
     Refused,
 )
+from engines.server.shelf import ModelShelf, ShelvedModel, engine_slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.contract import BatchRecogniser
+    from engines.batching.meter import LoopFigures
     from engines.interface import OpenStream, StreamEvent, StreamOptions
 
 MAX_COMMANDS_A_TURN = 1_000
@@ -78,9 +73,10 @@ class HostedStream:
         "slot",
         "stream_id",
         "turn",
+        "window_samples",
     )
 
-    def __init__(self, sink: EventSink, stream_id: int, opened: OpenStream) -> None:
+    def __init__(self, sink: EventSink, stream_id: int, opened: OpenStream, *, window_samples: int) -> None:
         self.sink = sink
         self.stream_id = stream_id
         self.epoch = opened.epoch
@@ -91,53 +87,58 @@ class HostedStream:
         self.is_finishing = False
         self.turn = 0
         self.commands_this_turn = 0
+        self.window_samples = window_samples
 
 
 class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`max_batch`: streams in one step. `no_slot_retry_ms`: when a refused gateway may ask this engine again."""
+    """How an engine takes streams.
+
+    Attributes:
+        max_batch: streams of a model in one step; 0: all its slots.
+        busy_permille: how much of its time streams may keep the inference thread at work; 0: only slots count.
+        no_slot_retry_ms: when a refused gateway may ask this engine again.
+    """
 
     pool: str
-    max_batch: int
+    max_batch: int = 0
+    busy_permille: int = 800
     no_slot_retry_ms: int = 500
 
 
 class StreamHost:
-    """Owns the slots and the inference loop. Used on one event loop.
+    """Owns the models, their slots and the inference loop. Used on one event loop.
 
     Args:
         on_death: the inference thread is over; every stream has been told `Lost` by then.
     """
 
-    def __init__(
-        self, recogniser: BatchRecogniser, settings: HostSettings, *, on_death: Callable[[BaseException], None]
-    ) -> None:
-        self._recogniser = recogniser
+    def __init__(self, settings: HostSettings, *, on_death: Callable[[BaseException], None]) -> None:
         self._settings = settings
         self._on_death = on_death
         self._events = asyncio.get_running_loop()
-        self._table: SlotTable[HostedStream] = SlotTable(recogniser.max_slots)
         self._is_dead = False
         self._all_over: asyncio.Event = asyncio.Event()
         self.is_draining = False
         self.is_stalled = False
         """Set by the heartbeat: the inference thread has not turned for too long to promise anybody a slot."""
         self.slot_changes = 0
-        """Grows whenever a slot changes hands or draining begins: a load report made before is out of date."""
-        self._loop = InferenceLoop(
-            recogniser, deliver=self._deliver, on_death=self._report_death, max_batch=settings.max_batch
-        )
-
-    @property
-    def recogniser(self) -> BatchRecogniser:
-        return self._recogniser
+        """Grows whenever a slot changes hands, a model comes or goes, or draining begins: a load report made before is
+        out of date.
+        """
+        self._loop = InferenceLoop(deliver=self._deliver, on_death=self._report_death)
+        self.shelf = ModelShelf(self._loop, max_batch=settings.max_batch, busy_permille=settings.busy_permille)
 
     @property
     def turns(self) -> int:
         return self._loop.turns
 
     @property
+    def figures(self) -> LoopFigures:
+        return self._loop.figures
+
+    @property
     def open_streams(self) -> int:
-        return self._table.used
+        return self.shelf.slots_used
 
     def start(self) -> None:
         self._loop.start()
@@ -148,12 +149,12 @@ class StreamHost:
 
     def load(self) -> LoadReport:
         figures = self._loop.figures
+        models = self.shelf.loads()
         return LoadReport(
             pool=self._settings.pool,
-            model=self._recogniser.model,
-            model_version=self._recogniser.model_version,
-            slots_total=self._table.size,
-            slots_used=self._table.used,
+            models=models,
+            slots_total=engine_slots(models),
+            slots_used=self.shelf.slots_used,
             queued_audio_ms=figures.queued_audio_ms,
             step_p50_us=figures.step_p50_us,
             busy_permille=figures.busy_permille,
@@ -162,20 +163,19 @@ class StreamHost:
 
     def open(self, sink: EventSink, stream_id: int, opened: OpenStream) -> HostedStream | None:
         """Answer at once through `sink`: `Granted`, and the stream; or `Refused`, and None."""
-        stream = HostedStream(sink, stream_id, opened)
-        reason = self._reason_to_refuse(opened)
-        slot = self._table.allocate(stream) if reason is None else None
+        chosen = self._choose(opened)
+        if isinstance(chosen, RefusalReason):
+            sink.send(stream_id, self._refusal(opened.epoch, chosen))
+            return None
+        stream = HostedStream(sink, stream_id, opened, window_samples=chosen.window_samples)
+        slot = chosen.table.allocate(stream)
         if slot is None:
-            sink.send(stream_id, self._refusal(opened.epoch, reason or RefusalReason.no_free_slot))
+            sink.send(stream_id, self._refusal(opened.epoch, RefusalReason.no_free_slot))
             return None
         stream.slot = slot
         self.slot_changes += 1
         self._loop.put(BeginStream(slot, opened))
-        recogniser = self._recogniser
-        sink.send(
-            stream_id,
-            Granted(opened.epoch, recogniser.model, recogniser.model_version, recogniser.window_samples),
-        )
+        sink.send(stream_id, Granted(opened.epoch, chosen.name, chosen.version, chosen.window_samples))
         return stream
 
     def audio(self, stream: HostedStream, pcm16: bytes) -> None:
@@ -190,7 +190,7 @@ class StreamHost:
         if half:
             raise LinkMisused("half a sample")
         unread_samples = stream.received_through_sample - stream.consumed_through_sample
-        if unread_samples > self._recogniser.window_samples or num_samples > self._recogniser.window_samples:
+        if unread_samples > stream.window_samples or num_samples > stream.window_samples:
             raise LinkMisused("audio beyond the window")
         self._count(stream)
         stream.received_through_sample += num_samples
@@ -222,7 +222,7 @@ class StreamHost:
 
     def lose(self, stream: HostedStream, reason: LossReason) -> None:
         """As `cancel`, and the link is told why."""
-        if self._table.owner_of(stream.slot) is None:
+        if self.shelf.owner_of(stream.slot) is None:
             return
         log.warning("stream.lost", reason=reason.value, stream_id=stream.stream_id, epoch=stream.epoch)
         self.cancel(stream)
@@ -230,7 +230,7 @@ class StreamHost:
         stream.sink.ended(stream.stream_id)
 
     def lose_all(self, reason: LossReason) -> None:
-        for stream in self._table.owners():
+        for stream in self.shelf.streams:
             self.lose(stream, reason)
 
     def wake(self) -> None:
@@ -248,24 +248,25 @@ class StreamHost:
         self.begin_drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_ms / 1_000):
-                while self._table.used:
+                while self.shelf.slots_used:
                     self._all_over.clear()
                     await self._all_over.wait()
         self.lose_all(LossReason.drained)
 
-    def _reason_to_refuse(self, opened: OpenStream) -> RefusalReason | None:
+    def _choose(self, opened: OpenStream) -> ShelvedModel | RefusalReason:
         options = opened.options
         if not has_valid_options(options) or opened.start_sample < 0:
             return RefusalReason.bad_options
-        if options.model not in ("", self._recogniser.model):
-            return RefusalReason.unknown_model
-        if not speaks(self._recogniser.language, options.language):
-            return RefusalReason.unsupported_language
+        chosen = self.shelf.choose(options, opened.session_id)
+        if isinstance(chosen, RefusalReason):
+            return chosen
         if self.is_draining:
             return RefusalReason.draining
-        if self.is_stalled or self._is_dead or self._loop.queued_commands > MAX_COMMANDS_A_TURN * self._table.size:
+        if self.is_stalled or self._is_dead:
             return RefusalReason.no_free_slot
-        return None
+        if self._loop.queued_commands > MAX_COMMANDS_A_TURN * self.shelf.slots_laid_out:
+            return RefusalReason.no_free_slot
+        return chosen if self.shelf.has_room(chosen) else RefusalReason.no_free_slot
 
     def _refusal(self, epoch: int, reason: RefusalReason) -> Refused:
         may_help = reason is RefusalReason.no_free_slot
@@ -281,10 +282,10 @@ class StreamHost:
             raise LinkMisused("too many commands between two steps")
 
     def _release(self, slot: Slot) -> bool:
-        if not self._table.release(slot):
+        if not self.shelf.release(slot):
             return False
         self.slot_changes += 1
-        if not self._table.used:
+        if not self.shelf.slots_used:
             self._all_over.set()
         return True
 
@@ -307,7 +308,7 @@ class StreamHost:
 
     def _receive(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            stream = self._table.owner_of(outcome.slot)
+            stream = self.shelf.owner_of(outcome.slot)
             if stream is None:
                 continue
             for event in outcome.events:
@@ -333,12 +334,3 @@ def has_valid_options(options: StreamOptions) -> bool:
         return False
     shortest, longest = MAX_UTTERANCE_MS
     return shortest <= options.max_utterance_ms <= longest
-
-
-def speaks(model_language: str, wanted: str) -> bool:
-    """Whether a model of one BCP 47 language may answer a wish for another: the primary subtags agree."""
-    return not wanted or not model_language or _primary(model_language) == _primary(wanted)
-
-
-def _primary(language: str) -> str:
-    return language.split("-", 1)[0].lower()

@@ -10,6 +10,7 @@ from engines.interface import (
     LoadReport,
     LossReason,
     Lost,
+    ModelLoad,
     PartialResult,
     Progress,
     RefusalReason,
@@ -62,14 +63,25 @@ def decode_event(message: engine_pb2.StreamEvent) -> StreamEvent:
 def decode_load(message: engine_pb2.Load) -> LoadReport:
     return LoadReport(
         pool=message.pool,
-        model=message.model,
-        model_version=message.model_version,
+        models=tuple(_model_load(model) for model in message.models),
         slots_total=message.slots_total,
         slots_used=message.slots_used,
         queued_audio_ms=message.queued_audio_ms,
         step_p50_us=message.step_p50_us,
         busy_permille=message.busy_permille,
         is_draining=message.is_draining,
+    )
+
+
+def _model_load(message: engine_pb2.ModelLoad) -> ModelLoad:
+    return ModelLoad(
+        name=message.name,
+        version=message.version,
+        language=message.language,
+        slots_total=message.slots_total,
+        slots_used=message.slots_used,
+        share_permille=message.share_permille,
+        is_leaving=message.is_leaving,
     )
 
 

@@ -111,12 +111,15 @@ class GrpcLink:
         return self._load if self.is_connected else None
 
     @property
+    def placed_since_report(self) -> int:
+        """Streams that the last report does not count yet."""
+        return self._unanswered_opens + self._grants_since_report
+
+    @property
     def free_slots(self) -> int:
-        """By the last report, less what was placed since."""
-        if self._load is None or self._is_broken:
-            return 0
-        placed_since = self._unanswered_opens + self._grants_since_report
-        return self._load.slots_total - self._load.slots_used - placed_since
+        """Of all models together, by the last report, less what was placed since."""
+        load = self.load
+        return 0 if load is None else load.slots_total - load.slots_used - self.placed_since_report
 
     @property
     def open_streams(self) -> int:
@@ -297,7 +300,8 @@ class GrpcLink:
 
     def _take_load(self, load: LoadReport) -> None:
         if self._load is None:
-            log.info("link.connected", replica=self.address, model=load.model, slots=load.slots_total)
+            names = [f"{model.name} {model.version}" for model in load.models]
+            log.info("link.connected", replica=self.address, models=names, slots=load.slots_total)
         self._load = load
         self._grants_since_report = 0
         self._heard_at_s = asyncio.get_running_loop().time()

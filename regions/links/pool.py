@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.interface import RefusalReason, Refused
+from engines.registry import speaks
 from regions.links.grpc_link import GrpcLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engines.interface import LoadReport, OpenStream, StreamEvent
+    from engines.interface import LoadReport, OpenStream, StreamEvent, StreamOptions
     from regions.links.interface import EngineStream
     from regions.links.settings import PoolSettings
 
@@ -52,27 +53,46 @@ class LinkPool:
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> EngineStream:
         """Open on the replica with the most free slots, the first of equals. See EnginePool.open."""
-        chosen = self._choose(stream.options.model)
+        chosen = self._choose(stream.options)
         if isinstance(chosen, GrpcLink):
             return chosen.open(stream, on_event)
-        may_help_later = chosen is not RefusalReason.unknown_model
+        may_help_later = chosen not in (RefusalReason.unknown_model, RefusalReason.unsupported_language)
         refused = _RefusedStream(on_event)
         refusal = Refused(stream.epoch, chosen, self._retry_after_ms if may_help_later else None)
         asyncio.get_running_loop().call_soon(refused.refuse, refusal)
         return refused
 
-    def _choose(self, model: str) -> GrpcLink | RefusalReason:
+    def _choose(self, options: StreamOptions) -> GrpcLink | RefusalReason:
         connected = [(link, link.load) for link in self._links if link.load is not None]
         if not connected:
             return RefusalReason.unreachable
-        fitting = [(link, load) for link, load in connected if model in ("", load.model)]
-        if not fitting:
-            return RefusalReason.unknown_model
-        taking = [link for link, load in fitting if not load.is_draining]
+        rooms = [(link, load, room_for(load, options)) for link, load in connected]
+        having = [(link, load, room) for link, load, room in rooms if isinstance(room, int)]
+        if not having:
+            # Of several reasons the nearest to a model: it speaks another language, rather than that it is not there.
+            reasons = [room for _, _, room in rooms if isinstance(room, RefusalReason)]
+            return max(reasons, key=lambda reason: reason is RefusalReason.unsupported_language)
+        taking = [(link, room - link.placed_since_report) for link, load, room in having if not load.is_draining]
         if not taking:
             return RefusalReason.draining
-        best = max(taking, key=lambda link: link.free_slots)
-        return best if best.free_slots > 0 else RefusalReason.no_free_slot
+        best, room = max(taking, key=lambda replica: replica[1])
+        return best if room > 0 else RefusalReason.no_free_slot
+
+
+def room_for(load: LoadReport, options: StreamOptions) -> int | RefusalReason:
+    """How many more streams with such options a replica takes by its report; a reason where none of its models fits."""
+    fitting = [
+        model
+        for model in load.models
+        if options.model in ("", model.name) and options.model_version in ("", model.version)
+    ]
+    if not fitting:
+        return RefusalReason.unknown_model
+    speaking = [model for model in fitting if speaks(model.language, options.language)]
+    if not speaking:
+        return RefusalReason.unsupported_language
+    taking = [model for model in speaking if options.model_version or not model.is_leaving]
+    return max((model.slots_total - model.slots_used for model in taking), default=0)
 
 
 class _RefusedStream:

@@ -21,7 +21,8 @@ from engines.interface import (
     StreamOptions,
 )
 from engines.recognition.scripted import BLOCK_SAMPLES, Script, ScriptedRecogniser
-from engines.server.streams import MAX_PENDING_CUTS, HostedStream, HostSettings, StreamHost, speaks
+from engines.server.shelf import LoadedModel
+from engines.server.streams import MAX_PENDING_CUTS, HostedStream, HostSettings, StreamHost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -67,11 +68,9 @@ async def make_host() -> AsyncIterator[Callable[..., StreamHost]]:
     made: list[StreamHost] = []
 
     def make(recogniser: ScriptedRecogniser | None = None, deaths: list[BaseException] | None = None) -> StreamHost:
-        host = StreamHost(
-            recogniser or ScriptedRecogniser(Script(window_ms=1_000), max_slots=2),
-            HostSettings(pool="p", max_batch=2),
-            on_death=[].append if deaths is None else deaths.append,
-        )
+        host = StreamHost(HostSettings(pool="p"), on_death=[].append if deaths is None else deaths.append)
+        serving = recogniser or ScriptedRecogniser(Script(window_ms=1_000), max_slots=2)
+        host.shelf.add(LoadedModel(serving, serving.rehearse(max_batch=serving.max_slots), "a path"))
         host.start()
         made.append(host)
         return host
@@ -142,13 +141,6 @@ async def test_a_draining_or_stalled_engine_takes_nobody(make_host: Callable[...
     host.begin_drain()
     host.open(sink, 2, stream_of())
     assert [event.reason for _, event in sink.events if isinstance(event, Refused)] == ["no_free_slot", "draining"]
-
-
-def test_a_language_is_spoken_when_its_primary_subtag_is() -> None:
-    assert speaks("en", "en-GB")
-    assert speaks("en-US", "EN")
-    assert speaks("en", "")
-    assert not speaks("en", "de")
 
 
 async def test_a_finished_stream_gives_its_slot_back_after_its_last_final(make_host: Callable[..., StreamHost]) -> None:
