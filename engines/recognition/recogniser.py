@@ -30,8 +30,11 @@ WINDOW_MS = 5_000
 """How far audio may run ahead of recognition. With what an utterance may want again, a stream holds 10 s at most."""
 
 
-def load_recogniser(path: Path | str, settings: BackendSettings) -> CtcRecogniser:
+def load_recogniser(path: Path | str, settings: BackendSettings, *, skips_silence: bool = True) -> CtcRecogniser:
     """Check a model and set it up as the settings say, with voice activity from the installed silero-vad.
+
+    Args:
+        skips_silence: the model runs only from where something is heard in an utterance; see gate.py.
 
     Raises:
         ModelRejected: the model's files break the contract, silero-vad is not installed, or the features are not those
@@ -44,13 +47,20 @@ def load_recogniser(path: Path | str, settings: BackendSettings) -> CtcRecognise
     voice_activity = SileroVoiceActivity(
         find_silero_model(), max_slots=settings.max_slots, threads=max(1, settings.threads)
     )
-    return CtcRecogniser(backend, voice_activity, max_slots=settings.max_slots)
+    return CtcRecogniser(backend, voice_activity, max_slots=settings.max_slots, skips_silence=skips_silence)
 
 
 class CtcRecogniser:
     """Implements `engines.interface.BatchRecogniser` over any backend for streaming CTC models."""
 
-    def __init__(self, backend: Backend, voice_activity: SileroVoiceActivity, *, max_slots: int) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        voice_activity: SileroVoiceActivity,
+        *,
+        max_slots: int,
+        skips_silence: bool = True,
+    ) -> None:
         contract = backend.contract
         self.model = contract.name
         self.model_version = contract.version
@@ -61,7 +71,7 @@ class CtcRecogniser:
         self.memory = backend.memory
         self._backend = backend
         self._voice_activity = voice_activity
-        self._shape = ModelShape(contract)
+        self._shape = ModelShape(contract, skips_silence=skips_silence)
         self._streams: list[StreamState | None] = [None] * max_slots
         self._features = np.zeros((max_slots, contract.window_frames, contract.feature_dim), np.float32)
 

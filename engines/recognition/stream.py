@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engines.errors import LinkMisused
 from engines.interface import BYTES_PER_SAMPLE, EndReason, FinalResult, PartialResult, SpeechStarted
 from engines.recognition.audio import AudioQueue
+from engines.recognition.gate import window_energies
 from engines.recognition.utterance import StreamRules, Utterance
 from engines.recognition.voice_activity import WINDOW_SAMPLES
 
@@ -49,6 +50,7 @@ class StreamState:
         self._is_ended = False
         self._is_regular = False
         self._listening: Listening | None = None
+        self._energies: list[float] = []
         self.audio_through_sample = stream.start_sample
         self.is_over = False
         """Whether the last final has been given."""
@@ -98,16 +100,13 @@ class StreamState:
 
     @property
     def _has_tail_step(self) -> bool:
-        utterance_samples = self._heard_limit_sample - self._utterance.start_sample
-        return utterance_samples > 0 and self._shape.has_tail_step(
-            self._utterance.step, utterance_samples=utterance_samples
-        )
+        return self._utterance.has_tail_step(utterance_samples=self._heard_limit_sample - self._utterance.start_sample)
 
     def next_features(self) -> FloatArray | None:
-        """Read the audio of the next step; None where only a cut is left to carry out. The stream must be ready."""
+        """Read the audio of the model's next step; None where it has none to take. The stream must be ready."""
         utterance = self._utterance
         self._is_regular = self._has_regular_step
-        if not self._is_regular and not self._has_tail_step:
+        if utterance.is_waiting or not (self._is_regular or self._has_tail_step):
             return None
         return utterance.next_window(self._read(utterance.read_until_sample, utterance.step_end_sample))
 
@@ -123,23 +122,58 @@ class StreamState:
 
         Behind a cut there is nothing to hear.
         """
+        utterance = self._utterance
+        if utterance.is_waiting:
+            return self._wait()
         if log_probabilities is not None:
-            self._utterance.read(log_probabilities, log_probabilities.argmax(axis=-1).tolist())
-        self._listening = self._utterance.listening if self._is_regular else None
-        if self._listening is None:
+            utterance.read(log_probabilities, log_probabilities.argmax(axis=-1).tolist())
+        self._listening = utterance.listening if self._is_regular else None
+        return None if self._listening is None else self._heard(self._listening)
+
+    def _wait(self) -> Heard | None:
+        """Step without the model. A cut is waited for to its last sample, so that nothing before it is lost."""
+        utterance = self._utterance
+        if self._is_regular:
+            utterance.wait()
+            until_window = utterance.read_until_sample // WINDOW_SAMPLES
+        else:
+            until_window = -(-(self._heard_limit_sample - utterance.start_sample) // WINDOW_SAMPLES)
+        listening = utterance.waiting(until_window=until_window)
+        if listening is None:
+            self._listening = None
             return None
-        windows = self._listening.windows
+        heard = self._heard(listening)
+        if not heard.windows.any():
+            utterance.miss_silence(listening)
+            self._listening = None
+            return None
+        self._listening = listening
+        self._energies = window_energies(heard.windows)
+        return heard
+
+    def _heard(self, listening: Listening) -> Heard:
+        windows = listening.windows
         samples = self._read(windows.start * WINDOW_SAMPLES, windows.stop * WINDOW_SAMPLES)
-        return Heard(samples.reshape(len(windows), WINDOW_SAMPLES), self._listening.is_anew)
+        return Heard(samples.reshape(len(windows), WINDOW_SAMPLES), listening.is_anew)
 
     def take(self, speech: list[float]) -> tuple[SlotEvent, ...]:
         """End the step with the probability of speech in each window that `read` gave.
 
         A final among the events ends the utterance: whoever holds state for this slot must forget it.
         """
-        if self._listening is not None:
-            self._utterance.hear(self._listening, speech)
-        return self._after_regular_step() if self._is_regular else self._after_tail_step()
+        utterance = self._utterance
+        if not utterance.is_waiting:
+            if self._listening is not None:
+                utterance.hear(self._listening, speech)
+            return self._after_regular_step() if self._is_regular else self._after_tail_step()
+        heard_until = utterance.start_sample + utterance.read_until_sample
+        if self._listening is None or not utterance.hear_waiting(self._listening, speech, self._energies):
+            return self._after_regular_step() if self._is_regular else self._after_tail_step()
+        # The model has not heard any of it yet: it takes its first steps next, over audio that is there.
+        if self._is_regular:
+            self.audio_through_sample = max(self.audio_through_sample, heard_until)
+        self._audio.drop_before(utterance.start_sample + utterance.earliest_needed_sample)
+        return ()
 
     def _after_regular_step(self) -> tuple[SlotEvent, ...]:
         utterance = self._utterance

@@ -1,8 +1,11 @@
 """One utterance being recognised: how far it has been read, what was heard in it, and when it ends of itself.
 
 Everything here is counted from the utterance's own start and knows nothing of audio before it, so the same audio gives
-the same words wherever and whenever it is replayed. Step k reads the feature frames
-[k * shift, k * shift + window), for which the audio before `step_end_sample` is needed and enough.
+the same words wherever and whenever it is replayed. Step k of the model reads the feature frames
+[k * shift, k * shift + window), for which the audio before the end of that step is needed and enough.
+
+An utterance may begin with silence. While it waits for something to be heard, it takes the same steps with voice
+activity alone; the model begins a little before what was heard, and its frames and rows are counted from there.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from engines.interface import SAMPLES_PER_MS, EndReason, FinalResult, PartialRes
 from engines.model_warm_up import outputs_per_step
 from engines.recognition.ending import cut_between_words, cut_in_silence, first_searched_row
 from engines.recognition.features import SHIFT_SAMPLES, FeatureWindows, LogMel, samples_needed
+from engines.recognition.gate import SilenceGate
 from engines.recognition.paths import CtcPaths
 from engines.recognition.voice_activity import WINDOW_SAMPLES, SpeechTracker
 from engines.recognition.words import Spelling, joined
@@ -37,11 +41,22 @@ LISTEN_BEFORE_SAMPLES = 8 * WINDOW_SAMPLES
 
 
 class ModelShape:
-    """What the streams of one model share. `decoding` makes the decoders of its kind."""
+    """What the streams of one model share.
 
-    def __init__(self, contract: ModelContract, *, decoding: Callable[[Spelling], Paths] = CtcPaths) -> None:
+    `decoding` makes the decoders of its kind; `skips_silence`: the model begins only where something is heard.
+    """
+
+    def __init__(
+        self,
+        contract: ModelContract,
+        *,
+        decoding: Callable[[Spelling], Paths] = CtcPaths,
+        skips_silence: bool = True,
+    ) -> None:
+        self.skips_silence = skips_silence
         self.window_frames = contract.window_frames
         self.shift_frames = contract.shift_frames
+        self.step_samples = contract.shift_frames * SHIFT_SAMPLES
         self.rows_per_step = outputs_per_step(contract)
         self.spelling = Spelling(contract)
         self.paths = decoding(self.spelling)
@@ -59,6 +74,12 @@ class ModelShape:
         """
         frames = (utterance_samples + SHIFT_SAMPLES // 2) // SHIFT_SAMPLES + TAIL_FRAMES
         return self.shift_frames * step + self.window_frames < frames
+
+    def stable_before_row(self, *, max_samples: int) -> int:
+        """Say which rows are never cut off when an utterance of at least `max_samples` has become too long."""
+        behind_first = max_samples - self.step_end_sample(0)
+        last_step = max(0, -(-behind_first // self.step_samples))
+        return first_searched_row((last_step + 1) * self.rows_per_step, row_samples=self.spelling.row_samples)
 
 
 class Listening(NamedTuple):
@@ -84,17 +105,12 @@ class StreamRules:
     endpointing: EndpointSettings
     listen_after_samples: int
     """Silence may end an utterance only so long after its last piece, or later."""
-    stable_before_row: int
-    """Earlier rows are never cut off when an utterance has become too long."""
+    max_samples: int
     new_path: NewPath
 
     @classmethod
     def of(cls, stream: OpenStream, shape: ModelShape) -> StreamRules:
         options = stream.options
-        max_samples = options.max_utterance_ms * SAMPLES_PER_MS
-        behind_first = max_samples - shape.step_end_sample(0)
-        last_step = max(0, -(-behind_first // (shape.shift_frames * SHIFT_SAMPLES)))
-        rows = (last_step + 1) * shape.rows_per_step
         return cls(
             stream.epoch,
             options.wants_partials,
@@ -102,7 +118,7 @@ class StreamRules:
                 options.min_trailing_silence_ms, options.max_utterance_ms, options.max_silence_without_speech_ms
             ),
             min(options.min_trailing_silence_ms * SAMPLES_PER_MS, LISTEN_AFTER_SAMPLES),
-            first_searched_row(rows, row_samples=shape.spelling.row_samples),
+            options.max_utterance_ms * SAMPLES_PER_MS,
             shape.paths.for_stream(options),
         )
 
@@ -112,38 +128,62 @@ class Utterance:
 
     def __init__(self, start_sample: int, shape: ModelShape, rules: StreamRules) -> None:
         self.start_sample = start_sample
-        self.step = 0
+        self.model_start_sample = 0
+        """Where the model begins; known once nothing is waited for."""
         self._shape = shape
         self._rules = rules
+        self._row_samples = shape.spelling.row_samples
         self._windows = FeatureWindows(
             shape.log_mel, window_frames=shape.window_frames, shift_frames=shape.shift_frames
         )
         self._path = rules.new_path()
         self._speech = SpeechTracker()
+        self._gate = SilenceGate(step_samples=shape.step_samples) if shape.skips_silence else None
+        self._steps = 0
+        """Of the model, or of waiting for it."""
+        self._has_missed_silence = False
         self._has_speech_started = False
+        self._stable_before_row = shape.stable_before_row(max_samples=rules.max_samples)
         self._last_partial = ("", 0)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing was heard yet for which the model must run."""
+        return self._gate is not None
 
     @property
     def read_until_sample(self) -> int:
         """Where the last step ended, from the utterance's start."""
-        return self._shape.step_end_sample(self.step - 1) if self.step else 0
+        return self.model_start_sample + (self._shape.step_end_sample(self._steps - 1) if self._steps else 0)
 
     @property
     def step_end_sample(self) -> int:
         """Where the next step ends, from the utterance's start."""
-        return self._shape.step_end_sample(self.step)
+        return self.model_start_sample + self._shape.step_end_sample(self._steps)
+
+    def has_tail_step(self, *, utterance_samples: int) -> bool:
+        """Whether the model has another step to take when a cut has ended the utterance after so much audio."""
+        model_samples = utterance_samples - self.model_start_sample
+        return (
+            not self.is_waiting
+            and model_samples > 0
+            and self._shape.has_tail_step(self._steps, utterance_samples=model_samples)
+        )
 
     @property
     def earliest_needed_sample(self) -> int:
         """Audio before it, from the utterance's start, will not be heard again."""
+        unheard = self._first_unheard_window
+        if self._gate is not None:
+            return self._gate.earliest_start_sample(unheard)
         rows = max(1, len(self._path.rows))
-        row_samples = self._shape.spelling.row_samples
-        earliest_cut = first_searched_row(rows, row_samples=row_samples) * row_samples
-        return min(earliest_cut, self._first_unheard_window * WINDOW_SAMPLES)
+        earliest_cut = first_searched_row(rows, row_samples=self._row_samples) * self._row_samples
+        return min(self.model_start_sample + earliest_cut, unheard * WINDOW_SAMPLES)
 
     @property
     def _pieces_end_sample(self) -> int:
-        return self._path.pieces[-1].end_row * self._shape.spelling.row_samples if self._path.pieces else 0
+        pieces = self._path.pieces
+        return self.model_start_sample + pieces[-1].end_row * self._row_samples if pieces else 0
 
     @property
     def _first_unheard_window(self) -> int:
@@ -157,7 +197,16 @@ class Utterance:
     def read(self, log_probabilities: FloatArray, best_tokens: Sequence[int]) -> None:
         """Take the rows that a step gave, and the argmax of each."""
         self._path.read(log_probabilities, best_tokens)
-        self.step += 1
+        self._steps += 1
+
+    def wait(self) -> None:
+        """Take a step without the model."""
+        self._steps += 1
+
+    def waiting(self, *, until_window: int) -> Listening | None:
+        """What voice activity must hear of the windows before `until_window` while the model waits."""
+        windows = range(self._speech.windows_read, until_window)
+        return Listening(windows, is_anew=self._has_missed_silence) if windows else None
 
     @property
     def listening(self) -> Listening | None:
@@ -180,6 +229,24 @@ class Utterance:
             self._speech.skip_to(listening.windows.start)
         self._speech.read(speech)
 
+    def hear_waiting(self, listening: Listening, speech: list[float], energies: list[float]) -> bool:
+        """As `hear`, while the model waits; with the energy of each window. Says whether it waits no longer."""
+        self.hear(listening, speech)
+        self._has_missed_silence = False
+        start = self._gate.hear(listening.windows.start, speech, energies) if self._gate else None
+        if start is None:
+            return False
+        self._gate = None
+        self._steps = 0
+        self.model_start_sample = start
+        self._stable_before_row = self._shape.stable_before_row(max_samples=self._rules.max_samples - start)
+        return True
+
+    def miss_silence(self, listening: Listening) -> None:
+        """Pass over windows of digital silence, unheard."""
+        self._speech.skip_to(listening.windows.stop)
+        self._has_missed_silence = True
+
     def ending(self, read: Callable[[int, int], FloatArray]) -> Ending | None:
         """Say where the utterance ends if it does so of itself after the step just read.
 
@@ -188,7 +255,7 @@ class Utterance:
         Args:
             read: gives the samples between two places, counted from the utterance's start.
         """
-        path, row_samples = self._path, self._shape.spelling.row_samples
+        path, row_samples = self._path, self._row_samples
         heard = self.read_until_sample
         trailing = max(0, heard - max(self._pieces_end_sample, self._speech.speech_end_sample))
         facts = UtteranceFacts(
@@ -199,12 +266,13 @@ class Utterance:
         match endpoint_reason(facts, self._rules.endpointing):
             case None:
                 return None
-            case EndpointReason.max_length:
+            case EndpointReason.max_length if path.rows:
+                start = self.model_start_sample
                 first = first_searched_row(len(path.rows), row_samples=row_samples) * row_samples
-                searched = read(first, len(path.rows) * row_samples)
+                searched = read(start + first, start + len(path.rows) * row_samples)
                 at = cut_between_words(path.rows, self._shape.spelling, searched)
                 path.cut_off(-(-at // row_samples))
-                return Ending(at, EndReason.max_length)
+                return Ending(start + at, EndReason.max_length)
             case reason:
                 at = cut_in_silence(heard_samples=heard, trailing_silence_samples=trailing)
                 return Ending(at, EndReason(reason.value))
@@ -215,7 +283,7 @@ class Utterance:
             return None
         begun = [] if self._speech.onset_sample is None else [self._speech.onset_sample]
         if self._path.pieces:
-            begun.append(self._path.pieces[0].first_row * self._shape.spelling.row_samples)
+            begun.append(self.model_start_sample + self._path.pieces[0].first_row * self._row_samples)
         if not begun:
             return None
         self._has_speech_started = True
@@ -226,7 +294,7 @@ class Utterance:
         if not self._rules.wants_partials:
             return None
         words = self._path.words
-        stable = words[: self._path.stable_words(before_row=self._rules.stable_before_row)]
+        stable = words[: self._path.stable_words(before_row=self._stable_before_row)]
         text, stable_chars = joined(words), len(joined(stable))
         if not text or (text, stable_chars) == self._last_partial:
             return None
@@ -235,7 +303,7 @@ class Utterance:
 
     def final(self, *, end_sample: int, reason: EndReason) -> FinalResult:
         """Give the result of [start_sample, end_sample) with all the words there are."""
-        spelling = self._shape.spelling
-        words = spelling.placed(self._path.words, start_sample=self.start_sample, end_sample=end_sample)
+        begun = self.start_sample + self.model_start_sample
+        words = self._shape.spelling.placed(self._path.words, start_sample=begun, end_sample=end_sample)
         text = " ".join(word.text for word in words)
         return FinalResult(self._rules.epoch, self.start_sample, end_sample, text, words, reason)

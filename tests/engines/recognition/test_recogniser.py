@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engines.backends.load import load_backend
+from engines.contract import BackendSettings
 from engines.errors import LinkMisused
 from engines.interface import (
     Decoding,
@@ -18,12 +21,14 @@ from engines.interface import (
     SpeechStarted,
     StreamOptions,
 )
+from engines.recognition.recogniser import CtcRecogniser
+from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from engines.contract import Backend, FloatArray
     from engines.interface import OpenStream
-    from engines.recognition.recogniser import CtcRecogniser
 
     Event = SpeechStarted | PartialResult | FinalResult
     Recognise = Callable[..., list[Event]]
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     Milliseconds = Callable[[int], bytes]
 
 DIALOGUE = "dialogue_awb.wav"
+EMBEDDED = Path(__file__).parents[3] / "engines" / "models" / "embedded"
 
 
 def finals(events: list[Event]) -> list[FinalResult]:
@@ -368,6 +374,61 @@ def test_misuse_by_a_gateway_is_told(recogniser: CtcRecogniser, open_stream: Cal
 def test_options_that_cannot_be_kept_are_told(recogniser: CtcRecogniser) -> None:
     assert recogniser.mistakes(StreamOptions(keywords=(Keyword("seven of clubs"),))) == []
     assert len(recogniser.mistakes(StreamOptions(min_trailing_silence_ms=1, keywords=(Keyword("\u00e9t\u00e9"),)))) == 2
+
+
+# --- skipping silence ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lead_ms", [330, 1_500, 5_200, 8_000])
+@pytest.mark.parametrize("kind", ["silence", "noise"])
+def test_no_word_is_lost_behind_silence(
+    recognise: Recognise,
+    recording: Recording,
+    transcripts: dict[str, dict[str, Any]],
+    request: pytest.FixtureRequest,
+    lead_ms: int,
+    kind: str,
+) -> None:
+    lead: Milliseconds = request.getfixturevalue(kind)
+    said = wrong = 0
+    for name, entry in transcripts.items():
+        if entry["exact"]:
+            text = text_of(recognise(lead(lead_ms) + recording(name), wants_partials=False))
+            wrong += words_wrong(entry["text"].split(), text.split())
+            said += len(entry["text"].split())
+    assert wrong <= said // 20
+
+
+class CountingBackend:
+    """Passes everything on, and counts the rows of the model's steps."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.rows = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
+        self.rows += len(slots)
+        return self._backend.step(features, slots)
+
+
+@pytest.mark.parametrize("skips_silence", [True, False])
+def test_the_model_runs_only_from_where_something_is_heard(
+    open_stream: Callable[..., OpenStream], recording: Recording, silence: Milliseconds, skips_silence: bool
+) -> None:
+    counting = CountingBackend(load_backend(EMBEDDED, BackendSettings(max_slots=1)))
+    voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=1)
+    quiet = CtcRecogniser(counting, voice_activity, max_slots=1, skips_silence=skips_silence)
+    audio = silence(4_000) + recording("digits_slt.wav")
+    quiet.open(0, open_stream())
+    quiet.accept(0, audio)
+    quiet.cut(0, len(audio) // 2, is_last=True)
+    while quiet.is_ready(0):
+        quiet.step([0])
+    heard_ms = len(audio) // 32 - (4_000 if skips_silence else 0)
+    assert abs(counting.rows * 320 - heard_ms) < 2_000
 
 
 # --- searching and keywords ------------------------------------------------------------------------------------------

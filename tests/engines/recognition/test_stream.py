@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.unit
 
 BLANK = 1
-SHAPE = ModelShape(
-    ModelContract(
-        name="m",
-        version="0",
-        language="en",
-        window_frames=39,
-        shift_frames=32,
-        subsampling=8,
-        feature_dim=80,
-        vocab_size=1,
-        blank_id=BLANK,
-        cache_channel_shape=(1, 1, 1),
-        cache_time_shape=(1, 1, 1),
-        tokens=("\u2581on", "<blk>"),
-    )
+CONTRACT = ModelContract(
+    name="m",
+    version="0",
+    language="en",
+    window_frames=39,
+    shift_frames=32,
+    subsampling=8,
+    feature_dim=80,
+    vocab_size=1,
+    blank_id=BLANK,
+    cache_channel_shape=(1, 1, 1),
+    cache_time_shape=(1, 1, 1),
+    tokens=("\u2581on", "<blk>"),
 )
+SHAPE = ModelShape(CONTRACT, skips_silence=False)
+WAITING_SHAPE = ModelShape(CONTRACT)
 
 
 class Step(NamedTuple):
@@ -116,13 +116,16 @@ def test_listening_begins_again_before_the_silence_that_may_end_the_utterance(
     assert len(going_on.windows) == 10
 
 
+@pytest.mark.parametrize("shape", [SHAPE, WAITING_SHAPE])
 @pytest.mark.parametrize("seed", range(5))
-def test_what_a_step_reads_does_not_depend_on_how_audio_came(open_stream: Callable[..., OpenStream], seed: int) -> None:
+def test_what_a_step_reads_does_not_depend_on_how_audio_came(
+    open_stream: Callable[..., OpenStream], seed: int, shape: ModelShape
+) -> None:
     dice = random.Random(seed)
     audio = loud(200_000)
 
     def read(pieces: list[bytes]) -> list[np.ndarray | None]:
-        stream = StreamState(open_stream(max_utterance_ms=3_000), SHAPE)
+        stream = StreamState(open_stream(max_utterance_ms=3_000), shape)
         found = []
         for piece in pieces:
             stream.accept(piece)
@@ -138,9 +141,9 @@ def test_what_a_step_reads_does_not_depend_on_how_audio_came(open_stream: Callab
         pieces.append(audio[at : at + size])
         at += size
     for ours, expected in zip(read(pieces), read([audio]), strict=True):
-        assert ours is not None
-        assert expected is not None
-        assert np.array_equal(ours, expected)
+        assert (ours is None) == (expected is None)
+        if ours is not None:
+            assert np.array_equal(ours, expected)
 
 
 def test_a_stream_holds_at_most_five_seconds_and_a_step_of_what_it_has_heard(
@@ -209,3 +212,119 @@ def test_misuse_is_told(open_stream: Callable[..., OpenStream]) -> None:
     stream.cut(Cut(0, is_last=True))
     with pytest.raises(LinkMisused):
         stream.accept(b"\0\0")
+
+
+# --- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def waited(stream: StreamState, *, speech: float = 0.0) -> tuple[Step, tuple[SlotEvent, ...]]:
+    """Take a step in which voice activity says `speech` of every window, and the model blanks."""
+    features = stream.next_features()
+    kept = None if features is None else features.copy()
+    heard = stream.read(None if features is None else np.array([[-9, -0.1]] * 4, np.float32))
+    return Step(kept, heard), stream.take([] if heard is None else [speech] * len(heard.windows))
+
+
+def test_in_silence_only_voice_activity_reads(open_stream: Callable[..., OpenStream]) -> None:
+    stream = StreamState(open_stream(start_sample=10), WAITING_SHAPE)
+    stream.accept(loud(6_360 + 3 * 5_120))
+    windows = []
+    while stream.is_ready:
+        (features, heard), events = waited(stream)
+        assert features is None
+        assert heard is not None
+        assert events == ()
+        windows.append(len(heard.windows))
+    assert windows == [12, 10, 10, 10]
+    assert stream.audio_through_sample == 10 + 6_360 + 3 * 5_120
+
+
+def test_the_model_begins_before_what_was_heard_and_reads_all_audio_from_there(
+    open_stream: Callable[..., OpenStream],
+) -> None:
+    stream = StreamState(open_stream(), WAITING_SHAPE)
+    audio = loud(6_360 + 11 * 5_120)
+    stream.accept(audio)
+    for _ in range(10):
+        waited(stream)
+    assert waited(stream, speech=0.2)[0].features is None
+    # Heard in window 102, at 52,224: half a second before it lies in the ninth step.
+    start = 8 * 5_120
+    alone = StreamState(open_stream(start_sample=start), SHAPE)
+    alone.accept(audio[2 * start :])
+    through = stream.audio_through_sample
+    while alone.is_ready:
+        ours, expected = waited(stream)[0].features, waited(alone)[0].features
+        assert ours is not None
+        assert expected is not None
+        assert np.array_equal(ours, expected)
+        assert stream.audio_through_sample >= through
+    assert not stream.is_ready
+
+
+def test_digital_silence_is_not_even_listened_to(open_stream: Callable[..., OpenStream]) -> None:
+    stream = StreamState(open_stream(), WAITING_SHAPE)
+    stream.accept(bytes(2 * (6_360 + 2 * 5_120)) + loud(2 * 5_120))
+    for _ in range(3):
+        assert waited(stream)[0] == Step(None, None)
+    first, second = waited(stream)[0].heard, waited(stream)[0].heard
+    assert first is not None
+    assert first.is_anew
+    assert second is None or not second.is_anew
+
+
+@pytest.mark.parametrize("speech", [0.0, 0.2])
+def test_a_cut_is_waited_for_to_its_last_sample(open_stream: Callable[..., OpenStream], speech: float) -> None:
+    stream = StreamState(open_stream(), WAITING_SHAPE)
+    stream.accept(loud(7_000))
+    waited(stream)
+    stream.cut(Cut(7_000, is_last=True))
+    (features, heard), events = waited(stream, speech=speech)
+    assert features is None
+    assert heard is not None
+    assert len(heard.windows) == 2
+    assert not heard.windows.ravel()[7_000 - 12 * 512 :].any()
+    if speech:
+        assert events == ()
+        steps = []
+        while not stream.is_over:
+            (features, _), events = waited(stream)
+            steps.append(features is not None)
+        assert steps == [True, True, True]
+    (final,) = events
+    assert isinstance(final, FinalResult)
+    assert (final.start_sample, final.end_sample, final.reason) == (0, 7_000, EndReason.finish)
+    assert stream.is_over
+
+
+def test_silence_is_let_go_of_while_the_model_waits(open_stream: Callable[..., OpenStream]) -> None:
+    stream = StreamState(open_stream(max_silence_without_speech_ms=1_000, max_utterance_ms=2_000), WAITING_SHAPE)
+    stream.accept(loud(40_000))
+    ends = []
+    while stream.is_ready:
+        ends += [event for event in waited(stream)[1] if isinstance(event, FinalResult)]
+    assert [(final.start_sample, final.reason) for final in ends] == [
+        (0, EndReason.silence_without_speech),
+        (ends[0].end_sample, EndReason.silence_without_speech),
+    ]
+    assert ends[0].end_sample == 6_360 + 2 * 5_120 - 4_800
+
+
+def test_an_utterance_that_waits_too_long_is_cut_too(open_stream: Callable[..., OpenStream]) -> None:
+    stream = StreamState(open_stream(max_silence_without_speech_ms=9_000, max_utterance_ms=2_000), WAITING_SHAPE)
+    stream.accept(loud(40_000))
+    ends = []
+    while stream.is_ready:
+        ends += [event for event in waited(stream)[1] if isinstance(event, FinalResult)]
+    assert [final.reason for final in ends] == [EndReason.max_length]
+
+
+def test_little_audio_is_held_while_the_model_waits(open_stream: Callable[..., OpenStream]) -> None:
+    stream = StreamState(open_stream(max_silence_without_speech_ms=60_000, max_utterance_ms=60_000), WAITING_SHAPE)
+    held = []
+    for _ in range(50):
+        stream.accept(loud(8_000))
+        while stream.is_ready:
+            waited(stream)
+        held.append(stream.held_samples)
+    assert max(held) <= 8_000 + 5_120 + 6_360 + 8_000
