@@ -6,6 +6,7 @@ One "piece id" a line. A piece that is a single space is written as nothing, so 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 BLANKS = ("<blk>", "<eps>", "<blank>")
 """Names of the blank, the most telling first, as sherpa-onnx looks for them."""
 
+_DISAMBIGUATION = re.compile(r"#[0-9]+\Z")
 _SHOWN_AT_ONCE = 5
 
 
@@ -27,11 +29,19 @@ class Vocabulary(NamedTuple):
 _NOTHING = Vocabulary((), -1)
 
 
-def read_tokens(path: Path, *, vocab_size: int | None, max_bytes: int, mistakes: list[str]) -> Vocabulary:
+def read_tokens(
+    path: Path,
+    *,
+    vocab_size: int | None,
+    max_bytes: int,
+    mistakes: list[str],
+    may_have_disambiguation: bool = False,
+) -> Vocabulary:
     """Read the pieces 0 to `vocab_size`, the blank among them; what is wrong is added to `mistakes`.
 
     Args:
         vocab_size: without the blank, as the model says it; None where it does not say.
+        may_have_disambiguation: symbols such as `#0` behind the pieces, of a decoding graph, are passed over.
     """
     try:
         if path.stat().st_size > max_bytes:
@@ -41,13 +51,32 @@ def read_tokens(path: Path, *, vocab_size: int | None, max_bytes: int, mistakes:
     except (OSError, RuntimeError) as error:
         mistakes.append(f"{path.name} must be readable beside the model: {error}")
         return _NOTHING
-    return parse_tokens(path.name, content, vocab_size=vocab_size, mistakes=mistakes)
+    return parse_tokens(
+        path.name,
+        content,
+        vocab_size=vocab_size,
+        mistakes=mistakes,
+        may_have_disambiguation=may_have_disambiguation,
+    )
 
 
-def parse_tokens(name: str, content: bytes, *, vocab_size: int | None, mistakes: list[str]) -> Vocabulary:
+def parse_tokens(
+    name: str,
+    content: bytes,
+    *,
+    vocab_size: int | None,
+    mistakes: list[str],
+    may_have_disambiguation: bool = False,
+) -> Vocabulary:
     """Read the content of such a file; see `read_tokens`. `name` is what the mistakes call it."""
     mistakes_before = len(mistakes)
     piece_of = _parse(name, content.split(b"\n"), mistakes)
+    if may_have_disambiguation and vocab_size is not None:
+        piece_of = {
+            piece_id: piece
+            for piece_id, piece in piece_of.items()
+            if piece_id <= vocab_size or not _DISAMBIGUATION.match(piece)
+        }
     _check_ids(name, piece_of, vocab_size, mistakes)
     blank_id = _find_blank(name, piece_of, mistakes)
     if len(mistakes) > mistakes_before:

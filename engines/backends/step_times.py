@@ -11,13 +11,13 @@ import numpy as np
 from engines.contract import StepTime
 
 if TYPE_CHECKING:
-    from engines.contract import Backend, FloatArray, ModelContract
+    from engines.contract import Backend, FloatArray, ModelContract, TransducerBackend, TransducerContract
 
 _ROUNDS = 5
 _SPEECH_LIKE_MEAN, _SPEECH_LIKE_DEVIATION = -7.0, 3.0
 
 
-def speech_like(contract: ModelContract, *, rows: int, seed: int = 0) -> FloatArray:
+def speech_like(contract: ModelContract | TransducerContract, *, rows: int, seed: int = 0) -> FloatArray:
     """Give made-up features, (rows, window_frames, feature_dim) float32, the same for the same seed."""
     shape = (rows, contract.window_frames, contract.feature_dim)
     noise = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
@@ -30,7 +30,7 @@ def batch_sizes(max_batch: int) -> list[int]:
     return [*(1 << power for power in range((max_batch - 1).bit_length())), max_batch]
 
 
-def measure_step_times(backend: Backend) -> tuple[StepTime, ...]:
+def measure_step_times(backend: Backend | TransducerBackend) -> tuple[StepTime, ...]:
     """Time steps of growing batches, the first of each size untimed; all slots are reset afterwards.
 
     A larger batch is never said to be quicker than a smaller one: what a busy machine adds to one size is noise, and
@@ -50,7 +50,7 @@ def measure_step_times(backend: Backend) -> tuple[StepTime, ...]:
     return tuple(times)
 
 
-def _step_us(backend: Backend, features: FloatArray) -> int:
+def _step_us(backend: Backend | TransducerBackend, features: FloatArray) -> int:
     slots = range(len(features))
     backend.step(features, slots)
     took_ns = []

@@ -1,0 +1,1 @@
+"""Streaming transducers: what their files must say, whether they run, and greedy search over them."""
