@@ -171,7 +171,7 @@ class Bench:
             return running_sherpa(self._flags, folder, core=core)
         if server == "engine":
             return running_engine(folder, core=core, arguments=self._engine_arguments)
-        return running_region(self._issuer, folder, core=core)
+        return running_region(self._issuer, folder, core=core, engine_arguments=self._engine_arguments)
 
 
 def _load(order: RampOrder) -> RampResult:
@@ -205,7 +205,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.engine_streams", description=__doc__)
     parser.add_argument("--short", action="store_true", help="six streams, once: that it runs, not how fast")
     parser.add_argument("--silence-share", type=float, default=0.3, help="how much of the audio are added pauses")
-    parser.add_argument("--engine-arguments", default="", help="more options of `python -m engines`, in one string")
+    parser.add_argument(
+        "--engine-arguments",
+        default="--busy-permille 0",
+        help="more options of `python -m engines`, in one string; by default it refuses nobody",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round")
     parser.add_argument("--write-docs", action="store_true", help="put tables, figures and plots into docs/")
     arguments = parser.parse_args()

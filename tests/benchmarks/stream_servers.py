@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from engines.model_files import find_model_file
 from engines.server.options import EMBEDDED_MODEL
-from tests.benchmarks.targets import Issuer, Target, first_line, running, running_gateway
+from tests.benchmarks.targets import Target, empty_config, first_line, gateway_environment, port_of, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.benchmarks.targets import Issuer
 
 SHERPA = shutil.which("sherpa-onnx-online-websocket-server", path=str(Path(sys.executable).parent))
 """None where it is not installed (extra `interop`)."""
@@ -91,15 +93,18 @@ def running_engine(scratch: Path, *, core: int, arguments: tuple[str, ...] = ())
 def running_region(
     issuer: Issuer, scratch: Path, *, core: int, engine_arguments: tuple[str, ...] = ()
 ) -> Iterator[Target]:
-    """`patchbay up`: gateway and engine share the one core that the others have for themselves."""
-    with running_gateway(
-        *(issuer, scratch),
-        slots=SLOTS,
-        prefix=on_core(core),
-        engine=("--threads", "1", *engine_arguments),
-        libraries=_ONE_THREAD,
-    ) as target:
-        yield target
+    """A gateway and an engine, which share the one core that the others have for themselves."""
+    with (
+        running_engine(scratch, core=core, arguments=engine_arguments) as engine,
+        (scratch / "gateway.log").open("ab") as said,
+    ):
+        ports = {f"{name}__port": 0 for name in ("http", "grpc", "admin")}
+        environment = gateway_environment(issuer, scratch, slots=SLOTS, engines__addresses=[engine.engine], **ports)
+        command = [*on_core(core), sys.executable, "-m", "gateway", "--json", "--exit-with-parent"]
+        command += ["--config", str(empty_config(scratch))]
+        with running(command, environment=environment | _ONE_THREAD, log=said) as process:
+            port = port_of(first_line(process)["websocket"])
+            yield Target(port, {"gateway": process.pid, **engine.pids}, engine=engine.engine)
 
 
 def on_core(core: int) -> list[str]:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
 HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 _REPOSITORY = Path(__file__).parents[2]
@@ -89,45 +89,45 @@ class Issuer:
 
 
 @contextlib.contextmanager
-def running_gateway(
-    issuer: Issuer,
-    scratch: Path,
-    *,
-    slots: int,
-    prefix: Sequence[str] = (),
-    engine: Sequence[str] = ("--scripted",),
-    libraries: Mapping[str, str] | None = None,
-) -> Iterator[Target]:
-    """A whole region by `patchbay up`; everything is on as it is by default.
+def running_gateway(issuer: Issuer, scratch: Path, *, slots: int) -> Iterator[Target]:
+    """A whole region by `patchbay up`, with a scripted engine."""
+    command = [
+        *(sys.executable, "-c", "from gateway.cli.app import main; main()", "up"),
+        *("--scripted", "--slots", str(slots), "--port", "0", "--json"),
+        *("--config", str(empty_config(scratch)), "--log-file", str(scratch / "up.log")),
+    ]
+    with running(command, environment=gateway_environment(issuer, scratch, slots=slots)) as process:
+        ready = first_line(process)
+        engine = ready["engines"][0]["pid"]
+        pids = {"gateway": ready["gateway_pid"], "engine": engine}
+        yield Target(port_of(ready["websocket"]), pids, engine=_listen_option(engine))
 
-    Only the bounds differ: on sessions, and on how long one may be silent.
 
-    Args:
-        prefix: goes before the command.
-        engine: options of `patchbay up` that say which engine.
-        libraries: more of the environment.
+def gateway_environment(issuer: Issuer, scratch: Path, *, slots: int, **more: Any) -> dict[str, str]:
+    """What a gateway is started with; everything is on as it is by default.
+
+    Only the bounds differ: on sessions, and on how long one may be silent. `more`: further settings.
     """
     settings = {
         "tokens__issuers": [issuer.settings()],
         "admission__max_sessions": slots,
         "admission__max_sessions_per_tenant": slots,
         "sessions__idle_timeout_ms": 600_000,
+        **more,
     }
     environment = os.environ | {f"PATCHBAY__{key.upper()}": json.dumps(value) for key, value in settings.items()}
-    environment |= libraries or {}
-    environment |= {"XDG_STATE_HOME": str(scratch), "TMPDIR": str(scratch)}
+    return environment | {"XDG_STATE_HOME": str(scratch), "TMPDIR": str(scratch)}
+
+
+def empty_config(scratch: Path) -> Path:
+    """A file of settings that trusts no development key."""
     config = scratch / "gateway.toml"
-    config.write_text("[tokens]\n")  # so that the development key is not trusted
-    command = [
-        *(*prefix, sys.executable, "-c", "from gateway.cli.app import main; main()", "up"),
-        *(*engine, "--slots", str(slots), "--port", "0", "--json"),
-        *("--config", str(config), "--log-file", str(scratch / "up.log")),
-    ]
-    with running(command, environment=environment) as process:
-        ready = first_line(process)
-        engine_pid = ready["engines"][0]["pid"]
-        pids = {"gateway": ready["gateway_pid"], "engine": engine_pid}
-        yield Target(urlsplit(ready["websocket"]).port or 0, pids, engine=_listen_option(engine_pid))
+    config.write_text("[tokens]\n")
+    return config
+
+
+def port_of(url: str) -> int:
+    return urlsplit(url).port or 0
 
 
 def _listen_option(engine_pid: int) -> str:
