@@ -51,7 +51,7 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
     max_silence_ms: int = Field(default=10_000, le=10_000)
     default_silence_ms: int = 800
     """Shorter cuts digit strings."""
-    min_no_speech_ms: int = Field(default=1_000, ge=1_000)
+    min_no_speech_ms: int = Field(default=1_000, ge=500)
     max_no_speech_ms: int = Field(default=30_000, le=60_000)
     default_no_speech_ms: int = 5_000
     """Audio in which nobody speaks is let go after so long."""
@@ -59,12 +59,12 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
     max_utterance_ms: int = Field(default=30_000, le=60_000)
     default_utterance_ms: int = 30_000
 
-    max_keywords: int = Field(default=100, ge=0, le=1_000)
-    max_keyword_chars: int = Field(default=64, gt=0, le=256)
+    max_keywords: int = Field(default=100, ge=0, le=200)
+    max_keyword_chars: int = Field(default=64, gt=0, le=100)
     """Of one phrase."""
-    max_keywords_total_chars: int = Field(default=2_000, gt=0, le=32_000)
+    max_keywords_total_chars: int = Field(default=2_000, gt=0, le=4_000)
     """Of all phrases of a session: what a recogniser lays out for them grows with it."""
-    max_keyword_boost_permille: int = Field(default=10_000, ge=0, le=100_000)
+    max_keyword_boost_permille: int = Field(default=10_000, ge=0, le=10_000)
     """Up or down; thousandths of a natural logarithm."""
 
     recovery: RecoverySettings = RecoverySettings()

@@ -61,6 +61,8 @@ class ShelvedModel:
         self.version = recogniser.model_version
         self.language = recogniser.language
         self.window_samples = recogniser.window_samples
+        self.mistakes = recogniser.mistakes
+        """What is wrong with a stream's options for this model, in sentences."""
         self.memory = recogniser.memory
         self.step_times = loaded.step_times
         self.table: SlotTable[HostedStream] = SlotTable(recogniser.max_slots, bay=bay)

@@ -38,13 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engines.batching.meter import LoopFigures
-    from engines.interface import OpenStream, StreamEvent, StreamOptions
+    from engines.interface import OpenStream, StreamEvent
 
 MAX_COMMANDS_A_TURN = 1_000
 """Of one stream, between two turns of the inference loop: more than a client's audio cut into 1 ms pieces."""
 MAX_PENDING_CUTS = 64
-MIN_TRAILING_SILENCE_MS = (100, 10_000)
-MAX_UTTERANCE_MS = (2_000, 60_000)
 
 log = structlog.get_logger("engine")
 
@@ -164,13 +162,13 @@ class StreamHost:
     def open(self, sink: EventSink, stream_id: int, opened: OpenStream) -> HostedStream | None:
         """Answer at once through `sink`: `Granted`, and the stream; or `Refused`, and None."""
         chosen = self._choose(opened)
-        if isinstance(chosen, RefusalReason):
-            sink.send(stream_id, self._refusal(opened.epoch, chosen))
+        if isinstance(chosen, Refused):
+            sink.send(stream_id, chosen)
             return None
         stream = HostedStream(sink, stream_id, opened, window_samples=chosen.window_samples)
         slot = chosen.table.allocate(stream)
         if slot is None:
-            sink.send(stream_id, self._refusal(opened.epoch, RefusalReason.no_free_slot))
+            sink.send(stream_id, self._refusal(opened, RefusalReason.no_free_slot))
             return None
         stream.slot = slot
         self.slot_changes += 1
@@ -253,24 +251,25 @@ class StreamHost:
                     await self._all_over.wait()
         self.lose_all(LossReason.drained)
 
-    def _choose(self, opened: OpenStream) -> ShelvedModel | RefusalReason:
-        options = opened.options
-        if not has_valid_options(options) or opened.start_sample < 0:
-            return RefusalReason.bad_options
-        chosen = self.shelf.choose(options, opened.session_id)
+    def _choose(self, opened: OpenStream) -> ShelvedModel | Refused:
+        if opened.start_sample < 0:
+            return self._refusal(opened, RefusalReason.bad_options, "start_sample must not be negative")
+        chosen = self.shelf.choose(opened.options, opened.session_id)
         if isinstance(chosen, RefusalReason):
-            return chosen
+            return self._refusal(opened, chosen)
+        mistakes = chosen.mistakes(opened.options)
+        if mistakes:
+            return self._refusal(opened, RefusalReason.bad_options, "; ".join(mistakes))
         if self.is_draining:
-            return RefusalReason.draining
-        if self.is_stalled or self._is_dead:
-            return RefusalReason.no_free_slot
-        if self._loop.queued_commands > MAX_COMMANDS_A_TURN * self.shelf.slots_laid_out:
-            return RefusalReason.no_free_slot
-        return chosen if self.shelf.has_room(chosen) else RefusalReason.no_free_slot
+            return self._refusal(opened, RefusalReason.draining)
+        is_behind = self._loop.queued_commands > MAX_COMMANDS_A_TURN * self.shelf.slots_laid_out
+        if self.is_stalled or self._is_dead or is_behind or not self.shelf.has_room(chosen):
+            return self._refusal(opened, RefusalReason.no_free_slot)
+        return chosen
 
-    def _refusal(self, epoch: int, reason: RefusalReason) -> Refused:
+    def _refusal(self, opened: OpenStream, reason: RefusalReason, detail: str = "") -> Refused:
         may_help = reason is RefusalReason.no_free_slot
-        return Refused(epoch, reason, self._settings.no_slot_retry_ms if may_help else None)
+        return Refused(opened.epoch, reason, self._settings.no_slot_retry_ms if may_help else None, detail)
 
     def _count(self, stream: HostedStream) -> None:
         turn = self._loop.turns
@@ -325,12 +324,3 @@ class StreamHost:
 
 
 _CUT_REASONS = frozenset({EndReason.finalize, EndReason.finish})
-
-
-def has_valid_options(options: StreamOptions) -> bool:
-    """Whether the durations lie in the ranges that the model's endpointing was made for."""
-    shortest, longest = MIN_TRAILING_SILENCE_MS
-    if not shortest <= options.min_trailing_silence_ms <= longest:
-        return False
-    shortest, longest = MAX_UTTERANCE_MS
-    return shortest <= options.max_utterance_ms <= longest

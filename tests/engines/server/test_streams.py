@@ -101,23 +101,36 @@ def opened(host: StreamHost, sink: Sink, stream_id: int = 1) -> HostedStream:
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"),
+    ("asked", "reason", "says"),
     [
-        (stream_of(model="other"), RefusalReason.unknown_model),
-        (stream_of(language="fr"), RefusalReason.unsupported_language),
-        (stream_of(min_trailing_silence_ms=99), RefusalReason.bad_options),
-        (stream_of(min_trailing_silence_ms=10_001), RefusalReason.bad_options),
-        (stream_of(max_utterance_ms=1_999), RefusalReason.bad_options),
-        (stream_of(max_utterance_ms=60_001), RefusalReason.bad_options),
-        (stream_of(-1), RefusalReason.bad_options),
+        (stream_of(model="other"), RefusalReason.unknown_model, ""),
+        (stream_of(model_version="other"), RefusalReason.unknown_model, ""),
+        (stream_of(language="fr"), RefusalReason.unsupported_language, ""),
+        (stream_of(min_trailing_silence_ms=99), RefusalReason.bad_options, "100 to 10000, not 99"),
+        (stream_of(min_trailing_silence_ms=10_001), RefusalReason.bad_options, "100 to 10000, not 10001"),
+        (stream_of(max_utterance_ms=1_999), RefusalReason.bad_options, "2000 to 60000, not 1999"),
+        (stream_of(max_utterance_ms=60_001), RefusalReason.bad_options, "2000 to 60000, not 60001"),
+        (stream_of(-1), RefusalReason.bad_options, "start_sample must not be negative"),
     ],
 )
-async def test_a_stream_that_cannot_be_served_is_refused_at_once_with_a_reason(
-    make_host: Callable[..., StreamHost], asked: OpenStream, reason: RefusalReason
+async def test_a_stream_that_cannot_be_served_is_refused_at_once_with_a_reason_and_what_was_expected(
+    make_host: Callable[..., StreamHost], asked: OpenStream, reason: RefusalReason, says: str
 ) -> None:
     sink = Sink()
     assert make_host().open(sink, 1, asked) is None
-    assert sink.events == [(1, Refused(1, reason, None))]
+    ((stream_id, refused),) = sink.events
+    assert isinstance(refused, Refused)
+    assert (stream_id, refused.reason, refused.retry_after_ms) == (1, reason, None)
+    assert says in refused.detail
+    assert bool(refused.detail) == bool(says)
+
+
+async def test_every_mistake_in_a_stream_s_options_is_in_one_refusal(make_host: Callable[..., StreamHost]) -> None:
+    sink = Sink()
+    make_host().open(sink, 1, stream_of(min_trailing_silence_ms=1, max_utterance_ms=1))
+    refused = sink.events[0][1]
+    assert isinstance(refused, Refused)
+    assert len(refused.detail.split("; ")) == 2
 
 
 async def test_a_full_engine_refuses_until_a_slot_is_free_again(make_host: Callable[..., StreamHost]) -> None:
