@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from engines.model_header import HeaderGarbled, ModelHeader, read_header
+from engines.model_quantisation import quantisation_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,7 @@ def checked_header(model_file: Path, *, max_bytes: int, mistakes: list[str]) -> 
         for key, times in sorted(Counter(header.metadata_keys).items())
         if times > 1
     )
+    mistakes.extend(quantisation_mistakes(header))
     return header
 
 

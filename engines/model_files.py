@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engines.contract import ModelContract
 from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ
 from engines.model_bytes import checked_header, files_version
+from engines.model_quantisation import precision_of
 from engines.model_tokens import Vocabulary, read_tokens
-from engines.model_warm_up import binding_mistakes, warm_up_mistakes
-from engines.onnx_session import RUNTIME_ERRORS, open_session
+from engines.model_warm_up import binding_mistakes, state_bytes, warm_up_mistakes
+from engines.onnx_session import RUNTIME_ERRORS, first_line, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,7 +93,12 @@ def check_model(path: Path | str, *, limits: ModelLimits | None = None) -> Model
     )
     raise_any(model_file, binding_mistakes(session, contract))
     raise_any(model_file, warm_up_mistakes(session, contract))
-    return contract
+    return msgspec.structs.replace(
+        contract,
+        precision=precision_of(header),
+        weights_bytes=header.weights_bytes,
+        state_bytes=state_bytes(session, contract),
+    )
 
 
 def declared_contract(
@@ -232,8 +240,3 @@ def raise_any(where: Path, mistakes: list[str]) -> None:
     """Refuse the model if anything is wrong with it."""
     if mistakes:
         raise ModelRejected(str(where), mistakes)
-
-
-def first_line(error: Exception) -> str:
-    """What ONNX Runtime says, without its stack."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

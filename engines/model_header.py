@@ -1,15 +1,17 @@
 """What an ONNX file says of itself, read from its bytes without building or running anything.
 
 ONNX Runtime tells its own story of a model (inputs, outputs, metadata). What it does not tell is here: which other
-files hold weights, which operator domains are used, and whether a metadata key is given twice. Field numbers are those
-of onnx.proto3 (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto), github.com/onnx/onnx.
+files hold weights, how many there are of which type, which operators are used, and whether a metadata key is given
+twice. Field numbers are those of onnx.proto3 (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto),
+github.com/onnx/onnx.
 """
 
 from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,20 +34,44 @@ _INSIDE: dict[str, dict[int, str]] = {
     "tensor": {13: "external_data"},
 }
 _GRAPH_OF_A_MODEL = 7
-_KEY, _VALUE, _NODE_DOMAIN, _OPSET_DOMAIN = 1, 2, 7, 1
+_KEY, _VALUE, _OPSET_DOMAIN = 1, 2, 1
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_DOMAIN = 1, 2, 4, 7
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME = 1, 2, 8
+
+# Bits of one element, by TensorProto.DataType; of types that are not listed nothing is counted.
+_BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 16: 16, 21: 4, 22: 4}
 
 
 class HeaderGarbled(ValueError):
     """The bytes are not an ONNX model."""
 
 
+class NodeHeader(NamedTuple):
+    """One operator as it is used, in the main graph or in one inside it."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class ModelHeader:
-    """`external_files` are the locations as written, relative to the model's folder; "" is ONNX's own domain."""
+    """`external_files` are the locations as written, relative to the model's folder; "" is ONNX's own domain.
+
+    `elements` counts the numbers of all weights and constants by their type (TensorProto.DataType).
+    """
 
     external_files: set[str] = field(default_factory=set)
     operator_domains: set[str] = field(default_factory=set)
     metadata_keys: list[str] = field(default_factory=list)
+    nodes: list[NodeHeader] = field(default_factory=list)
+    tensor_names: set[str] = field(default_factory=set)
+    elements: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def weights_bytes(self) -> int:
+        """What all weights and constants take."""
+        return sum(count * _BITS.get(data_type, 0) for data_type, count in self.elements.items()) // 8
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -73,35 +99,65 @@ def _walk(content: mmap.mmap, start: int, end: int, kind: str, header: ModelHead
     if not levels_left:
         raise HeaderGarbled(f"it is nested more than {MAX_NESTING} levels deep")
     inside = _INSIDE.get(kind, {})
-    texts: dict[int, str] = {}
+    texts: dict[int, list[str]] = {}
+    numbers: dict[int, list[int]] = {}
     for number, wire_type, field_start, field_end in _fields(content, start, end):
-        if wire_type != _BYTES:
+        if (kind, number) in _NUMBERS:
+            numbers.setdefault(number, []).extend(_numbers(content, wire_type, field_start, field_end))
+        elif wire_type != _BYTES:
             continue
-        if number in inside:
+        elif number in inside:
             _walk(content, field_start, field_end, inside[number], header, levels_left - 1)
         elif (kind, number) in _TEXTS:
-            texts[number] = _text(content, field_start, field_end)
+            texts.setdefault(number, []).append(_text(content, field_start, field_end))
     _keep(kind, texts, header)
+    if kind == "tensor":
+        (data_type,) = numbers.get(_TENSOR_TYPE, [0])[-1:]
+        count = prod(numbers.get(_TENSOR_DIMS, []))
+        header.elements[data_type] = header.elements.get(data_type, 0) + count
 
 
 _TEXTS = {
     ("external_data", _KEY),
     ("external_data", _VALUE),
     ("metadata", _KEY),
+    ("node", _NODE_INPUT),
+    ("node", _NODE_OUTPUT),
+    ("node", _NODE_OPERATOR),
     ("node", _NODE_DOMAIN),
     ("opset", _OPSET_DOMAIN),
+    ("tensor", _TENSOR_NAME),
 }
+_NUMBERS = {("tensor", _TENSOR_DIMS), ("tensor", _TENSOR_TYPE)}
 
 
-def _keep(kind: str, texts: dict[int, str], header: ModelHeader) -> None:
-    if kind == "external_data" and texts.get(_KEY) == "location":
-        header.external_files.add(texts.get(_VALUE, ""))
+def _keep(kind: str, texts: dict[int, list[str]], header: ModelHeader) -> None:
+    def last(number: int) -> str:
+        return texts.get(number, [""])[-1]
+
+    if kind == "external_data" and last(_KEY) == "location":
+        header.external_files.add(last(_VALUE))
     elif kind == "metadata":
-        header.metadata_keys.append(texts.get(_KEY, ""))
+        header.metadata_keys.append(last(_KEY))
     elif kind == "node":
-        header.operator_domains.add(texts.get(_NODE_DOMAIN, ""))
+        header.operator_domains.add(last(_NODE_DOMAIN))
+        inputs, outputs = texts.get(_NODE_INPUT, []), texts.get(_NODE_OUTPUT, [])
+        header.nodes.append(NodeHeader(last(_NODE_OPERATOR), tuple(inputs), tuple(outputs)))
     elif kind == "opset":
-        header.operator_domains.add(texts.get(_OPSET_DOMAIN, ""))
+        header.operator_domains.add(last(_OPSET_DOMAIN))
+    elif kind == "tensor":
+        header.tensor_names.add(last(_TENSOR_NAME))
+
+
+def _numbers(content: mmap.mmap, wire_type: int, start: int, end: int) -> Iterator[int]:
+    """Give the integers of a field, written one by one or packed."""
+    if wire_type == _BYTES:
+        at = start
+        while at < end:
+            value, at = _varint(content, at, end)
+            yield value
+    elif wire_type == _VARINT:
+        yield _varint(content, start, end)[0]
 
 
 def _fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:

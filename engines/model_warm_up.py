@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engines.onnx_session import RUNTIME_ERRORS
+from engines.onnx_session import NUMPY_TYPES, RUNTIME_ERRORS
 
 if TYPE_CHECKING:
     import onnxruntime
 
-    from engines.contract import FloatArray, ModelContract
+    from engines.contract import FloatArray, ModelContract, TransducerContract
 
 FLOAT, INT64 = "tensor(float)", "tensor(int64)"
-_ROWS = 3
+FLOAT_OR_HALF = "tensor(float) or tensor(float16)"
+_ROWS = 5
 _STEPS = 2
+_BATCHES = ((0,), (4,), (3, 1), (2, 4, 0), (1, 0, 3, 2))
+"""Rows that are tried apart from the others, in this order."""
 _SPEECH_LIKE_MEAN, _SPEECH_LIKE_DEVIATION = -7.0, 3.0
 _MAX_SUM_ERROR = 1e-2
 """fp16 models give rows that sum to 1 within a few thousandths."""
@@ -24,14 +28,17 @@ Dims = tuple[int | None, ...]
 
 
 class Binding(NamedTuple):
-    """What one input or output must be; a None in `dims` is the batch, which stays open."""
+    """What one input or output must be; a None in `dims` is the batch, which stays open.
+
+    `type` is as ONNX Runtime names it; several that are allowed are parted by ` or `.
+    """
 
     role: str
     type: str
     dims: Dims
 
 
-def outputs_per_step(contract: ModelContract) -> int:
+def outputs_per_step(contract: ModelContract | TransducerContract) -> int:
     """How many rows of log-probabilities one step gives."""
     return contract.shift_frames // contract.subsampling
 
@@ -39,27 +46,33 @@ def outputs_per_step(contract: ModelContract) -> int:
 def binding_mistakes(session: onnxruntime.InferenceSession, contract: ModelContract) -> list[str]:
     """Hold the declared inputs and outputs, by position, against the contract."""
     caches = (
-        Binding("the channel cache", FLOAT, (None, *contract.cache_channel_shape)),
-        Binding("the time cache", FLOAT, (None, *contract.cache_time_shape)),
+        Binding("the channel cache", FLOAT_OR_HALF, (None, *contract.cache_channel_shape)),
+        Binding("the time cache", FLOAT_OR_HALF, (None, *contract.cache_time_shape)),
         Binding("the length of the channel cache", INT64, (None,)),
     )
     inputs = (
-        Binding("the features", FLOAT, (None, contract.feature_dim, contract.window_frames)),
+        Binding("the features", FLOAT_OR_HALF, (None, contract.feature_dim, contract.window_frames)),
         Binding("the number of frames", INT64, (None,)),
         *caches,
     )
     outputs = (
-        Binding("the log-probabilities", FLOAT, (None, outputs_per_step(contract), contract.vocab_size + 1)),
+        Binding("the log-probabilities", FLOAT_OR_HALF, (None, outputs_per_step(contract), contract.vocab_size + 1)),
         Binding("the number of outputs", INT64, (None,)),
         *caches,
     )
     try:
-        return [
-            *compare_bindings("input", inputs, session.get_inputs()),
-            *compare_bindings("output", outputs, session.get_outputs()),
+        given_inputs, given_outputs = session.get_inputs(), session.get_outputs()
+        mistakes = [
+            *compare_bindings("input", inputs, given_inputs),
+            *compare_bindings("output", outputs, given_outputs),
         ]
     except UnicodeDecodeError:  # names are decoded only when they are asked for
         return ["its inputs and outputs must be named in UTF-8"]
+    return mistakes or [
+        f"{cache.role} must go in and come out as one type, not {before.type} and {after.type}"
+        for cache, before, after in zip(caches, given_inputs[2:], given_outputs[2:], strict=True)
+        if before.type != after.type
+    ]
 
 
 def compare_bindings(side: str, wanted: tuple[Binding, ...], given: list[Any]) -> list[str]:
@@ -70,7 +83,7 @@ def compare_bindings(side: str, wanted: tuple[Binding, ...], given: list[Any]) -
     mistakes = []
     for number, (binding, found) in enumerate(zip(wanted, given, strict=True), start=1):
         what = f"{side} {number}, {binding.role},"
-        if found.type != binding.type:
+        if found.type not in binding.type.split(" or "):
             mistakes.append(f"{what} must be {binding.type}, not {found.type}")
         if len(found.shape) != len(binding.dims):
             mistakes.append(f"{what} must have {len(binding.dims)} axes, not {len(found.shape)}")
@@ -83,20 +96,28 @@ def compare_bindings(side: str, wanted: tuple[Binding, ...], given: list[Any]) -
     return mistakes
 
 
+def state_bytes(session: onnxruntime.InferenceSession, contract: ModelContract) -> int:
+    """Give what the state of one stream takes, in the types that the model takes it in."""
+    types = [np.dtype(NUMPY_TYPES[given.type]) for given in session.get_inputs()[2:]]
+    shapes = contract.cache_channel_shape, contract.cache_time_shape, ()
+    return sum(prod(shape) * dtype.itemsize for shape, dtype in zip(shapes, types, strict=True))
+
+
 def warm_up_mistakes(session: onnxruntime.InferenceSession, contract: ModelContract) -> list[str]:
-    """Run two steps of three made-up streams together and one of them alone; the numbers must agree bit for bit."""
+    """Run two steps of five made-up streams together, and in smaller batches: the numbers must agree bit for bit."""
     shape = (_STEPS, _ROWS, contract.feature_dim, contract.window_frames)
     noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     features = _SPEECH_LIKE_MEAN + _SPEECH_LIKE_DEVIATION * noise
     try:
-        names = [given.name for given in session.get_inputs()]
-        together = _run_steps(session, names, contract, features)
-        alone = _run_steps(session, names, contract, np.ascontiguousarray(features[:, :1]))
+        together = _run_steps(session, contract, features)
+        apart = [(rows, _run_steps(session, contract, features[:, list(rows)])) for rows in _BATCHES]
     except RUNTIME_ERRORS as error:
         return [f"it cannot be run: {str(error).strip()[:300]}"]
     mistakes = _result_mistakes(together, contract)
     if not mistakes and not all(
-        np.array_equal(row_alone, rows[:1]) for rows, row_alone in zip(together, alone, strict=True)
+        np.array_equal(output[list(rows)], own)
+        for rows, outputs in apart
+        for output, own in zip(together, outputs, strict=True)
     ):
         mistakes.append(
             "a stream's results must not depend on who shares its batch (dynamic int8 quantisation breaks this)"
@@ -104,21 +125,23 @@ def warm_up_mistakes(session: onnxruntime.InferenceSession, contract: ModelContr
     return mistakes
 
 
-def _run_steps(
-    session: onnxruntime.InferenceSession, names: list[str], contract: ModelContract, features: FloatArray
-) -> list[Any]:
+def _run_steps(session: onnxruntime.InferenceSession, contract: ModelContract, features: FloatArray) -> list[Any]:
     """Give all outputs of the last step."""
+    inputs = session.get_inputs()
+    names = [given.name for given in inputs]
+    types = [NUMPY_TYPES[given.type] for given in inputs]
     batch = features.shape[1]
     outputs: list[Any] = [
         None,
         None,
-        np.zeros((batch, *contract.cache_channel_shape), np.float32),
-        np.zeros((batch, *contract.cache_time_shape), np.float32),
-        np.zeros(batch, np.int64),
+        np.zeros((batch, *contract.cache_channel_shape), types[2]),
+        np.zeros((batch, *contract.cache_time_shape), types[3]),
+        np.zeros(batch, types[4]),
     ]
-    lengths = np.full(batch, contract.window_frames, np.int64)
+    lengths = np.full(batch, contract.window_frames, types[1])
     for window in features:
-        outputs = session.run(None, dict(zip(names, (window, lengths, *outputs[2:]), strict=True)))
+        signal = np.ascontiguousarray(window, types[0])
+        outputs = session.run(None, dict(zip(names, (signal, lengths, *outputs[2:]), strict=True)))
     return outputs
 
 

@@ -1,28 +1,62 @@
-"""A model on ONNX Runtime's CPU provider, over state slots laid out once.
+"""A model on ONNX Runtime, over state slots laid out once: what is common to its providers, and the CPU's.
 
-These must stay true: a row's result does not depend on the other rows (engines/model_warm_up.py refuses models where it
-does), and one session's state is touched only by its own slot's rows.
+These must stay true: a row's result does not depend on the other rows (engines/backends/invariance.py refuses models
+where it does), and one session's state is touched only by its own slot's rows.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
-from engines.backends.step_times import measure_step_times
+from engines.backends.graphs.convolutions import lift_convolutions
+from engines.backends.graphs.model_graph import GraphUnfit, ModelGraph, read_graph
+from engines.backends.graphs.slot_state import State, pool_states
+from engines.backends.onnx_plain import PlainSlots
+from engines.backends.onnx_pools import HOST, SPARE_ROWS, Device, PooledModel, SlotPools
+from engines.backends.step_times import batch_sizes, measure_step_times
 from engines.contract import BackendKind, MemoryFigures
 from engines.errors import BackendFailed, ModelRejected
 from engines.model_files import check_model, find_model_file
-from engines.onnx_session import RUNTIME_ERRORS, open_session
+from engines.onnx_session import CPU_ONLY, RUNTIME_ERRORS, first_line, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy.typing as npt
-
     from engines.contract import BackendSettings, FloatArray, ModelContract, StepTime
+    from engines.onnx_session import Providers
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """How one of ONNX Runtime's providers is used.
+
+    Attributes:
+        providers: as a session takes them, the preferred one first.
+        device: where state and features lie.
+        runs_any_batch: whether every size of batch may be run as it is; otherwise it is filled up to a power of two.
+        lifts_convolutions: whether the provider is quicker with images (engines/backends/graphs/convolutions.py).
+    """
+
+    kind: BackendKind
+    providers: Providers
+    device: Device
+    runs_any_batch: bool
+    lifts_convolutions: bool
+
+
+ON_CPU = Runner(BackendKind.onnx, CPU_ONLY, HOST, runs_any_batch=True, lifts_convolutions=True)
+
+
+class Slots(Protocol):
+    """The state of all slots, and steps over it, which raise what ONNX Runtime raises."""
+
+    state_bytes_total: int
+
+    def reset(self, slot: int) -> None: ...
+    def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray: ...
+    def close(self) -> None: ...
 
 
 def open_backend(path: Path | str, settings: BackendSettings) -> OnnxBackend:
@@ -31,39 +65,87 @@ def open_backend(path: Path | str, settings: BackendSettings) -> OnnxBackend:
     Raises:
         ModelRejected: the model's files break the contract.
     """
-    return OnnxBackend(check_model(path), find_model_file(path), settings)
+    contract, model_file = check_model(path), find_model_file(path)
+    try:
+        return open_pooled(contract, model_file, settings, ON_CPU)
+    except GraphUnfit:
+        return open_plain(contract, model_file, settings)
+
+
+def open_pooled(contract: ModelContract, model_file: Path, settings: BackendSettings, runner: Runner) -> OnnxBackend:
+    """Set a model up with its state in the graph.
+
+    Raises:
+        GraphUnfit: the graph cannot be rewritten; see `open_plain`.
+        ModelRejected: the runtime does not load what was written.
+    """
+    largest = settings.largest_batch
+    model = pooled_model(contract, model_file, settings, runner)
+    slots = SlotPools(
+        model,
+        contract,
+        max_slots=settings.max_slots,
+        lane_sizes=range(1, largest + 1) if runner.runs_any_batch else batch_sizes(largest),
+        device=runner.device,
+    )
+    return OnnxBackend(contract, slots, settings, runner)
+
+
+def open_plain(contract: ModelContract, model_file: Path, settings: BackendSettings) -> OnnxBackend:
+    """Set a model up on the CPU with the graph as the file has it; state is gathered and put back outside.
+
+    Raises:
+        ModelRejected: ONNX Runtime does not load it.
+    """
+    try:
+        session = open_session(model_file, threads=settings.threads)
+    except RUNTIME_ERRORS as error:
+        raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {first_line(error)}"]) from error
+    return OnnxBackend(contract, PlainSlots(session, contract, max_slots=settings.max_slots), settings, ON_CPU)
+
+
+def pooled_model(contract: ModelContract, model_file: Path, settings: BackendSettings, runner: Runner) -> PooledModel:
+    """Rewrite the graph and load it. Raises GraphUnfit and ModelRejected."""
+    model = read_graph(model_file)
+    if runner.lifts_convolutions:
+        lift_convolutions(model)
+        model = ModelGraph(model.model)
+    inputs = [value.name for value in model.graph.input if value.name not in model.initializers]
+    outputs = [value.name for value in model.graph.output]
+    shapes = contract.cache_channel_shape, contract.cache_time_shape, ()
+    states = [State(*names) for names in zip(inputs[2:], outputs[2:], shapes, strict=True)]
+    pools = pool_states(model, states, pool_rows=settings.max_slots + SPARE_ROWS, kept_outputs=outputs[:1])
+    try:
+        session = open_session(
+            model.model.SerializeToString(),
+            threads=settings.threads,
+            providers=runner.providers,
+            weights_folder=model_file.parent,
+        )
+    except RUNTIME_ERRORS as error:
+        raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {first_line(error)}"]) from error
+    return PooledModel(
+        session, inputs[0], inputs[1], outputs[0], tuple((pool.input, pool.output, pool.row_shape) for pool in pools)
+    )
 
 
 class OnnxBackend:
-    """Implements `engines.contract.Backend`; `path` is the file that `contract` was read from."""
+    """Implements `engines.contract.Backend` on one of ONNX Runtime's providers."""
 
-    kind = BackendKind.onnx
-
-    def __init__(self, contract: ModelContract, path: Path, settings: BackendSettings) -> None:
+    def __init__(
+        self, contract: ModelContract, slots: Slots, settings: BackendSettings, runner: Runner = ON_CPU
+    ) -> None:
         self.contract = contract
-        self.max_slots = max_slots = settings.max_slots
+        self.kind = runner.kind
+        self.max_slots = settings.max_slots
         self.max_batch = settings.largest_batch
-        try:
-            self._session = open_session(path, threads=settings.threads)
-        except RUNTIME_ERRORS as error:
-            raise ModelRejected(str(path), [f"ONNX Runtime cannot load it: {error}"]) from error
-        self._input_names = [given.name for given in self._session.get_inputs()]
-        self._output_names = [given.name for given in self._session.get_outputs()]
-        # The second output, how many rows came out, is the same for every full window; nobody reads it.
-        del self._output_names[1]
-        self._caches: tuple[npt.NDArray[Any], ...] = (
-            np.zeros((max_slots, *contract.cache_channel_shape), np.float32),
-            np.zeros((max_slots, *contract.cache_time_shape), np.float32),
-            np.zeros(max_slots, np.int64),
-        )
-        self._lengths = np.full(max_slots, contract.window_frames, np.int64)
-        state_bytes = sum(cache.nbytes for cache in self._caches)
         self.memory = MemoryFigures(
-            device="cpu",
-            weights_bytes=path.stat().st_size,
-            state_bytes_per_slot=state_bytes // max_slots,
-            state_bytes_total=state_bytes,
+            device=str(runner.device),
+            weights_bytes=contract.weights_bytes,
+            state_bytes_per_slot=contract.state_bytes,
+            state_bytes_total=slots.state_bytes_total,
         )
+        self._slots: Slots | None = slots
 
     def warm_up(self) -> tuple[StepTime, ...]:
         """See `Backend.warm_up`."""
@@ -71,32 +153,24 @@ class OnnxBackend:
 
     def close(self) -> None:
         """See `Backend.close`."""
-        self._caches = ()
+        if self._slots is not None:
+            self._slots.close()
+            self._slots = None
 
     def reset(self, slot: int) -> None:
-        """Forget all state of one slot."""
-        for cache in self._caches:
-            cache[slot] = 0
+        """See `Backend.reset`."""
+        self._open_slots().reset(slot)
 
     def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
         """See `Backend.step`."""
-        rows = _rows(slots)
-        signal = np.ascontiguousarray(features.transpose(0, 2, 1))
-        inputs = (signal, self._lengths[: len(slots)], *(cache[rows] for cache in self._caches))
         try:
-            log_probabilities, *next_caches = self._session.run(
-                self._output_names, dict(zip(self._input_names, inputs, strict=True))
-            )
+            return self._open_slots().step(features, slots)
         except RUNTIME_ERRORS as error:
-            raise BackendFailed(f"ONNX Runtime failed in a step of {len(slots)} streams: {error}") from error
-        for cache, next_cache in zip(self._caches, next_caches, strict=True):
-            cache[rows] = next_cache
-        result: FloatArray = log_probabilities
-        return result
+            raise BackendFailed(
+                f"ONNX Runtime failed in a step of {len(slots)} streams: {first_line(error)}"
+            ) from error
 
-
-def _rows(slots: Sequence[int]) -> slice | npt.NDArray[np.intp]:
-    """Index the slots; neighbours in order become a slice, which numpy reads without copying."""
-    if list(slots) == list(range(slots[0], slots[0] + len(slots))):
-        return slice(slots[0], slots[0] + len(slots))
-    return np.asarray(slots, np.intp)
+    def _open_slots(self) -> Slots:
+        if self._slots is None:
+            raise BackendFailed("the backend was closed")
+        return self._slots

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from engines.backends.onnx import OnnxBackend, open_backend
+from engines.backends.onnx import ON_CPU, OnnxBackend, open_backend, open_plain, open_pooled
 from engines.contract import BackendSettings
 from engines.errors import BackendFailed, ModelRejected
 from engines.model_files import check_model
@@ -29,9 +29,13 @@ def contract(embedded_model: Path) -> ModelContract:
     return check_model(embedded_model)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["1 thread", "2 threads"])
+@pytest.fixture(scope="module", params=["in the graph", "in the graph, 2 threads", "outside"])
 def backend(contract: ModelContract, embedded_model: Path, request: pytest.FixtureRequest) -> OnnxBackend:
-    return OnnxBackend(contract, embedded_model / "model.onnx", BackendSettings(max_slots=SLOTS, threads=request.param))
+    """The embedded model with its state kept in each of the ways."""
+    settings = BackendSettings(max_slots=SLOTS, threads=2 if request.param.endswith("2 threads") else 1)
+    if request.param == "outside":
+        return open_plain(contract, embedded_model / "model.onnx", settings)
+    return open_pooled(contract, embedded_model / "model.onnx", settings, ON_CPU)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +103,7 @@ def test_a_file_that_does_not_load_is_refused(contract: ModelContract, tmp_path:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"garbage")
     with pytest.raises(ModelRejected):
-        OnnxBackend(contract, path, BackendSettings(max_slots=1))
+        open_plain(contract, path, BackendSettings(max_slots=1))
 
 
 def test_the_state_of_a_toy_model_goes_from_step_to_step(toy_model: Any, tmp_path: Path) -> None:
