@@ -7,7 +7,7 @@ import math
 import pytest
 from prometheus_client import generate_latest
 
-from engines.interface import LoadReport
+from engines.interface import LoadReport, ModelLoad
 from gateway.errors import Reason
 from gateway.metrics import GatewayMetrics, LiveFigures
 from tests.harness.metrics import Figures
@@ -21,8 +21,7 @@ def load(pool: str, used: int, replica: str = "0") -> LoadReport:
     return LoadReport(
         pool=pool,
         replica=replica,
-        model="m",
-        model_version="1",
+        models=(ModelLoad(name="m", version="1", slots_total=64, slots_used=used),),
         slots_total=64,
         slots_used=used,
         queued_audio_ms=120,

@@ -12,6 +12,7 @@ from engines.interface import (
     LoadReport,
     LossReason,
     Lost,
+    ModelLoad,
     OpenStream,
     Progress,
     RefusalReason,
@@ -103,8 +104,7 @@ def test_events_of_many_streams_share_a_message_in_order() -> None:
 def test_a_load_report_carries_the_heartbeat_interval() -> None:
     report = LoadReport(
         pool="p",
-        model="m",
-        model_version="v",
+        models=(ModelLoad(name="m", version="v", slots_total=4, slots_used=1, is_leaving=True),),
         slots_total=4,
         slots_used=1,
         queued_audio_ms=20,
@@ -115,3 +115,4 @@ def test_a_load_report_carries_the_heartbeat_interval() -> None:
     load = engine_pb2.Load()
     fill_load(load, report, heartbeat_interval_ms=500)
     assert (load.slots_total, load.slots_used, load.is_draining, load.heartbeat_interval_ms) == (4, 1, True, 500)
+    assert [(model.name, model.version, model.is_leaving) for model in load.models] == [("m", "v", True)]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engines.proto import engine_pb2
 from engines.recognition.scripted import BLOCK_SAMPLES, Script, ScriptedRecogniser
 from engines.server.link import Link, LinkEnd, LinkSettings
+from engines.server.shelf import LoadedModel
 from engines.server.streams import HostSettings, StreamHost
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ async def host() -> AsyncIterator[StreamHost]:
 
 def new_host() -> StreamHost:
     recogniser = ScriptedRecogniser(Script(window_ms=1_000), max_slots=8)
-    host = StreamHost(recogniser, HostSettings(pool="p", max_batch=8), on_death=[].append)
+    host = StreamHost(HostSettings(pool="p"), on_death=[].append)
+    host.shelf.add(LoadedModel(recogniser, recogniser.rehearse(max_batch=8), "a path"))
     host.start()
     return host
 

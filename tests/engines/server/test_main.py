@@ -58,6 +58,7 @@ async def test_the_ready_line_is_the_only_thing_on_stdout_and_logs_carry_no_word
         "pid": engine.process.pid,
         "model": "scripted",
         "model_version": "scripted-4",
+        "models": ["scripted scripted-4"],
         "slots": 4,
     }
     link = await dial(engine.address)

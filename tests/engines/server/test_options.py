@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from engines.contract import BackendKind, BackendSettings
 from engines.recognition.scripted import Script
 from engines.server.options import EMBEDDED_MODEL, BadOptions, parse_options
 
@@ -12,8 +15,20 @@ pytestmark = pytest.mark.unit
 
 def test_an_empty_command_line_serves_the_embedded_model_on_any_local_port() -> None:
     options = parse_options([])
-    assert (options.listen, options.model, options.recogniser) == ("127.0.0.1:0", EMBEDDED_MODEL, "ctc")
-    assert options.max_batch == options.slots
+    assert (options.listen, options.models, options.recogniser) == ("127.0.0.1:0", (EMBEDDED_MODEL,), "ctc")
+    assert options.backend == BackendSettings(kind=BackendKind.onnx, max_slots=32, threads=1)
+    assert (options.max_batch, options.busy_permille, options.model_folders) == (0, 800, ())
+
+
+def test_models_are_named_once_each_the_default_first() -> None:
+    options = parse_options(["--model", "b", "--model", "a", "--model-folder", "/models"])
+    assert options.models == (Path("b"), Path("a"))
+    assert options.model_folders == (Path("/models"),)
+
+
+def test_a_backend_is_chosen_by_its_name() -> None:
+    options = parse_options(["--backend", "triton", "--triton", "127.0.0.1:8001", "--slots", "7", "--threads", "0"])
+    assert options.backend == BackendSettings(kind=BackendKind.triton, max_slots=7, threads=0, server="127.0.0.1:8001")
 
 
 def test_a_script_is_read_from_pairs() -> None:
@@ -30,6 +45,8 @@ def test_a_script_is_read_from_pairs() -> None:
         (["--listen", "127.0.0.1:70000"], "unix:/path or host:port"),
         (["--listen", "unix:"], "unix:/path or host:port"),
         (["--recogniser", "other"], "invalid choice"),
+        (["--backend", "abacus"], "invalid choice"),
+        (["--busy-permille", "1001"], "must be 0 to 1000"),
         (["--script", "speed=1"], "speed"),
         (["--script", "utterance_blocks=0"], "utterance_blocks"),
         (["--slot", "3"], "unrecognized"),

@@ -47,8 +47,12 @@ async def test_describe_says_what_the_engine_serves(start_engine: Start) -> None
     engine = await start_engine("--pool", "blue")
     reply = await ask(engine.address, "Describe", engine_pb2.DescribeRequest(), engine_pb2.Description)
     assert reply.pool == "blue"
-    assert [(model.name, model.version, model.language) for model in reply.models] == [("scripted", "scripted-4", "en")]
+    loads = [model.load for model in reply.models]
+    assert [(load.name, load.version, load.language) for load in loads] == [("scripted", "scripted-4", "en")]
+    assert [(model.slots_laid_out, model.memory.device) for model in reply.models] == [(4, "cpu")]
+    assert [entry.batch for entry in reply.models[0].step_times] == [1, 4]
     assert (reply.load.slots_total, reply.load.slots_used) == (4, 0)
+    assert reply.busy_us_total >= reply.charged_us_total == 0
 
 
 async def test_drain_by_call_refuses_hands_back_at_its_deadline_and_turns_health_off(

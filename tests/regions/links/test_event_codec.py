@@ -14,6 +14,7 @@ from engines.interface import (
     LoadReport,
     LossReason,
     Lost,
+    ModelLoad,
     PartialResult,
     Progress,
     RefusalReason,
@@ -57,8 +58,18 @@ def test_events_arrive_as_they_were_sent(sent: list[tuple[int, StreamEvent]]) ->
 def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool) -> None:
     sent = LoadReport(
         pool="p",
-        model="m",
-        model_version="v",
+        models=(
+            ModelLoad(
+                name="m",
+                version="v",
+                language="en",
+                slots_total=number,
+                slots_used=number,
+                share_permille=number % 1_001,
+                is_leaving=is_draining,
+            ),
+            ModelLoad(name="n", version="w", slots_total=0, slots_used=0),
+        ),
         slots_total=number,
         slots_used=number,
         queued_audio_ms=number,
