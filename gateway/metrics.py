@@ -123,7 +123,9 @@ class _LiveCollector:
     def _engines(self) -> Iterable[Metric]:
         names = ["pool", "replica"]
         families = {
-            "slots_total": GaugeMetricFamily("patchbay_engine_slots", "Slots of a replica.", labels=names),
+            "slots_total": GaugeMetricFamily(
+                "patchbay_engine_slots", "Streams that a replica can serve in time.", labels=names
+            ),
             "slots_used": GaugeMetricFamily("patchbay_engine_slots_used", "Slots in use.", labels=names),
             "queued_audio_ms": GaugeMetricFamily(
                 "patchbay_engine_queued_audio_ms", "Audio received and not recognised.", labels=names
@@ -135,7 +137,24 @@ class _LiveCollector:
                 "patchbay_engine_busy_permille", "Share of time spent computing.", labels=names
             ),
         }
+        of_models = ["pool", "replica", "model", "version"]
+        model_families = {
+            "slots_total": GaugeMetricFamily(
+                "patchbay_engine_model_slots", "Streams of one version that can be served in time.", labels=of_models
+            ),
+            "slots_used": GaugeMetricFamily(
+                "patchbay_engine_model_slots_used", "Streams of one version.", labels=of_models
+            ),
+            "share_permille": GaugeMetricFamily(
+                "patchbay_engine_model_share_permille", "Of the new streams of a model's name.", labels=of_models
+            ),
+        }
         for load in self._loads():
             for field, family in families.items():
                 family.add_metric([load.pool, load.replica], getattr(load, field))
+            for model in load.models:
+                for field, family in model_families.items():
+                    labels = [load.pool, load.replica, model.name, model.version]
+                    family.add_metric(labels, getattr(model, field))
         yield from families.values()
+        yield from model_families.values()

@@ -69,6 +69,8 @@ def test_each_replica_has_its_own_figures_and_a_lost_one_has_none() -> None:
     assert figures("patchbay_engine_slots_used", pool="local", replica="1") == 4
     assert figures("patchbay_engine_slots_used", pool="spot") == 5
     assert figures("patchbay_engine_slots") == 3 * 64
+    assert figures("patchbay_engine_model_slots_used", replica="1", model="m", version="1") == 4
+    assert figures("patchbay_engine_model_share_permille", replica="1", model="m") == 1_000
     assert figures("patchbay_engine_queued_audio_ms", replica="0") == 120
     assert figures("patchbay_engine_step_p50_us", replica="0") == 900
     assert figures("patchbay_engine_busy_permille", replica="0") == 250
