@@ -39,12 +39,15 @@ def mel_filters(front_end: FrontEnd, *, count: int, fft_size: int) -> DoubleArra
     """Give (fft_size / 2 + 1, count) weights of the power spectrum: triangles with corners evenly spaced in mels."""
     bins_hz = np.arange(fft_size // 2 + 1) * SAMPLE_RATE_HZ / fft_size
     edges_hz = np.array([front_end.lowest_hz, front_end.highest_hz], np.float64)
+    to_mels = _slaney_mels if front_end.mel == "slaney" else _htk_mels
+    lowest_mel, highest_mel = to_mels(edges_hz).tolist()
+    corners = np.linspace(lowest_mel, highest_mel, count + 2)
     if front_end.mel == "slaney":
-        corners = _slaney_hz(np.linspace(*_slaney_mels(edges_hz), count + 2))
         # Of area 1 Hz, with straight sides in Hz (librosa.filters.mel, htk=False, norm="slaney").
-        return _triangles(bins_hz, corners) * (2 / (corners[2:] - corners[:-2]))
+        corners_hz = _slaney_hz(corners)
+        return _triangles(bins_hz, corners_hz) * (2 / (corners_hz[2:] - corners_hz[:-2]))
     # Of height 1, with straight sides in mels.
-    return _triangles(_htk_mels(bins_hz), np.linspace(*_htk_mels(edges_hz), count + 2))
+    return _triangles(_htk_mels(bins_hz), corners)
 
 
 def _triangles(bins: DoubleArray, corners: DoubleArray) -> DoubleArray:

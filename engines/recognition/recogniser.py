@@ -7,30 +7,38 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engines.backends.load import load_backend
-from engines.contract import StepResult
+from engines.backends.onnx_transducer import open_transducer
+from engines.contract import StepResult, TransducerContract
 from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ, FinalResult
+from engines.model_kinds import ModelKind, kind_of
 from engines.recognition.feature_check import feature_mistakes
 from engines.recognition.features import SHIFT_SAMPLES, LogMel
 from engines.recognition.option_checks import endpointing_mistakes
+from engines.recognition.paths import CtcPaths
 from engines.recognition.rehearsal import rehearse
+from engines.recognition.rows import rows_by_stream
 from engines.recognition.stream import Cut, StreamState
+from engines.recognition.transducer_path import TransducerPaths
 from engines.recognition.utterance import ModelShape
 from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from engines.contract import Backend, BackendSettings, FloatArray, StepTime
+    from engines.contract import Backend, BackendSettings, ModelContract, StepTime, TransducerBackend
     from engines.interface import OpenStream, StreamOptions
+    from engines.recognition.paths import Paths
+    from engines.recognition.rows import Rows
     from engines.recognition.stream import Heard
+    from engines.recognition.words import Spelling
 
 WINDOW_MS = 5_000
 """How far audio may run ahead of recognition. With what an utterance may want again, a stream holds 10 s at most."""
 
 
-def load_recogniser(path: Path | str, settings: BackendSettings, *, skips_silence: bool = True) -> CtcRecogniser:
+def load_recogniser(path: Path | str, settings: BackendSettings, *, skips_silence: bool = True) -> Recogniser:
     """Check a model and set it up as the settings say, with voice activity from the installed silero-vad.
 
     Args:
@@ -40,22 +48,24 @@ def load_recogniser(path: Path | str, settings: BackendSettings, *, skips_silenc
         ModelRejected: the model's files break the contract, silero-vad is not installed, or the features are not those
             of kaldi-native-fbank.
     """
-    backend = load_backend(path, settings)
-    mistakes = feature_mistakes(LogMel(feature_dim=backend.contract.feature_dim))
+    is_transducer = kind_of(path) is ModelKind.transducer
+    backend = open_transducer(path, settings) if is_transducer else load_backend(path, settings)
+    contract = backend.contract
+    mistakes = feature_mistakes(LogMel(feature_dim=contract.feature_dim, front_end=contract.front_end))
     if mistakes:
         raise ModelRejected(str(path), mistakes)
     voice_activity = SileroVoiceActivity(
         find_silero_model(), max_slots=settings.max_slots, threads=max(1, settings.threads)
     )
-    return CtcRecogniser(backend, voice_activity, max_slots=settings.max_slots, skips_silence=skips_silence)
+    return Recogniser(backend, voice_activity, max_slots=settings.max_slots, skips_silence=skips_silence)
 
 
-class CtcRecogniser:
-    """Implements `engines.interface.BatchRecogniser` over any backend for streaming CTC models."""
+class Recogniser:
+    """Implements `engines.interface.BatchRecogniser` over any backend for streaming models."""
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Backend | TransducerBackend,
         voice_activity: SileroVoiceActivity,
         *,
         max_slots: int,
@@ -71,7 +81,7 @@ class CtcRecogniser:
         self.memory = backend.memory
         self._backend = backend
         self._voice_activity = voice_activity
-        self._shape = ModelShape(contract, skips_silence=skips_silence)
+        self._shape = ModelShape(contract, decoding=_decoding_of(contract), skips_silence=skips_silence)
         self._streams: list[StreamState | None] = [None] * max_slots
         self._features = np.zeros((max_slots, contract.window_frames, contract.feature_dim), np.float32)
 
@@ -130,7 +140,7 @@ class CtcRecogniser:
             results.append(StepResult(slot, events, stream.audio_through_sample, stream.is_over))
         return results
 
-    def _run_model(self, streams: list[tuple[int, StreamState]]) -> dict[int, FloatArray]:
+    def _run_model(self, streams: list[tuple[int, StreamState]]) -> dict[int, Rows]:
         """Give the rows of each slot whose step reads audio."""
         in_model: list[int] = []
         for slot, stream in streams:
@@ -140,7 +150,8 @@ class CtcRecogniser:
                 in_model.append(slot)
         if not in_model:
             return {}
-        return dict(zip(in_model, self._backend.step(self._features[: len(in_model)], in_model), strict=True))
+        result = self._backend.step(self._features[: len(in_model)], in_model)
+        return dict(zip(in_model, rows_by_stream(result), strict=True))
 
     def _listen(self, heard: list[tuple[int, Heard | None]]) -> dict[int, list[float]]:
         """Give the probabilities of speech of each slot that has something to hear."""
@@ -164,3 +175,7 @@ class CtcRecogniser:
         if stream is None:
             raise LookupError(f"no stream is open in slot {slot}")
         return stream
+
+
+def _decoding_of(contract: ModelContract | TransducerContract) -> Callable[[Spelling], Paths]:
+    return TransducerPaths if isinstance(contract, TransducerContract) else CtcPaths

@@ -21,6 +21,7 @@ from engines.recognition.voice_activity import WINDOW_SAMPLES
 if TYPE_CHECKING:
     from engines.contract import FloatArray
     from engines.interface import OpenStream
+    from engines.recognition.rows import Rows
     from engines.recognition.utterance import Listening, ModelShape
 
 SlotEvent = SpeechStarted | PartialResult | FinalResult
@@ -117,7 +118,7 @@ class StreamState:
             start + from_sample, start + until_sample, silent_from_sample=max(start, self._heard_limit_sample)
         )
 
-    def read(self, log_probabilities: FloatArray | None) -> Heard | None:
+    def read(self, rows: Rows | None) -> Heard | None:
         """Take the model's rows for the last `next_features`; give what voice activity must hear, if anything.
 
         Behind a cut there is nothing to hear.
@@ -125,8 +126,8 @@ class StreamState:
         utterance = self._utterance
         if utterance.is_waiting:
             return self._wait()
-        if log_probabilities is not None:
-            utterance.read(log_probabilities, log_probabilities.argmax(axis=-1).tolist())
+        if rows is not None:
+            utterance.read(rows.log_probabilities, rows.best_tokens)
         self._listening = utterance.listening if self._is_regular else None
         return None if self._listening is None else self._heard(self._listening)
 

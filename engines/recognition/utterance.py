@@ -21,13 +21,14 @@ from engines.recognition.gate import SilenceGate
 from engines.recognition.paths import CtcPaths
 from engines.recognition.voice_activity import WINDOW_SAMPLES, SpeechTracker
 from engines.recognition.words import Spelling, joined
+from engines.text.presentation import Presenter
 from policies.endpointing import EndpointReason, EndpointSettings, UtteranceFacts, endpoint_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engines.contract import FloatArray, ModelContract
-    from engines.interface import OpenStream
+    from engines.contract import FloatArray, ModelContract, TransducerContract
+    from engines.interface import OpenStream, Word
     from engines.recognition.paths import NewPath, Paths
 
 TAIL_FRAMES = 60
@@ -48,12 +49,13 @@ class ModelShape:
 
     def __init__(
         self,
-        contract: ModelContract,
+        contract: ModelContract | TransducerContract,
         *,
         decoding: Callable[[Spelling], Paths] = CtcPaths,
         skips_silence: bool = True,
     ) -> None:
         self.skips_silence = skips_silence
+        self.language = contract.language
         self.window_frames = contract.window_frames
         self.shift_frames = contract.shift_frames
         self.step_samples = contract.shift_frames * SHIFT_SAMPLES
@@ -107,6 +109,8 @@ class StreamRules:
     """Silence may end an utterance only so long after its last piece, or later."""
     max_samples: int
     new_path: NewPath
+    presenter: Presenter | None
+    """Writes words as the stream wants them; None where that is as the model spells them."""
 
     @classmethod
     def of(cls, stream: OpenStream, shape: ModelShape) -> StreamRules:
@@ -120,6 +124,7 @@ class StreamRules:
             min(options.min_trailing_silence_ms * SAMPLES_PER_MS, LISTEN_AFTER_SAMPLES),
             options.max_utterance_ms * SAMPLES_PER_MS,
             shape.paths.for_stream(options),
+            None if options.text.is_plain else Presenter(options.text, options.language or shape.language),
         )
 
 
@@ -144,7 +149,7 @@ class Utterance:
         self._has_missed_silence = False
         self._has_speech_started = False
         self._stable_before_row = shape.stable_before_row(max_samples=rules.max_samples)
-        self._last_partial = ("", 0)
+        self._last_partial: tuple[str, int] = ("", 0)
 
     @property
     def is_waiting(self) -> bool:
@@ -290,20 +295,30 @@ class Utterance:
         return SpeechStarted(self._rules.epoch, min(self.start_sample + min(begun), end_sample))
 
     def partial(self, *, end_sample: int) -> PartialResult | None:
-        """Give the text so far if it has changed."""
+        """Give the text so far if it, or what of it is stable, has changed."""
         if not self._rules.wants_partials:
             return None
         words = self._path.words
         stable = words[: self._path.stable_words(before_row=self._stable_before_row)]
-        text, stable_chars = joined(words), len(joined(stable))
-        if not text or (text, stable_chars) == self._last_partial:
+        if self._rules.presenter is None:
+            said = joined(words), len(joined(stable))
+        else:
+            stable_words = sum(1 for word in stable if word.utf8)
+            said = self._rules.presenter.partial(self._placed(end_sample), stable_words=stable_words)
+        if said == self._last_partial:
             return None
-        self._last_partial = text, stable_chars
-        return PartialResult(self._rules.epoch, self.start_sample, end_sample, text, stable_chars)
+        self._last_partial = said
+        return PartialResult(self._rules.epoch, self.start_sample, end_sample, *said)
 
     def final(self, *, end_sample: int, reason: EndReason) -> FinalResult:
         """Give the result of [start_sample, end_sample) with all the words there are."""
-        begun = self.start_sample + self.model_start_sample
-        words = self._shape.spelling.placed(self._path.words, start_sample=begun, end_sample=end_sample)
-        text = " ".join(word.text for word in words)
+        words = self._placed(end_sample)
+        if self._rules.presenter is None:
+            text = " ".join([word.text for word in words])
+        else:
+            text, words, _ = self._rules.presenter.final(words)
         return FinalResult(self._rules.epoch, self.start_sample, end_sample, text, words, reason)
+
+    def _placed(self, end_sample: int) -> tuple[Word, ...]:
+        begun = self.start_sample + self.model_start_sample
+        return self._shape.spelling.placed(self._path.words, start_sample=begun, end_sample=end_sample)

@@ -16,7 +16,7 @@ from engines.recognition.features import SHIFT_SAMPLES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from engines.contract import ModelContract
+    from engines.contract import ModelContract, TransducerContract
 
 _WORD_MARK = "\u2581"
 """SentencePiece's visible space."""
@@ -51,7 +51,7 @@ class SpokenWord:
 class Spelling:
     """What the pieces of one model spell; shared by all its streams."""
 
-    def __init__(self, contract: ModelContract) -> None:
+    def __init__(self, contract: ModelContract | TransducerContract) -> None:
         self.blank_id = contract.blank_id
         self.row_samples = contract.subsampling * SHIFT_SAMPLES
         self._bytes = [_piece_bytes(piece) for piece in contract.tokens]

@@ -23,7 +23,7 @@ from engines.contract import BackendSettings
 from engines.interface import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, OpenStream, StreamOptions
 from engines.model_files import find_model_file
 from engines.recognition.features import FeatureWindows, LogMel, samples_needed
-from engines.recognition.recogniser import CtcRecogniser
+from engines.recognition.recogniser import Recogniser
 from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
 from tests.benchmarks.document import machine_line, markdown_table, write_section
 from tests.benchmarks.measures import Spread, machine
@@ -63,8 +63,8 @@ class NoVoiceActivity:
 class Programs:
     backend: Backend
     voice_activity: SileroVoiceActivity
-    with_voice_activity: CtcRecogniser
-    without: CtcRecogniser
+    with_voice_activity: Recogniser
+    without: Recogniser
     sherpa: Any
 
     @classmethod
@@ -76,8 +76,8 @@ class Programs:
         return cls(
             backend,
             voice_activity,
-            CtcRecogniser(backend, voice_activity, max_slots=slots),
-            CtcRecogniser(backend, deaf, max_slots=slots),
+            Recogniser(backend, voice_activity, max_slots=slots),
+            Recogniser(backend, deaf, max_slots=slots),
             _sherpa(),
         )
 
@@ -126,7 +126,7 @@ def _floats(pcm16: bytes) -> FloatArray:
     return samples
 
 
-def _ours(recogniser: CtcRecogniser, streams: list[bytes]) -> float:
+def _ours(recogniser: Recogniser, streams: list[bytes]) -> float:
     """Process CPU seconds to recognise all streams side by side."""
     slots = range(len(streams))
     began_at_s = time.process_time()

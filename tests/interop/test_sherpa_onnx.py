@@ -12,7 +12,7 @@ import pytest
 
 from engines.contract import BackendSettings
 from engines.interface import FinalResult, OpenStream, StreamOptions
-from engines.recognition.recogniser import CtcRecogniser, load_recogniser
+from engines.recognition.recogniser import Recogniser, load_recogniser
 
 if TYPE_CHECKING:
     from engines.contract import FloatArray
@@ -35,7 +35,7 @@ def sherpa() -> Any:
 
 
 @pytest.fixture(scope="module")
-def ours() -> CtcRecogniser:
+def ours() -> Recogniser:
     return load_recogniser(MODELS / "embedded", BackendSettings(max_slots=1, threads=1))
 
 
@@ -55,7 +55,7 @@ def their_text(sherpa: Any, pcm16: bytes) -> str:
     return " ".join((result if isinstance(result, str) else result.text).split())
 
 
-def our_text(recogniser: CtcRecogniser, pcm16: bytes) -> str:
+def our_text(recogniser: Recogniser, pcm16: bytes) -> str:
     """Give the text of the whole audio as one utterance."""
     options = StreamOptions(min_trailing_silence_ms=NEVER_MS, max_utterance_ms=NEVER_MS)
     recogniser.open(0, OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=options))
@@ -70,14 +70,12 @@ def our_text(recogniser: CtcRecogniser, pcm16: bytes) -> str:
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_the_text_of_a_recording_is_that_of_sherpa_onnx(sherpa: Any, ours: CtcRecogniser, name: str) -> None:
+def test_the_text_of_a_recording_is_that_of_sherpa_onnx(sherpa: Any, ours: Recogniser, name: str) -> None:
     assert our_text(ours, pcm16_of(name)) == their_text(sherpa, pcm16_of(name))
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_the_text_of_a_recording_cut_anywhere_is_that_of_sherpa_onnx(
-    sherpa: Any, ours: CtcRecogniser, seed: int
-) -> None:
+def test_the_text_of_a_recording_cut_anywhere_is_that_of_sherpa_onnx(sherpa: Any, ours: Recogniser, seed: int) -> None:
     dice = random.Random(seed)
     pcm16 = pcm16_of(dice.choice([name for name in RECORDINGS if not name.startswith("dialogue")]))
     start, end = sorted(dice.sample(range(len(pcm16) // 2), 2))

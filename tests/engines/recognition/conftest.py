@@ -11,9 +11,10 @@ import kaldi_native_fbank
 import numpy as np
 import pytest
 
+from engines.contract import BackendSettings
 from engines.interface import BYTES_PER_SAMPLE, OpenStream, StreamOptions
 from engines.recognition.feature_check import fbank_options
-from engines.recognition.recogniser import CtcRecogniser, load_recogniser
+from engines.recognition.recogniser import Recogniser, load_recogniser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +28,8 @@ EPOCH = 3
 
 
 @pytest.fixture(scope="session")
-def recogniser() -> CtcRecogniser:
-    return load_recogniser(MODELS / "embedded", max_slots=8, threads=1)
+def recogniser() -> Recogniser:
+    return load_recogniser(MODELS / "embedded", BackendSettings(max_slots=8, threads=1))
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +83,7 @@ def open_stream() -> Callable[..., OpenStream]:
 
 
 @pytest.fixture(scope="session")
-def recognise(recogniser: CtcRecogniser, open_stream: Callable[..., OpenStream]) -> Callable[..., list[Event]]:
+def recognise(recogniser: Recogniser, open_stream: Callable[..., OpenStream]) -> Callable[..., list[Event]]:
     """Give all events of a stream that gets its audio at once, has the recogniser to itself and ends with its audio.
 
     `cuts` are positions on the session's clock at which the gateway asks for a cut on the way.

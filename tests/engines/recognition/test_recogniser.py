@@ -21,7 +21,7 @@ from engines.interface import (
     SpeechStarted,
     StreamOptions,
 )
-from engines.recognition.recogniser import CtcRecogniser
+from engines.recognition.recogniser import Recogniser
 from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_ten_seconds_without_speech_give_no_words(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_events_depend_neither_on_chunking_nor_on_who_shares_the_batch(
-    recogniser: CtcRecogniser,
+    recogniser: Recogniser,
     recognise: Recognise,
     recording: Recording,
     transcripts: dict[str, dict[str, Any]],
@@ -166,7 +166,7 @@ def test_a_replay_from_any_final_gives_exactly_what_followed_it(
 
 
 def test_a_cut_is_where_it_was_asked_for_however_late_it_is_carried_out(
-    recogniser: CtcRecogniser, recognise: Recognise, recording: Recording, open_stream: Callable[..., OpenStream]
+    recogniser: Recogniser, recognise: Recognise, recording: Recording, open_stream: Callable[..., OpenStream]
 ) -> None:
     audio = recording(DIALOGUE)[: 2 * 16_000 * 9]
     cuts = (20_001, 20_002, 77_777, 100_000)
@@ -312,7 +312,7 @@ def test_speech_starts_once_an_utterance_before_its_words(recognise: Recognise, 
 
 
 def test_a_slot_is_free_again_after_close(
-    recogniser: CtcRecogniser, recognise: Recognise, recording: Recording, open_stream: Callable[..., OpenStream]
+    recogniser: Recogniser, recognise: Recognise, recording: Recording, open_stream: Callable[..., OpenStream]
 ) -> None:
     expected = recognise(recording("digits_slt.wav"))
     recogniser.open(0, open_stream())
@@ -325,7 +325,7 @@ def test_a_slot_is_free_again_after_close(
 
 
 def test_a_stream_is_ready_exactly_when_a_step_has_its_audio(
-    recogniser: CtcRecogniser, open_stream: Callable[..., OpenStream], silence: Milliseconds
+    recogniser: Recogniser, open_stream: Callable[..., OpenStream], silence: Milliseconds
 ) -> None:
     recogniser.open(0, open_stream())
     needed = 160 * 38 + 280
@@ -342,7 +342,7 @@ def test_a_stream_is_ready_exactly_when_a_step_has_its_audio(
 
 
 def test_progress_never_goes_back(
-    recogniser: CtcRecogniser, recording: Recording, open_stream: Callable[..., OpenStream]
+    recogniser: Recogniser, recording: Recording, open_stream: Callable[..., OpenStream]
 ) -> None:
     audio = recording(DIALOGUE)
     recogniser.open(0, open_stream(max_utterance_ms=2_000))
@@ -356,7 +356,7 @@ def test_progress_never_goes_back(
     assert through[-1] == len(audio) // 2
 
 
-def test_misuse_by_a_gateway_is_told(recogniser: CtcRecogniser, open_stream: Callable[..., OpenStream]) -> None:
+def test_misuse_by_a_gateway_is_told(recogniser: Recogniser, open_stream: Callable[..., OpenStream]) -> None:
     recogniser.open(0, open_stream(start_sample=100))
     with pytest.raises(LinkMisused, match="whole samples"):
         recogniser.accept(0, b"\x00")
@@ -371,7 +371,7 @@ def test_misuse_by_a_gateway_is_told(recogniser: CtcRecogniser, open_stream: Cal
     recogniser.close(0)
 
 
-def test_options_that_cannot_be_kept_are_told(recogniser: CtcRecogniser) -> None:
+def test_options_that_cannot_be_kept_are_told(recogniser: Recogniser) -> None:
     assert recogniser.mistakes(StreamOptions(keywords=(Keyword("seven of clubs"),))) == []
     assert len(recogniser.mistakes(StreamOptions(min_trailing_silence_ms=1, keywords=(Keyword("\u00e9t\u00e9"),)))) == 2
 
@@ -420,7 +420,7 @@ def test_the_model_runs_only_from_where_something_is_heard(
 ) -> None:
     counting = CountingBackend(load_backend(EMBEDDED, BackendSettings(max_slots=1)))
     voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=1)
-    quiet = CtcRecogniser(counting, voice_activity, max_slots=1, skips_silence=skips_silence)
+    quiet = Recogniser(counting, voice_activity, max_slots=1, skips_silence=skips_silence)
     audio = silence(4_000) + recording("digits_slt.wav")
     quiet.open(0, open_stream())
     quiet.accept(0, audio)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engines.contract import StepResult
-    from engines.recognition.recogniser import CtcRecogniser
+    from engines.recognition.recogniser import Recogniser
 
 pytestmark = pytest.mark.unit
 
@@ -57,7 +57,7 @@ def test_batches_that_last_as_long_as_their_audio_end_the_rehearsal() -> None:
     assert times[0].step_us >= 501_000
 
 
-def test_a_rehearsal_leaves_no_stream_and_no_trace(recogniser: CtcRecogniser) -> None:
+def test_a_rehearsal_leaves_no_stream_and_no_trace(recogniser: Recogniser) -> None:
     def hear() -> list[FinalResult]:
         recogniser.open(0, OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=StreamOptions()))
         pcm16 = (speech_like(32_000) * 32_767).astype("<i2").tobytes()

@@ -11,12 +11,14 @@ import pytest
 from engines.contract import ModelContract
 from engines.errors import LinkMisused
 from engines.interface import EndReason, FinalResult
+from engines.recognition.rows import Rows, rows_by_stream
 from engines.recognition.stream import Cut, StreamState
 from engines.recognition.utterance import ModelShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engines.contract import FloatArray
     from engines.interface import OpenStream
     from engines.recognition.stream import Heard, SlotEvent
 
@@ -50,12 +52,16 @@ def loud(num_samples: int) -> bytes:
     return np.random.default_rng(0).integers(-9_000, 9_000, num_samples).astype("<i2").tobytes()
 
 
+def as_rows(log_probabilities: FloatArray | None) -> Rows | None:
+    return None if log_probabilities is None else rows_by_stream(log_probabilities[None])[0]
+
+
 def step(stream: StreamState) -> tuple[Step, tuple[SlotEvent, ...]]:
     """Take a step, standing in for the models: a piece in every step, speech in every window."""
     features = stream.next_features()
     kept = None if features is None else features.copy()
     rows = None if features is None else np.array([[-9, -0.1], [-0.1, -9], [-9, -0.1], [-9, -0.1]], np.float32)
-    heard = stream.read(rows)
+    heard = stream.read(as_rows(rows))
     return Step(kept, heard), stream.take([] if heard is None else [0.9] * len(heard.windows))
 
 
@@ -74,7 +80,7 @@ def test_speech_is_listened_for_until_it_has_begun(open_stream: Callable[..., Op
     windows = []
     for _ in range(3):
         stream.next_features()
-        heard = stream.read(blanks)
+        heard = stream.read(as_rows(blanks))
         assert heard is not None
         assert not heard.is_anew
         windows.append(heard.windows)
@@ -98,7 +104,7 @@ def test_listening_begins_again_before_the_silence_that_may_end_the_utterance(
     blanks = np.array([[-9, -0.1]] * 4, np.float32)
     for read_until in range(6_360 + 5 * 5_120, 6_360 + 9 * 5_120, 5_120):
         stream.next_features()
-        heard = stream.read(blanks)
+        heard = stream.read(as_rows(blanks))
         if read_until - pieces_end >= 12_800:
             break
         assert heard is None
@@ -110,7 +116,7 @@ def test_listening_begins_again_before_the_silence_that_may_end_the_utterance(
     assert np.array_equal(heard.windows.ravel() * 32_768, expected)
     stream.take([0.9] * len(heard.windows))
     stream.next_features()
-    going_on = stream.read(blanks)
+    going_on = stream.read(as_rows(blanks))
     assert going_on is not None
     assert not going_on.is_anew
     assert len(going_on.windows) == 10
@@ -221,7 +227,7 @@ def waited(stream: StreamState, *, speech: float = 0.0) -> tuple[Step, tuple[Slo
     """Take a step in which voice activity says `speech` of every window, and the model blanks."""
     features = stream.next_features()
     kept = None if features is None else features.copy()
-    heard = stream.read(None if features is None else np.array([[-9, -0.1]] * 4, np.float32))
+    heard = stream.read(as_rows(None if features is None else np.array([[-9, -0.1]] * 4, np.float32)))
     return Step(kept, heard), stream.take([] if heard is None else [speech] * len(heard.windows))
 
 
