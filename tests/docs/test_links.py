@@ -285,7 +285,7 @@ def test_every_log_event_and_no_other_is_documented() -> None:
 
 def test_the_documented_fields_of_log_events_are_logged() -> None:
     """Fields that are bound to all lines of a session or engine stand above the tables."""
-    bound = {"exc_info", "region", "epoch", "exception", "address", "pid", "model", "model_version", "slots"}
+    bound = {"exc_info", "region", "epoch", "exception", "address", "pid", "model", "model_version", "models", "slots"}
     logged = logged_events("gateway", "regions", "engines")
     wrong = {}
     for event, cells in named_rows(section(DOCS / "operations.md", "## Logs")).items():
