@@ -258,7 +258,10 @@ class Supervisor:
             **{key: gateway.ready[key] for key in ("http", "websocket", "grpc", "metrics")},
             "pid": os.getpid(),
             "gateway_pid": _pid_of(gateway),
-            "engines": [{"pid": _pid_of(child), "pool": self._plan.engines.pool} for child in self._children[:-1]],
+            "engines": [
+                {"pid": _pid_of(child), "pool": self._plan.engines.pool, "address": child.ready["address"]}
+                for child in self._children[:-1]
+            ],
         }
 
     async def _keep_running(self, child: Child) -> None:

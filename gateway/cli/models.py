@@ -1,4 +1,6 @@
-"""`patchbay models`: what models are here, and whether a model's files keep the contract."""
+"""`patchbay models`: what models are here, and whether a model's files keep the contract; those of an engine are
+engine_models.py's.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,16 @@ from rich.table import Table
 from engines.errors import ModelRejected
 from engines.model_files import check_model
 from engines.server.options import EMBEDDED_MODEL
+from gateway.cli import engine_models
 from gateway.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from engines.contract import ModelContract
 
-app = typer.Typer(help="List models and check their files.", no_args_is_help=True)
+app = typer.Typer(help="List models, check their files, load and unload them.", no_args_is_help=True)
+app.command()(engine_models.load)
+app.command()(engine_models.unload)
+app.command()(engine_models.share)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -27,9 +33,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_models(
     folder: Annotated[Path | None, typer.Option(help="Folder of model folders; default: those shipped.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="List what this engine has loaded: unix:/path, host:port, or its number here.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the models in a folder, with their versions."""
+    """List the models in a folder, or those of a running engine, with their versions."""
+    if engine:
+        if folder is not None:
+            raise typer.BadParameter("--folder and --engine exclude each other")
+        engine_models.show_loaded(engine, as_json=as_json)
+        return
     where = EMBEDDED_MODEL.parent if folder is None else folder
     rows = []
     for path in sorted(where.iterdir()) if where.is_dir() else []:

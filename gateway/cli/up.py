@@ -38,8 +38,15 @@ def up(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file of the gateway (TOML).")] = None,
     engines: Annotated[int, typer.Option(min=1, max=64, help="Engine processes.")] = 1,
-    model: Annotated[Path | None, typer.Option(help="Model folder or file; default: the embedded model.")] = None,
-    slots: Annotated[int, typer.Option(min=1, max=10_000, help="Streams at once per engine.")] = 64,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="Model folder or file; may be given several times. Default: the embedded model."),
+    ] = None,
+    model_folder: Annotated[
+        list[Path] | None,
+        typer.Option(help="`patchbay models load` may load from this folder; may be given several times."),
+    ] = None,
+    slots: Annotated[int, typer.Option(min=1, max=10_000, help="Streams at once per engine and model.")] = 64,
     threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of one model step.")] = 1,
     scripted: Annotated[
         bool, typer.Option("--scripted", help="Engines that recognise nothing and cost nothing.", hidden=True)
@@ -56,8 +63,10 @@ def up(
     """
     state = state_directory(os.environ)
     arguments = ["--slots", str(slots), "--threads", str(threads)]
-    if model is not None:
-        arguments += ["--model", str(model.resolve())]
+    for path in model or ():
+        arguments += ["--model", str(path.resolve())]
+    for path in model_folder or ():
+        arguments += ["--model-folder", str(path.resolve())]
     if scripted:
         arguments += ["--recogniser", "scripted"]
     try:

@@ -27,6 +27,9 @@ COMMANDS = [
     ["models"],
     ["models", "list"],
     ["models", "check"],
+    ["models", "load"],
+    ["models", "unload"],
+    ["models", "share"],
 ]
 
 
