@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from engines.backends.guarded import GuardedBackend
+from engines.backends.invariance import invariance_mistakes
 from engines.contract import BackendKind
 from engines.errors import ModelRejected
 
@@ -34,12 +36,13 @@ _RUNTIMES = {
 
 
 def load_backend(path: Path | str, settings: BackendSettings) -> Backend:
-    """Check a model and set it up on the runtime that the settings name.
+    """Check a model, set it up on the runtime that the settings name, and prove that its streams do not mix.
 
     `path` is a folder or an ONNX file; a scripted backend reads none.
 
     Raises:
-        ModelRejected: the model's files break the contract, or a library that the runtime needs is not installed.
+        ModelRejected: the model's files break the contract, a library that the runtime needs is not installed, or a
+            stream's numbers depend on its batch. A scripted backend is not tried: it may be told to be wrong.
     """
     runtime = _RUNTIMES[settings.kind]
     try:
@@ -47,5 +50,9 @@ def load_backend(path: Path | str, settings: BackendSettings) -> Backend:
     except ImportError as error:
         mistake = f"the backend {settings.kind} needs {runtime.to_install}, which cannot be imported: {error}"
         raise ModelRejected(str(path), [mistake]) from error
-    backend: Backend = module.open_backend(path, settings)
+    backend = GuardedBackend(module.open_backend(path, settings))
+    mistakes = [] if settings.kind is BackendKind.scripted else invariance_mistakes(backend)
+    if mistakes:
+        backend.close()
+        raise ModelRejected(str(path), mistakes)
     return backend
