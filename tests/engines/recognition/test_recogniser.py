@@ -18,8 +18,11 @@ from engines.interface import (
     FinalResult,
     Keyword,
     PartialResult,
+    ProfanityHandling,
+    RedactionKind,
     SpeechStarted,
     StreamOptions,
+    TextOptions,
 )
 from engines.recognition.recogniser import Recogniser
 from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
@@ -473,3 +476,38 @@ def test_what_a_search_calls_stable_never_changes(
             assert event.text.startswith(stable)
             stable, last = "", ("", 0)
     assert max(stable_lengths) > 0
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+EVERYTHING = TextOptions(numerals=True, punctuation=True, profanity=ProfanityHandling.mask, redact=tuple(RedactionKind))
+
+
+@pytest.mark.parametrize("decoding", list(Decoding))
+@pytest.mark.parametrize("max_utterance_ms", [30_000, 2_500])
+def test_what_is_stable_of_written_text_never_changes(
+    recognise: Recognise,
+    recording: Recording,
+    transcripts: dict[str, dict[str, Any]],
+    decoding: Decoding,
+    max_utterance_ms: int,
+) -> None:
+    for name in transcripts:
+        last = ("", 0)
+        for event in recognise(recording(name), text=EVERYTHING, decoding=decoding, max_utterance_ms=max_utterance_ms):
+            if isinstance(event, PartialResult):
+                assert (event.text, event.stable_chars) != last
+                assert event.text.startswith(last[0][: last[1]])
+                assert event.stable_chars >= last[1]
+                last = (event.text, event.stable_chars)
+            elif isinstance(event, FinalResult):
+                assert event.text.startswith(last[0][: last[1]])
+                assert event.text == " ".join(word.text for word in event.words)
+                last = ("", 0)
+
+
+def test_how_words_are_written_moves_no_boundary(recognise: Recognise, recording: Recording) -> None:
+    plain = finals(recognise(recording(DIALOGUE)))
+    written = finals(recognise(recording(DIALOGUE), text=EVERYTHING))
+    places = [(final.start_sample, final.end_sample, final.reason, bool(final.words)) for final in plain]
+    assert [(final.start_sample, final.end_sample, final.reason, bool(final.words)) for final in written] == places
