@@ -84,14 +84,11 @@ class TritonBackend:
         self._row_bytes = 4 * self._row_shape[0] * self._row_shape[1]
         self._silence = bytes(4 * contract.window_frames * contract.feature_dim)
         self._template = _template(server.model, self._served)
-        state_bytes = 8 + 4 * sum(
-            int(np.prod(shape)) for shape in (contract.cache_channel_shape, contract.cache_time_shape)
-        )
         self.memory = MemoryFigures(
             device=server.address,
-            weights_bytes=self._served.weights_bytes,
-            state_bytes_per_slot=state_bytes,
-            state_bytes_total=state_bytes * self.max_slots,
+            weights_bytes=contract.weights_bytes,
+            state_bytes_per_slot=contract.state_bytes,
+            state_bytes_total=contract.state_bytes * self.max_slots,
         )
 
     def warm_up(self) -> tuple[StepTime, ...]:

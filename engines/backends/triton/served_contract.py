@@ -1,7 +1,8 @@
 """What a Triton server must say of a model before its streams may be sent there, from two of its answers. PURE.
 
-The parameters of the model's configuration are the metadata of the ONNX file under their own names, and three more:
-`tokens`, the content of tokens.txt; `model_digest`, 16 hex digits that name the weights; `weights_bytes`.
+The parameters of the model's configuration are the metadata of the ONNX file under their own names, and a few more:
+`tokens`, the content of tokens.txt; `model_digest`, 16 hex digits that name the weights; what is told of the model's
+size and precision is for show.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from engines.errors import ModelRejected
 from engines.model_files import ModelLimits, declared_contract
@@ -24,7 +27,8 @@ MIN_IDLE_MS = 60_000
 so long: an utterance ends within 30 s, and a session without audio within `session.idle_timeout_ms`, 30 s by default.
 """
 
-TOKENS, DIGEST, WEIGHTS_BYTES = "tokens", "model_digest", "weights_bytes"
+TOKENS, DIGEST = "tokens", "model_digest"
+PRECISION, WEIGHTS_BYTES, STATE_BYTES = "precision", "weights_bytes", "state_bytes"
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 _VERSION = re.compile(r"[0-9]{1,19}\Z")
 _FLOAT = kserve.DataType.TYPE_FP32
@@ -44,7 +48,6 @@ class ServedModel:
     features_input: str
     log_probabilities_output: str
     slots: int
-    weights_bytes: int
 
 
 def newest_version(metadata: kserve.ModelMetadataResponse, *, where: str) -> str:
@@ -60,33 +63,40 @@ def newest_version(metadata: kserve.ModelMetadataResponse, *, where: str) -> str
 
 
 def read_served_model(
-    config: kserve.ModelConfig, *, version_at_server: str, max_slots: int, where: str, limits: ModelLimits
+    config: kserve.ModelConfig,
+    *,
+    version_at_server: str,
+    max_slots: int,
+    where: str,
+    min_idle_ms: int = MIN_IDLE_MS,
+    limits: ModelLimits | None = None,
 ) -> ServedModel:
     """Hold a model's configuration against what the engine needs of it.
+
+    Args:
+        where: the model's place, for who reads the mistakes.
 
     Raises:
         ModelRejected: it lists every mistake that could be found.
     """
     parameters = {key: parameter.string_value for key, parameter in config.parameters.items()}
     digest = parameters.get(DIGEST, "")
-    mistakes = _scheduling_mistakes(config, max_slots=max_slots)
+    mistakes = _scheduling_mistakes(config, max_slots=max_slots, min_idle_ms=min_idle_ms)
     if not _DIGEST.match(digest):
         mistakes.append(f"its parameter {DIGEST} must be 16 hex digits, not {digest[:40]!r}")
     try:
-        contract = _contract(parameters, name=config.name, digest=digest, where=where, limits=limits)
+        contract = _contract(parameters, name=config.name, digest=digest, where=where, limits=limits or ModelLimits())
     except ModelRejected as error:
         raise ModelRejected(where, [*mistakes, *error.mistakes]) from error
     mistakes += _tensor_mistakes(config, contract)
     if mistakes:
         raise ModelRejected(where, mistakes)
-    weights_bytes = parameters.get(WEIGHTS_BYTES, "0")
     return ServedModel(
         contract=contract,
         version_at_server=version_at_server,
         features_input=config.input[0].name,
         log_probabilities_output=config.output[0].name,
         slots=server_slots(config),
-        weights_bytes=int(weights_bytes) if weights_bytes.isascii() and weights_bytes.isdigit() else 0,
     )
 
 
@@ -105,12 +115,23 @@ def _contract(parameters: dict[str, str], *, name: str, digest: str, where: str,
         content = parameters.get(TOKENS, "").encode()[: limits.max_tokens_bytes]
         return parse_tokens(f"its parameter {TOKENS}", content, vocab_size=vocab_size, mistakes=mistakes)
 
-    return declared_contract(
+    contract = declared_contract(
         parameters, where=where, name=name, version=digest, read_vocabulary=read_vocabulary, limits=limits
+    )
+    return msgspec.structs.replace(
+        contract,
+        precision=parameters.get(PRECISION, contract.precision)[:40],
+        weights_bytes=_number(parameters.get(WEIGHTS_BYTES, "")),
+        state_bytes=_number(parameters.get(STATE_BYTES, "")),
     )
 
 
-def _scheduling_mistakes(config: kserve.ModelConfig, *, max_slots: int) -> list[str]:
+def _number(text: str) -> int:
+    """Give a size that is told, 0 for one that is not."""
+    return int(text) if _VERSION.match(text) else 0
+
+
+def _scheduling_mistakes(config: kserve.ModelConfig, *, max_slots: int, min_idle_ms: int) -> list[str]:
     if not config.HasField("sequence_batching"):
         return ["its configuration must have sequence_batching: the state of a stream is kept at the server"]
     mistakes = []
@@ -120,9 +141,9 @@ def _scheduling_mistakes(config: kserve.ModelConfig, *, max_slots: int) -> list[
     if config.model_transaction_policy.decoupled:
         mistakes.append("it must not be decoupled: one request, one answer")
     idle_ms = batching.max_sequence_idle_microseconds // 1_000
-    if idle_ms < MIN_IDLE_MS:
+    if idle_ms < min_idle_ms:
         mistakes.append(
-            f"max_sequence_idle_microseconds must be {MIN_IDLE_MS}000 or more, not"
+            f"max_sequence_idle_microseconds must be {min_idle_ms}000 or more, not"
             f" {batching.max_sequence_idle_microseconds}: the server forgets a stream that pauses for longer"
         )
     if any(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _ERRORS_ONLY = 3
+_NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
 
 
 class SequenceStates:
@@ -83,16 +84,20 @@ class TritonPythonModel:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         model_file = os.path.join(args["model_repository"], args["model_version"], "model.onnx")
         self._session = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
-        self._input_names = [given.name for given in self._session.get_inputs()]
+        given_inputs = self._session.get_inputs()
+        self._input_names = [given.name for given in given_inputs]
+        types = [_NUMPY_TYPES[given.type] for given in given_inputs]
+        self._features_type = types[0]
         self._output_names = [given.name for given in self._session.get_outputs()]
         del self._output_names[1]
-        shapes = [
+        shapes: list[tuple[int, ...]] = [
             tuple(int(parameters[f"{cache}_dim{axis}"]) for axis in (1, 2, 3))
             for cache in ("cache_last_channel", "cache_last_time")
         ]
+        shapes.append(())
 
         def fresh() -> tuple[Any, ...]:
-            return (np.zeros(shapes[0], np.float32), np.zeros(shapes[1], np.float32), np.int64(0))
+            return tuple(np.zeros(shape, dtype) for shape, dtype in zip(shapes, types[2:], strict=True))
 
         rows = int(parameters["chunk_shift"]) // int(parameters["subsampling_factor"])
         self._nothing = np.zeros((1, rows, int(parameters["vocab_size"]) + 1), np.float32)
@@ -133,10 +138,11 @@ class TritonPythonModel:
         running: list[tuple[int, int, tuple[Any, ...]]],
         now_ns: int,
     ) -> None:
-        windows = [self._tensor(requests[index], self._features_input) for index, _, _ in running]
+        windows = np.concatenate([self._tensor(requests[index], self._features_input) for index, _, _ in running])
         lengths = np.full(len(running), self._window_frames, np.int64)
         caches = [np.stack(states) for states in zip(*(state for _, _, state in running), strict=True)]
-        inputs = dict(zip(self._input_names, (np.concatenate(windows), lengths, *caches), strict=True))
+        features = windows.astype(self._features_type, copy=False)
+        inputs = dict(zip(self._input_names, (features, lengths, *caches), strict=True))
         try:
             log_probabilities, *next_caches = self._session.run(self._output_names, inputs)
         except Exception as error:  # noqa: BLE001 - a response for each request, whatever the runtime raises
@@ -156,7 +162,8 @@ class TritonPythonModel:
         return int(self._tensor(request, name).flat[0])
 
     def _response(self, log_probabilities: Any) -> Any:
-        tensor = self._triton.Tensor(self._log_probabilities_output, np.ascontiguousarray(log_probabilities))
+        rows = np.ascontiguousarray(log_probabilities, np.float32)
+        tensor = self._triton.Tensor(self._log_probabilities_output, rows)
         return self._triton.InferenceResponse(output_tensors=[tensor])
 
     def _failure(self, message: str) -> Any:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import grpc
 
 from engines.backends.triton.infer_stream import InferStream
-from engines.backends.triton.served_contract import DIGEST, ServedModel, newest_version, read_served_model
+from engines.backends.triton.served_contract import DIGEST, MIN_IDLE_MS, ServedModel, newest_version, read_served_model
 from engines.errors import BackendFailed, ModelRejected
-from engines.model_files import ModelLimits
 from engines.proto import kserve_pb2 as kserve
 from engines.proto.kserve_pb2_grpc import GRPCInferenceServiceStub
 
@@ -41,6 +40,7 @@ class TritonServer:
 
     Args:
         address: `host:port`, without TLS.
+        min_idle_ms: how long the server must at least remember a sequence that pauses.
         load_timeout_s: how long the first question may wait for a server that is still starting.
         now_s: a monotonic clock.
     """
@@ -50,15 +50,17 @@ class TritonServer:
         address: str,
         model: str,
         *,
+        min_idle_ms: int = MIN_IDLE_MS,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.address = address
         self.model = model
+        self._min_idle_ms = min_idle_ms
         self._load_timeout_s = load_timeout_s
         self._now_s = now_s
         self._channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
-        self._stub = GRPCInferenceServiceStub(self._channel)
+        self._stub = GRPCInferenceServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._stream: InferStream | None = None
         self._served: ServedModel | None = None
         self._pause_s = 0.0
@@ -68,7 +70,7 @@ class TritonServer:
     def where(self) -> str:
         return f"{self.model} at {self.address}"
 
-    def inspect(self, *, max_slots: int, limits: ModelLimits | None = None) -> ServedModel:
+    def inspect(self, *, max_slots: int) -> ServedModel:
         """Ask what the server says of the model and hold it against the contract; later streams go to this version.
 
         Raises:
@@ -80,7 +82,7 @@ class TritonServer:
         except grpc.RpcError as error:
             raise ModelRejected(self.where, [f"the server does not offer it: {_told(error)}"]) from error
         self._served = read_served_model(
-            config, version_at_server=version, max_slots=max_slots, where=self.where, limits=limits or ModelLimits()
+            config, version_at_server=version, max_slots=max_slots, where=self.where, min_idle_ms=self._min_idle_ms
         )
         return self._served
 
