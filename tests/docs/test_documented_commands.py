@@ -4,7 +4,8 @@ A comment before a block says in which surroundings:
 
   <!-- test: plain -->                             a copy of the repository's folder, nothing running
   <!-- test: region -->                            the same, beside a running region and with a token for it
-  <!-- test: own region -->                        with a region that it may harm; $ENGINE_PID is its engine
+  <!-- test: own region -->                        with a region that it may harm; $ENGINE_PID is its engine, which may
+                                                   load the model in /srv/models/next
   <!-- test: serves -->                            runs until it gets SIGTERM; it must become ready, then end with 0
   <!-- test: serves with the example settings -->  the same, with the example of docs/configuration.md in /etc/patchbay
   <!-- test: example settings -->                  that example lies in /etc/patchbay; nothing running
@@ -34,6 +35,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from engines.server.options import EMBEDDED_MODEL
 from gateway.errors import ClientFault
 from gateway.settings import GatewaySettings, load, validate
 from gateway.wire.codec import decode_client, decode_server
@@ -103,9 +105,9 @@ def example_settings(folder: Path) -> Path:
 
 def moved(code: str, folder: Path) -> str:
     """The documented folders are those of this test."""
-    return code.replace("/etc/patchbay", str(folder.parent / "etc")).replace(
-        "/run/patchbay", str(folder.parent / "run")
-    )
+    for documented, actual in (("/etc/patchbay", "etc"), ("/run/patchbay", "run"), ("/srv/models", "models")):
+        code = code.replace(documented, str(folder.parent / actual))
+    return code
 
 
 def moved_ports(code: str, region: Region) -> str:
@@ -188,13 +190,22 @@ def test_a_documented_program_works_with_a_region(block: Block, folder: Path, re
 def test_a_documented_command_may_harm_its_own_region(
     block: Block, folder: Path, new_region: Callable[..., Region]
 ) -> None:
-    region = new_region()
+    models = folder.parent / "models"
+    write_next_version(models / "next" / EMBEDDED_MODEL.name)
+    region = new_region("--model-folder", str(models))
     run(
         block,
         moved_ports(block.code, region),
         folder,
         beside(region) | {"ENGINE_PID": str(region.engine_pids[0])},
     )
+
+
+def write_next_version(where: Path) -> None:
+    """The embedded model with a word of description more: the same weights, and another version."""
+    shutil.copytree(EMBEDDED_MODEL, where)
+    with (where / "model.onnx").open("ab") as model:
+        model.write(b"\x32\x02v2")  # ModelProto.doc_string
 
 
 def beside(region: Region) -> dict[str, str]:
