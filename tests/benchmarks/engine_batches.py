@@ -140,7 +140,8 @@ def main() -> int:
         _IMAGES.mkdir(exist_ok=True)
         write_csv(subjects, _IMAGES / "engine_batches.csv")
         plot(subjects, _IMAGES / "engine_batches.png")
-        write_section("engine_batches", text)
+        image = "![Batch size against the time of a step](images/engine_batches.png)"
+        write_section("engine_batches", f"{text}\n\n{image}\n\nThe figures: [CSV](images/engine_batches.csv).")
     return 0
 
 

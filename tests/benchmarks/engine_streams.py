@@ -231,7 +231,10 @@ def main() -> int:
         _IMAGES.mkdir(exist_ok=True)
         write_csv(findings, _IMAGES / "engine_streams.csv")
         plot_lags(findings, _IMAGES / "engine_streams.png")
-        write_section("engine_streams", text)
+        plot = "![Streams against the lag of their partials](images/engine_streams.png)"
+        write_section(
+            "engine_streams", f"{text}\n\n{plot}\n\nEvery level of every round: [CSV](images/engine_streams.csv)."
+        )
     return 0
 
 
