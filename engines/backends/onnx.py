@@ -6,7 +6,7 @@ where it does), and one session's state is touched only by its own slot's rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from engines.backends.graphs.convolutions import lift_convolutions
@@ -44,6 +44,14 @@ class Runner:
     device: Device
     runs_any_batch: bool
     lifts_convolutions: bool
+
+    def as_staged(self) -> Runner:
+        """Give the same with memory of its own, as a GPU has it, for trying out what GPUs are given."""
+        device = self.device._replace(is_staged=True)
+        return replace(self, device=device, runs_any_batch=False, lifts_convolutions=False)
+
+    def without_lifting(self) -> Runner:
+        return replace(self, lifts_convolutions=False)
 
 
 ON_CPU = Runner(BackendKind.onnx, CPU_ONLY, HOST, runs_any_batch=True, lifts_convolutions=True)
