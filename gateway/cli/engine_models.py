@@ -175,17 +175,17 @@ def _show(states: Iterable[engine_pb2.ModelState], *, as_json: bool) -> None:
         print(json.dumps(rows))
         return
     table = Table("name")
-    for column in ("version", "share", "slots"):
+    for column in ("version", "share", "open", "slots"):
         table.add_column(column, no_wrap=True)
-    for column in ("sessions", "language", "path"):
+    for column in ("language", "path"):
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(
             row["name"],
             row["version"],
             "leaving" if row["is_leaving"] else f"{row['share_permille'] / 10:g} %",
-            f"{row['slots_total']} of {row['slots_laid_out']}",
             str(row["slots_used"]),
+            f"{row['slots_total']} of {row['slots_laid_out']}",
             row["language"],
             row["path"],
         )
