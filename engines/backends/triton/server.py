@@ -63,6 +63,7 @@ class TritonServer:
         self._stub = GRPCInferenceServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._stream: InferStream | None = None
         self._served: ServedModel | None = None
+        self._is_closed = False
         self._pause_s = 0.0
         self._retry_at_s = 0.0
 
@@ -97,6 +98,8 @@ class TritonServer:
         Raises:
             BackendFailed: the server cannot be reached, was found lost a moment ago, or has another model now.
         """
+        if self._is_closed:
+            raise BackendFailed(f"the connection to {self.where} was closed")
         if self._stream is not None and self._stream.is_over:
             self.give_up_stream()
         if self._stream is not None:
@@ -120,6 +123,8 @@ class TritonServer:
         self._pause_s = self._retry_at_s = 0.0
 
     def close(self, *, within_s: float) -> None:
+        """End the stream and the connection; no stream can be opened afterwards."""
+        self._is_closed = True
         if self._stream is not None:
             self._stream.close(within_s=within_s)
             self._stream = None
