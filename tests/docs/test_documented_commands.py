@@ -35,11 +35,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from engines.server.options import EMBEDDED_MODEL
 from gateway.errors import ClientFault
 from gateway.settings import GatewaySettings, load, validate
 from gateway.wire.codec import decode_client, decode_server
 from tests.docs.pages import ROOT, Block, all_blocks
+from tests.harness.next_version import write_next_version
 from tests.harness.region import environment_of
 from tests.harness.waiting import until_sync
 
@@ -191,7 +191,7 @@ def test_a_documented_command_may_harm_its_own_region(
     block: Block, folder: Path, new_region: Callable[..., Region]
 ) -> None:
     models = folder.parent / "models"
-    write_next_version(models / "next" / EMBEDDED_MODEL.name)
+    write_next_version(models)
     region = new_region("--model-folder", str(models))
     run(
         block,
@@ -199,13 +199,6 @@ def test_a_documented_command_may_harm_its_own_region(
         folder,
         beside(region) | {"ENGINE_PID": str(region.engine_pids[0])},
     )
-
-
-def write_next_version(where: Path) -> None:
-    """The embedded model with a word of description more: the same weights, and another version."""
-    shutil.copytree(EMBEDDED_MODEL, where)
-    with (where / "model.onnx").open("ab") as model:
-        model.write(b"\x32\x02v2")  # ModelProto.doc_string
 
 
 def beside(region: Region) -> dict[str, str]:

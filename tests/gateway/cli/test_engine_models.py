@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typer.testing import CliRunner
 from engines.proto import engine_pb2
 from engines.server.options import EMBEDDED_MODEL
 from gateway.cli.app import app
+from tests.harness.next_version import write_next_version
 from tests.harness.region import ROOT
 from tests.harness.waiting import until_sync
 
@@ -28,17 +28,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 READY_S = 60
-DOC_STRING_V2 = b"\x32\x02v2"
-"""A field of ONNX's ModelProto: the same weights, and other bytes."""
 
 
 class Engine:
-    """An engine with the embedded model, that may load more from `folder`."""
+    """An engine with the embedded model, that may load more from `folder`; `next_model` is one of them."""
 
-    def __init__(self, process: subprocess.Popen[bytes], address: str, folder: Path) -> None:
-        self.process = process
+    def __init__(self, address: str, folder: Path, next_model: Path) -> None:
         self.address = address
         self.folder = folder
+        self.next_model = next_model
 
     def models(self, *arguments: str) -> Result:
         return CliRunner().invoke(app, ["models", *arguments, "--engine", self.address])
@@ -56,10 +54,7 @@ class Engine:
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     allowed = tmp_path / "models"
-    next_model = allowed / "embedded"
-    shutil.copytree(EMBEDDED_MODEL, next_model)
-    with (next_model / "model.onnx").open("ab") as model:
-        model.write(DOC_STRING_V2)
+    next_model = write_next_version(allowed)
     listen = f"unix:{tmp_path}/engine.sock"
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -75,7 +70,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     with process:
         line = process.stdout.readline()
         assert line, (tmp_path / "log").read_text()
-        yield Engine(process, listen, allowed)
+        yield Engine(listen, allowed, next_model)
         process.kill()
 
 
@@ -105,7 +100,7 @@ def open_stream(channel: grpc.Channel, version: str) -> Any:
 def test_a_new_version_is_put_beside_the_old_one_shared_and_takes_over(engine: Engine) -> None:
     (old,) = engine.rows("list")
     assert (old["name"], old["share_permille"], old["slots_used"], old["slots_laid_out"]) == ("embedded", 1_000, 0, 4)
-    (new,) = engine.rows("load", str(engine.folder / "embedded"), "--slots", "2")
+    (new,) = engine.rows("load", str(engine.next_model), "--slots", "2")
     assert (new["name"], new["share_permille"], new["slots_laid_out"]) == ("embedded", 0, 2)
     assert new["version"] != old["version"]
     shared = {row["version"]: row["share_permille"] for row in engine.rows("share", "embedded", new["version"], "5")}
@@ -123,7 +118,7 @@ def test_a_new_version_is_put_beside_the_old_one_shared_and_takes_over(engine: E
 
 def test_a_version_with_a_session_goes_at_its_deadline_at_the_latest(engine: Engine) -> None:
     (old,) = engine.rows("list")
-    engine.rows("load", str(engine.folder / "embedded"), "--share", "100")
+    engine.rows("load", str(engine.next_model), "--share", "100")
     with grpc.insecure_channel(engine.address) as channel:
         call = open_stream(channel, old["version"])
         until_sync(lambda: engine.versions()[old["version"]]["slots_used"] == 1, what="the session")
