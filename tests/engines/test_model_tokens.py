@@ -78,3 +78,13 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_fuzz_any_bytes_are_a_vocabulary_or_mistakes(tmp_path: Path, content: bytes, vocab_size: int | None) -> None:
     vocabulary, mistakes = read(tmp_path, content, vocab_size=vocab_size)
     assert bool(mistakes) != (vocabulary.blank_id >= 0)
+
+
+def test_symbols_of_a_decoding_graph_behind_the_pieces_may_be_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.txt"
+    path.write_text("<blk> 0\na 1\n#0 2\n#1 3\n")
+    mistakes: list[str] = []
+    found = read_tokens(path, vocab_size=1, max_bytes=100, mistakes=mistakes, may_have_disambiguation=True)
+    assert (found.pieces, mistakes) == (("<blk>", "a"), [])
+    read_tokens(path, vocab_size=1, max_bytes=100, mistakes=mistakes)
+    assert len(mistakes) == 1

@@ -58,9 +58,14 @@ class Graph:
             self._shared[values] = self.constant(np.array(values, np.int64))
         return self._shared[values]
 
-    def weights(self, *shape: int, fan_in: int, gain: float = 1.0) -> str:
-        """Give random weights, normal with a variance of `gain` squared over `fan_in`."""
+    def weights(self, *shape: int, fan_in: int, gain: float = 1.0, is_balanced: bool = False) -> str:
+        """Give random weights, normal with a variance of `gain` squared over `fan_in`.
+
+        `is_balanced`: the kernel of each channel, behind the first two axes, sums to 0.
+        """
         values = self._dice.standard_normal(shape, dtype=np.float32)
+        if is_balanced:
+            values -= values.mean(axis=tuple(range(2, len(shape))), keepdims=True)
         values *= np.float32(gain / np.sqrt(fan_in))
         return self.constant(values)
 

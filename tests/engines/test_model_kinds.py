@@ -1,0 +1,27 @@
+"""The kind of a model is told by what its folder holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engines.model_kinds import ModelKind, kind_of
+from tests.models.lstm_transducer import LstmTransducer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_folder_with_a_joiner_is_a_transducer(tmp_path: Path) -> None:
+    assert kind_of(LstmTransducer().write(tmp_path)) is ModelKind.transducer
+    (tmp_path / "joiner.onnx").rename(tmp_path / "joiner-epoch-99.onnx")
+    assert kind_of(str(tmp_path)) is ModelKind.transducer
+
+
+def test_everything_else_is_taken_for_a_ctc_model(toy_model: Any, tmp_path: Path) -> None:
+    folder = toy_model.write(tmp_path)
+    assert kind_of(folder) is kind_of(folder / "model.onnx") is ModelKind.ctc
+    assert kind_of(tmp_path / "none") is kind_of("\0") is ModelKind.ctc
