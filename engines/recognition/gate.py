@@ -28,8 +28,8 @@ PRE_ROLL_SAMPLES = 500 * SAMPLES_PER_MS
 _OPENS_AT_PROBABILITY = 0.1
 _OPENS_AT_GROWTH = 8.0
 """A window that has so many times the energy of the quietest one before it (9 dB) opens the gate too."""
-_QUIETEST_ENERGY = WINDOW_SAMPLES * 10 ** (-70 / 10)
-"""Quieter windows count as this quiet, -70 dB of full scale: nothing is heard in what is quieter than 9 dB above it."""
+HEARD_ENERGY = WINDOW_SAMPLES * 10 ** (-70 / 10)
+"""Quieter windows, below -70 dB of full scale or ten steps of 16 bits, count as this quiet and are not listened to."""
 
 
 def window_energies(windows: FloatArray) -> list[float]:
@@ -56,7 +56,7 @@ class SilenceGate:
             Where the model begins, at a multiple of its steps from the utterance's start; None while it need not.
         """
         for window, (probability, energy) in enumerate(zip(speech, energies, strict=True), start=first_window):
-            heard = max(energy, _QUIETEST_ENERGY)
+            heard = max(energy, HEARD_ENERGY)
             if probability >= _OPENS_AT_PROBABILITY or heard >= _OPENS_AT_GROWTH * self._quietest:
                 return self.earliest_start_sample(window)
             self._quietest = min(self._quietest, heard)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engines.errors import LinkMisused
 from engines.interface import BYTES_PER_SAMPLE, EndReason, FinalResult, PartialResult, SpeechStarted
 from engines.recognition.audio import AudioQueue
-from engines.recognition.gate import window_energies
+from engines.recognition.gate import HEARD_ENERGY, window_energies
 from engines.recognition.utterance import StreamRules, Utterance
 from engines.recognition.voice_activity import WINDOW_SAMPLES
 
@@ -144,12 +144,12 @@ class StreamState:
             self._listening = None
             return None
         heard = self._heard(listening)
-        if not heard.windows.any():
+        self._energies = window_energies(heard.windows)
+        if max(self._energies) < HEARD_ENERGY:
             utterance.miss_silence(listening)
             self._listening = None
             return None
         self._listening = listening
-        self._energies = window_energies(heard.windows)
         return heard
 
     def _heard(self, listening: Listening) -> Heard:

@@ -248,7 +248,7 @@ class Utterance:
         return True
 
     def miss_silence(self, listening: Listening) -> None:
-        """Pass over windows of digital silence, unheard."""
+        """Pass over windows in which there is nothing to hear."""
         self._speech.skip_to(listening.windows.stop)
         self._has_missed_silence = True
 

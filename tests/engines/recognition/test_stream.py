@@ -268,9 +268,11 @@ def test_the_model_begins_before_what_was_heard_and_reads_all_audio_from_there(
     assert not stream.is_ready
 
 
-def test_digital_silence_is_not_even_listened_to(open_stream: Callable[..., OpenStream]) -> None:
+@pytest.mark.parametrize("level", [0, 5])
+def test_digital_silence_is_not_even_listened_to(open_stream: Callable[..., OpenStream], level: int) -> None:
     stream = StreamState(open_stream(), WAITING_SHAPE)
-    stream.accept(bytes(2 * (6_360 + 2 * 5_120)) + loud(2 * 5_120))
+    quiet = np.random.default_rng(0).integers(-level, level + 1, 6_360 + 2 * 5_120).astype("<i2")
+    stream.accept(quiet.tobytes() + loud(2 * 5_120))
     for _ in range(3):
         assert waited(stream)[0] == Step(None, None)
     first, second = waited(stream)[0].heard, waited(stream)[0].heard
