@@ -48,6 +48,7 @@ _START_TIMEOUT_S = 20.0
 _GRACE_S = 0.7
 """Results for audio of the measured time are still taken so long after it."""
 _FINAL_TIMEOUT_S = 10.0
+_MOST_STARTS_PER_S = 100.0
 _MOST_LATE_MS = 20.0
 _MOST_LOAD_SHARE = 0.9
 _LEAST_PACE = 0.98
@@ -207,15 +208,16 @@ class Ramp:
         return ""
 
     async def _grow(self, streams: int) -> None:
-        """Add streams one after the other over the time to settle."""
+        """Add streams one after the other, and let the server catch up with what their beginning cost."""
         missing = streams - len(self._streams)
+        takes_s = max(self._order.settle_s, missing / _MOST_STARTS_PER_S)
         began_at_s = time.monotonic()
         for number in range(missing):
-            await asyncio.sleep(began_at_s + number * self._order.settle_s / missing - time.monotonic())
+            await asyncio.sleep(began_at_s + number * takes_s / missing - time.monotonic())
             stream = await self._open(len(self._streams))
             self._streams.append(stream)
             self._pacer.add(stream)
-        await asyncio.sleep(self._order.settle_s / 2)
+        await asyncio.sleep(self._order.settle_s)
 
     async def _finish_some(self) -> None:
         """As many more are opened with the next level."""
