@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 CHUNK_SAMPLES = MESSAGE_MS * 16
 """One message: 100 ms at 16 kHz."""
 TRACKS = 24
-_NOISE_LEVEL = 3.0
-"""Of int16: a quiet line, and not the zeros that no microphone gives."""
+_NOISE_LEVEL = 20.0
+"""Of int16, -64 dB of full scale: a quiet room, and not the zeros that no microphone gives."""
 
 
 def tracks(*, silence_share: float, duration_s: int, count: int = TRACKS) -> list[Samples]:

@@ -69,7 +69,7 @@ def test_a_track_is_made_of_whole_messages_with_so_much_added_silence(share: flo
     made = tracks(silence_share=share, duration_s=60, count=8)
     assert all(len(track) == 60 * 16_000 for track in made)
     assert {len(chunk) for chunk in chunks_of(made[0])} == {CHUNK_SAMPLES}
-    quiet = [np.abs(chunk).max() < 20 for track in made for chunk in chunks_of(track)]
+    quiet = [np.abs(chunk).max() < 120 for track in made for chunk in chunks_of(track)]
     assert share - 0.1 < np.mean(quiet) < share + 0.15
     assert len(transcripts()) > 10
 
