@@ -17,7 +17,6 @@ from tests.benchmarks.stream_findings import StreamFindings
 from tests.benchmarks.stream_load import Lags, Level, RampResult, sherpa_step_ends
 from tests.benchmarks.stream_report import plot_lags, report, write_csv
 from tests.benchmarks.stream_timing import StreamTiming, Timings
-from tests.harness.recordings import transcripts
 
 _REPOSITORY = Path(__file__).parents[2]
 MS = 1_000_000
@@ -64,14 +63,14 @@ def test_what_a_server_pads_behind_the_last_audio_has_no_lag() -> None:
     assert timings.partial_lags_ns == []
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3])
-def test_a_track_is_made_of_whole_messages_with_so_much_added_silence(share: float) -> None:
-    made = tracks(silence_share=share, duration_s=60, count=8)
-    assert all(len(track) == 60 * 16_000 for track in made)
-    assert {len(chunk) for chunk in chunks_of(made[0])} == {CHUNK_SAMPLES}
-    quiet = [np.abs(chunk).max() < 120 for track in made for chunk in chunks_of(track)]
-    assert share - 0.1 < np.mean(quiet) < share + 0.15
-    assert len(transcripts()) > 10
+def test_a_track_is_made_of_whole_messages_with_so_much_added_silence() -> None:
+    quiet_shares = {}
+    for share in (0.0, 0.3):
+        made = tracks(silence_share=share, duration_s=60, count=8)
+        assert all(len(track) == 60 * 16_000 for track in made)
+        assert {len(chunk) for chunk in chunks_of(made[0])} == {CHUNK_SAMPLES}
+        quiet_shares[share] = np.mean([np.abs(chunk).max() < 120 for track in made for chunk in chunks_of(track)])
+    assert abs(quiet_shares[0.3] - (0.3 + 0.7 * quiet_shares[0.0])) < 0.07
 
 
 def test_levels_rise_and_end_at_the_most() -> None:
