@@ -26,7 +26,7 @@ CPU_ONLY = ("CPUExecutionProvider",)
 _ERRORS_ONLY = 3
 
 # ONNX Runtime's exceptions share no base of their own. The built-in ones come from its Python wrapper (an unknown
-# input name, metadata that is not UTF-8) and from allocations that a broken model asks for.
+# input name, metadata that is not UTF-8), from files, and from allocations that a broken model asks for.
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     states.DeviceReset,
     states.EngineError,
@@ -41,6 +41,7 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     states.NotFound,
     states.NotImplemented,
     states.RuntimeException,
+    OSError,
     RuntimeError,
     ValueError,
     TypeError,
@@ -77,7 +78,8 @@ def open_session(
     if weights_folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights_folder))
     source = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(source, options, providers=list(providers))
+    # Falling back to the CPU by itself, which it would also do in the middle of a run, is nobody's wish.
+    return onnxruntime.InferenceSession(source, options, providers=list(providers), enable_fallback=0)
 
 
 def first_line(error: Exception) -> str:

@@ -6,23 +6,27 @@ where it does), and one session's state is touched only by its own slot's rows.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engines.backends.graphs.convolutions import lift_convolutions
 from engines.backends.graphs.model_graph import GraphUnfit, ModelGraph, read_graph
-from engines.backends.graphs.slot_state import State, pool_states
+from engines.backends.graphs.slot_state import READ_ROWS, WRITE_ROWS, State, pool_states
 from engines.backends.onnx_plain import PlainSlots
 from engines.backends.onnx_pools import HOST, SPARE_ROWS, Device, PooledModel, SlotPools
 from engines.backends.step_times import batch_sizes, measure_step_times
 from engines.contract import BackendKind, MemoryFigures
 from engines.errors import BackendFailed, ModelRejected
 from engines.model_files import check_model, find_model_file
+from engines.model_header import read_header
 from engines.onnx_session import CPU_ONLY, RUNTIME_ERRORS, first_line, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
+
+    import onnxruntime
 
     from engines.contract import BackendSettings, FloatArray, ModelContract, StepTime
     from engines.onnx_session import Providers
@@ -33,17 +37,20 @@ class Runner:
     """How one of ONNX Runtime's providers is used.
 
     Attributes:
-        providers: as a session takes them, the preferred one first.
+        providers: gives them as a session takes them, the preferred one first, for the inputs that have the batch on
+            their first axis: the shape of one row by the input's name.
         device: where state and features lie.
         runs_any_batch: whether every size of batch may be run as it is; otherwise it is filled up to a power of two.
         lifts_convolutions: whether the provider is quicker with images (engines/backends/graphs/convolutions.py).
+        records_launches: whether a GPU's launches are recorded once for each size of batch, and then replayed.
     """
 
     kind: BackendKind
-    providers: Providers
+    providers: Callable[[Mapping[str, tuple[int, ...]]], Providers]
     device: Device
     runs_any_batch: bool
     lifts_convolutions: bool
+    records_launches: bool = False
 
     def as_staged(self) -> Runner:
         """Give the same with memory of its own, as a GPU has it, for trying out what GPUs are given."""
@@ -54,13 +61,14 @@ class Runner:
         return replace(self, lifts_convolutions=False)
 
 
-ON_CPU = Runner(BackendKind.onnx, CPU_ONLY, HOST, runs_any_batch=True, lifts_convolutions=True)
+ON_CPU = Runner(BackendKind.onnx, lambda _: CPU_ONLY, HOST, runs_any_batch=True, lifts_convolutions=True)
 
 
 class Slots(Protocol):
     """The state of all slots, and steps over it, which raise what ONNX Runtime raises."""
 
     state_bytes_total: int
+    providers: tuple[str, ...]
 
     def reset(self, slot: int) -> None: ...
     def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray: ...
@@ -95,6 +103,7 @@ def open_pooled(contract: ModelContract, model_file: Path, settings: BackendSett
         max_slots=settings.max_slots,
         lane_sizes=range(1, largest + 1) if runner.runs_any_batch else batch_sizes(largest),
         device=runner.device,
+        records_launches=runner.records_launches,
     )
     return OnnxBackend(contract, slots, settings, runner)
 
@@ -123,22 +132,33 @@ def pooled_model(contract: ModelContract, model_file: Path, settings: BackendSet
     shapes = contract.cache_channel_shape, contract.cache_time_shape, ()
     states = [State(*names) for names in zip(inputs[2:], outputs[2:], shapes, strict=True)]
     pools = pool_states(model, states, pool_rows=settings.max_slots + SPARE_ROWS, kept_outputs=outputs[:1])
-    try:
-        session = open_session(
-            model.model.SerializeToString(),
-            threads=settings.threads,
-            providers=runner.providers,
-            weights_folder=model_file.parent,
-        )
-    except RUNTIME_ERRORS as error:
-        raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {first_line(error)}"]) from error
+    row_shapes = {
+        inputs[0]: (contract.feature_dim, contract.window_frames),
+        **dict.fromkeys((inputs[1], READ_ROWS, WRITE_ROWS), ()),
+    }
+    session = _load(model, model_file, threads=settings.threads, providers=runner.providers(row_shapes))
     return PooledModel(
         session, inputs[0], inputs[1], outputs[0], tuple((pool.input, pool.output, pool.row_shape) for pool in pools)
     )
 
 
+def _load(model: ModelGraph, model_file: Path, *, threads: int, providers: Providers) -> onnxruntime.InferenceSession:
+    """Load a rewritten graph; raises ModelRejected."""
+    content = model.model.SerializeToString()
+    try:
+        if read_header(model_file).external_files:
+            return open_session(content, threads=threads, providers=providers, weights_folder=model_file.parent)
+        # A session would keep the bytes that it was given for as long as it lives, all weights among them.
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            file.write(content)
+            file.flush()
+            return open_session(Path(file.name), threads=threads, providers=providers)
+    except RUNTIME_ERRORS as error:
+        raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {first_line(error)}"]) from error
+
+
 class OnnxBackend:
-    """Implements `engines.contract.Backend` on one of ONNX Runtime's providers."""
+    """Implements `engines.contract.Backend` on one of ONNX Runtime's providers; `providers` are those in use."""
 
     def __init__(
         self, contract: ModelContract, slots: Slots, settings: BackendSettings, runner: Runner = ON_CPU
@@ -147,6 +167,7 @@ class OnnxBackend:
         self.kind = runner.kind
         self.max_slots = settings.max_slots
         self.max_batch = settings.largest_batch
+        self.providers = slots.providers
         self.memory = MemoryFigures(
             device=str(runner.device),
             weights_bytes=contract.weights_bytes,

@@ -25,6 +25,7 @@ class PlainSlots:
 
     def __init__(self, session: onnxruntime.InferenceSession, contract: ModelContract, *, max_slots: int) -> None:
         self._session = session
+        self.providers = tuple(session.get_providers())
         inputs = session.get_inputs()
         self._input_names = [given.name for given in inputs]
         self._output_names = [given.name for given in session.get_outputs()]

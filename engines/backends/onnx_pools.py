@@ -63,8 +63,10 @@ HOST = Device("cpu", 0, is_staged=False)
 class SlotPools:
     """The state of `max_slots` streams, and steps over it.
 
-    `lane_sizes`: sizes of batch that are run, rising; a smaller batch is filled up to the next one. Their last one is
-    the largest batch.
+    Args:
+        lane_sizes: sizes of batch that are run, rising; a smaller batch is filled up to the next one. Their last one is
+            the largest batch.
+        records_launches: each size of batch is recorded under its own number, which the provider must have been told.
     """
 
     def __init__(
@@ -75,8 +77,11 @@ class SlotPools:
         max_slots: int,
         lane_sizes: Sequence[int],
         device: Device = HOST,
+        records_launches: bool = False,
     ) -> None:
         self._model = model
+        self.providers = tuple(model.session.get_providers())
+        self._records_launches = records_launches
         self._contract = contract
         self._device = device
         self._lane_sizes = tuple(lane_sizes)
@@ -142,7 +147,8 @@ class SlotPools:
 
     def _new_lane(self, size: int) -> _Lane:
         model = self._model
-        lane = _Lane(model, {name: values[:size] for name, values in self._host.items()}, self._device)
+        host = {name: values[:size] for name, values in self._host.items()}
+        lane = _Lane(model, host, self._device, recording=size if self._records_launches else None)
         for (pool_input, pool_output, _), pool in zip(model.pools, self._pools, strict=True):
             lane.binding.bind_ortvalue_input(pool_input, pool)
             lane.binding.bind_ortvalue_output(pool_output, pool)
@@ -152,10 +158,15 @@ class SlotPools:
 class _Lane:
     """The bound places of one size of batch. Where nothing is staged, the host's arrays are the places themselves."""
 
-    def __init__(self, model: PooledModel, host: dict[str, npt.NDArray[Any]], device: Device) -> None:
+    def __init__(
+        self, model: PooledModel, host: dict[str, npt.NDArray[Any]], device: Device, *, recording: int | None
+    ) -> None:
         self.host = host
         self.binding = model.session.io_binding()
         self._device = device
+        self._options = onnxruntime.RunOptions()
+        if recording is not None:
+            self._options.add_run_config_entry("gpu_graph_id", str(recording))
         self._result = host[model.rows_output]
         self._placed_result = _placed(self._result, device)
         self._lengths = _placed(host[model.lengths_input], device)
@@ -169,11 +180,11 @@ class _Lane:
     def run(self, session: onnxruntime.InferenceSession, batch: int) -> FloatArray:
         """Run once over what the host's arrays hold; gives the first `batch` rows of the result, as a copy."""
         if not self._device.is_staged:
-            session.run_with_iobinding(self.binding)
+            session.run_with_iobinding(self.binding, self._options)
             return self._result[:batch].astype(np.float32)
         for name, value in self._placed.items():
             value.update_inplace(self.host[name])
-        session.run_with_iobinding(self.binding)
+        session.run_with_iobinding(self.binding, self._options)
         self.binding.synchronize_outputs()
         rows: FloatArray = self._placed_result.numpy()[:batch].astype(np.float32)
         return rows

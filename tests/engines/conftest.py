@@ -116,6 +116,7 @@ class ToyModel:
     has_length: bool = True
     further_outputs: tuple[str, ...] = ()
     opset_domains: tuple[str, ...] = ("",)
+    opset: int = 17
     tokens: str | bytes = "<unk> 0\n\u2581one 1\n\u2581two 2\nn 3\n 4\n\u2581 5\nty 6\n<blk> 7\n"
 
     def but(self, **changes: object) -> ToyModel:
@@ -153,7 +154,9 @@ class ToyModel:
         tensors = (int_tensor("rows", (-1, TOY_ROWS, _WEIGHTS_SHAPE[0])), self.weights)
         graph = proto_fields(1, nodes) + proto_field(2, "toy") + proto_fields(5, tensors)
         graph += proto_fields(11, inputs) + proto_fields(12, outputs)
-        opsets = [(proto_field(1, domain) if domain else b"") + proto_field(2, 17) for domain in self.opset_domains]
+        opsets = [
+            (proto_field(1, domain) if domain else b"") + proto_field(2, self.opset) for domain in self.opset_domains
+        ]
         metadata = [proto_field(1, key) + proto_field(2, value) for key, value in self.metadata.items()]
         return proto_field(1, 8) + proto_field(7, graph) + proto_fields(8, opsets) + proto_fields(14, metadata)
 

@@ -1,0 +1,67 @@
+"""What ONNX Runtime's CUDA provider is told, and that a machine without it is refused with a reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import onnxruntime
+import pytest
+
+from engines.backends.load import load_backend
+from engines.backends.onnx import ON_CPU
+from engines.backends.onnx_cuda import PROVIDER, cuda_options, cuda_runner, open_on_device, require_provider
+from engines.contract import BackendKind, BackendSettings
+from engines.errors import ModelRejected, RuntimeMissing
+from engines.model_files import check_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.unit
+
+SETTINGS = BackendSettings(kind=BackendKind.onnx_cuda, max_slots=4, device_index=2)
+
+
+def test_float32_stays_float32_and_the_gpu_is_the_one_asked_for() -> None:
+    options = cuda_options(SETTINGS)
+    assert (options["device_id"], options["use_tf32"], options["enable_cuda_graph"]) == ("2", "0", "0")
+    assert cuda_options(SETTINGS, records_launches=True)["enable_cuda_graph"] == "1"
+    assert all(isinstance(value, str) for value in options.values())
+
+
+def test_state_lies_on_the_device_and_what_the_gpu_cannot_do_falls_to_the_cpu() -> None:
+    runner = cuda_runner(SETTINGS)
+    assert str(runner.device) == "cuda:2"
+    assert runner.device.is_staged
+    providers = runner.providers({})
+    assert (providers[0][0], providers[-1]) == (PROVIDER, "CPUExecutionProvider")
+
+
+def test_an_onnx_runtime_without_cuda_is_refused_with_what_to_install() -> None:
+    with pytest.raises(RuntimeMissing) as missing:
+        require_provider("model", "NoSuchExecutionProvider")
+    (mistake,) = missing.value.mistakes
+    assert "onnxruntime-gpu" in mistake
+    assert "CPUExecutionProvider" in mistake
+
+
+def test_without_the_provider_nothing_is_loaded(tmp_path: Path) -> None:
+    if PROVIDER not in onnxruntime.get_available_providers():
+        with pytest.raises(RuntimeMissing):
+            load_backend(tmp_path / "not even looked for", SETTINGS)
+
+
+def test_a_provider_that_falls_back_to_the_cpu_is_not_taken_for_a_gpu(toy_model: Any, tmp_path: Path) -> None:
+    folder = toy_model.write(tmp_path)
+    runner = ON_CPU.as_staged()
+    with pytest.raises(RuntimeMissing, match="found no GPU"):
+        open_on_device(check_model(folder), folder / "model.onnx", SETTINGS, runner, provider=PROVIDER)
+    open_on_device(
+        check_model(folder), folder / "model.onnx", SETTINGS, runner, provider="CPUExecutionProvider"
+    ).close()
+
+
+def test_a_graph_whose_state_cannot_be_pooled_is_refused(toy_model: Any, tmp_path: Path) -> None:
+    folder = toy_model.but(opset=12).write(tmp_path)
+    with pytest.raises(ModelRejected, match="its state cannot be kept on a device"):
+        open_on_device(check_model(folder), folder / "model.onnx", SETTINGS, ON_CPU, provider="CPUExecutionProvider")
