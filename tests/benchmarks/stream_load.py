@@ -51,7 +51,7 @@ _FINAL_TIMEOUT_S = 10.0
 _MOST_STARTS_PER_S = 100.0
 _MOST_LATE_MS = 20.0
 _MOST_LOAD_SHARE = 0.9
-_LEAST_PACE = 0.98
+_LEAST_PACE = 0.97
 
 
 class RampOrder(msgspec.Struct, frozen=True, kw_only=True):
