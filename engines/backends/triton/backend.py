@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from engines.contract import BackendSettings, FloatArray, StepTime
 
 STEP_TIMEOUT_S = 2.0
-_WARM_UP_TIMEOUT_S = 60.0
-"""A server may build its kernels at the first step of each batch size."""
+FIRST_STEP_TIMEOUT_S = 30.0
+"""A server may prepare its kernels at the first step, and in a warm-up at the first of each batch size."""
 _CLOSE_WITHIN_S = 1.0
 _NO_SEQUENCE = 0
 _ID_BITS = 63
@@ -49,7 +49,7 @@ def open_backend(path: Path | str, settings: BackendSettings) -> TritonBackend:
         raise ModelRejected(model, ["a Triton server must be named, as host:port"])
     server = TritonServer(settings.server, model)
     try:
-        return TritonBackend(server, settings)
+        return TritonBackend(server, settings, first_step_timeout_s=FIRST_STEP_TIMEOUT_S)
     except ModelRejected:
         server.close(within_s=0.0)
         raise
@@ -64,19 +64,26 @@ class TritonBackend:
 
     Args:
         step_timeout_s: how long a step waits for its answers.
+        first_step_timeout_s: how long it waits until one went through.
     """
 
     kind = BackendKind.triton
 
     def __init__(
-        self, server: TritonServer, settings: BackendSettings, *, step_timeout_s: float = STEP_TIMEOUT_S
+        self,
+        server: TritonServer,
+        settings: BackendSettings,
+        *,
+        step_timeout_s: float = STEP_TIMEOUT_S,
+        first_step_timeout_s: float = 0.0,
     ) -> None:
         self.max_slots = settings.max_slots
         self.max_batch = settings.largest_batch
         self._server = server
         self._served: ServedModel = server.inspect(max_slots=self.max_slots)
         self.contract = contract = self._served.contract
-        self._step_timeout_s = step_timeout_s
+        self._usual_timeout_s = step_timeout_s
+        self._timeout_s = max(step_timeout_s, first_step_timeout_s)
         self._sequences = [_NO_SEQUENCE] * self.max_slots
         self._unended: list[int] = []
         self._request_numbers = itertools.count(1)
@@ -93,11 +100,12 @@ class TritonBackend:
 
     def warm_up(self) -> tuple[StepTime, ...]:
         """See `Backend.warm_up`."""
-        usual_s, self._step_timeout_s = self._step_timeout_s, max(self._step_timeout_s, _WARM_UP_TIMEOUT_S)
+        usual_s, self._usual_timeout_s = self._usual_timeout_s, max(self._usual_timeout_s, FIRST_STEP_TIMEOUT_S)
+        self._timeout_s = self._usual_timeout_s
         try:
             return measure_step_times(self)
         finally:
-            self._step_timeout_s = usual_s
+            self._usual_timeout_s = self._timeout_s = usual_s
 
     def close(self) -> None:
         """See `Backend.close`. The server is told that all sequences are over, if it still listens."""
@@ -118,6 +126,10 @@ class TritonBackend:
 
     def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
         """See `Backend.step`."""
+        window = self.contract.window_frames, self.contract.feature_dim
+        if features.shape[1:] != window:
+            self._forget(slots)
+            raise BackendFailed(f"windows must come as {window}, not {features.shape[1:]}")
         try:
             stream = self._server.open_stream()
         except BackendFailed:
@@ -137,12 +149,13 @@ class TritonBackend:
             if len(waiting) == len(slots):
                 self._server.give_up_stream()
             self._forget(slots)
-            late = f"{len(waiting)} of {len(slots)} streams within {self._step_timeout_s:.1f} s"
+            late = f"{len(waiting)} of {len(slots)} streams within {self._timeout_s:.1f} s"
             raise BackendFailed(f"{self._server.where} did not answer {late}") from error
         except _WrongAnswer as error:
             self._forget(slots)
             raise BackendFailed(f"{self._server.where} failed in a step of {len(slots)} streams: {error}") from error
         self._server.answered()
+        self._timeout_s = self._usual_timeout_s
         return rows
 
     def _send(self, stream: InferStream, features: FloatArray, slots: Sequence[int]) -> dict[str, int]:
@@ -161,7 +174,7 @@ class TritonBackend:
     def _collect(self, stream: InferStream, waiting: dict[str, int]) -> FloatArray:
         """Take answers until each request has one; those that nobody waits for are dropped."""
         rows = np.empty((len(waiting), *self._row_shape), np.float32)
-        until_s = time.monotonic() + self._step_timeout_s
+        until_s = time.monotonic() + self._timeout_s
         while waiting:
             answer = stream.receive(until_s=until_s)
             row = waiting.pop(answer.infer_response.id, None)
