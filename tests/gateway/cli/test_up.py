@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from engines.server.options import EMBEDDED_MODEL
 from gateway.running_regions import newest
 from tests.harness.command import patchbay
+from tests.harness.next_version import write_next_version
 from tests.harness.region import PATCHBAY, environment_of, is_gone, start_region
 
 if TYPE_CHECKING:
@@ -147,6 +149,19 @@ def test_a_second_one_on_the_same_port_leaves_the_first_alone(tmp_path: Path) ->
         assert outcome.exit_code == 69
         assert newest(first.state) == first.ready
         assert not is_gone(first.ready["gateway_pid"])
+
+
+def test_several_models_may_be_given_and_more_loaded_from_a_folder(tmp_path: Path) -> None:
+    path = write_next_version(tmp_path / "models")
+    models = ("--model", str(EMBEDDED_MODEL), "--model", str(path))
+    with start_region(tmp_path, *models, "--model-folder", str(path.parent), "--slots", "4") as region:
+        rows = patchbay(region.folder, "models", "list", "--engine", "0", "--json").json
+        again = patchbay(region.folder, "models", "load", str(path))
+        elsewhere = patchbay(region.folder, "models", "load", str(EMBEDDED_MODEL))
+    assert [(row["name"], row["slots_laid_out"]) for row in rows] == [("embedded", 4), ("embedded", 4)]
+    assert len({row["version"] for row in rows}) == 2
+    assert (again.exit_code, again.err.split(":")[0]) == (65, "already_exists")
+    assert (elsewhere.exit_code, elsewhere.err.split(":")[0]) == (77, "permission_denied")
 
 
 def test_stopping_is_exit_0_and_leaves_no_process(tmp_path: Path) -> None:
