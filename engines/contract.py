@@ -180,6 +180,11 @@ class TransducerContract(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[str, ...]
     front_end: FrontEnd = KALDI_FRONT_END
 
+    @property
+    def state_bytes(self) -> int:
+        """Of one stream, the encoder's alone."""
+        return sum(state.size_bytes for state in self.states)
+
 
 class Emissions(NamedTuple):
     """What a step of a transducer gave: of each row the piece, 0 for none, and its log-probability, 0.0 for none."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engines.transducers.files import has_transducer
+from engines.model_files import check_model
+from engines.transducers.files import check_transducer, has_transducer
+
+if TYPE_CHECKING:
+    from engines.contract import ModelContract, TransducerContract
 
 
 class ModelKind(StrEnum):
@@ -23,3 +28,12 @@ def kind_of(path: Path | str) -> ModelKind:
         return ModelKind.transducer if has_transducer(Path(path)) else ModelKind.ctc
     except (OSError, ValueError):
         return ModelKind.ctc
+
+
+def check_files(path: Path | str) -> ModelContract | TransducerContract:
+    """Read and try a model of any kind.
+
+    Raises:
+        ModelRejected: the files break the contract; it lists every mistake that could be found.
+    """
+    return check_transducer(path) if kind_of(path) is ModelKind.transducer else check_model(path)

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.errors import ModelRejected
-from engines.model_files import check_model
+from engines.model_kinds import check_files, kind_of
 from engines.server.options import EMBEDDED_MODEL
 from gateway.cli import engine_models
 from gateway.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from engines.contract import ModelContract
+    from engines.contract import ModelContract, TransducerContract
 
 app = typer.Typer(help="List models, check their files, load and unload them.", no_args_is_help=True)
 app.command()(engine_models.load)
@@ -49,7 +49,7 @@ def list_models(
     for path in sorted(where.iterdir()) if where.is_dir() else []:
         if (path / "tokens.txt").is_file():
             try:
-                rows.append(_describe(path, check_model(path)))
+                rows.append(_describe(path, check_files(path)))
             except ModelRejected as rejected:
                 rows.append({"path": str(path), "mistakes": rejected.mistakes})
     if as_json:
@@ -76,9 +76,9 @@ def check(
     path: Annotated[Path, typer.Argument(help="Model folder or .onnx file, tokens.txt beside it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a streaming CTC model's files against the contract; exit 65 with every mistake if they break it."""
+    """Check a CTC model's or a transducer's files; exit 65 with every mistake if they break the contract."""
     try:
-        contract = check_model(path)
+        contract = check_files(path)
     except ModelRejected as rejected:
         if as_json:
             print(json.dumps({"path": str(path), "mistakes": rejected.mistakes}))
@@ -95,17 +95,15 @@ def check(
     Console().print(table)
 
 
-def _describe(path: Path, contract: ModelContract) -> dict[str, Any]:
-    floats = 0
-    for shape in (contract.cache_channel_shape, contract.cache_time_shape):
-        floats += shape[0] * shape[1] * shape[2]
+def _describe(path: Path, contract: ModelContract | TransducerContract) -> dict[str, Any]:
     return {
         "name": contract.name,
         "version": contract.version,
+        "kind": kind_of(path).value,
         "language": contract.language,
         "vocab_size": contract.vocab_size,
         "window_ms": contract.window_frames * 10,
         "step_ms": contract.shift_frames * 10,
-        "state_bytes": floats * 4,
+        "state_bytes": contract.state_bytes,
         "path": str(path),
     }

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.model_kinds import ModelKind, kind_of
+from engines.contract import ModelContract, TransducerContract
+from engines.model_kinds import ModelKind, check_files, kind_of
 from tests.models.lstm_transducer import LstmTransducer
 
 if TYPE_CHECKING:
@@ -25,3 +26,8 @@ def test_everything_else_is_taken_for_a_ctc_model(toy_model: Any, tmp_path: Path
     folder = toy_model.write(tmp_path)
     assert kind_of(folder) is kind_of(folder / "model.onnx") is ModelKind.ctc
     assert kind_of(tmp_path / "none") is kind_of("\0") is ModelKind.ctc
+
+
+def test_each_kind_is_checked_by_its_own_contract(toy_model: Any, tmp_path: Path) -> None:
+    assert isinstance(check_files(LstmTransducer().write(tmp_path / "lstm")), TransducerContract)
+    assert isinstance(check_files(toy_model.write(tmp_path / "ctc")), ModelContract)

@@ -74,8 +74,8 @@ def compare(folder: Path, *, signals: int) -> list[str]:
 @pytest.mark.parametrize("look_ahead", [0, 1, 6, 13])
 def test_a_small_one_gives_the_text_of_sherpa_onnx_at_every_chunk_size(tmp_path: Path, look_ahead: int) -> None:
     model = FastConformer(**{**SMALL.__dict__, "look_ahead": look_ahead})
-    texts = compare(model.write(tmp_path), signals=24)
-    assert len({word for text in texts for word in text.split()}) > 10
+    texts = compare(model.write(tmp_path), signals=8)
+    assert len({word for text in texts for word in text.split()}) > 5
 
 
 def test_one_of_real_size_gives_the_text_of_sherpa_onnx(tmp_path: Path) -> None:

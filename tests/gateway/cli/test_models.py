@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from engines.server.options import EMBEDDED_MODEL
 from gateway.cli.app import app
+from tests.models.lstm_transducer import LstmTransducer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def test_the_shipped_model_is_listed_with_what_it_is() -> None:
     assert outcome.exit_code == 0
     (row,) = json.loads(outcome.stdout)
     assert set(row) == {
-        *("name", "version", "language", "vocab_size", "window_ms", "step_ms", "state_bytes", "path"),
+        *("name", "version", "kind", "language", "vocab_size", "window_ms", "step_ms", "state_bytes", "path"),
     }
     assert (row["name"], row["path"]) == ("embedded", str(EMBEDDED_MODEL))
     assert row["window_ms"] >= row["step_ms"] > 0
@@ -87,3 +88,15 @@ def test_check_of_nothing_is_65(tmp_path: Path) -> None:
     outcome = run("check", str(tmp_path / "none"))
     assert outcome.exit_code == 65
     assert outcome.stderr
+
+
+def test_a_transducers_folder_is_checked_too(tmp_path: Path) -> None:
+    folder = LstmTransducer().write(tmp_path / "small")
+    outcome = run("check", str(folder), "--json")
+    assert outcome.exit_code == 0
+    row = json.loads(outcome.stdout)
+    assert (row["name"], row["kind"], row["step_ms"]) == ("small", "transducer", 40)
+    assert row["state_bytes"] == 2 * 2 * 32 * 4
+    (folder / "decoder.onnx").unlink()
+    outcome = run("check", str(folder))
+    assert outcome.exit_code == 65
