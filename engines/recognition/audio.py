@@ -30,10 +30,16 @@ class AudioQueue:
         self._pcm16 += pcm16
 
     def read(self, start_sample: int, end_sample: int, *, silent_from_sample: int) -> FloatArray:
-        """Give [start_sample, end_sample) as float32 in [-1, 1), with silence from `silent_from_sample` on."""
+        """Give [start_sample, end_sample) as float32 in [-1, 1), with silence from `silent_from_sample` on.
+
+        Raises:
+            LookupError: the first of them were dropped.
+        """
         samples = np.zeros(end_sample - start_sample, np.float32)
         heard_until = min(end_sample, silent_from_sample)
         if heard_until > start_sample:
+            if start_sample < self.start_sample:
+                raise LookupError(f"audio before {self.start_sample} is gone, {start_sample} was wanted")
             first = (start_sample - self.start_sample) * BYTES_PER_SAMPLE
             last = (heard_until - self.start_sample) * BYTES_PER_SAMPLE
             pcm16 = np.frombuffer(bytes(self._pcm16[first:last]), "<i2")

@@ -147,6 +147,8 @@ class Utterance:
         self._steps = 0
         """Of the model, or of waiting for it."""
         self._has_missed_silence = False
+        self._passed_windows = 0
+        """So many need not be listened to: pieces behind them say that somebody spoke."""
         self._has_speech_started = False
         self._stable_before_row = shape.stable_before_row(max_samples=rules.max_samples)
         self._last_partial: tuple[str, int] = ("", 0)
@@ -192,8 +194,8 @@ class Utterance:
 
     @property
     def _first_unheard_window(self) -> int:
-        """The first window that may still be listened to."""
-        return max(self._speech.windows_read, (self._pieces_end_sample - LISTEN_BEFORE_SAMPLES) // WINDOW_SAMPLES)
+        """The first window that may still be listened to. It never goes back, as audio before it is dropped."""
+        return max(self._speech.windows_read, self._passed_windows)
 
     def next_window(self, samples: FloatArray) -> FloatArray:
         """Make the features of the next step from the audio between `read_until_sample` and `step_end_sample`."""
@@ -203,6 +205,9 @@ class Utterance:
         """Take the rows that a step gave, and the argmax of each."""
         self._path.read(log_probabilities, best_tokens)
         self._steps += 1
+        # A search may take its last pieces back.
+        passed = (self._pieces_end_sample - LISTEN_BEFORE_SAMPLES) // WINDOW_SAMPLES
+        self._passed_windows = max(self._passed_windows, passed)
 
     def wait(self) -> None:
         """Take a step without the model."""

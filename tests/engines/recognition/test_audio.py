@@ -51,3 +51,11 @@ def test_dropped_audio_is_gone_and_the_rest_keeps_its_place() -> None:
     queue.drop_before(1_002)
     assert (queue.start_sample, queue.end_sample) == (1_004, 1_010)
     assert (queue.read(1_004, 1_006, silent_from_sample=NEVER) * 32_768).tolist() == [4, 5]
+
+
+def test_audio_that_was_dropped_is_not_read_as_something_else() -> None:
+    queue = AudioQueue(0)
+    queue.append(bytes(200))
+    queue.drop_before(10)
+    with pytest.raises(LookupError):
+        queue.read(9, 20, silent_from_sample=100)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import kaldi_native_fbank
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,10 +14,15 @@ from hypothesis import strategies as st
 
 from engines.contract import ModelContract
 from engines.interface import Decoding, EndReason, Keyword, OpenStream, PartialResult, StreamOptions
+from engines.recognition.decoding import GreedyPath
+from engines.recognition.paths import CtcPaths
 from engines.recognition.utterance import Ending, ModelShape, StreamRules, Utterance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engines.contract import FloatArray
+    from engines.recognition.paths import NewPath
 
 pytestmark = pytest.mark.unit
 
@@ -25,24 +31,24 @@ STEP_SAMPLES, FIRST_STEP_SAMPLES, ROW = 5_120, 6_360, 1_280
 WINDOWS_FIRST, WINDOWS = 12, 10
 
 
-def model_shape(*, window_frames: int = 39, shift_frames: int = 32, subsampling: int = 8) -> ModelShape:
-    return ModelShape(
-        ModelContract(
-            name="m",
-            version="0",
-            language="en",
-            window_frames=window_frames,
-            shift_frames=shift_frames,
-            subsampling=subsampling,
-            feature_dim=80,
-            vocab_size=2,
-            blank_id=BLANK,
-            cache_channel_shape=(1, 1, 1),
-            cache_time_shape=(1, 1, 1),
-            tokens=("\u2581on", "\u2581turn", "<blk>"),
-        ),
-        skips_silence=False,
-    )
+CONTRACT = ModelContract(
+    name="m",
+    version="0",
+    language="en",
+    window_frames=39,
+    shift_frames=32,
+    subsampling=8,
+    feature_dim=80,
+    vocab_size=2,
+    blank_id=BLANK,
+    cache_channel_shape=(1, 1, 1),
+    cache_time_shape=(1, 1, 1),
+    tokens=("\u2581on", "\u2581turn", "<blk>"),
+)
+
+
+def model_shape(**sizes: int) -> ModelShape:
+    return ModelShape(msgspec.structs.replace(CONTRACT, **sizes), skips_silence=False)
 
 
 SHAPE = model_shape()
@@ -220,6 +226,39 @@ def test_a_final_holds_the_words_on_the_sessions_clock() -> None:
         (7, 7 + ROW),
         (7 + 2 * ROW, 7 + 3 * ROW),
     ]
+
+
+class FicklePaths(CtcPaths):
+    """A search that takes everything back with a row of `TURN`."""
+
+    def for_stream(self, options: StreamOptions) -> NewPath:
+        return FicklePath
+
+
+class FicklePath(GreedyPath):
+    def __init__(self) -> None:
+        super().__init__(SHAPE.spelling)
+
+    def read(self, log_probabilities: FloatArray, best_tokens: Sequence[int]) -> None:
+        super().read(log_probabilities, best_tokens)
+        if TURN in best_tokens:
+            self.cut_off(0)
+
+
+@given(st.lists(st.sampled_from([ON, TURN, BLANK, BLANK, BLANK]), min_size=1, max_size=60))
+def test_a_search_that_takes_words_back_never_wants_audio_that_is_gone(tokens: list[int]) -> None:
+    shape = ModelShape(CONTRACT, decoding=FicklePaths, skips_silence=False)
+    utterance = Utterance(0, shape, StreamRules.of(opened(min_trailing_silence_ms=300), shape))
+    needed = 0
+    for token in tokens:
+        given_rows = rows(token, BLANK, BLANK, BLANK)
+        utterance.read(given_rows, given_rows.argmax(axis=-1).tolist())
+        listening = utterance.listening
+        if listening is not None:
+            assert listening.windows.start * 512 >= needed
+            utterance.hear(listening, [0.9] * len(listening.windows))
+        utterance.speech_started(end_sample=utterance.read_until_sample)
+        needed = max(needed, utterance.earliest_needed_sample)
 
 
 WEIGHTS = st.lists(st.floats(-4, 4), min_size=12, max_size=12)
