@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check bench bench-engine fmt chaos soak interop docs proto lock recipe-test setup-runtime setup-dev setup-interop
+.PHONY: help demo test check bench bench-engine fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -14,11 +14,13 @@ setup-dev:
 	@scripts/setup.sh dev
 setup-interop:
 	@scripts/setup.sh interop
+setup-triton: setup-interop
+	@scripts/triton.sh --if-possible
 
 demo: setup-runtime  ## Speech in, words out: a whole region on this machine transcribes a shipped recording, live
 	@$(BIN)/python scripts/demo.py
 
-test: setup-interop check  ## Everything, with the short form of each slow suite
+test: setup-interop setup-triton check  ## Everything, with the short form of each slow suite
 	$(BIN)/pytest -q -m 'not unit' tests
 
 check: setup-interop  ## ruff, mypy --strict, import rules, unit tests
@@ -48,6 +50,10 @@ soak: setup-dev  ## The long form of the isolation tests
 
 interop: setup-interop  ## The same model and recordings through sherpa-onnx
 	$(BIN)/pytest -q --long -m interop tests
+
+triton: setup-interop  ## The backend for NVIDIA Triton, against a real server on the CPU
+	@scripts/triton.sh
+	$(BIN)/pytest -q tests/triton
 
 RECIPE_PYTHON ?= .venv-recipe/bin/python
 recipe-test:  ## The tests of the embedded model's recipe, in the environment that its README makes

@@ -9,16 +9,18 @@ import pytest
 
 from engines.backends.load import load_backend
 from engines.backends.onnx import open_plain
+from engines.backends.triton.entry_config import EntryOptions, TritonRuntime
+from engines.backends.triton.repository import write_entry
 from engines.contract import BackendKind, BackendSettings
 from engines.model_files import check_model, find_model_file
 from tests.contracts.backend_conformance import BackendConformance, Case
 from tests.contracts.model_variants import Reference
+from tests.harness.triton import Triton
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from engines.contract import Backend
-    from tests.harness.triton import Triton
 
 pytestmark = pytest.mark.triton
 
@@ -40,3 +42,17 @@ class TestTriton(BackendConformance):
             tolerance=0.0,
             model_file=model_file,
         )
+
+
+def test_triton_reads_the_configuration_for_its_onnx_runtime_backend_which_is_not_here(
+    tmp_path: Path, embedded: Path
+) -> None:
+    """Of that entry, this is all that has been run; the rewritten file itself is run by ONNX Runtime elsewhere."""
+    write_entry(embedded, tmp_path / "repository", EntryOptions(runtime=TritonRuntime.onnxruntime), name="asr")
+    server = Triton(tmp_path / "repository")
+    try:
+        with pytest.raises(AssertionError, match="did not start"):
+            server.start()
+    finally:
+        server.stop()
+    assert "unable to find backend library for backend 'onnxruntime'" in server.log()
