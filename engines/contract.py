@@ -179,6 +179,10 @@ class TransducerContract(msgspec.Struct, frozen=True, kw_only=True):
     """Of the encoder, in the order of its inputs behind the features."""
     tokens: tuple[str, ...]
     front_end: FrontEnd = KALDI_FRONT_END
+    precision: str = "fp32"
+    """Of the encoder's weights, as in `ModelContract`."""
+    weights_bytes: int = 0
+    """Of all three networks."""
 
     @property
     def state_bytes(self) -> int:

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from engines.contract import TransducerContract
 from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ
 from engines.model_bytes import checked_header, files_version
 from engines.model_files import TOKENS_FILE, checked_language, raise_any
+from engines.model_quantisation import precision_of
 from engines.model_tokens import read_tokens
 from engines.onnx_session import RUNTIME_ERRORS, first_line
 from engines.transducers.networks import Networks, TransducerFiles
@@ -126,6 +129,11 @@ def load_transducer(
     contract = _declared_contract(declared, folder, files_version(headers), limits)
     raise_any(folder, binding_mistakes(networks, contract))
     raise_any(folder, trial_mistakes(networks, contract))
+    contract = msgspec.structs.replace(
+        contract,
+        precision=precision_of(headers[files.encoder]),
+        weights_bytes=sum(header.weights_bytes for header in headers.values()),
+    )
     return contract, networks
 
 

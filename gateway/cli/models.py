@@ -55,14 +55,16 @@ def list_models(
     if as_json:
         print(json.dumps(rows))
         return
-    table = Table("name", "version", "language", "step", "state per stream", "path")
+    table = Table("name", "version", "kind", "precision", "language", "step", "state per stream", "path")
     for row in rows:
         if "mistakes" in row:
-            table.add_row("[red]refused", "", "", "", "", f"{row['path']}: {'; '.join(row['mistakes'])}")
+            table.add_row("[red]refused", "", "", "", "", "", "", f"{row['path']}: {'; '.join(row['mistakes'])}")
         else:
             table.add_row(
                 row["name"],
                 row["version"],
+                row["kind"],
+                row["precision"],
                 row["language"],
                 f"{row['step_ms']} ms",
                 f"{row['state_bytes']} B",
@@ -100,10 +102,12 @@ def _describe(path: Path, contract: ModelContract | TransducerContract) -> dict[
         "name": contract.name,
         "version": contract.version,
         "kind": kind_of(path).value,
+        "precision": contract.precision,
         "language": contract.language,
         "vocab_size": contract.vocab_size,
         "window_ms": contract.window_frames * 10,
         "step_ms": contract.shift_frames * 10,
+        "weights_bytes": contract.weights_bytes,
         "state_bytes": contract.state_bytes,
         "path": str(path),
     }

@@ -39,10 +39,13 @@ def test_the_shipped_model_is_listed_with_what_it_is() -> None:
     assert outcome.exit_code == 0
     (row,) = json.loads(outcome.stdout)
     assert set(row) == {
-        *("name", "version", "kind", "language", "vocab_size", "window_ms", "step_ms", "state_bytes", "path"),
+        *("name", "version", "kind", "precision", "language", "vocab_size", "window_ms", "step_ms"),
+        *("weights_bytes", "state_bytes", "path"),
     }
     assert (row["name"], row["path"]) == ("embedded", str(EMBEDDED_MODEL))
     assert row["window_ms"] >= row["step_ms"] > 0
+    assert (row["kind"], row["precision"]) == ("ctc", "fp32")
+    assert 0.9 < row["weights_bytes"] / (EMBEDDED_MODEL / "model.onnx").stat().st_size <= 1
 
 
 def test_people_get_a_table() -> None:
