@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+_PARTS = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -21,9 +23,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """Of a straight line through the samples, with its standard error; neighbouring samples are alike, so the true
-    error is larger.
-    """
+    """Of a straight line, with its standard error."""
 
     kib_per_hour: float
     error_kib_per_hour: float
@@ -57,11 +57,16 @@ class Watch:
 
     @property
     def memory_slope(self) -> Slope:
-        """Raises ValueError for fewer than three samples."""
-        if len(self.samples) < 3:
+        """Of a line through the medians of a dozen parts of the time: neighbouring samples are alike, and as so many
+        independent ones they would make the error look far too small.
+
+        Raises ValueError for fewer than three samples.
+        """
+        parts = [part for part in np.array_split(np.array(self.samples, object), _PARTS) if len(part)]
+        if len(parts) < 3:
             raise ValueError("a slope takes three samples")
-        hours = np.array([sample.at_s for sample in self.samples]) / 3_600
-        kib = np.array([sample.rss_kib for sample in self.samples], float)
+        hours = np.array([float(np.median([held.at_s for held in part])) for part in parts]) / 3_600
+        kib = np.array([float(np.median([held.rss_kib for held in part])) for part in parts])
         centred = hours - hours.mean()
         spread = float(centred @ centred)
         slope = float(centred @ kib) / spread
