@@ -33,6 +33,25 @@ def test_a_header_names_other_files_domains_and_metadata(
     assert header.metadata_keys == ["window_size", "language"]
 
 
+def test_a_header_tells_operators_and_what_weights_take(toy_model: Toy, tmp_path: Path) -> None:
+    header = read_header(toy_model.write(tmp_path) / "model.onnx")
+    operators = [node.operator for node in header.nodes]
+    assert operators[:4] == ["Transpose", "Reshape", "MatMul", "LogSoftmax"]
+    assert header.nodes[2].inputs == ("r", "w")
+    assert header.nodes[2].outputs == ("m",)
+    assert header.tensor_names == {"rows", "w"}
+    float32, int64 = 1, 7
+    assert header.elements == {float32: 640 * 8, int64: 3}
+    assert header.weights_bytes == 4 * 640 * 8 + 8 * 3
+
+
+def test_external_weights_are_counted_though_they_lie_elsewhere(
+    toy_model: Toy, tmp_path: Path, make_external_tensor: Callable[..., bytes]
+) -> None:
+    model = toy_model.but(weights=make_external_tensor("w", (640, 8), "weights.bin"))
+    assert read_header(model.write(tmp_path) / "model.onnx").weights_bytes == 4 * 640 * 8 + 8 * 3
+
+
 def test_weights_named_inside_a_nested_graph_are_found(
     toy_model: Toy,
     tmp_path: Path,
@@ -79,7 +98,7 @@ def test_what_is_not_a_model_is_garbled(tmp_path: Path, content: bytes, why: str
 
 
 @given(st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_fuzz_any_bytes_are_a_header_or_garbled(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)

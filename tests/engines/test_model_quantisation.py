@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.model_header import ModelHeader, NodeHeader
@@ -65,6 +65,7 @@ _NODES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_NODES, max_size=6))
 def test_a_scale_that_is_the_input_itself_is_never_let_through(nodes: list[NodeHeader]) -> None:
     assert quantisation_mistakes(header(*nodes, NodeHeader("QuantizeLinear", ("a", "x"), ("q",)), constants=()))

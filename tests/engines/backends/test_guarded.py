@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.backends.guarded import GuardedBackend, check_rows
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.unit
 SHAPE = (3, 4, CONTRACT.vocab_size + 1)
 
 
+@settings(deadline=None)
 @given(st.integers(0, int(np.prod(SHAPE)) - 1), st.sampled_from([np.nan, np.inf, -np.inf]))
 def test_whatever_is_not_finite_is_found_wherever_it_is(place: int, value: float) -> None:
     rows: FloatArray = np.full(SHAPE, -2.0, np.float32)

@@ -14,6 +14,7 @@ from engines.errors import BackendFailed, ModelRejected
 from engines.model_files import check_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from engines.contract import FloatArray, ModelContract
@@ -104,6 +105,24 @@ def test_a_file_that_does_not_load_is_refused(contract: ModelContract, tmp_path:
     path.write_bytes(b"garbage")
     with pytest.raises(ModelRejected):
         open_plain(contract, path, BackendSettings(max_slots=1))
+
+
+def test_a_model_with_external_weights_runs(
+    toy_model: Any, tmp_path: Path, make_external_tensor: Callable[..., bytes]
+) -> None:
+    folder = toy_model.but(weights=make_external_tensor("w", (640, 8), "weights.bin")).write(tmp_path)
+    (folder / "weights.bin").write_bytes(b"\0\0\0\x3e" * (640 * 8))
+    backend = open_backend(folder, BackendSettings(max_slots=2))
+    features = np.random.default_rng(2).standard_normal((2, 16, 80), dtype=np.float32)
+    expected = open_plain(check_model(folder), folder / "model.onnx", BackendSettings(max_slots=2))
+    assert np.array_equal(backend.step(features, [0, 1]), expected.step(features, [0, 1]))
+
+
+def test_a_graph_that_cannot_be_rewritten_is_run_as_it_is(toy_model: Any, tmp_path: Path) -> None:
+    folder = toy_model.but(opset=12).write(tmp_path)
+    backend = open_backend(folder, BackendSettings(max_slots=2))
+    assert backend.memory.state_bytes_total == 2 * backend.contract.state_bytes
+    assert backend.step(np.zeros((1, 16, 80), np.float32), [1]).shape == (1, 2, 8)
 
 
 def test_the_state_of_a_toy_model_goes_from_step_to_step(toy_model: Any, tmp_path: Path) -> None:

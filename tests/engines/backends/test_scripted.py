@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.backends.load import load_backend
@@ -23,6 +23,7 @@ def scripted(**script: object) -> ScriptedBackend:
     return ScriptedBackend(BackendScript.model_validate(script), BackendSettings(max_slots=4))
 
 
+@settings(deadline=None)
 @given(st.permutations(range(4)), st.integers(0, 100))
 def test_a_row_follows_from_the_streams_own_features_and_past_alone(slots: list[int], seed: int) -> None:
     features = [speech_like(CONTRACT, rows=4, seed=seed + step) for step in range(3)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.backends.load import load_backend
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.unit
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000))
 def test_batch_sizes_rise_from_one_to_the_largest(max_batch: int) -> None:
     sizes = batch_sizes(max_batch)
