@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engines.recognition.words import Piece
+from engines.recognition.words import GrowingWords, Piece, complete_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +103,8 @@ class BeamPath:
         begun = _Hypothesis((), state=keywords.start if keywords else 0, earned=0.0)
         begun.blank = begun.best_blank = begun.rank = 0.0
         self._live = [begun]
+        self._growing = GrowingWords(spelling)
+        self._growing_fixed = GrowingWords(spelling)
         self._words: list[SpokenWord] | None = []
         self._best: list[Piece] = []
 
@@ -115,7 +117,7 @@ class BeamPath:
     def words(self) -> Sequence[SpokenWord]:
         """See `Path.words`."""
         if self._words is None:
-            self._words = self._spelling.words(self._best)
+            self._words = self._growing.of(self._best, settled=len(self._fixed))
         return self._words
 
     @property
@@ -137,15 +139,15 @@ class BeamPath:
     def cut_off(self, from_row: int) -> None:
         """See `Path.cut_off`."""
         self._best = [piece for piece in self._best if piece.first_row < from_row]
-        self._words = None
+        self._words = self._spelling.words(self._best)
 
     def stable_words(self, *, before_row: int) -> int:
         """See `Path.stable_words`. The last word that is fixed may still grow, until all begin another one."""
-        words = self._spelling.words(self._fixed)
+        words = self._growing_fixed.of(self._fixed, settled=len(self._fixed))
         following = {hypothesis.tokens[:1] for hypothesis in self._live}
         if not all(tokens and self._spelling.begins_word(tokens[0]) for tokens in following):
             words = words[:-1]
-        return sum(1 for _ in takewhile(lambda word: word.end_row <= before_row, words))
+        return complete_words(words, before_row=before_row)
 
     def log_probability(self, tokens: tuple[int, ...]) -> float:
         """Give the log-probability of a live sequence of pieces; minus infinity where it is not live."""

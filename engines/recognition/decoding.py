@@ -5,10 +5,9 @@ A greedy path is never revised: a row once read adds to the text or leaves it as
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from engines.recognition.words import Piece
+from engines.recognition.words import GrowingWords, Piece, complete_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +21,7 @@ class GreedyPath:
 
     def __init__(self, spelling: Spelling) -> None:
         self._spelling = spelling
+        self._growing = GrowingWords(spelling)
         self.rows: list[int] = []
         """Of every row read the best token, the blank among them."""
         self.pieces: list[Piece] = []
@@ -47,7 +47,8 @@ class GreedyPath:
                     self.pieces.append(Piece(token, row, row + 1, float(log_probabilities[number, token])))
             previous = token
         if has_changed:
-            self.words = self._spelling.words(self.pieces)
+            # The last piece may still reach further.
+            self.words = self._growing.of(self.pieces, settled=len(self.pieces) - 1)
 
     def cut_off(self, from_row: int) -> None:
         """See `Path.cut_off`."""
@@ -56,5 +57,4 @@ class GreedyPath:
 
     def stable_words(self, *, before_row: int) -> int:
         """See `Path.stable_words`. The last word may still grow."""
-        complete = takewhile(lambda word: word.end_row <= before_row, self.words[:-1])
-        return sum(1 for _ in complete)
+        return complete_words(self.words[:-1], before_row=before_row)

@@ -144,8 +144,7 @@ class Utterance:
         self._path = rules.new_path()
         self._speech = SpeechTracker()
         self._gate = SilenceGate(step_samples=shape.step_samples) if shape.skips_silence else None
-        self._steps = 0
-        """Of the model, or of waiting for it."""
+        self._go_to_step(0)
         self._has_missed_silence = False
         self._passed_windows = 0
         """So many need not be listened to: pieces behind them say that somebody spoke."""
@@ -157,16 +156,6 @@ class Utterance:
     def is_waiting(self) -> bool:
         """Whether nothing was heard yet for which the model must run."""
         return self._gate is not None
-
-    @property
-    def read_until_sample(self) -> int:
-        """Where the last step ended, from the utterance's start."""
-        return self.model_start_sample + (self._shape.step_end_sample(self._steps - 1) if self._steps else 0)
-
-    @property
-    def step_end_sample(self) -> int:
-        """Where the next step ends, from the utterance's start."""
-        return self.model_start_sample + self._shape.step_end_sample(self._steps)
 
     def has_tail_step(self, *, utterance_samples: int) -> bool:
         """Whether the model has another step to take when a cut has ended the utterance after so much audio."""
@@ -197,6 +186,15 @@ class Utterance:
         """The first window that may still be listened to. It never goes back, as audio before it is dropped."""
         return max(self._speech.windows_read, self._passed_windows)
 
+    def _go_to_step(self, steps: int) -> None:
+        """So many were taken, of the model or of waiting for it."""
+        self._steps = steps
+        last_step = self._shape.step_end_sample(steps - 1) if steps else 0
+        self.read_until_sample = self.model_start_sample + last_step
+        """Where the last step ended, from the utterance's start."""
+        self.step_end_sample = self.model_start_sample + self._shape.step_end_sample(steps)
+        """Where the next step ends, from the utterance's start."""
+
     def next_window(self, samples: FloatArray) -> FloatArray:
         """Make the features of the next step from the audio between `read_until_sample` and `step_end_sample`."""
         return self._windows.next_window(samples)
@@ -204,14 +202,14 @@ class Utterance:
     def read(self, log_probabilities: FloatArray, best_tokens: Sequence[int]) -> None:
         """Take the rows that a step gave, and the argmax of each."""
         self._path.read(log_probabilities, best_tokens)
-        self._steps += 1
+        self._go_to_step(self._steps + 1)
         # A search may take its last pieces back.
         passed = (self._pieces_end_sample - LISTEN_BEFORE_SAMPLES) // WINDOW_SAMPLES
         self._passed_windows = max(self._passed_windows, passed)
 
     def wait(self) -> None:
         """Take a step without the model."""
-        self._steps += 1
+        self._go_to_step(self._steps + 1)
 
     def waiting(self, *, until_window: int) -> Listening | None:
         """What voice activity must hear of the windows before `until_window` while the model waits."""
@@ -247,8 +245,8 @@ class Utterance:
         if start is None:
             return False
         self._gate = None
-        self._steps = 0
         self.model_start_sample = start
+        self._go_to_step(0)
         self._stable_before_row = self._shape.stable_before_row(max_samples=self._rules.max_samples - start)
         return True
 

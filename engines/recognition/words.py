@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from engines.interface import Word
@@ -97,9 +99,41 @@ class Spelling:
         )
 
 
+class GrowingWords:
+    """The words of pieces that grow in number and of which the first ones stay: only the others are joined anew."""
+
+    def __init__(self, spelling: Spelling) -> None:
+        self._spelling = spelling
+        self._settled: list[SpokenWord] = []
+        self._settled_pieces = 0
+        """So many pieces made the settled words; the next one begins a word."""
+
+    def of(self, pieces: Sequence[Piece], *, settled: int) -> list[SpokenWord]:
+        """Give the words of all pieces, of which the first `settled` are the same in every later call."""
+        for at in range(settled - 1, self._settled_pieces, -1):
+            if self._spelling.begins_word(pieces[at].token):
+                self._settled += self._joined(pieces[self._settled_pieces : at])
+                self._settled_pieces = at
+                break
+        return self._settled + self._joined(pieces[self._settled_pieces :])
+
+    def _joined(self, pieces: Sequence[Piece]) -> list[SpokenWord]:
+        # What stands before the space that begins a word has been joined to the word before it.
+        return self._spelling.words(pieces)[1 if self._settled_pieces else 0 :]
+
+
 def joined(words: Iterable[SpokenWord]) -> str:
     """Give the text of some words."""
-    return " ".join(word.spelled for word in words if word.utf8)
+    # All at once: a space ends whatever a word left incomplete, so this is what decoding word by word would give.
+    return b" ".join([word.utf8 for word in words if word.utf8]).decode("utf-8", "replace")
+
+
+def complete_words(words: Sequence[SpokenWord], *, before_row: int) -> int:
+    """How many of the first words end at or before a row. They lie in order."""
+    return bisect_right(words, before_row, key=_end_row)
+
+
+_end_row = attrgetter("end_row")
 
 
 def _piece_bytes(piece: str) -> bytes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.contract import ModelContract
-from engines.recognition.words import Piece, Spelling, joined
+from engines.recognition.words import GrowingWords, Piece, Spelling, complete_words, joined
 
 pytestmark = pytest.mark.unit
 
@@ -60,3 +62,26 @@ def test_a_piece_begins_a_word_where_nothing_of_it_goes_before_a_space() -> None
 
 def test_pieces_are_spelled_with_spaces_where_words_begin() -> None:
     assert list(SPELLING.pieces)[:5] == [b" turn", b" on", b" ", b"lamp", b"\xc3"]
+
+
+@given(st.lists(st.integers(0, BLANK - 1), max_size=30), st.lists(st.integers(0, 4), max_size=30))
+def test_words_that_grow_are_those_of_all_their_pieces(tokens: list[int], unsettled: list[int]) -> None:
+    growing = GrowingWords(SPELLING)
+    all_pieces = pieces(*tokens)
+    settled = 0
+    for count, open_pieces in enumerate(unsettled[: len(tokens)], start=1):
+        settled = max(settled, count - open_pieces)
+        assert growing.of(all_pieces[:count], settled=settled) == SPELLING.words(all_pieces[:count])
+
+
+@given(st.lists(st.integers(0, BLANK - 1), max_size=30))
+def test_text_is_decoded_as_word_by_word(tokens: list[int]) -> None:
+    words = SPELLING.words(pieces(*tokens))
+    assert joined(words) == " ".join(word.spelled for word in words if word.utf8)
+
+
+@given(st.lists(st.integers(0, BLANK - 1), max_size=30), st.integers(0, 31))
+def test_complete_words_end_before_their_row(tokens: list[int], before_row: int) -> None:
+    words = SPELLING.words(pieces(*tokens))
+    count = complete_words(words, before_row=before_row)
+    assert [word.end_row <= before_row for word in words] == [True] * count + [False] * (len(words) - count)
