@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).parents[2]
 _IMAGES = _REPOSITORY / "docs" / "images"
 _SLACK_S = 90.0
-_FINE_FROM = 0.85
+_FINE_FROM = 0.9
 
 TRIED_FLAGS = (
     SherpaFlags(),
@@ -117,7 +117,7 @@ class Bench:
                 ramps = self.findings.ramps.setdefault(server, [])
                 levels = self._levels(ramps)
                 _say(f"round {number + 1} of {self._plan.rounds}: {server} from {levels[0]} streams")
-                ramps.append(self._ramp(server, levels))
+                ramps.append(self._ramp(server, levels, finishes=0 if ramps else self._plan.finishes))
                 _say("; ".join(_told(ramps[-1])))
         return self.findings
 
@@ -126,7 +126,7 @@ class Bench:
         plan = self._plan
         for flags in plan.flags if plan.tuning_levels else ():
             self._flags = flags
-            result = self._ramp("sherpa", plan.tuning_levels, settle_s=1.5, measure_s=plan.tuning_s)
+            result = self._ramp("sherpa", plan.tuning_levels, measure_s=plan.tuning_s)
             self.findings.tried.append(Tried(str(flags), result))
             _say(f"sherpa with {flags}: {'; '.join(_told(result))}")
         if self.findings.tried:
@@ -142,18 +142,18 @@ class Bench:
         return levels_between(max(1, round(_FINE_FROM * ramps[0].best)), plan.most, plan.fine)
 
     def _ramp(
-        self, server: str, levels: tuple[int, ...], *, settle_s: float | None = None, measure_s: float | None = None
+        self, server: str, levels: tuple[int, ...], *, finishes: int = 0, measure_s: float | None = None
     ) -> RampResult:
         plan = self._plan
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder, self._running(server, Path(folder)) as target:
             order = RampOrder(
                 server=server,  # type: ignore[arg-type]
                 levels=levels,
-                settle_s=settle_s or plan.settle_s,
+                settle_s=plan.settle_s,
                 measure_s=measure_s or plan.measure_s,
                 most_lag_ms=plan.most_lag_ms,
                 silence_share=self.findings.silence_share,
-                finishes=plan.finishes,
+                finishes=finishes,
                 cpu_of=target.pids,
                 core=self._load_core,
                 window_frames=self._contract.window_frames,

@@ -221,6 +221,8 @@ class Ramp:
 
     async def _finish_some(self) -> None:
         """As many more are opened with the next level."""
+        if not self._order.finishes:
+            return
         ending, self._streams = self._streams[: self._order.finishes], self._streams[self._order.finishes :]
         for stream in ending:
             await asyncio.sleep(self._order.settle_s / len(ending))

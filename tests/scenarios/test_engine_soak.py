@@ -179,7 +179,7 @@ async def test_an_engine_under_churn_neither_grows_nor_keeps_anything(
         figures = (
             f"\n{duration_s / 60:.1f} minutes of churn: {churn.streams} streams ({churn.finished} finished, "
             f"{churn.cancelled} cancelled, {churn.refused} refused, {churn.lost} lost with {churn.links_made} links); "
-            f"memory {slope} over {(duration_s - warm_up_s) / 60:.1f} minutes; at rest {rested.rss_kib} -> "
+            f"memory {slope if is_long else 'not long enough'}; at rest {rested.rss_kib} -> "
             f"{left.rss_kib} KiB, {rested.descriptors} -> {left.descriptors} descriptors, "
             f"{rested.threads} -> {left.threads} threads; no slot left in use"
         )
