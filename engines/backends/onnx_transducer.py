@@ -6,7 +6,6 @@ where it does), and one session's state is touched only by its own slot's rows.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +21,7 @@ from engines.transducers.networks import initial_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from engines.contract import BackendSettings, Emissions, FloatArray, StepTime, TransducerContract
     from engines.transducers.networks import Networks
@@ -36,8 +36,7 @@ def open_transducer(path: Path | str, settings: BackendSettings) -> OnnxTransduc
     if settings.kind is not BackendKind.onnx:
         raise ModelRejected(str(path), [f"a transducer runs on the backend onnx only, not on {settings.kind}"])
     contract, networks = load_transducer(path, threads=settings.threads)
-    weights_bytes = sum(file.stat().st_size for file in Path(path).iterdir() if file.is_file())
-    return OnnxTransducerBackend(contract, networks, settings, weights_bytes=weights_bytes)
+    return OnnxTransducerBackend(contract, networks, settings)
 
 
 class OnnxTransducerBackend:
@@ -45,9 +44,7 @@ class OnnxTransducerBackend:
 
     kind = BackendKind.onnx
 
-    def __init__(
-        self, contract: TransducerContract, networks: Networks, settings: BackendSettings, *, weights_bytes: int
-    ) -> None:
+    def __init__(self, contract: TransducerContract, networks: Networks, settings: BackendSettings) -> None:
         self.contract = contract
         self.max_slots = settings.max_slots
         self.max_batch = settings.largest_batch
@@ -61,7 +58,7 @@ class OnnxTransducerBackend:
         state_bytes = self._states.bytes_total + self._contexts.nbytes + self._decoder_out.nbytes
         self.memory = MemoryFigures(
             device="cpu",
-            weights_bytes=weights_bytes,
+            weights_bytes=contract.weights_bytes,
             state_bytes_per_slot=state_bytes // self.max_slots,
             state_bytes_total=state_bytes,
         )

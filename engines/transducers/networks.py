@@ -1,7 +1,7 @@
 """The three networks of a transducer on ONNX Runtime, their tensors bound by position.
 
-Decoder and joiner never see a single row: for one row ONNX Runtime takes a product of matrix and vector, which sums in
-another order than the product of matrices does for several, and a stream's words would depend on who shares its step.
+Decoder and joiner never see a single row: for one row a runtime may take a product of matrix and vector, which may sum
+in another order than the product of matrices for several, and a stream's words would depend on who shares its step.
 """
 
 from __future__ import annotations

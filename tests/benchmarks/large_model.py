@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from engines.contract import BackendSettings
 from engines.interface import OpenStream, StreamOptions
 from engines.recognition.recogniser import load_recogniser
 from engines.recognition.rehearsal import speech_like
-from tests.benchmarks.measures import Spread, machine, rss_kib
+from tests.benchmarks.measures import Spread, machine, peak_rss_kib, rss_kib
 from tests.models.fastconformer import FastConformer
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def work(program: str, folder: Path, model: FastConformer, slots: int) -> None:
         "load_s": time.perf_counter() - began_s,
         "load_cpu_s": time.process_time() - began_cpu_s,
         "rss_mib": rss_kib(os.getpid()) / 1_024,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
+        "peak_mib": peak_rss_kib(os.getpid()) / 1_024,
     }
     print(json.dumps(loaded), flush=True)
     chunk_samples = model.shift_frames * _SAMPLES_A_FRAME

@@ -32,6 +32,14 @@ def rss_kib(pid: int) -> int:
     raise ProcessLookupError(pid)
 
 
+def peak_rss_kib(pid: int) -> int:
+    """The most memory that a process has had resident since its program began."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise ProcessLookupError(pid)
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """A median with the least and the most of its rounds."""
