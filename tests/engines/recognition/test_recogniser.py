@@ -121,6 +121,8 @@ def test_events_depend_neither_on_chunking_nor_on_who_shares_the_batch(
     recording: Recording,
     transcripts: dict[str, dict[str, Any]],
     open_stream: Callable[..., OpenStream],
+    silence: Milliseconds,
+    noise: Milliseconds,
     seed: int,
 ) -> None:
     dice = random.Random(seed)
@@ -128,7 +130,9 @@ def test_events_depend_neither_on_chunking_nor_on_who_shares_the_batch(
     streams = {}
     for slot, name in enumerate(dice.sample(names, len(names))[: recogniser.max_slots]):
         start = dice.randrange(100_000)
-        streams[slot] = (recording(name), start, {"max_utterance_ms": dice.choice([2_000, 30_000])})
+        lead = dice.choice([silence, noise])(dice.choice([0, 0, 1_700, 5_600]))
+        options = {"max_utterance_ms": dice.choice([2_000, 30_000]), "decoding": dice.choice(list(Decoding))}
+        streams[slot] = (lead + recording(name), start, options)
     alone = {slot: recognise(pcm16, start_sample=s, **options) for slot, (pcm16, s, options) in streams.items()}
 
     for slot, (_, start, options) in streams.items():
