@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from engines.backends.load import load_backend
 from engines.contract import BackendSettings
 from engines.interface import FinalResult, OpenStream, StreamOptions
-from engines.model_files import check_model
-from engines.recognition.recogniser import load_recogniser
+from engines.recognition.recogniser import Recogniser
+from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
 from tests.models.fastconformer import FastConformer
 from tests.models.signals import a_signal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engines.recognition.recogniser import Recogniser
+    from engines.contract import ModelContract
     from tests.models.signals import Samples
 
 pytestmark = pytest.mark.interop
@@ -57,31 +58,34 @@ def our_texts(recogniser: Recogniser, signals: list[Samples]) -> list[str]:
     return texts
 
 
-def compare(folder: Path, *, signals: int) -> list[str]:
-    """Hold our texts against sherpa-onnx's; give them."""
+def compare(folder: Path, *, signals: int) -> tuple[list[str], ModelContract]:
+    """Hold our texts against sherpa-onnx's; give them, and what the model says of itself."""
     sherpa_onnx = pytest.importorskip("sherpa_onnx")
     sherpa = sherpa_onnx.OnlineRecognizer.from_nemo_ctc(
         tokens=str(folder / "tokens.txt"), model=str(folder / "model.onnx"), num_threads=1
     )
-    recogniser = load_recogniser(folder, BackendSettings(max_slots=SLOTS, threads=1), skips_silence=False)
+    backend = load_backend(folder, BackendSettings(max_slots=SLOTS, threads=1))
+    voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=SLOTS)
+    recogniser = Recogniser(backend, voice_activity, max_slots=SLOTS, skips_silence=False)
     sounds = [a_signal(random.Random(seed), max_s=4) for seed in range(signals)]
     ours = [text for first in range(0, signals, SLOTS) for text in our_texts(recogniser, sounds[first : first + SLOTS])]
     assert ours == [their_text(sherpa, sound) for sound in sounds]
     recogniser.shut_down()
-    return ours
+    return ours, backend.contract
 
 
 @pytest.mark.parametrize("look_ahead", [0, 1, 6, 13])
 def test_a_small_one_gives_the_text_of_sherpa_onnx_at_every_chunk_size(tmp_path: Path, look_ahead: int) -> None:
     model = FastConformer(**{**SMALL.__dict__, "look_ahead": look_ahead})
-    texts = compare(model.write(tmp_path), signals=8)
+    texts, _ = compare(model.write(tmp_path), signals=8)
     assert len({word for text in texts for word in text.split()}) > 5
 
 
+@pytest.mark.timeout(900)
 def test_one_of_real_size_gives_the_text_of_sherpa_onnx(tmp_path: Path) -> None:
-    folder = FastConformer().write(tmp_path)
-    contract = check_model(folder)
+    texts, contract = compare(FastConformer().write(tmp_path), signals=SLOTS)
     assert (contract.cache_channel_shape, contract.cache_time_shape) == ((17, 70, 512), (17, 512, 8))
     assert (contract.window_frames, contract.shift_frames, contract.vocab_size) == (65, 56, 1_024)
-    texts = compare(folder, signals=4)
+    assert contract.weights_bytes > 400e6
+    assert contract.state_bytes == 4 * 17 * (70 * 512 + 512 * 8) + 8
     assert any(texts)
