@@ -36,7 +36,8 @@ TALKERS = 28
 """More than there are slots: some are refused and ask again."""
 LINKS = 3
 SHORT_S, SHORT_WARM_UP_S = 15.0, 5.0
-LONG_WARM_UP_SHARE = 0.15
+LONG_WARM_UP_S, LONG_WARM_UP_SHARE = 600.0, 0.4
+"""So long, or this share of a shorter run: the allocator takes minutes until it has what it needs at any moment."""
 LOOK_EVERY_S = 0.5
 LINK_LIVES_S = (2.0, 20.0)
 MOST_GROWTH_KIB_PER_HOUR = 1_024
@@ -165,7 +166,7 @@ async def test_an_engine_under_churn_neither_grows_nor_keeps_anything(
     tmp_path: Path, is_long: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     duration_s = _minutes() * 60 if is_long else SHORT_S
-    warm_up_s = duration_s * LONG_WARM_UP_SHARE if is_long else SHORT_WARM_UP_S
+    warm_up_s = min(LONG_WARM_UP_S, LONG_WARM_UP_SHARE * duration_s) if is_long else SHORT_WARM_UP_S
     async with running_engine(tmp_path, "--slots", str(SLOTS), "--busy-permille", "0") as engine:
         churn = Churn(engine)
         await churn.run(warm_up_s)
