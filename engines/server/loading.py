@@ -26,12 +26,14 @@ class ModelLoading:
     Attributes:
         script: set for a scripted engine, whose models have no files.
         max_batch: rows of the largest step that is rehearsed; 0: all slots.
+        skips_silence: models run only from where something is heard (engines/recognition/gate.py).
         allowed_folders: where models may be loaded from while the engine runs.
     """
 
     backend: BackendSettings
     script: Script | None
     max_batch: int
+    skips_silence: bool
     allowed_folders: tuple[Path, ...]
 
     def load(self, path: Path | str) -> LoadedModel:
@@ -79,4 +81,4 @@ class ModelLoading:
         # A scripted engine starts without the model's runtime.
         from engines.recognition.recogniser import load_recogniser
 
-        return load_recogniser(path, settings)
+        return load_recogniser(path, settings, skips_silence=self.skips_silence)

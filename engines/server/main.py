@@ -158,6 +158,7 @@ def _loading(options: EngineOptions) -> ModelLoading:
         backend=options.backend,
         script=options.script if options.recogniser == "scripted" else None,
         max_batch=options.max_batch,
+        skips_silence=options.skips_silence,
         allowed_folders=options.model_folders,
     )
 

@@ -33,6 +33,7 @@ class EngineOptions:
     backend: BackendSettings
     max_batch: int
     busy_permille: int
+    skips_silence: bool
     pool: str
     script: Script
     prints_json: bool
@@ -68,6 +69,7 @@ def parse_options(arguments: list[str]) -> EngineOptions:
         ),
         max_batch=values.max_batch,
         busy_permille=values.busy_permille,
+        skips_silence=not values.hear_silence,
         pool=values.pool,
         script=_script(values.script),
         prints_json=values.json,
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cache", default="", help="folder for TensorRT's engine files; default: beside the model")
     add("--busy-permille", type=_whole(0, 1_000), default=800, help="how busy streams may make it; 0: only slots count")
     add("--max-batch", type=_whole(0, 10_000), default=0, help="streams in one step; 0: all slots")
+    add("--hear-silence", action="store_true", help="run the models in silence before speech too")
     add("--pool", default="default", help="name of the pool in load reports")
     add("--script", default="", help="k=v,... for the scripted recogniser")
     add("--json", action="store_true", help="print one line of JSON when ready")

@@ -18,7 +18,11 @@ MODELS = Path(__file__).parents[3] / "engines" / "models"
 
 def loading(*folders: Path, script: Script | None = None, max_batch: int = 0) -> ModelLoading:
     return ModelLoading(
-        backend=BackendSettings(max_slots=4), script=script, max_batch=max_batch, allowed_folders=folders
+        backend=BackendSettings(max_slots=4),
+        script=script,
+        max_batch=max_batch,
+        skips_silence=True,
+        allowed_folders=folders,
     )
 
 

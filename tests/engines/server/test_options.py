@@ -31,6 +31,11 @@ def test_a_backend_is_chosen_by_its_name() -> None:
     assert options.backend == BackendSettings(kind=BackendKind.triton, max_slots=7, threads=0, server="127.0.0.1:8001")
 
 
+def test_silence_is_skipped_unless_the_models_are_to_hear_it() -> None:
+    assert parse_options([]).skips_silence
+    assert not parse_options(["--hear-silence"]).skips_silence
+
+
 def test_a_script_is_read_from_pairs() -> None:
     options = parse_options(["--script", "step_delay_ms=20,utterance_blocks=2"])
     assert options.script == Script(step_delay_ms=20, utterance_blocks=2)
