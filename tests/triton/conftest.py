@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,18 +39,30 @@ def written_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[triton.Triton]:
+def shared_triton(written_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[triton.Triton]:
     """Has `asr` with room for 64 sequences, `two` for two, and `brief`, for one, that forgets it after 0.8 s."""
     repository = tmp_path_factory.mktemp("triton") / "repository"
-    write_entry(EMBEDDED, repository, EntryOptions(), name="asr")
-    write_entry(EMBEDDED, repository, EntryOptions(sequences=2), name="two")
-    write_entry(EMBEDDED, repository, EntryOptions(sequences=1, idle_ms=800), name="brief")
+    written = written_repository / "asr"
+    copy_entry(written, repository / "asr", {"sequences: 16": "sequences: 64"})
+    copy_entry(written, repository / "two", {"sequences: 16": "sequences: 2"})
+    copy_entry(written, repository / "brief", {"sequences: 16": "sequences: 1", "60000000": "800000"})
     server = triton.Triton(repository)
     try:
         server.start()
         yield server
     finally:
         server.stop()
+
+
+def copy_entry(entry: Path, copied: Path, changes: dict[str, str]) -> None:
+    """Copy an entry under another name with another configuration; checking the model anew takes seconds."""
+    shutil.copytree(entry, copied)
+    config = copied / "config.pbtxt"
+    text = config.read_text()
+    for old, new in (changes | {f'name: "{entry.name}"': f'name: "{copied.name}"'}).items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    config.write_text(text)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What a step costs at a Triton server beside the same step here: medians of steps taken in turns, as a table.
 
-    .venv/bin/python -m tests.triton.overhead [--steps N] [--queue-delay-us N]
+.venv/bin/python -m tests.triton.overhead [--steps N] [--queue-delay-us N]
 """
 
 from __future__ import annotations
@@ -49,20 +49,23 @@ def measure(server: Triton, steps: int) -> None:
     settings = BackendSettings(kind=BackendKind.triton, server=server.address, max_slots=max(BATCHES))
     contract, model_file = check_model(EMBEDDED), find_model_file(EMBEDDED)
     here: Backend = open_plain(contract, model_file, BackendSettings(max_slots=max(BATCHES)))
-    print("batch  here ms  Triton ms  added ms  runs a step")
+    print("batch  here ms  Triton ms  added ms  of it CPU here ms  runs a step")
     with closing(open_backend("asr", settings)) as there:
         for batch in BATCHES:
             features = speech_like(contract, rows=batch)
-            took_ms: dict[str, list[float]] = {"here": [], "there": []}
+            took_ms: dict[str, list[float]] = {"here": [], "there": [], "there, CPU": []}
             runs_before = server.counts_of("asr")[1]
             for _ in range(steps):
                 for name, backend in (("here", here), ("there", there)):
-                    began_at_s = time.perf_counter()
+                    began_at_s, cpu_at_s = time.perf_counter(), time.process_time()
                     backend.step(features, range(batch))
                     took_ms[name].append((time.perf_counter() - began_at_s) * 1_000)
+                    if name == "there":
+                        took_ms["there, CPU"].append((time.process_time() - cpu_at_s) * 1_000)
             runs = (server.counts_of("asr")[1] - runs_before) / steps
-            mid_here, mid_there = median(took_ms["here"]), median(took_ms["there"])
-            print(f"{batch:5}  {mid_here:7.2f}  {mid_there:9.2f}  {mid_there - mid_here:8.2f}  {runs:11.1f}")
+            here_ms, there_ms, cpu_ms = (median(took) for took in took_ms.values())
+            added_ms = there_ms - here_ms
+            print(f"{batch:5}  {here_ms:7.2f}  {there_ms:9.2f}  {added_ms:8.2f}  {cpu_ms:17.2f}  {runs:11.1f}")
 
 
 if __name__ == "__main__":
