@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import shutil
 from typing import TYPE_CHECKING
 
@@ -145,3 +147,16 @@ def test_the_blank_must_be_the_first_piece(tmp_path: Path) -> None:
     lines = (folder / "tokens.txt").read_text().replace("<blk> 0", "<sos/eos> 0").replace("<sos/eos> 1", "<blk> 1")
     (folder / "tokens.txt").write_text(lines)
     assert "the number 0" in "\n".join(mistakes_of(folder))
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder", "joiner"])
+@pytest.mark.parametrize("seed", range(5))
+def test_files_that_are_damaged_anywhere_are_refused_or_run(folder: Path, part: str, seed: int) -> None:
+    dice = random.Random(f"{part}{seed}")
+    file = folder / f"{part}.onnx"
+    content = bytearray(file.read_bytes())
+    for _ in range(dice.randrange(1, 4)):
+        content[dice.randrange(len(content))] = dice.randrange(256)
+    file.write_bytes(content[: dice.randrange(len(content))] if seed % 2 else content)
+    with contextlib.suppress(ModelRejected):
+        check_transducer(folder)
