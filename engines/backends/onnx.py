@@ -18,7 +18,7 @@ from engines.backends.onnx_plain import PlainSlots
 from engines.backends.onnx_pools import HOST, SPARE_ROWS, Device, PooledModel, SlotPools
 from engines.backends.step_times import batch_sizes, measure_step_times
 from engines.contract import BackendKind, MemoryFigures
-from engines.errors import BackendFailed, ModelRejected
+from engines.errors import BackendFailed, ModelRejected, RuntimeMissing
 from engines.model_files import check_model, find_model_file
 from engines.model_header import read_header
 from engines.onnx_session import CPU_ONLY, RUNTIME_ERRORS, first_line, open_session
@@ -37,6 +37,7 @@ class Runner:
     """How one of ONNX Runtime's providers is used.
 
     Attributes:
+        provider: the one without which nothing is to run; ONNX Runtime itself would go on without it.
         providers: gives them as a session takes them, the preferred one first, for the inputs that have the batch on
             their first axis: the shape of one row by the input's name.
         device: where state and features lie.
@@ -46,6 +47,7 @@ class Runner:
     """
 
     kind: BackendKind
+    provider: str
     providers: Callable[[Mapping[str, tuple[int, ...]]], Providers]
     device: Device
     runs_any_batch: bool
@@ -61,7 +63,7 @@ class Runner:
         return replace(self, lifts_convolutions=False)
 
 
-ON_CPU = Runner(BackendKind.onnx, lambda _: CPU_ONLY, HOST, runs_any_batch=True, lifts_convolutions=True)
+ON_CPU = Runner(BackendKind.onnx, CPU_ONLY[0], lambda _: CPU_ONLY, HOST, runs_any_batch=True, lifts_convolutions=True)
 
 
 class Slots(Protocol):
@@ -93,18 +95,27 @@ def open_pooled(contract: ModelContract, model_file: Path, settings: BackendSett
 
     Raises:
         GraphUnfit: the graph cannot be rewritten; see `open_plain`.
-        ModelRejected: the runtime does not load what was written.
+        ModelRejected: the runtime does not load what was written, or has no room for the state.
+        RuntimeMissing: the provider is not there, or finds no device.
     """
     largest = settings.largest_batch
     model = pooled_model(contract, model_file, settings, runner)
-    slots = SlotPools(
-        model,
-        contract,
-        max_slots=settings.max_slots,
-        lane_sizes=range(1, largest + 1) if runner.runs_any_batch else batch_sizes(largest),
-        device=runner.device,
-        records_launches=runner.records_launches,
-    )
+    if runner.provider not in model.session.get_providers():
+        raise RuntimeMissing(str(model_file), [f"{runner.provider} found no GPU, driver or library that it can use"])
+    try:
+        slots = SlotPools(
+            model,
+            contract,
+            max_slots=settings.max_slots,
+            lane_sizes=range(1, largest + 1) if runner.runs_any_batch else batch_sizes(largest),
+            device=runner.device,
+            records_launches=runner.records_launches,
+        )
+    except RUNTIME_ERRORS as error:
+        mistake = (
+            f"the state of {settings.max_slots} streams cannot be laid out on {runner.device}: {first_line(error)}"
+        )
+        raise ModelRejected(str(model_file), [mistake]) from error
     return OnnxBackend(contract, slots, settings, runner)
 
 
@@ -136,15 +147,23 @@ def pooled_model(contract: ModelContract, model_file: Path, settings: BackendSet
         inputs[0]: (contract.feature_dim, contract.window_frames),
         **dict.fromkeys((inputs[1], READ_ROWS, WRITE_ROWS), ()),
     }
-    session = _load(model, model_file, threads=settings.threads, providers=runner.providers(row_shapes))
+    session = _load(model, model_file, runner, threads=settings.threads, row_shapes=row_shapes)
     return PooledModel(
         session, inputs[0], inputs[1], outputs[0], tuple((pool.input, pool.output, pool.row_shape) for pool in pools)
     )
 
 
-def _load(model: ModelGraph, model_file: Path, *, threads: int, providers: Providers) -> onnxruntime.InferenceSession:
-    """Load a rewritten graph; raises ModelRejected."""
+def _load(
+    model: ModelGraph,
+    model_file: Path,
+    runner: Runner,
+    *,
+    threads: int,
+    row_shapes: Mapping[str, tuple[int, ...]],
+) -> onnxruntime.InferenceSession:
+    """Load a rewritten graph; raises ModelRejected and RuntimeMissing."""
     content = model.model.SerializeToString()
+    providers = runner.providers(row_shapes)
     try:
         if read_header(model_file).external_files:
             return open_session(content, threads=threads, providers=providers, weights_folder=model_file.parent)
@@ -154,7 +173,10 @@ def _load(model: ModelGraph, model_file: Path, *, threads: int, providers: Provi
             file.flush()
             return open_session(Path(file.name), threads=threads, providers=providers)
     except RUNTIME_ERRORS as error:
-        raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {first_line(error)}"]) from error
+        if runner.provider in CPU_ONLY:
+            raise ModelRejected(str(model_file), [f"ONNX Runtime cannot load it: {first_line(error)}"]) from error
+        # The CPU has run it already: what is missing is the device's.
+        raise RuntimeMissing(str(model_file), [f"{runner.provider} cannot run it here: {first_line(error)}"]) from error
 
 
 class OnnxBackend:

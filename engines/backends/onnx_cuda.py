@@ -38,13 +38,14 @@ def open_backend(path: Path | str, settings: BackendSettings) -> OnnxBackend:
     """
     require_provider(path, PROVIDER)
     contract, model_file = check_model(path), find_model_file(path)
-    return open_on_device(contract, model_file, settings, cuda_runner(settings), provider=PROVIDER)
+    return open_on_device(contract, model_file, settings, cuda_runner(settings))
 
 
 def cuda_runner(settings: BackendSettings, *, records_launches: bool = False) -> Runner:
     """Say how the provider is used; `records_launches` asks for CUDA graphs."""
     return Runner(
         BackendKind.onnx_cuda,
+        PROVIDER,
         lambda _: ((PROVIDER, cuda_options(settings, records_launches=records_launches)), "CPUExecutionProvider"),
         Device("cuda", settings.device_index, is_staged=True),
         runs_any_batch=False,
@@ -79,15 +80,9 @@ def require_provider(path: Path | str, provider: str) -> None:
         )
 
 
-def open_on_device(
-    contract: ModelContract, model_file: Path, settings: BackendSettings, runner: Runner, *, provider: str
-) -> OnnxBackend:
+def open_on_device(contract: ModelContract, model_file: Path, settings: BackendSettings, runner: Runner) -> OnnxBackend:
     """Set a model up with its state on a device; raises as `open_backend` does."""
     try:
-        backend = open_pooled(contract, model_file, settings, runner)
+        return open_pooled(contract, model_file, settings, runner)
     except GraphUnfit as error:
         raise ModelRejected(str(model_file), [f"its state cannot be kept on a device: {error}"]) from error
-    if provider not in backend.providers:
-        backend.close()
-        raise RuntimeMissing(str(model_file), [f"{provider} found no GPU, driver or library that it can use"])
-    return backend

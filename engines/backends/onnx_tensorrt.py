@@ -48,7 +48,7 @@ def open_backend(path: Path | str, settings: BackendSettings) -> OnnxBackend:
     except OSError as error:
         raise ModelRejected(str(path), [f"engines cannot be kept in {folder}: {error}"]) from error
     runner = tensorrt_runner(contract, settings, folder)
-    return open_on_device(contract, model_file, settings, runner, provider=PROVIDER)
+    return open_on_device(contract, model_file, settings, runner)
 
 
 def cache_folder(contract: ModelContract, model_file: Path, settings: BackendSettings) -> Path:
@@ -66,7 +66,9 @@ def tensorrt_runner(contract: ModelContract, settings: BackendSettings, folder: 
         return (PROVIDER, options), (CUDA_PROVIDER, cuda_options(settings)), "CPUExecutionProvider"
 
     device = Device("cuda", settings.device_index, is_staged=True)
-    return Runner(BackendKind.onnx_tensorrt, providers, device, runs_any_batch=False, lifts_convolutions=False)
+    return Runner(
+        BackendKind.onnx_tensorrt, PROVIDER, providers, device, runs_any_batch=False, lifts_convolutions=False
+    )
 
 
 def tensorrt_options(

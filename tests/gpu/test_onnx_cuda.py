@@ -9,7 +9,7 @@ import pytest
 
 from engines.backends.load import load_backend
 from engines.backends.onnx import open_plain
-from engines.backends.onnx_cuda import PROVIDER, cuda_runner, open_on_device
+from engines.backends.onnx_cuda import cuda_runner, open_on_device
 from engines.backends.step_times import speech_like
 from engines.contract import BackendKind, BackendSettings
 from engines.model_files import check_model, find_model_file
@@ -63,9 +63,9 @@ class TestCudaFloat16(BackendConformance):
 def test_recorded_launches_give_the_same_numbers() -> None:
     settings = BackendSettings(kind=BackendKind.onnx_cuda, max_slots=8)
     contract, model_file = check_model(EMBEDDED_MODEL), find_model_file(EMBEDDED_MODEL)
-    plain = open_on_device(contract, model_file, settings, cuda_runner(settings), provider=PROVIDER)
+    plain = open_on_device(contract, model_file, settings, cuda_runner(settings))
     recorded_runner = cuda_runner(settings, records_launches=True)
-    recorded = open_on_device(contract, model_file, settings, recorded_runner, provider=PROVIDER)
+    recorded = open_on_device(contract, model_file, settings, recorded_runner)
     for step in range(6):
         features = speech_like(contract, rows=8, seed=step)
         for slots in ([0, 1, 2, 3, 4, 5, 6, 7], [3, 1], [6]):

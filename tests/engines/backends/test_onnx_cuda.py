@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime
@@ -10,6 +11,7 @@ import pytest
 from engines.backends.load import load_backend
 from engines.backends.onnx import ON_CPU
 from engines.backends.onnx_cuda import PROVIDER, cuda_options, cuda_runner, open_on_device, require_provider
+from engines.backends.onnx_pools import Device
 from engines.contract import BackendKind, BackendSettings
 from engines.errors import ModelRejected, RuntimeMissing
 from engines.model_files import check_model
@@ -51,17 +53,22 @@ def test_without_the_provider_nothing_is_loaded(tmp_path: Path) -> None:
             load_backend(tmp_path / "not even looked for", SETTINGS)
 
 
-def test_a_provider_that_falls_back_to_the_cpu_is_not_taken_for_a_gpu(toy_model: Any, tmp_path: Path) -> None:
+def test_a_provider_that_falls_away_is_not_taken_for_a_gpu(toy_model: Any, tmp_path: Path) -> None:
     folder = toy_model.write(tmp_path)
-    runner = ON_CPU.as_staged()
+    fallen = replace(ON_CPU.as_staged(), provider=PROVIDER)
     with pytest.raises(RuntimeMissing, match="found no GPU"):
-        open_on_device(check_model(folder), folder / "model.onnx", SETTINGS, runner, provider=PROVIDER)
-    open_on_device(
-        check_model(folder), folder / "model.onnx", SETTINGS, runner, provider="CPUExecutionProvider"
-    ).close()
+        open_on_device(check_model(folder), folder / "model.onnx", SETTINGS, fallen)
+    open_on_device(check_model(folder), folder / "model.onnx", SETTINGS, ON_CPU.as_staged()).close()
+
+
+def test_a_device_without_room_for_the_state_is_a_refusal(toy_model: Any, tmp_path: Path) -> None:
+    folder = toy_model.write(tmp_path)
+    elsewhere = replace(ON_CPU, device=Device("cuda", 99, is_staged=True))
+    with pytest.raises(ModelRejected, match="the state of 4 streams cannot be laid out on cuda:99"):
+        open_on_device(check_model(folder), folder / "model.onnx", SETTINGS, elsewhere)
 
 
 def test_a_graph_whose_state_cannot_be_pooled_is_refused(toy_model: Any, tmp_path: Path) -> None:
     folder = toy_model.but(opset=12).write(tmp_path)
     with pytest.raises(ModelRejected, match="its state cannot be kept on a device"):
-        open_on_device(check_model(folder), folder / "model.onnx", SETTINGS, ON_CPU, provider="CPUExecutionProvider")
+        open_on_device(check_model(folder), folder / "model.onnx", SETTINGS, ON_CPU)
