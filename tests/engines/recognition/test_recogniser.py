@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Milliseconds = Callable[[int], bytes]
 
 DIALOGUE = "dialogue_awb.wav"
+EVERYTHING = TextOptions(numerals=True, punctuation=True, profanity=ProfanityHandling.mask, redact=tuple(RedactionKind))
 EMBEDDED = Path(__file__).parents[3] / "engines" / "models" / "embedded"
 
 
@@ -131,7 +132,14 @@ def test_events_depend_neither_on_chunking_nor_on_who_shares_the_batch(
     for slot, name in enumerate(dice.sample(names, len(names))[: recogniser.max_slots]):
         start = dice.randrange(100_000)
         lead = dice.choice([silence, noise])(dice.choice([0, 0, 1_700, 5_600]))
-        options = {"max_utterance_ms": dice.choice([2_000, 30_000]), "decoding": dice.choice(list(Decoding))}
+        options = {
+            "max_utterance_ms": dice.choice([2_000, 30_000]),
+            "min_trailing_silence_ms": dice.choice([300, 800]),
+            "max_silence_without_speech_ms": dice.choice([1_500, 5_000]),
+            "decoding": dice.choice(list(Decoding)),
+            "keywords": dice.choice([(), (Keyword("seven of clubs"),)]),
+            "text": dice.choice([TextOptions(), EVERYTHING]),
+        }
         streams[slot] = (lead + recording(name), start, options)
     alone = {slot: recognise(pcm16, start_sample=s, **options) for slot, (pcm16, s, options) in streams.items()}
 
@@ -483,8 +491,6 @@ def test_what_a_search_calls_stable_never_changes(
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
-
-EVERYTHING = TextOptions(numerals=True, punctuation=True, profanity=ProfanityHandling.mask, redact=tuple(RedactionKind))
 
 
 @pytest.mark.parametrize("decoding", list(Decoding))
