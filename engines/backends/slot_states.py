@@ -28,8 +28,6 @@ class SlotStates:
             )
             for state in shapes
         ]
-        # The same memory with the slots in front: what is done to one slot needs no axis.
-        self._by_slot = [np.moveaxis(pool, axis, 0) for pool, axis in zip(self._pools, self._axes, strict=True)]
 
     @property
     def bytes_total(self) -> int:
@@ -37,8 +35,8 @@ class SlotStates:
 
     def reset(self, slot: int) -> None:
         """Forget the state of one slot."""
-        for pool in self._by_slot:
-            pool[slot] = 0
+        for pool, axis in zip(self._pools, self._axes, strict=True):
+            pool[_at(slot, axis)] = 0
 
     def gather(self, slots: Sequence[int]) -> list[Tensor]:
         """Give each tensor for a batch of these slots, in order; contiguous, as a runtime wants it."""
@@ -47,11 +45,23 @@ class SlotStates:
 
     def scatter(self, slots: Sequence[int], tensors: Sequence[Tensor]) -> None:
         """Put back what a step gave for a batch of these slots."""
-        rows = np.asarray(slots, np.intp)
-        for pool, tensor, axis in zip(self._by_slot, tensors, self._axes, strict=True):
-            pool[rows] = np.moveaxis(tensor, axis, 0)
+        rows = _rows(slots)
+        for pool, tensor, axis in zip(self._pools, tensors, self._axes, strict=True):
+            pool[_at(rows, axis)] = tensor
 
     def close(self) -> None:
         """Give the memory back; closing twice does nothing."""
         self._pools.clear()
-        self._by_slot.clear()
+
+
+def _at(rows: int | slice | npt.NDArray[np.intp], axis: int) -> tuple[Any, ...]:
+    """Index `rows` of an axis."""
+    return (*[slice(None)] * axis, rows)
+
+
+def _rows(slots: Sequence[int]) -> slice | npt.NDArray[np.intp]:
+    """Index the slots; neighbours in order become a slice, into which numpy copies in half the time."""
+    first = slots[0]
+    if list(slots) == list(range(first, first + len(slots))):
+        return slice(first, first + len(slots))
+    return np.asarray(slots, np.intp)
