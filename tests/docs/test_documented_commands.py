@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-NOT_RUN_BECAUSE = {"sets up the machine", "needs systemd", "needs a microphone", "needs a Triton server"}
+NOT_RUN_BECAUSE = {"sets up the machine", "needs systemd", "needs a microphone", "needs a Triton server", "needs a GPU"}
 """Reasons for which a block is not run. Think twice before adding one: what is not run does not stay true."""
 
 SERVES = ("serves", "serves with the example settings")
