@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import random
 import socket
 from collections import deque
@@ -21,7 +22,7 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError
 
-from engines.interface import LossReason, RefusalReason, Refused
+from engines.interface import LossReason, Lost, RefusalReason, Refused
 from engines.proto import engine_pb2
 from regions.links.command_codec import encode_hello, encode_open
 from regions.links.event_codec import MalformedEvent, decode_event, decode_load
@@ -50,6 +51,7 @@ _CHANNEL_OPTIONS = (
     ("grpc.keepalive_timeout_ms", 5_000),
 )
 _OVERSLEPT_S = 0.1
+FAILURE_REMEMBERED_S = 5.0
 
 log = structlog.get_logger("links")
 
@@ -93,6 +95,7 @@ class GrpcLink:
         self._is_broken = True
         self._broken: asyncio.Future[LinkBreak] | None = None
         self._heard_at_s = 0.0
+        self._failed_at_s = -math.inf
         self._wake = asyncio.Event()
         self._parts: list[bytes] = []
         self._parts_bytes = 0
@@ -124,6 +127,11 @@ class GrpcLink:
     @property
     def open_streams(self) -> int:
         return len(self._streams)
+
+    @property
+    def has_failed_lately(self) -> bool:
+        """Whether the engine gave up a stream of its own accord a moment ago, though its connection stands."""
+        return asyncio.get_running_loop().time() - self._failed_at_s < FAILURE_REMEMBERED_S
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> LinkStream:
         """Ask the engine for a slot; `Refused` with `unreachable` when it is not connected. See EnginePool.open."""
@@ -285,6 +293,8 @@ class GrpcLink:
             except MalformedEvent:
                 self._call_back(stream, stream.break_off)
                 continue
+            if isinstance(event, Lost):
+                self._failed_at_s = asyncio.get_running_loop().time()
             was_answered = stream.is_answered
             self._call_back(stream, stream.receive, event)
             if not was_answered and stream.is_answered:

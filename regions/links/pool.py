@@ -52,7 +52,11 @@ class LinkPool:
         ]
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> EngineStream:
-        """Open on the replica with the most free slots, the first of equals. See EnginePool.open."""
+        """Open on the replica with the most free slots, the first of equals. See EnginePool.open.
+
+        One that failed a stream a moment ago is taken only if no other has room: what it leans on may be gone, and a
+        session that goes back to it at once would use up its tries there.
+        """
         chosen = self._choose(stream.options)
         if isinstance(chosen, GrpcLink):
             return chosen.open(stream, on_event)
@@ -75,7 +79,7 @@ class LinkPool:
         taking = [(link, room - link.placed_since_report) for link, load, room in having if not load.is_draining]
         if not taking:
             return RefusalReason.draining
-        best, room = max(taking, key=lambda replica: replica[1])
+        best, room = max(taking, key=lambda replica: (replica[1] > 0, not replica[0].has_failed_lately, replica[1]))
         return best if room > 0 else RefusalReason.no_free_slot
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.interface import RefusalReason, Refused
+from engines.interface import LossReason, Lost, RefusalReason, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -91,6 +91,20 @@ async def test_a_dead_replica_is_passed_over_and_comes_back(engines: Any, run_po
     assert pool.links[1].open_streams == 1
     await engines.start(name="a")
     await tools.until(lambda: len(pool.loads()) == 2)
+
+
+async def test_a_replica_that_failed_a_stream_is_passed_over_while_another_has_room(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    await engines.start("--slots", "9", "--script", "fail_after_words=1", name="failing")
+    await engines.start("--slots", "1", name="small")
+    pool = await run_pool(engines.address("failing"), engines.address("small"))
+    unlucky = await tools.granted_session(pool)
+    unlucky.speak(1, 24_000)
+    await tools.until(lambda: unlucky.events[-1] == Lost(1, LossReason.engine_failed))
+    for _ in range(2):
+        await tools.granted_session(pool)
+    assert [link.open_streams for link in pool.links] == [1, 1]
 
 
 async def test_a_refused_stream_takes_everything_and_says_nothing_after_a_cancel(
