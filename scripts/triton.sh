@@ -25,7 +25,7 @@ case "$minor" in 3.11 | 3.12) ;; *) cannot "it needs Python 3.11 or 3.12 in .ven
 [ "$(uname -sm)" = "Linux x86_64" ] || cannot "it needs Linux on x86-64, this is $(uname -sm)"
 glibc=$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)
 [ "$(printf '2.35\n%s\n' "$glibc" | sort -V | head -1)" = 2.35 ] || cannot "it needs glibc 2.35 or later, this is $glibc"
-if ! ldconfig -p | grep -q "$library"; then
+if ! PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep "$library" >/dev/null; then
   as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || cannot "needs root or sudo for: apt-get install libpython$minor"
