@@ -6,6 +6,7 @@ resets together are compared with ours of one utterance, and ours behind a cut w
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.interop
 
 NEVER_MS = 1 << 40
+ROW_SAMPLES, ROW_S = 640, 0.04
 TAIL = np.zeros(9_600, np.float32)
 SLOTS = 8
 MODELS = {
@@ -54,7 +56,7 @@ class Both:
     def __init__(self, sherpa_onnx: Any, folder: Path) -> None:
         files = {part: str(folder / f"{part}.onnx") for part in ("encoder", "decoder", "joiner")}
         self.theirs = sherpa_onnx.OnlineRecognizer.from_transducer(
-            tokens=str(folder / "tokens.txt"), num_threads=1, **files
+            tokens=str(folder / "tokens.txt"), num_threads=1, temperature_scale=1.0, **files
         )
         self.ours: Recogniser = load_recogniser(
             folder, BackendSettings(max_slots=SLOTS, threads=1), skips_silence=False
@@ -78,15 +80,36 @@ class Both:
                 self.theirs.reset(stream)
         return [*texts, "".join(self.theirs.get_result_all(stream).tokens)]
 
+    def their_words(self, samples: Samples) -> list[tuple[str, int, float]]:
+        """Give each word with the row of its first piece and the geometric mean of its pieces' probabilities."""
+        stream = self.theirs.create_stream()
+        stream.accept_waveform(16_000, np.concatenate([samples.astype(np.float32) / 32_768, TAIL]))
+        stream.input_finished()
+        while self.theirs.is_ready(stream):
+            self.theirs.decode_stream(stream)
+        result = self.theirs.get_result_all(stream)
+        words: list[tuple[str, int, list[float]]] = []
+        for piece, at_s, log_probability in zip(result.tokens, result.timestamps, result.ys_probs, strict=True):
+            if piece.startswith(" ") or not words:
+                words.append(("", round(at_s / ROW_S), []))
+            text, row, log_probabilities = words[-1]
+            words[-1] = (text + piece.strip(), row, [*log_probabilities, log_probability])
+        return [(text, row, math.exp(sum(found) / len(found))) for text, row, found in words]
+
     def our_texts(self, streams: Sequence[Sequence[Samples]], *, cuts_after: frozenset[int] = frozenset()) -> list[str]:
-        """Give the texts of all finals of all streams, which take their steps together."""
+        return [final.text for final in self.our_finals(streams, cuts_after=cuts_after)]
+
+    def our_finals(
+        self, streams: Sequence[Sequence[Samples]], *, cuts_after: frozenset[int] = frozenset()
+    ) -> list[FinalResult]:
+        """Give all finals of all streams, which take their steps together."""
         options = StreamOptions(
             min_trailing_silence_ms=NEVER_MS, max_silence_without_speech_ms=NEVER_MS, max_utterance_ms=NEVER_MS
         )
         for slot in range(len(streams)):
             opening = OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=options)
             self.ours.open(slot, opening)
-        texts: list[list[str]] = [[] for _ in streams]
+        finals: list[list[FinalResult]] = [[] for _ in streams]
         for number in range(max(map(len, streams))):
             for slot, pieces in enumerate(streams):
                 if number < len(pieces):
@@ -98,11 +121,10 @@ class Both:
                         self.ours.cut(slot, at, is_last=False)
             while ready := [slot for slot in range(len(streams)) if self.ours.is_ready(slot)]:
                 for result in self.ours.step(ready):
-                    finals = [event for event in result.events if isinstance(event, FinalResult)]
-                    texts[result.slot] += [final.text for final in finals]
+                    finals[result.slot] += [event for event in result.events if isinstance(event, FinalResult)]
         for slot in range(len(streams)):
             self.ours.close(slot)
-        return [text for found in texts for text in found]
+        return [final for found in finals for final in found]
 
 
 @pytest.fixture(scope="module", params=MODELS, ids=str)
@@ -119,6 +141,18 @@ def test_any_signal_cut_anywhere_gives_the_text_of_sherpa_onnx(both: Both, seed:
     theirs = both.their_text(cut_anywhere(dice, samples, pieces=dice.randrange(1, 9)))
     ours = both.our_texts([cut_anywhere(dice, samples, pieces=dice.randrange(1, 9))])
     assert ours == [theirs]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_words_have_the_times_and_confidence_of_sherpa_onnx(both: Both, seed: int) -> None:
+    samples = a_signal(random.Random(seed))
+    (final,) = both.our_finals([[samples]])
+    theirs = both.their_words(samples)
+    inside = [row * ROW_SAMPLES < len(samples) for _, row, _ in theirs]
+    assert [word.text for word in final.words] == [text for text, _, _ in theirs]
+    for word, (_, row, confidence), is_inside in zip(final.words, theirs, inside, strict=True):
+        assert word.start_sample == (row * ROW_SAMPLES if is_inside else len(samples))
+        assert word.confidence == pytest.approx(confidence, abs=1e-3)
 
 
 def test_texts_are_varied_so_that_equal_ones_mean_something(both: Both) -> None:
