@@ -55,6 +55,7 @@ class Mood(Enum):
     no_outputs = auto()
     error_for_one = auto()
     ends_stream = auto()
+    loses_ends = auto()
 
 
 def model_config(**parameters: str | None) -> kserve.ModelConfig:
@@ -121,8 +122,10 @@ class FakeTriton(kserve_grpc.GRPCInferenceServiceServicer):
         self.streams += 1
         held: list[kserve.ModelStreamInferResponse] = []
         for number, request in enumerate(requests):
-            answer = self._answer(request)
             is_end = request.parameters["sequence_end"].bool_param
+            if is_end and self.mood is Mood.loses_ends:
+                return
+            answer = self._answer(request)
             if is_end or self.mood is None:
                 yield answer
             elif self.mood is Mood.ends_stream:

@@ -33,6 +33,7 @@ STEP_TIMEOUT_S = 2.0
 FIRST_STEP_TIMEOUT_S = 30.0
 """A server may prepare its kernels at the first step, and in a warm-up at the first of each batch size."""
 _CLOSE_WITHIN_S = 1.0
+_UNENDED_FOR_EACH_SLOT = 4
 _NO_SEQUENCE = 0
 _ID_BITS = 63
 """Correlation ids are sent as int64 and must not be 0."""
@@ -86,6 +87,9 @@ class TritonBackend:
         self._timeout_s = max(step_timeout_s, first_step_timeout_s)
         self._sequences = [_NO_SEQUENCE] * self.max_slots
         self._unended: list[int] = []
+        self._ending: dict[str, int] = {}
+        """Sequences whose end was sent and not answered, by the id of the request."""
+        self._stream: InferStream | None = None
         self._request_numbers = itertools.count(1)
         self._row_shape = (contract.shift_frames // contract.subsampling, contract.vocab_size + 1)
         self._row_bytes = 4 * self._row_shape[0] * self._row_shape[1]
@@ -120,7 +124,7 @@ class TritonBackend:
             return
         stream = self._server.live_stream
         if stream is None:
-            self._unended = [*self._unended, sequence][-self.max_slots :]
+            self._unended.append(sequence)
         else:
             self._end(stream, sequence)
 
@@ -135,9 +139,7 @@ class TritonBackend:
         except BackendFailed:
             self._forget(slots)
             raise
-        for sequence in self._unended:
-            self._end(stream, sequence)
-        self._unended.clear()
+        self._end_what_is_left(stream)
         waiting = self._send(stream, features, slots)
         try:
             rows = self._collect(stream, waiting)
@@ -177,6 +179,7 @@ class TritonBackend:
         until_s = time.monotonic() + self._timeout_s
         while waiting:
             answer = stream.receive(until_s=until_s)
+            self._ending.pop(answer.infer_response.id, None)
             row = waiting.pop(answer.infer_response.id, None)
             if row is not None:
                 rows[row] = self._row(answer)
@@ -204,7 +207,22 @@ class TritonBackend:
 
     def _end(self, stream: InferStream, sequence: int) -> None:
         """End a sequence with a window of silence; nobody waits for the answer."""
-        stream.send(self._request(sequence, self._silence, is_start=False, is_end=True))
+        request = self._request(sequence, self._silence, is_start=False, is_end=True)
+        self._ending[request.id] = sequence
+        stream.send(request)
+
+    def _end_what_is_left(self, stream: InferStream) -> None:
+        """End what could not be told before, and on a new stream what may not have arrived on the old one.
+
+        What is beyond the newest few is left to the server's idle time.
+        """
+        if stream is not self._stream:
+            self._stream = stream
+            self._unended += self._ending.values()
+            self._ending.clear()
+        for sequence in self._unended[-_UNENDED_FOR_EACH_SLOT * self.max_slots :]:
+            self._end(stream, sequence)
+        self._unended.clear()
 
     def _request(self, sequence: int, window: bytes, *, is_start: bool, is_end: bool) -> kserve.ModelInferRequest:
         request = kserve.ModelInferRequest()

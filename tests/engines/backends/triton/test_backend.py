@@ -118,6 +118,17 @@ def test_windows_of_another_shape_fail_without_a_question_to_the_server(fake: Fa
     assert fake.begun == []
 
 
+def test_an_end_that_may_not_have_arrived_is_sent_again(fake: FakeTriton, open_fake: Opener) -> None:
+    backend = open_fake()
+    backend.step(windows(1), [0])
+    fake.mood = Mood.loses_ends
+    backend.reset(0)
+    until_sync(lambda: backend._server.live_stream is None, what="the end of the stream")
+    fake.mood = None
+    assert counts(backend.step(windows(1), [1])) == [1]
+    until_sync(lambda: fake.begun[0] in fake.ended, what="the end of the sequence")
+
+
 def test_closing_ends_every_sequence_and_leaves_no_thread(fake: FakeTriton, open_fake: Opener) -> None:
     backend = open_fake()
     backend.step(windows(3), [0, 1, 2])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.backends.triton.served_contract import newest_version, read_served_model, server_slots
 from engines.errors import ModelRejected
 from engines.model_files import ModelLimits
 from engines.proto import kserve_pb2 as kserve
-from tests.fakes.triton import model_config
+from tests.fakes.triton import PARAMETERS, model_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +114,25 @@ def test_all_mistakes_are_told_at_once() -> None:
     config = model_config(model_digest=None, vocab_size=None, window_size="0")
     config.max_batch_size = 0
     assert len(mistakes_of(config)) >= 4
+
+
+@given(
+    parameters=st.dictionaries(st.sampled_from(sorted(PARAMETERS)), st.none() | st.text(max_size=20)),
+    batch=st.integers(-3, 3),
+    idle_us=st.integers(0, (1 << 64) - 1),
+    sequences=st.integers(-3, 100),
+    dims=st.lists(st.integers(-2, 100), max_size=3),
+)
+def test_whatever_a_server_says_is_a_model_or_a_refusal(
+    parameters: dict[str, str | None], batch: int, idle_us: int, sequences: int, dims: list[int]
+) -> None:
+    config = model_config(**parameters)
+    config.max_batch_size = batch
+    config.sequence_batching.max_sequence_idle_microseconds = idle_us
+    config.sequence_batching.oldest.max_candidate_sequences = sequences
+    config.output[0].dims[:] = dims
+    with contextlib.suppress(ModelRejected):
+        read(config)
 
 
 def test_an_optional_input_need_not_be_sent() -> None:
