@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engines.backends.freed_memory import give_back_freed_memory
 from engines.backends.load import load_backend
 from engines.backends.onnx_transducer import open_transducer
 from engines.contract import StepResult, TransducerContract
@@ -57,6 +58,7 @@ def load_recogniser(path: Path | str, settings: BackendSettings, *, skips_silenc
     voice_activity = SileroVoiceActivity(
         find_silero_model(), max_slots=settings.max_slots, threads=max(1, settings.threads)
     )
+    give_back_freed_memory()
     return Recogniser(backend, voice_activity, max_slots=settings.max_slots, skips_silence=skips_silence)
 
 
