@@ -124,20 +124,47 @@ def _layers_read(model: ModelGraph, state: State) -> tuple[list[str], list[onnx.
         users = model.users.get(users[0].output[0], [])
     layers: dict[int, str] = {}
     for node in users:
-        number = model.integers(node.input[1]) if node.op_type == "Gather" else None
-        if number is None or len(number) != 1 or attribute_int(node, "axis", 0) != axis or _has_axes(model, node):
+        taken = _layer_taken(model, node, axis)
+        if taken is None or taken.number in layers:
             return [], []
-        if number[0] in layers:
-            return [], []
-        layers[number[0]] = node.output[0]
+        layers[taken.number] = taken.value
+        gone += taken.nodes
     if sorted(layers) != list(range(len(layers))):
         return [], []
-    return [layers[number] for number in range(len(layers))], [*gone, *users]
+    return [layers[number] for number in range(len(layers))], gone
 
 
-def _has_axes(model: ModelGraph, node: onnx.Node) -> bool:
-    """Whether a Gather by a list of one keeps the axis; by a plain number it goes."""
-    name = node.input[1]
+class _Taken(NamedTuple):
+    """One layer of a stack: its number, the value that holds it, and the nodes that take it out."""
+
+    number: int
+    value: str
+    nodes: list[onnx.Node]
+
+
+def _layer_taken(model: ModelGraph, node: onnx.Node, axis: int) -> _Taken | None:
+    """Read a Gather by a plain number, or a Slice of one layer whose axis is squeezed away."""
+    if node.op_type == "Gather" and attribute_int(node, "axis", 0) == axis:
+        number = model.integers(node.input[1])
+        if number is not None and len(number) == 1 and not _keeps_axis(model, node.input[1]):
+            return _Taken(number[0], node.output[0], [node])
+    if node.op_type == "Slice" and len(node.input) in (4, 5):
+        begin, end, axes, *steps = (model.integers(name) for name in node.input[1:])
+        squeezes = model.users.get(node.output[0], [])
+        is_one = (
+            begin is not None and len(begin) == 1 and end == [begin[0] + 1] and axes == [axis] and steps in ([], [[1]])
+        )
+        if is_one and begin is not None and len(squeezes) == 1 and _squeezes(model, squeezes[0], axis):
+            return _Taken(begin[0], squeezes[0].output[0], [node, squeezes[0]])
+    return None
+
+
+def _squeezes(model: ModelGraph, node: onnx.Node, axis: int) -> bool:
+    return node.op_type == "Squeeze" and len(node.input) > 1 and model.integers(node.input[1]) == [axis]
+
+
+def _keeps_axis(model: ModelGraph, name: str) -> bool:
+    """Whether a Gather by this constant keeps the axis: by a list of one it does, by a plain number it goes."""
     tensor = model.initializers.get(name)
     if tensor is None:
         tensor = model.makers[name].attribute[0].t
@@ -147,8 +174,11 @@ def _has_axes(model: ModelGraph, node: onnx.Node) -> bool:
 def _layers_written(model: ModelGraph, state: State) -> tuple[list[str], list[onnx.Node]]:
     """Give what each layer writes, in order, and the nodes that stack them; nothing if it is not a stack."""
     stack, axis, gone = model.makers.get(state.output), 1, []
+    if stack is not None and stack.op_type == "Identity":
+        gone = [stack]
+        stack = model.makers.get(stack.input[0])
     if stack is not None and _swaps_layers(stack, len(state.row_shape) + 1):
-        gone, axis = [stack], 0
+        gone, axis = [*gone, stack], 0
         stack = model.makers.get(stack.input[0])
     if stack is None or stack.op_type != "Concat" or attribute_int(stack, "axis", 0) != axis:
         return [], []
@@ -158,10 +188,11 @@ def _layers_written(model: ModelGraph, state: State) -> tuple[list[str], list[on
         if maker is None or maker.op_type != "Unsqueeze" or model.integers(maker.input[1]) != [axis]:
             return [], []
         layers.append(maker.input[0])
-    gone.append(stack)
-    if any(model.users.get(node.output[0]) for node in gone[:1]) or len(set(layers)) != len(layers):
+    # Somebody who reads the stack itself needs it whole; the nodes of a chain are each read by the one before.
+    first, *others = [*gone, stack]
+    if model.users.get(first.output[0]) or any(len(model.users[node.output[0]]) > 1 for node in others):
         return [], []
-    return layers, gone
+    return (layers, [first, *others]) if len(set(layers)) == len(layers) else ([], [])
 
 
 def _swaps_layers(node: onnx.Node, rank: int) -> bool:

@@ -74,6 +74,19 @@ READ_TWICE = LAYERS_SECOND.replace("y = Mul(c, d)", "m = ReduceSum<keepdims = 0>
 LISTED = LAYERS_SECOND.replace("int64 zero = {0}", "int64[1] zero = {0}").replace(
     "c = Add(a, x)", "a2 = Squeeze(a, at_one)\n  c = Add(a2, x)"
 )
+SLICED = (
+    LAYERS_SECOND.replace(
+        "a = Gather<axis = 1>(s, zero)", "a1 = Slice(s, at_zero, at_one, at_one)\n  a = Squeeze(a1, at_one)"
+    )
+    .replace("b = Gather<axis = 1>(s, one)", "b1 = Slice(s, at_one, at_two, at_one, at_one)\n  b = Squeeze(b1, at_one)")
+    .replace("int64[1] at_one = {1}", "int64[1] at_zero = {0}, int64[1] at_one = {1}, int64[1] at_two = {2}")
+    .replace("  t = Concat", "  t0 = Concat")
+    .replace("(ca, da)\n", "(ca, da)\n  t = Identity(t0)\n")
+)
+STACK_READ = SLICED.replace("y = Mul(c, d)\n", "").replace(
+    "t = Identity(t0)", "t = Identity(t0)\n  y = ReduceSum<keepdims = 0>(t0, at_one)"
+)
+STRIDED = SLICED.replace("Slice(s, at_one, at_two, at_one, at_one)", "Slice(s, at_one, at_two, at_one, at_two)")
 FORGETFUL = (
     HEADER
     + "<int64[1] at_one = {1}>\n{\n  y = Identity(x)\n  u = Unsqueeze(x, at_one)\n  t = Concat<axis = 1>(u, u)\n}"
@@ -100,8 +113,14 @@ def pooled(text: str) -> tuple[onnxruntime.InferenceSession, list[Pool]]:
         (WHOLE, [(2, 3)]),
         (READ_TWICE, [(2, 3)]),
         (LISTED, [(2, 3)]),
+        (SLICED, [(3,), (3,)]),
+        (STACK_READ, [(2, 3)]),
+        (STRIDED, [(2, 3)]),
     ],
-    ids=["layers second", "layers first", "no layers", "layers read together too", "layers read as lists"],
+    ids=[
+        *("layers second", "layers first", "no layers", "layers read together too", "layers read as lists"),
+        *("layers cut out", "the next stack read too", "layers cut out by steps"),
+    ],
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_pools_are_read_and_written_by_row_and_nothing_else_of_them_changes(
