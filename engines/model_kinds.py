@@ -23,7 +23,7 @@ class ModelKind(StrEnum):
 
 
 def kind_of(path: Path | str) -> ModelKind:
-    """Tell a transducer's folder by its joiner; everything else is checked as a CTC model."""
+    """Tell a transducer's folder by its parts; everything else is checked as a CTC model."""
     try:
         return ModelKind.transducer if has_transducer(Path(path)) else ModelKind.ctc
     except (OSError, ValueError):

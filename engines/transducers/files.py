@@ -17,7 +17,7 @@ from engines.contract import TransducerContract
 from engines.errors import ModelRejected
 from engines.interface import SAMPLE_RATE_HZ
 from engines.model_bytes import checked_header, files_version
-from engines.model_files import TOKENS_FILE, checked_language, raise_any
+from engines.model_files import MODEL_FILE, TOKENS_FILE, checked_language, raise_any
 from engines.model_quantisation import precision_of
 from engines.model_tokens import read_tokens
 from engines.onnx_session import RUNTIME_ERRORS, first_line
@@ -53,8 +53,14 @@ class TransducerLimits:
 
 
 def has_transducer(folder: Path) -> bool:
-    """Whether the folder holds a joiner, which no other kind of model has."""
-    return folder.is_dir() and any(folder.glob("joiner*.onnx"))
+    """Whether the folder holds a joiner, or another part of a transducer and no model in one file."""
+    if not folder.is_dir():
+        return False
+    if any(folder.glob("joiner*.onnx")):
+        return True
+    return not (folder / MODEL_FILE).exists() and any(
+        any(folder.glob(f"{part}*.onnx")) for part in TransducerFiles._fields
+    )
 
 
 def find_transducer_files(path: Path | str) -> TransducerFiles:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engines.contract import ModelContract, TransducerContract
+from engines.errors import ModelRejected
 from engines.model_kinds import ModelKind, check_files, kind_of
 from tests.models.lstm_transducer import LstmTransducer
 
@@ -20,6 +21,13 @@ def test_a_folder_with_a_joiner_is_a_transducer(tmp_path: Path) -> None:
     assert kind_of(LstmTransducer().write(tmp_path)) is ModelKind.transducer
     (tmp_path / "joiner.onnx").rename(tmp_path / "joiner-epoch-99.onnx")
     assert kind_of(str(tmp_path)) is ModelKind.transducer
+
+
+def test_a_transducer_that_lacks_a_part_is_told_so(tmp_path: Path) -> None:
+    folder = LstmTransducer().write(tmp_path)
+    (folder / "joiner.onnx").unlink()
+    with pytest.raises(ModelRejected, match="joiner: there must be a file"):
+        check_files(folder)
 
 
 def test_everything_else_is_taken_for_a_ctc_model(toy_model: Any, tmp_path: Path) -> None:
