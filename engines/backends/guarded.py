@@ -57,7 +57,18 @@ class GuardedBackend:
         self._backend.reset(slot)
 
     def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
-        """See `Backend.step`; a result that is misshapen or not finite is a failure of the runtime too."""
+        """See `Backend.step`; a result that is misshapen or not finite is a failure of the runtime too.
+
+        A batch may be larger than `max_batch`, which a device can make smaller than was asked for: it goes in parts.
+        """
+        if len(slots) <= self.max_batch:
+            return self._checked_step(features, slots)
+        parts = range(0, len(slots), self.max_batch)
+        return np.concatenate(
+            [self._checked_step(features[at : at + self.max_batch], slots[at : at + self.max_batch]) for at in parts]
+        )
+
+    def _checked_step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
         rows = self._backend.step(features, slots)
         check_rows(rows, self.contract, batch=len(slots))
         return rows

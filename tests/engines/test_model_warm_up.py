@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import onnx
 import pytest
 
 from engines.errors import ModelRejected
@@ -86,6 +87,22 @@ def test_outputs_that_are_not_finite_are_refused(
 ) -> None:
     undefined = toy_model.but(log_probabilities=(make_node("Log", ["m"], ["logprobs"]),))
     assert mistakes_of(undefined.write(tmp_path)) == ["its log-probabilities must be finite"]
+
+
+def test_a_cache_that_changes_its_type_on_the_way_is_refused(toy_model: Toy, tmp_path: Path) -> None:
+    folder = toy_model.write(tmp_path)
+    model = onnx.load(folder / "model.onnx")
+    (last,) = (node for node in model.graph.node if node.output == ["next_time"])
+    last.CopyFrom(onnx.helper.make_node("Cast", last.input, last.output, to=onnx.TensorProto.FLOAT16))
+    model.graph.output[3].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    onnx.save(model, folder / "model.onnx")
+    assert mistakes_of(folder) == [
+        "the time cache must go in and come out as one type, not tensor(float) and tensor(float16)"
+    ]
+
+
+def test_what_a_streams_state_takes_is_told_by_its_types(toy_model: Toy, tmp_path: Path) -> None:
+    assert check_model(toy_model.write(tmp_path)).state_bytes == 4 * (2 * 3 * 4 + 2 * 4 * 5) + 8
 
 
 def test_a_model_whose_streams_see_each_other_is_refused(

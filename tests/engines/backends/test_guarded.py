@@ -50,6 +50,17 @@ def test_a_backend_that_goes_wrong_fails_its_batch(wrong: Wrongness) -> None:
         backend.step(features, [0, 1])
 
 
+def test_a_batch_beyond_the_largest_goes_in_parts() -> None:
+    features = speech_like(CONTRACT, rows=8)
+    whole = ScriptedBackend(BackendScript(), BackendSettings(max_slots=8))
+    script = BackendScript(fail_after_steps=3)  # eight rows by three are three steps, and the fourth fails
+    parted = GuardedBackend(ScriptedBackend(script, BackendSettings(max_slots=8, max_batch=3)))
+    slots = [4, 0, 7, 1, 2, 6, 5, 3]
+    assert np.array_equal(parted.step(features, slots), whole.step(features, slots))
+    with pytest.raises(BackendFailed):
+        parted.step(features[:1], [0])
+
+
 def test_everything_else_is_the_inner_backends() -> None:
     inner = ScriptedBackend(BackendScript(), BackendSettings(max_slots=5, max_batch=3))
     backend = GuardedBackend(inner)
