@@ -87,9 +87,10 @@ class Triton:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
-        """Let it die without a word; what it had started dies after it."""
+        """Let it die without a word, and what it had started after it."""
         self._send(signal.SIGKILL)
         self._wait()
+        self._end_group()
 
     def pause(self) -> None:
         """Let it hold its connections and answer nothing."""
@@ -108,8 +109,7 @@ class Triton:
             except subprocess.TimeoutExpired:
                 self._send(signal.SIGKILL)
                 self._wait()
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._end_group()
         # A server that was killed leaves the memory that it shared with its Python.
         for region in _SHARED_MEMORY.glob(f"{self._shared_prefix}*"):
             region.unlink(missing_ok=True)
@@ -130,6 +130,12 @@ class Triton:
     def _send(self, which: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(which)
+
+    def _end_group(self) -> None:
+        """Kill the Python of a server that is gone: it notices late, or never."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _wait(self) -> None:
         if self._process is not None:
