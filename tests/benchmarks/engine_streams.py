@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).parents[2]
 _IMAGES = _REPOSITORY / "docs" / "images"
 _SLACK_S = 90.0
-_FINE_FROM = 0.9
+_FINE_FROM, _MOST_FINE_LEVELS = 0.9, 10
 
 TRIED_FLAGS = (
     SherpaFlags(),
@@ -139,7 +139,8 @@ class Bench:
         plan = self._plan
         if not ramps:
             return levels_between(plan.first_level, plan.most, plan.coarse)
-        return levels_between(max(1, round(_FINE_FROM * ramps[0].best)), plan.most, plan.fine)
+        served = ramps[0].best or plan.first_level // 2
+        return levels_between(max(1, round(_FINE_FROM * served)), plan.most, plan.fine)[:_MOST_FINE_LEVELS]
 
     def _ramp(
         self, server: str, levels: tuple[int, ...], *, finishes: int = 0, measure_s: float | None = None
