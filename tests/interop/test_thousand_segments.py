@@ -16,7 +16,7 @@ import pytest
 
 from engines.contract import BackendSettings
 from engines.interface import FinalResult, OpenStream, StreamOptions
-from engines.recognition.recogniser import CtcRecogniser, load_recogniser
+from engines.recognition.recogniser import Recogniser, load_recogniser
 from engines.server.options import EMBEDDED_MODEL
 from tests.harness.recordings import RATE_HZ, word_errors
 from tests.interop.segments import LONGEST_S, SHORTEST_S, Segment, random_segments, whole_recordings
@@ -73,7 +73,7 @@ def in_groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
         yield group
 
 
-def texts_of_group(recogniser: CtcRecogniser, group: list[Segment], dice: random.Random) -> list[str]:
+def texts_of_group(recogniser: Recogniser, group: list[Segment], dice: random.Random) -> list[str]:
     """One utterance for each; a step takes whichever of the streams the dice say."""
     options = StreamOptions(
         min_trailing_silence_ms=NEVER_MS, max_utterance_ms=NEVER_MS, max_silence_without_speech_ms=NEVER_MS
