@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.backends.load import load_backend
-from engines.contract import BackendSettings
 from engines.errors import LinkMisused
 from engines.interface import (
     Decoding,
@@ -25,12 +22,10 @@ from engines.interface import (
     TextOptions,
 )
 from engines.recognition.recogniser import Recogniser
-from engines.recognition.voice_activity import SileroVoiceActivity, find_silero_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from engines.contract import Backend, FloatArray
     from engines.interface import OpenStream
 
     Event = SpeechStarted | PartialResult | FinalResult
@@ -40,7 +35,6 @@ if TYPE_CHECKING:
 
 DIALOGUE = "dialogue_awb.wav"
 EVERYTHING = TextOptions(numerals=True, punctuation=True, profanity=ProfanityHandling.mask, redact=tuple(RedactionKind))
-EMBEDDED = Path(__file__).parents[3] / "engines" / "models" / "embedded"
 
 
 def finals(events: list[Event]) -> list[FinalResult]:
@@ -389,135 +383,3 @@ def test_misuse_by_a_gateway_is_told(recogniser: Recogniser, open_stream: Callab
 def test_options_that_cannot_be_kept_are_told(recogniser: Recogniser) -> None:
     assert recogniser.mistakes(StreamOptions(keywords=(Keyword("seven of clubs"),))) == []
     assert len(recogniser.mistakes(StreamOptions(min_trailing_silence_ms=1, keywords=(Keyword("\u00e9t\u00e9"),)))) == 2
-
-
-# --- skipping silence ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lead_ms", [330, 1_500, 5_200, 8_000])
-@pytest.mark.parametrize("kind", ["silence", "noise"])
-def test_no_word_is_lost_behind_silence(
-    recognise: Recognise,
-    recording: Recording,
-    transcripts: dict[str, dict[str, Any]],
-    request: pytest.FixtureRequest,
-    lead_ms: int,
-    kind: str,
-) -> None:
-    lead: Milliseconds = request.getfixturevalue(kind)
-    said = wrong = 0
-    for name, entry in transcripts.items():
-        if entry["exact"]:
-            text = text_of(recognise(lead(lead_ms) + recording(name), wants_partials=False))
-            wrong += words_wrong(entry["text"].split(), text.split())
-            said += len(entry["text"].split())
-    assert wrong <= said // 20
-
-
-class CountingBackend:
-    """Passes everything on, and counts the rows of the model's steps."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.rows = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
-        self.rows += len(slots)
-        return self._backend.step(features, slots)
-
-
-@pytest.mark.parametrize("skips_silence", [True, False])
-def test_the_model_runs_only_from_where_something_is_heard(
-    open_stream: Callable[..., OpenStream], recording: Recording, silence: Milliseconds, skips_silence: bool
-) -> None:
-    counting = CountingBackend(load_backend(EMBEDDED, BackendSettings(max_slots=1)))
-    voice_activity = SileroVoiceActivity(find_silero_model(), max_slots=1)
-    quiet = Recogniser(counting, voice_activity, max_slots=1, skips_silence=skips_silence)
-    audio = silence(4_000) + recording("digits_slt.wav")
-    quiet.open(0, open_stream())
-    quiet.accept(0, audio)
-    quiet.cut(0, len(audio) // 2, is_last=True)
-    while quiet.is_ready(0):
-        quiet.step([0])
-    heard_ms = len(audio) // 32 - (4_000 if skips_silence else 0)
-    assert abs(counting.rows * 320 - heard_ms) < 2_000
-
-
-# --- searching and keywords ------------------------------------------------------------------------------------------
-
-
-def test_a_search_hears_what_was_spoken_too(
-    recognise: Recognise, recording: Recording, transcripts: dict[str, dict[str, Any]]
-) -> None:
-    exact = {name: entry["text"] for name, entry in transcripts.items() if entry["exact"]}
-    assert {name: text_of(recognise(recording(name), decoding=Decoding.beam)) for name in exact} == exact
-
-
-@pytest.mark.parametrize("max_utterance_ms", [30_000, 3_000])
-def test_a_search_replays_exactly_from_any_final(
-    recognise: Recognise, recording: Recording, max_utterance_ms: int
-) -> None:
-    audio = recording(DIALOGUE)
-    options = {"keywords": (Keyword("seven of clubs", 3_000),), "max_utterance_ms": max_utterance_ms}
-    events = recognise(audio, **options)
-    for number, event in enumerate(events[:-1]):
-        if isinstance(event, FinalResult):
-            rest = audio[2 * event.end_sample :]
-            assert recognise(rest, start_sample=event.end_sample, **options) == events[number + 1 :]
-
-
-@pytest.mark.parametrize("max_utterance_ms", [30_000, 2_500])
-def test_what_a_search_calls_stable_never_changes(
-    recognise: Recognise, recording: Recording, max_utterance_ms: int
-) -> None:
-    stable = ""
-    last = ("", 0)
-    stable_lengths = []
-    for event in recognise(recording(DIALOGUE), decoding=Decoding.beam, max_utterance_ms=max_utterance_ms):
-        if isinstance(event, PartialResult):
-            assert event.text.startswith(stable)
-            assert event.stable_chars >= len(stable)
-            assert (event.text, event.stable_chars) != last
-            last = (event.text, event.stable_chars)
-            stable = event.text[: event.stable_chars]
-            stable_lengths.append(event.stable_chars)
-        elif isinstance(event, FinalResult):
-            assert event.text.startswith(stable)
-            stable, last = "", ("", 0)
-    assert max(stable_lengths) > 0
-
-
-# --- text ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("decoding", list(Decoding))
-@pytest.mark.parametrize("max_utterance_ms", [30_000, 2_500])
-def test_what_is_stable_of_written_text_never_changes(
-    recognise: Recognise,
-    recording: Recording,
-    transcripts: dict[str, dict[str, Any]],
-    decoding: Decoding,
-    max_utterance_ms: int,
-) -> None:
-    for name in transcripts:
-        last = ("", 0)
-        for event in recognise(recording(name), text=EVERYTHING, decoding=decoding, max_utterance_ms=max_utterance_ms):
-            if isinstance(event, PartialResult):
-                assert (event.text, event.stable_chars) != last
-                assert event.text.startswith(last[0][: last[1]])
-                assert event.stable_chars >= last[1]
-                last = (event.text, event.stable_chars)
-            elif isinstance(event, FinalResult):
-                assert event.text.startswith(last[0][: last[1]])
-                assert event.text == " ".join(word.text for word in event.words)
-                last = ("", 0)
-
-
-def test_how_words_are_written_moves_no_boundary(recognise: Recognise, recording: Recording) -> None:
-    plain = finals(recognise(recording(DIALOGUE)))
-    written = finals(recognise(recording(DIALOGUE), text=EVERYTHING))
-    places = [(final.start_sample, final.end_sample, final.reason, bool(final.words)) for final in plain]
-    assert [(final.start_sample, final.end_sample, final.reason, bool(final.words)) for final in written] == places
