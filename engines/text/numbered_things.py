@@ -64,7 +64,7 @@ def is_national_id(digits: str) -> bool:
 
 
 def _has_repeats_of_a_tax_id(digits: str) -> bool:
-    """One of the first ten digits comes twice or three times, the others at most once (Bundeszentralamt für Steuern)."""
+    """One of the first ten digits comes twice or three times, the others at most once (§ 139b AO)."""
     return len(set(digits)) in (8, 9) and max(map(digits.count, digits)) <= 3
 
 

@@ -78,8 +78,12 @@ class Presenter:
             return Presented(" ".join(texts), words)
         spans = self._redactor.redact(texts, is_over=True).spans if self._redactor else ()
         items, _ = self._items(texts, spans, limit=len(words) + 1)
-        written, _ = self._finished(items, words, limit=len(words) + 1)
-        presented = tuple(_word(item, words) for item in written)
+        if self._profanity is not ProfanityHandling.keep:
+            items = [decent for item in items if (decent := self._decent(item)) is not None]
+        if self._punctuation:
+            written, marks = _punctuated(items, words, is_over=True)
+            items = [item._replace(text=text + mark) for item, text, mark in zip(items, written, marks, strict=True)]
+        presented = tuple(_word(item, words) for item in items)
         redacted = tuple(
             RedactedSpan(kind, first, end, words[first].start_sample, words[end - 1].end_sample)
             for first, end, kind in spans
@@ -97,10 +101,20 @@ class Presenter:
             texts = texts[:stable_words]
         elif self._profanity is not ProfanityHandling.keep:
             texts = _until_maybe_profane(texts, stable_words)
-        items, settled_items = self._items(texts, spans, limit=stable_words)
-        written, settled = self._finished(items, words, limit=stable_words, settled_items=settled_items)
-        stable = " ".join([item.text for item in written[:settled]])
-        return PresentedPartial(" ".join([item.text for item in written]), len(stable))
+        items, settled = self._items(texts, spans, limit=stable_words)
+        if self._profanity is not ProfanityHandling.keep:
+            kept = [self._decent(item) for item in items]
+            settled = sum(item is not None for item in kept[:settled])
+            items = [item for item in kept if item is not None]
+        if not self._punctuation:
+            written = [item.text for item in items]
+            return PresentedPartial(" ".join(written), len(" ".join(written[:settled])))
+        written, marks = _punctuated(items, words, is_over=False)
+        text = " ".join([text + mark for text, mark in zip(written, marks, strict=True)])
+        # The mark behind the last item to stay may depend on words that do not.
+        marks[settled - 1 :] = [""] if settled else []
+        stable = " ".join([text + mark for text, mark in zip(written, marks, strict=False)]) if settled else ""
+        return PresentedPartial(text, len(stable))
 
     def _items(self, texts: list[str], spans: Sequence[HiddenSpan], *, limit: int) -> tuple[list[Item], int]:
         """Hide and write in digits; say how many items at the start rest on words before `limit` alone."""
@@ -133,39 +147,26 @@ class Presenter:
                 settled = len(items) - 1
         return items, len(items) if settled < 0 else settled
 
-    def _finished(
-        self, items: list[Item], words: Sequence[Word], *, limit: int, settled_items: int = 0
-    ) -> tuple[list[Item], int]:
-        """Mask or remove, set capitals and marks; say how many items at the start will stay as they are."""
-        if self._profanity is not ProfanityHandling.keep:
-            kept = [self._decent(item) for item in items]
-            settled_items = sum(item is not None for item in kept[:settled_items])
-            items = [item for item in kept if item is not None]
-        if not self._punctuation:
-            return items, settled_items
-        return _punctuated(items, words, limit=limit, settled_items=settled_items)
-
     def _decent(self, item: Item) -> Item | None:
         if item.end - item.first > 1 or not is_profane(item.text):
             return item
         return None if self._profanity is ProfanityHandling.remove else item._replace(text=masked(item.text))
 
 
-def _punctuated(items: list[Item], words: Sequence[Word], *, limit: int, settled_items: int) -> tuple[list[Item], int]:
-    """Set capitals and marks. Of the last item to stay, the mark may still come: it does not count as stable."""
+def _punctuated(items: list[Item], words: Sequence[Word], *, is_over: bool) -> tuple[list[str], list[str]]:
+    """Give the text of each item in its case, and the mark behind it."""
     rules = Punctuation()
-    is_final = limit > len(words)
-    written: list[Item] = []
+    written: list[str] = []
+    marks: list[str] = []
     for number, item in enumerate(items):
         is_as_spoken = item.end - item.first == 1 and item.text == words[item.first].text
         text = rules.cased(item, is_as_spoken=is_as_spoken)
+        written.append(text)
         if number + 1 < len(items):
-            text += rules.mark_behind(text, pause_samples=_pause_samples(item, items[number + 1], words))
-        elif is_final:
-            text += rules.end_mark(text)
-        written.append(item._replace(text=text))
-    # The mark behind an item is known when the next item is.
-    return written, settled_items if settled_items < len(items) else max(0, settled_items - 1)
+            marks.append(rules.mark_behind(text, pause_samples=_pause_samples(item, items[number + 1], words)))
+        else:
+            marks.append(rules.end_mark(text) if is_over else "")
+    return written, marks
 
 
 def _pause_samples(item: Item, following: Item, words: Sequence[Word]) -> int:

@@ -1,23 +1,22 @@
 """Profane English words: a short list, with its inflections, matched as whole words only ("Scunthorpe" is safe).
 
-The list holds words that are profane in nearly every use. Words with a decent sense ("damn", "hell", "cock", "ass" the
-animal apart) are left out, except where the profane sense is by far the commoner. Better to let a mild word pass than
-to mask a decent one.
+The list holds words that are profane in nearly every use. Words with a decent sense ("hell", "cock") and mild ones
+("damn", "crap") are left out: better to let a mild word pass than to mask a decent one.
 """
 
 from __future__ import annotations
 
-PROFANE_WORDS = frozenset(
-    """
-    arse arsehole arseholes arses ass asses asshole assholes bastard bastards bitch bitched bitches bitching bitchy
-    bollocks bullshit bullshits bullshitted bullshitter bullshitting clusterfuck clusterfucks cocksucker cocksuckers
-    cunt cunts dickhead dickheads dipshit dipshits dumbass dumbasses faggot faggots fuck fucked fucker fuckers fuckin
-    fucking fucks fuckup fuckups goddamn goddamned horseshit jackass jackasses motherfucker motherfuckers motherfucking
-    nigga niggas nigger niggers piss pissed pisses pissing prick pricks pussies pussy shit shite shithead shitheads
-    shithole shitholes shits shitted shittier shittiest shitting shitty slut sluts slutty twat twats wank wanked wanker
-    wankers wanking whore whores
-    """.split()
-)
+PROFANE_WORDS = frozenset({
+    "arse", "arsehole", "arseholes", "arses", "ass", "asses", "asshole", "assholes", "bastard", "bastards", "bitch",
+    "bitched", "bitches", "bitching", "bitchy", "bollocks", "bullshit", "bullshits", "bullshitted", "bullshitter",
+    "bullshitting", "clusterfuck", "clusterfucks", "cocksucker", "cocksuckers", "cunt", "cunts", "dickhead",
+    "dickheads", "dipshit", "dipshits", "dumbass", "dumbasses", "faggot", "faggots", "fuck", "fucked", "fucker",
+    "fuckers", "fuckin", "fucking", "fucks", "fuckup", "fuckups", "goddamn", "goddamned", "horseshit", "jackass",
+    "jackasses", "motherfucker", "motherfuckers", "motherfucking", "nigga", "niggas", "nigger", "niggers", "piss",
+    "pissed", "pisses", "pissing", "prick", "pricks", "pussies", "pussy", "shit", "shite", "shithead", "shitheads",
+    "shithole", "shitholes", "shits", "shitted", "shittier", "shittiest", "shitting", "shitty", "slut", "sluts",
+    "slutty", "twat", "twats", "wank", "wanked", "wanker", "wankers", "wanking", "whore", "whores",
+})  # fmt: skip
 PROFANE_BEGINNINGS = frozenset(word[:length] for word in PROFANE_WORDS for length in range(1, len(word)))
 """What the last word of a partial may look like while it is growing to a profane one."""
 

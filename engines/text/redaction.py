@@ -108,8 +108,21 @@ class Redactor:
                     found = _national_ids(run)
                 case _:
                     found = _phone_numbers(run)
-            for first, end in found:
-                yield HiddenSpan(first, end, kind)
+            hidden = [HiddenSpan(first, end, kind) for first, end in found]
+            yield from hidden
+            run = _without(run, hidden)
+
+
+def _without(run: Run, hidden: list[HiddenSpan]) -> Run:
+    """Leave gaps where something was found: what stands beside it is looked at by itself."""
+    if not hidden:
+        return run
+    gone = {word for span in hidden for word in range(span.first, span.end)}
+    return run._replace(
+        characters=tuple(
+            character._replace(value=" ") if character.first in gone else character for character in run.characters
+        )
+    )
 
 
 def _joined(spans: list[HiddenSpan]) -> list[HiddenSpan]:
