@@ -115,6 +115,7 @@ class StreamRules:
     @classmethod
     def of(cls, stream: OpenStream, shape: ModelShape) -> StreamRules:
         options = stream.options
+        presenter = Presenter(options.text, options.language or shape.language)
         return cls(
             stream.epoch,
             options.wants_partials,
@@ -124,7 +125,7 @@ class StreamRules:
             min(options.min_trailing_silence_ms * SAMPLES_PER_MS, LISTEN_AFTER_SAMPLES),
             options.max_utterance_ms * SAMPLES_PER_MS,
             shape.paths.for_stream(options),
-            None if options.text.is_plain else Presenter(options.text, options.language or shape.language),
+            None if presenter.is_plain else presenter,
         )
 
 

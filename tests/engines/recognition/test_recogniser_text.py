@@ -58,3 +58,9 @@ def test_how_words_are_written_moves_no_boundary(recognise: Recognise, recording
     written = finals(recognise(recording(DIALOGUE), text=EVERYTHING))
     places = [(final.start_sample, final.end_sample, final.reason, bool(final.words)) for final in plain]
     assert [(final.start_sample, final.end_sample, final.reason, bool(final.words)) for final in written] == places
+
+
+def test_numbers_come_in_digits_where_a_stream_wants_them(recognise: Recognise, recording: Recording) -> None:
+    texts = [final.text for final in finals(recognise(recording(DIALOGUE), text=TextOptions(numerals=True)))]
+    assert "transfer $200 to account 471" in texts
+    assert "set the volume to 30%" in texts

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.contract import ModelContract
-from engines.interface import Decoding, EndReason, Keyword, OpenStream, PartialResult, StreamOptions
+from engines.interface import Decoding, EndReason, Keyword, OpenStream, PartialResult, StreamOptions, TextOptions
 from engines.recognition.decoding import GreedyPath
 from engines.recognition.paths import CtcPaths
 from engines.recognition.utterance import Ending, ModelShape, StreamRules, Utterance
@@ -193,6 +193,15 @@ def test_rows_called_stable_are_never_cut_off(max_utterance_ms: int, steps_waite
     searched_from = max((last_step + 1) * 4 * ROW - 80_000, (last_step + 1) * 2 * ROW) // ROW
     assert abs(stable_before_row - searched_from) <= 1
     assert stable_before_row <= searched_from
+
+
+def test_words_are_only_rewritten_where_something_is_to_be_done() -> None:
+    def presents(**options: Any) -> bool:
+        return StreamRules.of(opened(**options), SHAPE).presenter is not None
+
+    assert not presents()
+    assert presents(text=TextOptions(numerals=True))
+    assert not presents(text=TextOptions(numerals=True), language="de")
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
