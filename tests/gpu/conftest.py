@@ -1,13 +1,17 @@
-"""Tests that need an NVIDIA GPU: they stay away where ONNX Runtime has not the provider that they are about.
+"""Tests that need an NVIDIA GPU: they stay away where there is none, or where ONNX Runtime has not their provider.
 
 `make gpu-check` runs them wherever a GPU and its libraries are, and says which they were.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnxruntime
 
+_DEVICES = Path("/dev/nvidiactl"), Path("/dev/dxg")
+"""Of Linux, and of Linux inside Windows."""
 _PROVIDER_OF = {"test_onnx_cuda.py": "CUDAExecutionProvider", "test_onnx_tensorrt.py": "TensorrtExecutionProvider"}
-_available = onnxruntime.get_available_providers()
+_available = onnxruntime.get_available_providers() if any(device.exists() for device in _DEVICES) else []
 
 collect_ignore = [name for name, provider in _PROVIDER_OF.items() if provider not in _available]
