@@ -77,8 +77,8 @@ def _hour_first(tape: Tape, at: int) -> tuple[Item, ...] | None:
     if not half_of_day and not _has_part_of_day(tape, minutes.end):
         if tape.before(at) not in _BEFORE_A_TIME:
             return None
-        behind = tape.peek(minutes.end)
-        if behind in NUMBER_WORDS or behind in SCALES or behind in _COUNTED or behind in DENOMINATORS:
+        following = tape.peek(minutes.end)
+        if following in NUMBER_WORDS or following in SCALES or following in _COUNTED or following in DENOMINATORS:
             return None
     return (Item(f"{hour.value}:{minutes.value:02}", at, minutes.end), *half_of_day)
 

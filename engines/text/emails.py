@@ -1,7 +1,7 @@
 """E-mail addresses, written or spoken: "john@example.com", "john dot smith at example dot co dot u k".
 
 A spoken address begins with the word before "at" and with whatever is joined to that by "dot", "underscore" and the
-like; letters and digits join without them ("j smith seven at ..."). Two whole words side by side do not.
+like. A letter joins what follows it, a digit what is beside it ("j smith seven at"); two whole words do not join.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DOMAIN_JOINTS = frozenset({"dash", "hyphen"})
 _NEVER_NAMES = frozenset(
     {
         "am", "are", "arrive", "arrived", "be", "been", "him", "is", "it", "live", "look", "looked", "looking", "the",
-        "them", "us", "was", "were",
+        "them", "to", "us", "was", "were",
     }
 )  # fmt: skip
 """Stand before "at" and are not the name of a mailbox: "look at example dot com"."""
@@ -81,7 +81,7 @@ def _address(tape: Tape, first: int) -> tuple[int | None, int]:
             if not _is_atom(tape.peek(at + 2)):
                 return None, at + 1
             at += 2
-        elif _is_atom(following) and (_is_spelled(tape.words[at]) or _is_spelled(following)):
+        elif _is_atom(following) and _are_joined(tape.words[at], following):
             at += 1
         else:
             return None, at + 1
@@ -129,6 +129,11 @@ def _last_label(tape: Tape, at: int) -> int | None:
 
 def _is_atom(word: str) -> bool:
     return bool(word) and word != _AT and word not in _JOINTS
+
+
+def _are_joined(word: str, following: str) -> bool:
+    """Whether two words beside each other are one name: "j smith", "smith seven"; not "mail j"."""
+    return _is_spelled(word) or (_is_spelled(following) and not (len(following) == 1 and following.isalpha()))
 
 
 def _is_spelled(word: str) -> bool:

@@ -11,8 +11,11 @@ pytestmark = pytest.mark.unit
 
 
 def test_an_amount_covers_its_words_and_no_more() -> None:
-    assert amount(Tape("twenty five dollars and ten cents please".split(" ")), 0) == (Item("$25.10", 0, 6),)
-    assert amount(Tape("two point five million dollars".split(" ")), 0) == (Item("$2.5", 0, 3), Item("million", 3, 5))
+    assert amount(Tape(["twenty", "five", "dollars", "and", "ten", "cents", "please"]), 0) == (Item("$25.10", 0, 6),)
+    assert amount(Tape(["two", "point", "five", "million", "dollars"]), 0) == (
+        Item("$2.5", 0, 3),
+        Item("million", 3, 5),
+    )
 
 
 @pytest.mark.parametrize("said", ["twenty five", "hello", "twenty apples", "two halves", ""])

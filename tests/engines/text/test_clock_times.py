@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 
 def test_the_half_of_the_day_is_a_word_of_its_own() -> None:
-    said = Tape("half past three p m today".split(" "))
+    said = Tape(["half", "past", "three", "p", "m", "today"])
     assert clock_time(said, 0) == (Item("3:30", 0, 3), Item("p.m.", 3, 5))
 
 

@@ -11,9 +11,9 @@ pytestmark = pytest.mark.unit
 
 
 def test_each_part_of_a_date_has_its_own_words() -> None:
-    said = Tape("january the third twenty twenty six".split(" "))
+    said = Tape(["january", "the", "third", "twenty", "twenty", "six"])
     assert month_first(said, 0) == (Item("January", 0, 1), Item("3,", 1, 3), Item("2026", 3, 6))
-    said = Tape("the third of january".split(" "))
+    said = Tape(["the", "third", "of", "january"])
     assert day_first(said, 0) == (Item("3", 0, 3), Item("January", 3, 4))
 
 

@@ -11,7 +11,24 @@ from engines.text.tape import Tape
 
 pytestmark = pytest.mark.unit
 
-WORDS = "john smith j u k at dot dash underscore example com the is five a x@y.com".split(" ")
+WORDS = [
+    "john",
+    "smith",
+    "j",
+    "u",
+    "k",
+    "at",
+    "dot",
+    "dash",
+    "underscore",
+    "example",
+    "com",
+    "the",
+    "is",
+    "five",
+    "a",
+    "x@y.com",
+]
 
 
 @pytest.mark.parametrize(

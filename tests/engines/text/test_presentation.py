@@ -45,7 +45,7 @@ def words_of(texts: list[str], gaps: list[int] | None = None) -> tuple[Word, ...
     """Each word takes 3,200 samples, the pauses before them are `gaps`."""
     words, at = [], 0
     for number, text in enumerate(texts):
-        at += gaps[number] if gaps else 800
+        at += gaps[number % len(gaps)] if gaps else 800
         words.append(Word(text, at, at + 3_200, 0.5 + 0.4 / (number + 1)))
         at += 3_200
     return tuple(words)
@@ -59,7 +59,7 @@ options = st.builds(
     redact=st.lists(st.sampled_from(RedactionKind), unique=True).map(tuple),
 )
 texts = st.lists(st.sampled_from([*SPOKEN, *WRITTEN]), max_size=14)
-gaps = st.lists(st.sampled_from([0, 800, 7_000, 12_000]), min_size=80, max_size=80)
+gaps = st.lists(st.sampled_from([0, 800, 7_000, 12_000]), min_size=17, max_size=17)
 spoken_with_secrets = st.lists(
     st.tuples(st.sampled_from(FILLERS), st.sampled_from([[], *HIDDEN_THINGS])), max_size=5
 ).map(lambda parts: [word for filler, secret in parts for word in (filler, *secret)])

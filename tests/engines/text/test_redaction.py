@@ -13,7 +13,29 @@ pytestmark = pytest.mark.unit
 
 ALL = Redactor(RedactionKind, with_words=True)
 CARD = ["four", *["one"] * 15]
-WORDS = [*"four one oh double twenty at dot com john and g b hello is plus dash please".split(" "), "4111", "GB29"]
+WORDS = [
+    *[
+        "four",
+        "one",
+        "oh",
+        "double",
+        "twenty",
+        "at",
+        "dot",
+        "com",
+        "john",
+        "and",
+        "g",
+        "b",
+        "hello",
+        "is",
+        "plus",
+        "dash",
+        "please",
+    ],
+    "4111",
+    "GB29",
+]
 
 
 def hidden(said: list[str], redactor: Redactor = ALL) -> str:
@@ -42,7 +64,7 @@ def test_what_is_hidden(said: str, expected: str) -> None:
 
 
 def test_a_card_and_a_telephone_number_side_by_side_are_both_hidden() -> None:
-    said = [*CARD, *"and four one five five five five oh one two three".split(" ")]
+    said = [*CARD, *["and", "four", "one", "five", "five", "five", "five", "oh", "one", "two", "three"]]
     assert hidden(said) == "[card_number] and [phone_number]"
 
 
@@ -52,15 +74,16 @@ def test_only_the_kinds_that_were_asked_for_are_hidden() -> None:
 
 def test_in_other_languages_what_is_written_is_hidden() -> None:
     redactor = Redactor(RedactionKind, with_words=False)
-    assert hidden("karte 4111 1111 1111 1111 bitte".split(" "), redactor) == "karte [card_number] bitte"
-    assert hidden("an max@example.de bitte".split(" "), redactor) == "an [email] bitte"
+    assert hidden(["karte", "4111", "1111", "1111", "1111", "bitte"], redactor) == "karte [card_number] bitte"
+    assert hidden(["an", "max@example.de", "bitte"], redactor) == "an [email] bitte"
     assert hidden(CARD, redactor) == " ".join(CARD)
 
 
 def test_a_run_at_the_end_is_open() -> None:
-    assert ALL.redact(["hello", "there", "four"], is_over=False).settled == 2
-    assert ALL.redact(["hello", "there", "four", "is", "it"], is_over=False).settled == 4
-    assert ALL.redact(["hello", "there", "four"], is_over=True) == ((), 3)
+    cards = Redactor([RedactionKind.card_number], with_words=True)
+    assert cards.redact(["hello", "there", "four"], is_over=False).settled == 2
+    assert cards.redact(["hello", "there", "four", "is"], is_over=False).settled == 4
+    assert cards.redact(["hello", "there", "four"], is_over=True) == ((), 3)
 
 
 @given(st.lists(st.one_of(st.sampled_from(WORDS).map(lambda word: [word]), st.just(CARD)), max_size=9), st.data())

@@ -34,7 +34,7 @@ def test_words_are_spelled_out(said: str, spelled: str) -> None:
 
 
 def test_a_run_ends_where_a_word_does_not_belong() -> None:
-    keys = "four one and one please".split(" ")
+    keys = ["four", "one", "and", "one", "please"]
     assert READER.may_begin("four", "four")
     assert not READER.may_begin("and", "and")
     assert READER.run_end(keys, keys, 0) == 4
