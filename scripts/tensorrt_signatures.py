@@ -9,6 +9,7 @@ writes each function's signature into its docstring. Only what engines/backends/
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -18,6 +19,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from engines.backends.tensorrt import api
 
 CLASSES = {
     "IHostMemory": "HostMemory",
@@ -58,9 +61,7 @@ _LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--read"]:
-        import tensorrt_bindings  # found through PYTHONPATH
-
-        print(json.dumps(read(tensorrt_bindings)))
+        print(json.dumps(read(importlib.import_module("tensorrt_bindings"))))  # found through PYTHONPATH
         return 0
     if not arguments:
         sys.stderr.write(f"{__doc__}\n")
@@ -84,7 +85,8 @@ def signatures_of(wheel: Path) -> tuple[str, dict[str, Any]]:
         for library in re.findall(r"\[(lib(?:" + "|".join(_LIBRARIES) + r")\.so\.\d+)\]", needed):
             command = ["cc", "-shared", "-fPIC", f"-Wl,-soname,{library}", "-o", package / library, source]
             subprocess.run(command, check=True)
-        environment = os.environ | {"PYTHONPATH": name, "LD_LIBRARY_PATH": str(package)}
+        root = Path(__file__).parent.parent
+        environment = os.environ | {"PYTHONPATH": f"{name}:{root}", "LD_LIBRARY_PATH": str(package)}
         printed = subprocess.run(
             [sys.executable, __file__, "--read"], env=environment, check=True, capture_output=True, text=True
         ).stdout
@@ -96,22 +98,34 @@ def read(module: Any) -> dict[str, Any]:
     """Give, of an imported module: `classes` (a member is "property" or a list of overloads, each the names of its
     parameters), `enumerations` (their members) and the `version`.
     """
-    classes: dict[str, dict[str, Any]] = {}
-    for class_name in [*CLASSES, *CALLBACKS]:
-        found = getattr(module, class_name)
-        classes[class_name] = {
-            name: overloads(getattr(found, name).__doc__, name) if callable(getattr(found, name)) else "property"
-            for name in dir(found)
-            if not name.startswith("_")
-        }
-    for class_name in CONSTRUCTORS:
-        classes[class_name]["__init__"] = overloads(getattr(module, class_name).__init__.__doc__, "__init__")
-    enumerations = {
-        name: sorted(getattr(module, name).__members__)
-        for name in dir(module)
-        if hasattr(getattr(module, name), "__members__")
+    return {
+        "version": module.__version__,
+        "classes": {name: _members(getattr(module, name), names) for name, names in named().items()},
+        "enumerations": {
+            name: sorted(set(getattr(getattr(module, name, None), "__members__", ())) & set(members))
+            for name, members in api.MEMBERS.items()
+        },
     }
-    return {"version": module.__version__, "classes": classes, "enumerations": enumerations}
+
+
+def named() -> dict[str, list[str]]:
+    """Give what api.py names of each of TensorRT's classes."""
+    names = {
+        real: sorted(name for name in {*vars(protocol), *protocol.__annotations__} if not name.startswith("_"))
+        for real, protocol in ((real, getattr(api, mirror)) for real, mirror in CLASSES.items())
+    }
+    for real in CONSTRUCTORS:
+        names[real].append("__init__")
+    return names | {real: list(called) for real, called in CALLBACKS.items()}
+
+
+def _members(found: Any, names: list[str]) -> dict[str, Any]:
+    """Members that this version lacks are left out."""
+    return {
+        name: overloads(getattr(found, name).__doc__, name) if callable(getattr(found, name)) else "property"
+        for name in names
+        if hasattr(found, name)
+    }
 
 
 def overloads(documented: str | None, name: str) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """The part of TensorRT's Python API that Patchbay calls, as protocols: NVIDIA's wheels carry no type signatures.
 
 These must stay true: whatever is called of TensorRT is declared here, with the names of its parameters. A test holds
-every name against what the bindings of TensorRT 10.13 to 11.4 say of themselves (signatures.json beside that test).
+every name against what the bindings of TensorRT 10.14 to 11.4 say of themselves (signatures.json beside that test).
 
 Networks are strongly typed: TensorRT 11 knows no others, and has neither precision flags nor precisions of layers
 (docs.nvidia.com/deeplearning/tensorrt, "Migrating from TensorRT 10.x to 11.x"). So precision is written into the graph

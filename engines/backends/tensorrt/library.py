@@ -12,8 +12,8 @@ from engines.errors import RuntimeMissing
 if TYPE_CHECKING:
     from engines.backends.tensorrt.api import TensorRt
 
-LEAST_VERSION, FIRST_UNKNOWN_VERSION = (10, 13), (12, 0)
-"""What the signatures of the bindings were read of, 10.13 to 11.4: see api.py."""
+LEAST_VERSION, FIRST_UNKNOWN_VERSION = (10, 14), (12, 0)
+"""What the signatures of the bindings were read of, 10.14 to 11.4: see api.py."""
 
 _MODULE = "tensorrt"
 _MAX_COMPLAINTS = 20
