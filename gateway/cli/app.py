@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import config, models, token, transcribe, up
+from gateway.cli import config, engine, models, token, transcribe, up
 from gateway.cli.exit_codes import ExitCode
 
 _TYPERS_USAGE_CODE = 2
@@ -20,6 +20,7 @@ app.command("up")(up.up)
 app.command("token")(token.token)
 app.command("transcribe")(transcribe.transcribe)
 app.add_typer(config.app, name="config")
+app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")
 
 

@@ -1,4 +1,4 @@
-"""A plan is built with the profile, the flags and the timing cache that are asked for; refusals carry TensorRT's words."""
+"""A plan is built with the profile, flags and timing cache that are asked for; refusals carry TensorRT's words."""
 
 from __future__ import annotations
 
