@@ -40,7 +40,8 @@ def test_a_missing_library_says_what_to_install() -> None:
 def test_errors_and_warnings_are_kept_and_chatter_is_not() -> None:
     complaints = Complaints(FakeTensorRt())
     for severity in (Severity.INFO, Severity.WARNING, Severity.ERROR, Severity.INTERNAL_ERROR):
-        complaints.logger.log(severity, "said\n at " + str(severity))
+        text = f"said\n at {severity}"
+        complaints.logger.log(severity, text)
     assert complaints.errors == ["said at 1", "said at 0"]
     assert complaints.warnings == ["said at 2"]
     assert complaints.last_errors(1) == "said at 0"
