@@ -88,7 +88,7 @@ def make_engine(
             refusals = tuple(refused.mistakes)
     plan, report = _Making(toolchain, model, request, folder).run(progress)
     report = msgspec.structs.replace(report, rebuilt_because=refusals)
-    written = msgspec.to_builtins(report)
+    written = msgspec.json.decode(msgspec.json.encode(report))
     try:
         write_engine(path, key, plan=plan.content, report=written)
     except OSError as error:

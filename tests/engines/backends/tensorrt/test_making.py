@@ -1,4 +1,4 @@
-"""An engine file is built once, found again, built anew when damaged, and goes up in precision until words are right."""
+"""An engine file is built once, found again, built anew if damaged; precision goes up until the words are right."""
 
 from __future__ import annotations
 
