@@ -263,16 +263,21 @@ class Backend(Protocol):
 
         Raises:
             BackendFailed: the runtime failed; every stream in the batch must be replayed elsewhere.
+            RowsFailed: it failed for some streams alone.
         """
 
 
 class StepResult(msgspec.Struct, frozen=True):
-    """What one step did for one slot. `is_over`: the last final is among `events`, the slot may be given away."""
+    """What one step did for one slot. `is_over`: the last final is among `events`, the slot may be given away.
+
+    `is_lost`: the step failed for this stream; it is over, its audio from the last final on must be replayed elsewhere.
+    """
 
     slot: int
     events: tuple[SpeechStarted | PartialResult | FinalResult, ...]
     audio_through_sample: int
     is_over: bool
+    is_lost: bool = False
 
 
 class BatchRecogniser(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class EngineError(Exception):
     """Base; `resumable` says whether replaying unfinalised audio on another replica can help."""
@@ -32,6 +34,20 @@ class BackendFailed(EngineError):
     """The runtime failed in the middle of a step; every stream in that batch is lost here."""
 
     resumable = True
+
+
+class RowsFailed(BackendFailed):
+    """A step went well but for some streams, which are lost here; whoever catches only `BackendFailed` loses them all.
+
+    Attributes:
+        slots: of the streams that are lost.
+        rows: what the step gave, for all of its streams in their order; nothing may be read of those that are lost.
+    """
+
+    def __init__(self, text: str, *, slots: list[int], rows: Any) -> None:
+        super().__init__(text)
+        self.slots = slots
+        self.rows = rows
 
 
 class LinkMisused(EngineError):

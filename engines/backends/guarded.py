@@ -1,5 +1,7 @@
 """Holds what a backend gives against what it must give: garbage of a runtime never becomes words.
 
+A stream whose rows are no numbers is lost alone: those that shared its batch go on.
+
 One sum over each stream's rows finds every NaN and every infinity in them; for a batch of 32 that is some ten
 microseconds beside a step of many thousand.
 """
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.errors import BackendFailed
+from engines.errors import BackendFailed, RowsFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,19 +20,23 @@ if TYPE_CHECKING:
     from engines.contract import Backend, FloatArray, ModelContract, StepTime
 
 
-def check_rows(rows: FloatArray, contract: ModelContract, *, batch: int) -> None:
-    """Hold what a step of `batch` streams gave against its shape, and look for what is no number.
+def check_rows(rows: FloatArray, contract: ModelContract, slots: Sequence[int]) -> None:
+    """Hold what a step of the streams in `slots` gave against its shape, and look for what is no number.
 
     Raises:
-        BackendFailed: the shape is another one, or something is not finite; none of these rows may be used.
+        BackendFailed: the shape is another one; none of these rows may be used.
+        RowsFailed: something is not finite in the rows of some streams.
     """
+    batch = len(slots)
     expected = batch, contract.shift_frames // contract.subsampling, contract.vocab_size + 1
     if rows.shape != expected:
         raise BackendFailed(f"a step must give log-probabilities of shape {expected}, not {rows.shape}")
     with np.errstate(all="ignore"):
-        lost = batch - int(np.isfinite(rows.sum(axis=(1, 2))).sum())
-    if lost:
-        raise BackendFailed(f"a step gave log-probabilities that are not finite for {lost} of {batch} streams")
+        is_finite = np.isfinite(rows.sum(axis=(1, 2)))
+    if not is_finite.all():
+        lost = [slot for slot, is_good in zip(slots, is_finite.tolist(), strict=True) if not is_good]
+        text = f"a step gave log-probabilities that are not finite for {len(lost)} of {batch} streams"
+        raise RowsFailed(text, slots=lost, rows=rows)
 
 
 class GuardedBackend:
@@ -63,12 +69,22 @@ class GuardedBackend:
         """
         if len(slots) <= self.max_batch:
             return self._checked_step(features, slots)
-        parts = range(0, len(slots), self.max_batch)
-        return np.concatenate(
-            [self._checked_step(features[at : at + self.max_batch], slots[at : at + self.max_batch]) for at in parts]
-        )
+        found: list[FloatArray] = []
+        failures: list[RowsFailed] = []
+        for at in range(0, len(slots), self.max_batch):
+            part = slice(at, at + self.max_batch)
+            try:
+                found.append(self._checked_step(features[part], slots[part]))
+            except RowsFailed as failure:
+                failures.append(failure)
+                found.append(failure.rows)
+        rows = np.concatenate(found)
+        if failures:
+            lost = [slot for failure in failures for slot in failure.slots]
+            raise RowsFailed(str(failures[0]), slots=lost, rows=rows) from failures[0]
+        return rows
 
     def _checked_step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
         rows = self._backend.step(features, slots)
-        check_rows(rows, self.contract, batch=len(slots))
+        check_rows(rows, self.contract, slots)
         return rows

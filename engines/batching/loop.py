@@ -247,6 +247,9 @@ def _finish_step(bay: Bay, lane: Lane, result: StepResult, compute_us: int, now_
     lane.audio_through_sample = result.audio_through_sample
     # Before the results: the compute of a stream's last step is known when its last final comes.
     progress = Progress(lane.epoch, result.audio_through_sample, compute_us)
+    if result.is_lost:
+        bay.close(lane)
+        return Outcome(lane.slot, (progress, Lost(lane.epoch, LossReason.engine_failed)), is_over=True)
     if result.is_over:
         bay.close(lane)
     elif bay.recogniser.is_ready(result.slot):

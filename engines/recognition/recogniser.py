@@ -10,7 +10,7 @@ from engines.backends.freed_memory import give_back_freed_memory
 from engines.backends.load import load_backend
 from engines.backends.onnx_transducer import open_transducer
 from engines.contract import StepResult, TransducerContract
-from engines.errors import ModelRejected
+from engines.errors import ModelRejected, RowsFailed
 from engines.interface import SAMPLE_RATE_HZ, FinalResult
 from engines.model_kinds import ModelKind, kind_of
 from engines.recognition.feature_check import feature_mistakes
@@ -28,13 +28,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from engines.contract import Backend, BackendSettings, ModelContract, StepTime, TransducerBackend
+    from engines.contract import (
+        Backend,
+        BackendSettings,
+        Emissions,
+        FloatArray,
+        ModelContract,
+        StepTime,
+        TransducerBackend,
+    )
     from engines.interface import OpenStream, StreamOptions
     from engines.recognition.paths import Paths
     from engines.recognition.rows import Rows
     from engines.recognition.stream import Heard
     from engines.recognition.words import Spelling
 
+_NOBODY: frozenset[int] = frozenset()
 WINDOW_MS = 5_000
 """How far audio may run ahead of recognition. With what an utterance may want again, a stream holds 10 s at most."""
 
@@ -131,19 +140,23 @@ class Recogniser:
 
     def step(self, slots: Sequence[int]) -> list[StepResult]:
         """See `BatchRecogniser.step`."""
-        streams = [(slot, self._stream(slot)) for slot in slots]
-        rows = self._run_model(streams)
+        everybody = [(slot, self._stream(slot)) for slot in slots]
+        rows, lost = self._run_model(everybody)
+        streams = [(slot, stream) for slot, stream in everybody if slot not in lost] if lost else everybody
         speech = self._listen([(slot, stream.read(rows.get(slot))) for slot, stream in streams])
         results = []
-        for slot, stream in streams:
+        for slot, stream in everybody:
+            if slot in lost:
+                results.append(StepResult(slot, (), stream.audio_through_sample, is_over=True, is_lost=True))
+                continue
             events = stream.take(speech.get(slot, []))
             if any(isinstance(event, FinalResult) for event in events):
                 self._forget(slot)
             results.append(StepResult(slot, events, stream.audio_through_sample, stream.is_over))
         return results
 
-    def _run_model(self, streams: list[tuple[int, StreamState]]) -> dict[int, Rows]:
-        """Give the rows of each slot whose step reads audio."""
+    def _run_model(self, streams: list[tuple[int, StreamState]]) -> tuple[dict[int, Rows], frozenset[int]]:
+        """Give the rows of each slot whose step reads audio, and the slots for which the model failed."""
         in_model: list[int] = []
         for slot, stream in streams:
             features = stream.next_features()
@@ -151,9 +164,14 @@ class Recogniser:
                 self._features[len(in_model)] = features
                 in_model.append(slot)
         if not in_model:
-            return {}
-        result = self._backend.step(self._features[: len(in_model)], in_model)
-        return dict(zip(in_model, rows_by_stream(result), strict=True))
+            return {}, _NOBODY
+        lost = _NOBODY
+        result: FloatArray | Emissions
+        try:
+            result = self._backend.step(self._features[: len(in_model)], in_model)
+        except RowsFailed as failure:
+            result, lost = failure.rows, frozenset(failure.slots)
+        return dict(zip(in_model, rows_by_stream(result), strict=True)), lost
 
     def _listen(self, heard: list[tuple[int, Heard | None]]) -> dict[int, list[float]]:
         """Give the probabilities of speech of each slot that has something to hear."""

@@ -247,3 +247,25 @@ def test_what_streams_are_charged_is_the_thread_s_busy_time(harness: Callable[..
     charged_us = sum(event.compute_us for o in outcomes for event in o.events if isinstance(event, Progress))
     wait_until(lambda: run.loop.figures.charged_us_total == charged_us)
     assert charged_us <= run.loop.figures.busy_us_total <= charged_us * 1.01 + 20_000  # idle turns are work, too
+
+
+def test_a_stream_that_its_step_lost_is_charged_told_and_gone_and_its_neighbour_goes_on(
+    harness: Callable[..., Harness],
+) -> None:
+    class LosingFirst(ScriptedRecogniser):
+        def step(self, slots: Sequence[int]) -> list[StepResult]:
+            return [
+                StepResult(result.slot, (), 0, is_over=True, is_lost=True) if result.slot == 0 else result
+                for result in super().step(slots)
+            ]
+
+    run = harness(LosingFirst(Script(), max_slots=2))
+    first, second = Slot(0, 1), Slot(1, 1)
+    run.put(begin(first, epoch=4), begin(second), audio(first, 1), audio(second, 2))
+    run.put(CutStream(second, BLOCK_SAMPLES, is_last=True))
+    outcomes = run.outcomes(3)
+    (lost,) = [outcome for outcome in outcomes if outcome.slot == first]
+    progress, loss = lost.events
+    assert isinstance(progress, Progress)
+    assert (loss, lost.is_over) == (Lost(4, LossReason.engine_failed), True)
+    assert words(outcomes, second) == ["w0v2"]
