@@ -52,7 +52,7 @@ def rewrite(tape: Tape, at: int) -> tuple[Item, ...] | None:
 
 def may_begin(word: str) -> bool:
     """Whether anything that is rewritten begins with this word."""
-    return word in _BEGINNINGS or ("-" in word and word.partition("-")[0] in TENS)
+    return word in _BEGINNINGS or (not word.isalpha() and word.partition("-")[0] in TENS)
 
 
 def _rules(word: str) -> tuple[Rule, ...]:

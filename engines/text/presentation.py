@@ -126,23 +126,26 @@ class Presenter:
             hidden[span.first] = span
             keys[span.first : span.end] = [HIDDEN] * (span.end - span.first)
         tape = Tape(keys)
+        has_numerals = self._numerals
         items: list[Item] = []
         settled = -1
         at = 0
         while at < len(texts):
             key = keys[at]
-            if key == HIDDEN and at in hidden:
-                span = hidden[at]
-                items.append(Item(f"[{span.kind.value}]", at, span.end))
-            elif self._numerals and may_begin(key):
+            if has_numerals and may_begin(key):
                 tape.seen = at
                 rewritten = rewrite(tape, at)
                 if settled < 0 and tape.seen >= limit:
                     settled = len(items)
                 items += rewritten if rewritten is not None else (Item(texts[at], at, at + 1),)
+                at = items[-1].end
+            elif at in hidden:
+                span = hidden[at]
+                items.append(Item(f"[{span.kind.value}]", at, span.end))
+                at = span.end
             else:
                 items.append(Item(texts[at], at, at + 1))
-            at = items[-1].end
+                at += 1
             if settled < 0 and at > limit:
                 settled = len(items) - 1
         return items, len(items) if settled < 0 else settled
@@ -171,6 +174,8 @@ def _punctuated(items: list[Item], words: Sequence[Word], *, is_over: bool) -> t
 
 def _pause_samples(item: Item, following: Item, words: Sequence[Word]) -> int:
     """The longest pause between two items; words that were removed may lie between them."""
+    if item.end == following.first:
+        return words[item.end].start_sample - words[item.end - 1].end_sample
     return max(words[at].start_sample - words[at - 1].end_sample for at in range(item.end, following.first + 1))
 
 

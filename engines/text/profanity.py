@@ -25,6 +25,8 @@ _MARKS = ".,;:!?…()[]{}\"'“”‘’«»"
 
 def is_profane(text: str) -> bool:
     """Whether a word is profane, in any case, with or without punctuation around it or a genitive."""
+    if text.isalpha():
+        return text in PROFANE_WORDS or text.lower() in PROFANE_WORDS
     return _bare(text) in PROFANE_WORDS
 
 

@@ -61,7 +61,7 @@ class Redactor:
 
     def redact(self, texts: list[str], *, is_over: bool) -> Redaction:
         """Look through words as the model spells them; more may follow unless the utterance `is_over`."""
-        keys = [text.lower().strip(SURROUNDING_PUNCTUATION) for text in texts]
+        keys = [text if text.isalpha() and text.islower() else _key(text) for text in texts]
         spans: list[HiddenSpan] = []
         settled = len(keys)
         if not self._kinds.isdisjoint(_KINDS_IN_RUNS):
@@ -111,6 +111,10 @@ class Redactor:
             hidden = [HiddenSpan(first, end, kind) for first, end in found]
             yield from hidden
             run = _without(run, hidden)
+
+
+def _key(text: str) -> str:
+    return text.lower().strip(SURROUNDING_PUNCTUATION)
 
 
 def _without(run: Run, hidden: list[HiddenSpan]) -> Run:

@@ -81,7 +81,11 @@ class CharacterReader:
 
     def may_begin(self, text: str, key: str) -> bool:
         """Whether a run may begin with a word, as the model spells it and in lower case without punctuation."""
-        return key in self._words or (not key.isalpha() and self._is_written(key)) or self._is_capitals(text, key)
+        if key in self._words:
+            return True
+        if key.isalpha():
+            return self._with_letters and text != key and self._is_capitals(text, key)
+        return self._is_written(key)
 
     def run_end(self, texts: list[str], keys: list[str], at: int) -> int:
         """Say where a run ends that begins at `at`."""
@@ -136,7 +140,7 @@ class CharacterReader:
         return self._with_words and "-" in key and key.partition("-")[0] in NUMBER_WORDS
 
     def _is_capitals(self, text: str, key: str) -> bool:
-        return self._with_letters and len(key) <= _LONGEST_WRITTEN_LETTERS and key.isalpha() and key.upper() in text
+        return len(key) <= _LONGEST_WRITTEN_LETTERS and key.upper() in text and key.upper() != key
 
 
 def _written(key: str) -> str:
