@@ -55,6 +55,9 @@ triton: setup-interop  ## The backend for NVIDIA Triton, against a real server o
 	@scripts/triton.sh
 	$(BIN)/pytest -q tests/triton
 
+gpu-check:  ## What needs an NVIDIA GPU, in an environment of its own; says what was run
+	@scripts/gpu_check.sh
+
 RECIPE_PYTHON ?= .venv-recipe/bin/python
 recipe-test:  ## The tests of the embedded model's recipe, in the environment that its README makes
 	$(RECIPE_PYTHON) -m pytest -q -m recipe tests/engines/models/recipe

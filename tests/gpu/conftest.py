@@ -9,9 +9,13 @@ from pathlib import Path
 
 import onnxruntime
 
+from engines.backends.tensorrt.readiness import readiness
+
 _DEVICES = Path("/dev/nvidiactl"), Path("/dev/dxg")
 """Of Linux, and of Linux inside Windows."""
 _PROVIDER_OF = {"test_onnx_cuda.py": "CUDAExecutionProvider", "test_onnx_tensorrt.py": "TensorrtExecutionProvider"}
 _available = onnxruntime.get_available_providers() if any(device.exists() for device in _DEVICES) else []
 
 collect_ignore = [name for name, provider in _PROVIDER_OF.items() if provider not in _available]
+if readiness().missing:
+    collect_ignore.append("test_tensorrt.py")
