@@ -59,13 +59,16 @@ class StreamFindings(msgspec.Struct, frozen=True, kw_only=True):
         return next(level for level in self.ramps[server][0].levels if level.streams == streams)
 
     def kib_per_stream(self, server: str) -> Spread:
-        """How much memory a stream takes, from the first level of each ramp to the last good one; all processes."""
+        """How much more memory each stream takes, from the first level of a ramp to its last good one; all processes.
+
+        Not from no stream on: what a server tries out at its start may be more than it holds later.
+        """
         slopes = []
         for ramp in self.ramps[server]:
             good = [level for level in ramp.levels if level.is_good]
-            idle_kib = sum(ramp.idle_rss_kib.values())
-            if good:
-                slopes.append((sum(good[-1].rss_kib.values()) - idle_kib) / good[-1].streams)
+            if len(good) > 1:
+                grown_kib = sum(good[-1].rss_kib.values()) - sum(good[0].rss_kib.values())
+                slopes.append(grown_kib / (good[-1].streams - good[0].streams))
         return Spread.of(slopes or [0.0])
 
     def idle_mib(self, server: str) -> float:

@@ -68,6 +68,7 @@ def _at_common(findings: StreamFindings) -> str:
                 _lags(first.first_words),
                 _lags(first.finals),
                 f"{findings.idle_mib(server):.0f}",
+                f"{sum(level.rss_kib.values()) / 1_024:.0f}",
                 findings.kib_per_stream(server).shown(0),
             ]
         )
@@ -78,7 +79,8 @@ def _at_common(findings: StreamFindings) -> str:
         "first words, p50 / p95 ms",
         "finalisation, p50 / p95 ms",
         "just started, MiB",
-        "each stream, KiB",
+        "with so many, MiB",
+        "each more, KiB",
     ]
     title = f"### The same load for all: {findings.common} streams"
     return f"{title}\n\n{markdown_table(header, rows)}"
