@@ -42,6 +42,17 @@ class BackendKind(StrEnum):
     scripted = "scripted"
     """A made-up model that behaves as it is told, for tests."""
 
+    def version_of(self, weights: str) -> str:
+        """Name what replays are exact within: the weights, and the kind of device that runs them.
+
+        Devices round otherwise than CPUs, so a session that began on one does not go on at the other within an
+        utterance.
+        """
+        return f"{weights}-{self.value}" if self in _ON_DEVICES else weights
+
+
+_ON_DEVICES = frozenset({BackendKind.onnx_cuda, BackendKind.onnx_tensorrt, BackendKind.tensorrt})
+
 
 class BackendSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to run one model.

@@ -106,13 +106,6 @@ class TextOptions(msgspec.Struct, frozen=True, kw_only=True):
     profanity: ProfanityHandling = ProfanityHandling.keep
     redact: tuple[RedactionKind, ...] = ()
 
-    @property
-    def is_plain(self) -> bool:
-        return self == _PLAIN_TEXT
-
-
-_PLAIN_TEXT = TextOptions()
-
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How one session wants to be recognised; the same for every replay of it."""

@@ -84,7 +84,7 @@ class Recogniser:
     ) -> None:
         contract = backend.contract
         self.model = contract.name
-        self.model_version = contract.version
+        self.model_version = backend.kind.version_of(contract.version)
         self.language = contract.language
         self.max_slots = max_slots
         self.step_samples = contract.shift_frames * SHIFT_SAMPLES
