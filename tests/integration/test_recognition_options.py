@@ -82,3 +82,18 @@ async def test_what_was_wished_holds_for_a_replay_too(new_region: Callable[..., 
         await caller.until_over()
     assert caller.migrations
     assert caller.finals == undisturbed
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_numbers_are_written_in_digits(region: Region, protocol: str) -> None:
+    caller = await heard(region, TRANSFER, Start(text=TextSpec(numerals=True)), protocol)
+    assert caller.text == "transfer $200 to account 471"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_no_message_shows_a_number_that_is_to_be_hidden(region: Region, protocol: str) -> None:
+    caller = await heard(region, "digits_rms.wav", Start(text=TextSpec(redact=("phone_number",))), protocol)
+    assert caller.is_finished
+    assert caller.text == "[phone_number]"
+    said = {word for partial in caller.partials for word in partial.text.split()}
+    assert said.isdisjoint(transcripts()["digits_rms.wav"].split())
