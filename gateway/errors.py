@@ -163,7 +163,9 @@ class Unavailable(SessionRefused):
 ENGINE_ERRORS: dict[type[engines.errors.EngineError], Reason] = {
     engines.errors.EngineError: Reason.internal_error,
     engines.errors.ModelRejected: Reason.internal_error,
+    engines.errors.RuntimeMissing: Reason.internal_error,
     engines.errors.BackendFailed: Reason.engine_unavailable,
+    engines.errors.RowsFailed: Reason.engine_unavailable,
     engines.errors.LinkMisused: Reason.internal_error,
 }
 """What an engine's error means to a client, when no other replica could help. A test walks every subclass."""
