@@ -1,6 +1,6 @@
 """Writes a model with random weights into a folder, to try what loads and runs: its words mean nothing.
 
-    python -m tests.models zipformer2|lstm|fastconformer FOLDER
+python -m tests.models zipformer2|lstm|fastconformer FOLDER
 """
 
 from __future__ import annotations
