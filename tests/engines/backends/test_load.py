@@ -30,7 +30,7 @@ def test_a_model_that_breaks_the_contract_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_library_is_a_refusal_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "engines.backends.tensorrt", None)
+    monkeypatch.setitem(sys.modules, "engines.backends.tensorrt.backend", None)
     with pytest.raises(ModelRejected) as rejected:
         load_backend("anywhere", BackendSettings(kind=BackendKind.tensorrt))
     (mistake,) = rejected.value.mistakes
