@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engines.batching.capacity import real_time_streams
-from engines.batching.filling import FillFacts, fill_wait_us
+from engines.batching.filling import IDLE_BELOW_PERMILLE, FillFacts, fill_wait_us
 from engines.batching.planner import StepPlanner
 from engines.interface import SAMPLE_RATE_HZ
 
@@ -80,9 +80,9 @@ class Bay:
         if self.recogniser.is_ready(index):
             self.planner.mark_ready(index, now_us)
 
-    def hold_until_us(self, now_us: int, *, is_busy: bool) -> int:
+    def hold_until_us(self, now_us: int, *, busy_permille: int) -> int:
         """Until when the steps that are due should wait for others; 0 where they should not."""
-        if not is_busy:
+        if busy_permille <= IDLE_BELOW_PERMILLE:
             return 0
         planner = self.planner
         due_at_us = planner.earliest_due_at_us
@@ -95,7 +95,7 @@ class Bay:
             step_us=planner.step_us,
             fixed_us=self._fixed_us,
             row_us=self._row_us,
-            is_busy=is_busy,
+            busy_permille=busy_permille,
         )
         return due_at_us + fill_wait_us(facts)
 

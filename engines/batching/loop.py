@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
     from engines.contract import StepResult
 
-_BUSY_PERMILLE = 500
-"""A thread that works half of its time or more has none to spare: steps may wait for each other."""
-
 
 class InferenceLoop:
     """Runs recognisers on a thread of its own.
@@ -135,27 +132,26 @@ class InferenceLoop:
         if not self._inbox:
             waits_s = self._idle_turn_s
             now_us = _now_us()
+            busy_permille = self._meter.figures.busy_permille
             for bay in self._bays.values():
                 if bay.planner.waiting:
-                    waits_s = min(waits_s, (bay.hold_until_us(now_us, is_busy=self._is_busy) - now_us) / 1_000_000)
+                    hold_us = bay.hold_until_us(now_us, busy_permille=busy_permille) - now_us
+                    waits_s = min(waits_s, hold_us / 1_000_000)
             if waits_s > 0:
                 self._wake.wait(waits_s)
         # Down before the inbox is read: what is appended later raises it again.
         self._wake.clear()
 
-    @property
-    def _is_busy(self) -> bool:
-        return self._meter.figures.busy_permille >= _BUSY_PERMILLE
-
     def _next_bay(self, now_us: int) -> Bay | None:
         """The model whose earliest step is due first, of those whose steps should not wait for others."""
         found: Bay | None = None
         found_due_us = 0
+        busy_permille = self._meter.figures.busy_permille
         for bay in self._bays.values():
             due_at_us = bay.planner.earliest_due_at_us
             if due_at_us is None or (found is not None and due_at_us >= found_due_us):
                 continue
-            if bay.hold_until_us(now_us, is_busy=self._is_busy) <= now_us:
+            if bay.hold_until_us(now_us, busy_permille=busy_permille) <= now_us:
                 found, found_due_us = bay, due_at_us
         return found
 

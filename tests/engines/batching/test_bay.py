@@ -67,11 +67,11 @@ def test_steps_wait_for_each_other_only_while_the_thread_is_busy() -> None:
     for index in range(8):
         opened(one, index)
     heard(one, 0, 1_000)
-    assert one.hold_until_us(2_000, is_busy=False) == 0
-    assert one.hold_until_us(2_000, is_busy=True) == 1_000 + STEP_US // 16
+    assert one.hold_until_us(2_000, busy_permille=500) == 0
+    assert one.hold_until_us(2_000, busy_permille=1_000) == 1_000 + STEP_US // 6
     for index in range(1, 8):
         heard(one, index, 2_000)
-    assert one.hold_until_us(3_000, is_busy=True) <= 3_000
+    assert one.hold_until_us(3_000, busy_permille=1_000) <= 3_000
 
 
 def test_capacity_falls_when_steps_become_slower_and_comes_back() -> None:
