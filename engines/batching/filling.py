@@ -20,7 +20,7 @@ FIXED_SHARE = 8
 class FillFacts:
     """`live` streams of the model each give a row in every `step_us`; `waiting` rows are ready.
 
-    `fixed_us` and `row_us` are what a step and a row of it cost; `busy_permille`: how much of its time the thread works.
+    `fixed_us` and `row_us` are what a step and a row cost; `busy_permille`: how much of its time the thread works.
     """
 
     waiting: int
