@@ -35,7 +35,7 @@ class ModelOffer(msgspec.Struct, frozen=True, kw_only=True):
 def choose_model(
     offers: Sequence[ModelOffer], options: StreamOptions, *, default: str, session_id: str
 ) -> ModelOffer | RefusalReason:
-    """Pick the model that a stream asks for, else the default one, else the first that speaks its language.
+    """Pick the model that a stream asks for by name or version, else the default, else the first of its language.
 
     Args:
         offers: in the order in which they were loaded.
@@ -45,8 +45,7 @@ def choose_model(
     if isinstance(named, RefusalReason):
         return named
     if options.model_version:
-        pinned = [offer for offer in named if offer.version == options.model_version]
-        return pinned[0] if pinned else RefusalReason.unknown_model
+        return named[0]
     taking = [offer for offer in named if not offer.is_leaving]
     if not taking:
         return RefusalReason.draining
@@ -56,8 +55,12 @@ def choose_model(
 def _of_wanted_name(
     offers: Sequence[ModelOffer], options: StreamOptions, default: str
 ) -> list[ModelOffer] | RefusalReason:
-    if options.model:
-        named = [offer for offer in offers if offer.name == options.model]
+    if options.model or options.model_version:
+        named = [
+            offer
+            for offer in offers
+            if options.model in ("", offer.name) and options.model_version in ("", offer.version)
+        ]
         if not named:
             return RefusalReason.unknown_model
         speaking = [offer for offer in named if speaks(offer.language, options.language)]

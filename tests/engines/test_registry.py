@@ -40,12 +40,16 @@ EN, DE, OTHER = offer(0), offer(1, "b", language="de-DE"), offer(2, "c", languag
         ({"model": "d"}, RefusalReason.unknown_model),
         ({"model": "a", "model_version": "1"}, 0),
         ({"model": "a", "model_version": "2"}, RefusalReason.unknown_model),
+        ({"model": "b", "model_version": "1"}, 1),
+        ({"model_version": "9"}, 3),
+        ({"model_version": "9", "language": "fr"}, RefusalReason.unsupported_language),
+        ({"model_version": "8"}, RefusalReason.unknown_model),
     ],
 )
 def test_a_stream_gets_the_model_it_asks_for_or_one_that_speaks_its_language(
     options: dict[str, str], expected: int | RefusalReason
 ) -> None:
-    assert chosen([EN, DE, OTHER], **options) == expected
+    assert chosen([EN, DE, OTHER, offer(3, "d2", version="9")], **options) == expected
 
 
 def test_a_model_without_a_language_answers_for_any() -> None:
