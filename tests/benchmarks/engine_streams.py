@@ -75,7 +75,7 @@ class Plan:
 
 
 SHORT = Plan(6, 6, 1.25, 1.05, 1, 0.3, 1.2, (), 0.0, TRIED_FLAGS[1:2], 2, 10, 1e9)
-USUAL = Plan(150, 1_000, 1.25, 1.05, 3, 1.5, 5.0, (180, 220, 270, 330, 400), 4.0, TRIED_FLAGS, 30, 40, 320.0)
+USUAL = Plan(80, 1_000, 1.25, 1.05, 3, 1.5, 5.0, (180, 220, 270, 330, 400), 4.0, TRIED_FLAGS, 30, 40, 320.0)
 
 
 def levels_between(first: int, most: int, factor: float) -> tuple[int, ...]:
