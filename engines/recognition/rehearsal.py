@@ -31,7 +31,7 @@ _VOWELS_HZ = (
     (640, 1_190, 2_390),
 )
 """Formants of the vowels in "hod", "heed", "head", "who'd" and "hud" in men's voices (Peterson and Barney, 1952)."""
-_TIMED_STEPS = 5
+_TIMED_STEPS = 3
 _UNTIMED_STEPS = 1
 _BUDGET_S = 10.0
 
@@ -58,7 +58,7 @@ def speech_like(num_samples: int) -> FloatArray:
 
 
 def rehearse(recogniser: BatchRecogniser, *, max_batch: int) -> tuple[StepTime, ...]:
-    """Time steps of 1, 2, 4, ... rows, up to `max_batch`; the median of five each.
+    """Time steps of 1, 2, 4, ... rows, up to `max_batch`; the median of three each.
 
     Larger batches are left out once a step lasts as long as its audio, or the rehearsal ten seconds. No stream may be
     open; none is afterwards.

@@ -79,7 +79,9 @@ async def test_no_word_is_lost_or_doubled_however_often_engines_are_killed(
     new_region: Callable[..., Region], is_long: bool, capsys: pytest.CaptureFixture[str], replicas: int
 ) -> None:
     # An engine that is killed as soon as it is there, three times in a row, is away for longer than the default.
-    region = new_region("--engines", str(replicas), sessions__recovery__timeout_ms=60_000)
+    region = new_region(
+        "--engines", str(replicas), sessions__recovery__timeout_ms=60_000, sessions__opening_timeout_ms=30_000
+    )
     kills = LONG_KILLS if is_long else SHORT_KILLS
     dice = random.Random(SEED + replicas)
     is_enough = asyncio.Event()

@@ -56,11 +56,12 @@ async def test_a_session_goes_on_with_its_version_while_new_ones_get_the_next(
         new, _ = await asyncio.gather(*loading)
         speaking = asyncio.create_task(caller.say_all(DIALOGUE, speed=SPEED))
         await until(lambda: len(caller.spoken_at_s) >= PIECES_INTO_SPEECH)
-        os.kill(region.engine_pids[0], signal.SIGKILL)  # of equal replicas the first is chosen
+        newcomer = await transcribe(region, DIALOGUE[:20])
+        # Of equal replicas the first is chosen. What takes its place has the models of the command line alone.
+        os.kill(region.engine_pids[0], signal.SIGKILL)
         await speaking
         await caller.finish()
         await caller.until_over()
-        newcomer = await transcribe(region, DIALOGUE[:20])
     assert [migrated.model_version for migrated in caller.migrations] == [old]
     assert caller.finals == undisturbed
     assert version_of(newcomer) == new != old
