@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).parents[2]
 _IMAGES = _REPOSITORY / "docs" / "images"
 _SLACK_S = 90.0
-_FINE_FROM, _MOST_FINE_LEVELS = 0.9, 10
+_FINE_FROM, _MOST_FINE_LEVELS = 0.9, 20
 
 TRIED_FLAGS = (
     SherpaFlags(),
