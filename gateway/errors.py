@@ -11,8 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import engines.errors
+
+if TYPE_CHECKING:
+    from policies.plans import Level
 
 
 class Fault(StrEnum):
@@ -20,6 +24,7 @@ class Fault(StrEnum):
 
     nobody = "nobody"
     client = "client"
+    limit = "a limit of the caller's plan"
     ours_for_now = "ours, for now"
     ours_for_good = "ours, for good"
 
@@ -52,13 +57,21 @@ class Reason(StrEnum):
     token_claims_invalid = "token_claims_invalid"
     token_not_yet_valid = "token_not_yet_valid"
     token_expired = "token_expired"
+    token_revoked = "token_revoked"
     scope_missing = "scope_missing"
+
+    unknown_plan = "unknown_plan"
+    address_limited = "address_limited"
+    quota_exhausted = "quota_exhausted"
+    concurrency_limit = "concurrency_limit"
+    start_rate_limit = "start_rate_limit"
 
     too_many_sessions = "too_many_sessions"
     draining = "draining"
     no_capacity = "no_capacity"
     engine_unavailable = "engine_unavailable"
     keys_unavailable = "keys_unavailable"
+    limiter_unavailable = "limiter_unavailable"
     internal_error = "internal_error"
 
 
@@ -75,13 +88,13 @@ class Row:
 
     @property
     def retryable(self) -> bool:
-        return self.fault is Fault.ours_for_now
+        return self.fault in (Fault.ours_for_now, Fault.limit)
 
 
 _OK, _CANCELLED, _INVALID, _DEADLINE, _NOT_FOUND = 0, 1, 3, 4, 5
 _DENIED, _EXHAUSTED, _PRECONDITION, _ABORTED, _INTERNAL, _UNAVAILABLE, _UNAUTHENTICATED = 7, 8, 9, 10, 13, 14, 16
 
-_NOBODY, _CLIENT, _NOW, _GOOD = Fault.nobody, Fault.client, Fault.ours_for_now, Fault.ours_for_good
+_NOBODY, _CLIENT, _LIMIT, _NOW, _GOOD = tuple(Fault)
 
 TABLE: dict[Reason, Row] = {
     Reason.finished: Row(_NOBODY, 1000, 200, _OK, "The session ended as the client asked."),
@@ -121,7 +134,21 @@ TABLE: dict[Reason, Row] = {
     ),
     Reason.token_not_yet_valid: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token's `nbf` or `iat` is to come."),
     Reason.token_expired: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token's `exp` has passed."),
+    Reason.token_revoked: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token, its key or its tenant was revoked."),
     Reason.scope_missing: Row(_CLIENT, 4403, 403, _DENIED, "The token lacks the scope for streaming."),
+    Reason.unknown_plan: Row(_CLIENT, 4403, 403, _DENIED, "The token names a plan that is not known here."),
+    Reason.address_limited: Row(
+        _LIMIT, 4430, 429, _EXHAUSTED, "Too many connections are opened from this address.", retry_after_ms=1_000
+    ),
+    Reason.quota_exhausted: Row(
+        _LIMIT, 4431, 429, _EXHAUSTED, "The compute of the key, project or org is used up.", retry_after_ms=1_000
+    ),
+    Reason.concurrency_limit: Row(
+        _LIMIT, 4432, 429, _EXHAUSTED, "As many sessions are open as the plan allows.", retry_after_ms=1_000
+    ),
+    Reason.start_rate_limit: Row(
+        _LIMIT, 4433, 429, _EXHAUSTED, "Sessions are opened faster than the plan allows.", retry_after_ms=1_000
+    ),
     Reason.too_many_sessions: Row(
         _NOW, 4529, 503, _EXHAUSTED, "This gateway holds as many sessions as it may.", retry_after_ms=1_000
     ),
@@ -132,6 +159,14 @@ TABLE: dict[Reason, Row] = {
     ),
     Reason.keys_unavailable: Row(
         _NOW, 4505, 503, _UNAVAILABLE, "The keys that tokens are checked with cannot be fetched.", retry_after_ms=2_000
+    ),
+    Reason.limiter_unavailable: Row(
+        _NOW,
+        4506,
+        503,
+        _UNAVAILABLE,
+        "Limits cannot be checked; the plan admits nobody then.",
+        retry_after_ms=2_000,
     ),
     Reason.internal_error: Row(_GOOD, 1011, 500, _INTERNAL, "A fault of ours; it is logged with the session's id."),
 }
@@ -154,6 +189,20 @@ class ClientFault(SessionRefused):
 
 class AuthenticationFailed(SessionRefused):
     """The token does not prove a caller who may stream."""
+
+
+class QuotaRefused(SessionRefused):
+    """A limit of the caller's plan; `level` is the narrowest that refused, `remaining` what is left there (in the unit
+    of the limit: sessions, starts or micro-compute-seconds), `limit` how much that may be at most.
+    """
+
+    def __init__(
+        self, reason: Reason, detail: str = "", *, retry_after_ms: int, level: Level, remaining: int, limit: int
+    ) -> None:
+        super().__init__(reason, detail, retry_after_ms=retry_after_ms)
+        self.level = level
+        self.remaining = remaining
+        self.limit = limit
 
 
 class Unavailable(SessionRefused):

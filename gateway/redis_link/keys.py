@@ -1,0 +1,67 @@
+"""The names of all keys in Redis. Pure.
+
+Everything of one org carries its name as hash tag, so that one script may touch it all in a cluster too:
+
+    {org}:bucket:LEVEL   hash    balance_us, held_us, at_us, carry     compute; see policies.compute_quota.Bucket
+    {org}:starts:LEVEL   hash    the same, in micro-starts
+    {org}:leases:LEVEL   zset    session -> expires_at_ms (Redis's clock)
+    {org}:tab:SESSION    hash    what a session holds, has settled and has recorded
+    {org}:meter          stream  usage events, see gateway.metering.entries
+    {org}:tally          hash    HOUR:settled_us, HOUR:recorded_us, HOUR:events    (HOUR: Unix hours of `at_ms`)
+
+LEVEL is `o`, `p:PROJECT` or `k:KEY`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from policies.plans import Level
+
+if TYPE_CHECKING:
+    from policies.plans import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """`prefix` as in RedisSettings."""
+
+    prefix: str
+
+    @property
+    def orgs(self) -> str:
+        """Set: every org that has a meter stream. Written before the org's first session is opened."""
+        return f"{self.prefix}:orgs"
+
+    def org(self, org: str) -> str:
+        """What every key of the org begins with. Names of orgs have no braces (gateway.admission.claims)."""
+        return f"{self.prefix}:{{{org}}}"
+
+    def bucket(self, who: Principal, level: Level) -> str:
+        return f"{self.org(who.org)}:bucket:{_suffix(who, level)}"
+
+    def starts(self, who: Principal, level: Level) -> str:
+        return f"{self.org(who.org)}:starts:{_suffix(who, level)}"
+
+    def leases(self, who: Principal, level: Level) -> str:
+        return f"{self.org(who.org)}:leases:{_suffix(who, level)}"
+
+    def tab(self, org: str, session_id: str) -> str:
+        return f"{self.org(org)}:tab:{session_id}"
+
+    def meter(self, org: str) -> str:
+        return f"{self.org(org)}:meter"
+
+    def tally(self, org: str) -> str:
+        return f"{self.org(org)}:tally"
+
+
+def _suffix(who: Principal, level: Level) -> str:
+    match level:
+        case Level.org:
+            return "o"
+        case Level.project:
+            return f"p:{who.project}"
+        case Level.key:
+            return f"k:{who.key}"
