@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.redis_server import RedisServer
 from tests.harness.region import Region, start_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,3 +45,11 @@ def new_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     yield start
     for running in started:
         running.stop()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A running, empty redis-server of the test's own."""
+    server = RedisServer(tmp_path / "redis").start()
+    yield server
+    server.stop()
