@@ -60,7 +60,7 @@ class RedisServer:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})}
             )
-        until_sync(self._answers, timeout_s=_READY_S)
+        until_sync(self._answers, within_s=_READY_S, what="redis-server")
         return self
 
     def _answers(self) -> bool:
