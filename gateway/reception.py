@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.audio.decoders import AudioDecoders
     from gateway.audio.interface import AudioDecoder
     from gateway.metrics import GatewayMetrics
+    from gateway.session.limits import SessionLimits
     from gateway.session_registry import SessionRegistry
     from gateway.session_runner import ClientPort
     from gateway.session_settings import SessionSettings
@@ -80,7 +80,7 @@ class Reception:
         self._is_open = False
 
     async def admit(self, token: str | None) -> Admitted:
-        """Raises SessionRefused. The lease of what is returned must be released by whoever holds it last."""
+        """Raises SessionRefused. The tab of what is returned must be released by whoever holds it last."""
         if not self._is_open:
             raise Unavailable(Reason.draining)
         return await self._house.admission.admit(token)
@@ -99,14 +99,13 @@ class Reception:
         return early if early is not None else await self.admit(token)
 
     def begin(self, admitted: Admitted, request: SessionRequest, port: ClientPort, *, transport: str) -> SessionRunner:
-        """Make the session and ask for its engine. Its lease comes back when it closes.
+        """Make the session and ask for its engine. Its tab is released when it closes.
 
         Raises:
-            SessionRefused: the decoder cannot be had; the lease is still the caller's then.
+            SessionRefused: the decoder cannot be had; the tab is still the caller's then.
         """
-        house, caller = self._house, admitted.caller
+        house, caller, session_id = self._house, admitted.caller, admitted.session_id
         now_ms = house.now_ms()
-        session_id = uuid.uuid4().hex
         expires_in_s = caller.expires_at_s + house.token_leeway_s - house.now_s()
         identity = SessionIdentity(
             session_id=session_id,
@@ -127,7 +126,7 @@ class Reception:
             },
         )
         runner = SessionRunner(
-            SessionMachine(identity, self._limits, now_ms),
+            SessionMachine(identity, self._limits_of(admitted), now_ms),
             house.pool,
             ClientQueue(house.sessions.max_queued_messages),
             port,
@@ -149,6 +148,12 @@ class Reception:
         )
         return runner
 
+    def _limits_of(self, admitted: Admitted) -> SessionLimits:
+        """The house's limits, or the plan's where they are narrower."""
+        if admitted.plan.max_session_ms >= self._limits.session_ms:
+            return self._limits
+        return replace(self._limits, session_ms=admitted.plan.max_session_ms)
+
     def _decoder_for(self, audio_format: AudioFormat) -> Callable[[SessionRunner], AudioDecoder]:
         def make(runner: SessionRunner) -> AudioDecoder:
             return self._house.decoders.open(audio_format, on_pcm=runner.audio, on_error=runner.refuse)
@@ -157,7 +162,7 @@ class Reception:
 
     def _ended(self, runner: SessionRunner, admitted: Admitted) -> None:
         self._house.registry.remove(runner)
-        admitted.lease.release()
+        admitted.tab.release()
 
     def note_refusal(self, refusal: SessionRefused, *, transport: str) -> None:
         """A client was turned away before it had a session."""

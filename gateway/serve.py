@@ -20,7 +20,9 @@ from aiohttp import web
 
 from gateway import logs
 from gateway.admin_http import AdminHttp
-from gateway.admission.admit import Admission, LocalSessionLimits
+from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
+from gateway.admission.plans import UnlimitedPlans
+from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.drain import Readiness, drain
@@ -126,10 +128,13 @@ async def _running(
     async with aiohttp.ClientSession() as http, contextlib.AsyncExitStack() as listeners:
         verifier = token_verifier(settings.tokens, http)
         pool = LinkPool(settings.engines, gateway=f"{settings.region}/{uuid.uuid4().hex[:8]}")
+        steps = AdmissionSteps(
+            verifier, ThisRegionOnly(settings.region), UnlimitedPlans(), LocalSessionLimits(settings.admission)
+        )
         reception = Reception(
             House(
                 region=settings.region,
-                admission=Admission(verifier, LocalSessionLimits(settings.admission), lambda: int(time.time())),
+                admission=Admission(steps, lambda: int(time.time())),
                 pool=pool,
                 registry=registry,
                 metrics=metrics,

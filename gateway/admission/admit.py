@@ -1,45 +1,40 @@
-"""Admission: a proven caller, a place among the sessions, or a typed refusal."""
+"""Admission: a proven caller with what holds for him and a place among the sessions, or a typed refusal.
+
+The order must stay: address, token (its proof, then revocations), policy set, plan, limits. The first refusal wins. An
+engine's place comes after all of them, in the session.
+"""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from gateway.errors import AuthenticationFailed, Reason, Unavailable
+from gateway.errors import AuthenticationFailed, Reason, SessionRefused, Unavailable
+from gateway.limits.interface import QuotaUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from gateway.admission.plans import Plans
+    from gateway.admission.policy_sets import PolicySet, PolicySets
     from gateway.admission.settings import SessionLimitSettings
     from gateway.admission.tokens import TokenVerifier
+    from gateway.limits.interface import LimitedSession, SessionLimits, SessionTab
     from policies.facts import Caller
-
-
-class SessionLease(Protocol):
-    """A place among the sessions. It comes back at the first `release` and never twice."""
-
-    def release(self) -> None:
-        """Give the place back. Does not wait; may be called again, which does nothing."""
-
-
-class SessionLimits(Protocol):
-    """Who may open one more session."""
-
-    async def acquire(self, caller: Caller) -> SessionLease:
-        """Take a place.
-
-        Raises:
-            Unavailable: `too_many_sessions`, with a time after which to try again.
-        """
+    from policies.plans import CallerPlan
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Who is let in, and his place; release it when the session ends, however it ends."""
+    """Who is let in, what holds for him, and his place; release its tab when the session ends, however it ends."""
 
     caller: Caller
-    lease: SessionLease
+    policies: PolicySet
+    plan: CallerPlan
+    session_id: str
+    tab: SessionTab
 
     def __enter__(self) -> Admitted:
         return self
@@ -47,15 +42,24 @@ class Admitted:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.lease.release()
+        self.tab.release()
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionSteps:
+    """Who is asked, in this order."""
+
+    verifier: TokenVerifier
+    policies: PolicySets
+    plans: Plans
+    limits: SessionLimits
 
 
 class Admission:
     """The door. `now_s` gives Unix seconds."""
 
-    def __init__(self, verifier: TokenVerifier, limits: SessionLimits, now_s: Callable[[], int]) -> None:
-        self._verifier = verifier
-        self._limits = limits
+    def __init__(self, steps: AdmissionSteps, now_s: Callable[[], int]) -> None:
+        self._steps = steps
         self._now_s = now_s
 
     async def admit(self, token: str | None) -> Admitted:
@@ -63,14 +67,24 @@ class Admission:
 
         Raises:
             AuthenticationFailed: `token_missing`, or what is wrong with the token.
-            Unavailable: `too_many_sessions` or `keys_unavailable`.
+            SessionRefused: what the policy set says; `unknown_plan`.
+            QuotaRefused: a limit of the plan.
+            Unavailable: `too_many_sessions`, `keys_unavailable` or `limiter_unavailable`.
         """
         if not token:
             raise AuthenticationFailed(
                 Reason.token_missing, "send `Authorization: Bearer <token>`, or `token` in `start`"
             )
-        caller = await self._verifier.verify(token, now_s=self._now_s())
-        return Admitted(caller, await self._limits.acquire(caller))
+        steps = self._steps
+        caller = await steps.verifier.verify(token, now_s=self._now_s())
+        policies = steps.policies.permitted(caller)
+        if isinstance(policies, SessionRefused):
+            raise policies
+        plan = steps.plans.resolve(caller)
+        if plan is None:
+            raise SessionRefused(Reason.unknown_plan, f"the token names the plan `{caller.plan}`, which is not known")
+        session_id = uuid.uuid4().hex
+        return Admitted(caller, policies, plan, session_id, await steps.limits.acquire(plan, session_id=session_id))
 
 
 class LocalSessionLimits:
@@ -88,15 +102,16 @@ class LocalSessionLimits:
     def num_sessions_of(self, tenant: str) -> int:
         return self._num_sessions_of.get(tenant, 0)
 
-    async def acquire(self, caller: Caller) -> SessionLease:
+    async def acquire(self, plan: CallerPlan, *, session_id: str) -> SessionTab:
+        tenant = plan.principal.org
         if self._num_sessions >= self._settings.max_sessions:
             raise self._full("this gateway holds as many sessions as it may")
-        of_tenant = self.num_sessions_of(caller.tenant)
+        of_tenant = self.num_sessions_of(tenant)
         if of_tenant >= self._settings.max_sessions_per_tenant:
             raise self._full(f"your tenant holds {of_tenant} sessions here, as many as it may")
         self._num_sessions += 1
-        self._num_sessions_of[caller.tenant] = of_tenant + 1
-        return _LocalLease(lambda: self._release(caller.tenant))
+        self._num_sessions_of[tenant] = of_tenant + 1
+        return _LocalTab(lambda: self._release(tenant))
 
     def _full(self, detail: str) -> Unavailable:
         return Unavailable(Reason.too_many_sessions, detail, retry_after_ms=self._settings.retry_after_ms)
@@ -108,9 +123,18 @@ class LocalSessionLimits:
             del self._num_sessions_of[tenant]
 
 
-class _LocalLease:
+class _LocalTab:
+    """A place and nothing else: compute is not limited."""
+
     def __init__(self, give_back: Callable[[], None]) -> None:
         self._give_back: Callable[[], None] | None = give_back
+
+    @property
+    def opening(self) -> QuotaUpdate:
+        return QuotaUpdate(granted_us=None)
+
+    def attach(self, session: LimitedSession, *, add_ons: tuple[str, ...]) -> None:
+        """Nothing is settled."""
 
     def release(self) -> None:
         give_back, self._give_back = self._give_back, None

@@ -86,11 +86,11 @@ class SpeechService:
                 return self._reception.begin(admitted, request, port, transport=_TRANSPORT), port
             except SessionRefused:
                 if early is None:
-                    admitted.lease.release()
+                    admitted.tab.release()
                 raise
         except BaseException:
             if early is not None:
-                early.lease.release()
+                early.tab.release()
             raise
 
     async def _first(self, context: Context) -> pb.ClientMessage:

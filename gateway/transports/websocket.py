@@ -60,13 +60,13 @@ class WebSocketTransport:
             runner = await self._open(socket, token, admitted)
         except SessionRefused as refusal:
             if admitted is not None:
-                admitted.lease.release()
+                admitted.tab.release()
             self._reception.note_refusal(refusal, transport=_TRANSPORT)
             await _refuse(socket, refusal)
             return socket
         except BaseException:
             if admitted is not None:
-                admitted.lease.release()
+                admitted.tab.release()
             raise
         await self._serve(socket, runner)
         return socket
@@ -90,7 +90,7 @@ class WebSocketTransport:
             return self._reception.begin(admitted, request, _Port(socket), transport=_TRANSPORT)
         except SessionRefused:
             if early is None:
-                admitted.lease.release()
+                admitted.tab.release()
             raise
 
     async def _serve(self, socket: DirectWebSocket, runner: SessionRunner) -> None:

@@ -12,7 +12,9 @@ import grpc
 from aiohttp import web
 from opentelemetry import trace
 
-from gateway.admission.admit import Admission, LocalSessionLimits
+from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
+from gateway.admission.plans import UnlimitedPlans
+from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.settings import IssuerSettings, SessionLimitSettings, TokenSettings
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
@@ -83,10 +85,13 @@ async def running_gateway(
     registry = SessionRegistry(metrics, monotonic_ms)
     fake = pool or FakePool()
     async with aiohttp.ClientSession() as http:
+        steps = AdmissionSteps(
+            token_verifier(tokens, http), ThisRegionOnly("here"), UnlimitedPlans(), LocalSessionLimits(limits)
+        )
         reception = Reception(
             House(
                 region="here",
-                admission=Admission(token_verifier(tokens, http), LocalSessionLimits(limits), lambda: int(time.time())),
+                admission=Admission(steps, lambda: int(time.time())),
                 pool=fake,
                 registry=registry,
                 metrics=metrics,

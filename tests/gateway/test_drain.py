@@ -66,7 +66,7 @@ async def is_refused(gateway: GatewayInProcess) -> bool:
         admitted = await gateway.reception.admit(gateway.token())
     except Unavailable:
         return True
-    admitted.lease.release()
+    admitted.tab.release()
     return False
 
 

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.admission.admit import Admission, LocalSessionLimits
+from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
 from gateway.admission.jwks import FixedKeys
 from gateway.admission.keys import key_set_of
+from gateway.admission.plans import UnlimitedPlans
+from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.settings import SessionLimitSettings
 from gateway.admission.tokens import TokenVerifier
 from gateway.errors import AuthenticationFailed, Reason, Unavailable
 from policies.facts import Caller
+from policies.plans import CallerPlan
 
 pytestmark = pytest.mark.unit
 
@@ -26,8 +29,8 @@ def _limits(max_sessions: int = 3, of_tenant: int = 2) -> LocalSessionLimits:
     )
 
 
-def _caller(tenant: str) -> Caller:
-    return Caller(tenant, "", "", "", frozenset(), "", 0)
+def _plan(tenant: str) -> CallerPlan:
+    return UnlimitedPlans().resolve(Caller(tenant, "", "", "", frozenset(), "", 0))
 
 
 @pytest.fixture
@@ -35,7 +38,8 @@ def admission(signers: dict[str, Any], kit: Any) -> Admission:
     signer = signers["ES256"]
     keys = FixedKeys(key_set_of([signer.jwk], algorithms=["ES256"]))
     verifier = TokenVerifier(kit.settings([signer]), {kit.issuer: keys})
-    return Admission(verifier, _limits(max_sessions=1, of_tenant=1), lambda: kit.now_s)
+    limits = _limits(max_sessions=1, of_tenant=1)
+    return Admission(AdmissionSteps(verifier, ThisRegionOnly("here"), UnlimitedPlans(), limits), lambda: kit.now_s)
 
 
 async def test_a_proven_caller_gets_a_place(admission: Admission, signers: dict[str, Any], kit: Any) -> None:
@@ -70,23 +74,23 @@ async def test_a_bad_token_takes_no_place(admission: Admission, signers: dict[st
 async def test_one_tenant_cannot_take_every_place() -> None:
     limits = _limits(max_sessions=3, of_tenant=2)
     for _ in range(2):
-        await limits.acquire(_caller("greedy"))
+        await limits.acquire(_plan("greedy"), session_id="s")
     with pytest.raises(Unavailable) as refusal:
-        await limits.acquire(_caller("greedy"))
+        await limits.acquire(_plan("greedy"), session_id="s")
     assert (refusal.value.reason, refusal.value.retry_after_ms) == (Reason.too_many_sessions, 1_500)
     assert "your tenant holds 2" in refusal.value.detail
-    await limits.acquire(_caller("other"))
+    await limits.acquire(_plan("other"), session_id="s")
 
 
 async def test_the_gateway_holds_no_more_sessions_than_it_may() -> None:
     limits = _limits(max_sessions=2, of_tenant=2)
-    first = await limits.acquire(_caller("a"))
-    await limits.acquire(_caller("b"))
+    first = await limits.acquire(_plan("a"), session_id="s")
+    await limits.acquire(_plan("b"), session_id="s")
     with pytest.raises(Unavailable) as refusal:
-        await limits.acquire(_caller("c"))
+        await limits.acquire(_plan("c"), session_id="s")
     assert (refusal.value.reason, refusal.value.retry_after_ms) == (Reason.too_many_sessions, 1_500)
     first.release()
-    await limits.acquire(_caller("c"))
+    await limits.acquire(_plan("c"), session_id="s")
 
 
 @settings(deadline=None)
@@ -99,7 +103,7 @@ async def test_places_taken_and_places_held_always_agree(steps: list[tuple[str, 
     for tenant, opens, which in steps:
         if opens:
             with contextlib.suppress(Unavailable):
-                opened.append((tenant, await limits.acquire(_caller(tenant))))
+                opened.append((tenant, await limits.acquire(_plan(tenant), session_id="s")))
         elif which < len(opened):
             opened[which][1].release()
             ended.add(which)

@@ -1,0 +1,46 @@
+"""Which plan holds for a caller, and the one that holds where no plans were made."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Protocol
+
+from policies.plans import CallerPlan, LevelLimits, Principal, Rater, Tier, WhenExhausted, WhenLimiterAway
+
+if TYPE_CHECKING:
+    from policies.facts import Caller
+
+_FOR_EVER_MS = 10 * 365 * 86_400_000
+
+
+class Plans(Protocol):
+    """All plans in force, with their overrides."""
+
+    def resolve(self, caller: Caller) -> CallerPlan | None:
+        """What holds for this caller; None: his token names a plan that is not known. Does not wait."""
+
+
+class UnlimitedPlans:
+    """One plan without limits, whatever a token names."""
+
+    def resolve(self, caller: Caller) -> CallerPlan:
+        nothing = LevelLimits()
+        return CallerPlan(
+            name="unlimited",
+            principal=principal_of(caller),
+            key=nothing,
+            project=nothing,
+            org=nothing,
+            max_session_ms=_FOR_EVER_MS,
+            when_exhausted=WhenExhausted.throttle,
+            when_limiter_away=WhenLimiterAway.open,
+            rater=Rater.audio_second,
+            rating_version="0" * 12,
+            tier=Tier.standard,
+        )
+
+
+def principal_of(caller: Caller) -> Principal:
+    """Whom this caller's usage counts for; see policies.plans.Principal."""
+    key = hashlib.sha256(caller.subject.encode()).hexdigest()[:16] if caller.subject else ""
+    return Principal(caller.tenant, caller.project, key)
