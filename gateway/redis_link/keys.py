@@ -8,6 +8,7 @@ Everything of one org carries its name as hash tag, so that one script may touch
     {org}:tab:SESSION    hash    what a session holds, has settled and has recorded
     {org}:meter          stream  usage events, see gateway.metering.entries
     {org}:tally          hash    HOUR:settled_us, HOUR:recorded_us, HOUR:events    (HOUR: Unix hours of `at_ms`)
+    {org}:probe          string  written to see whether writing works
 
 LEVEL is `o`, `p:PROJECT` or `k:KEY`.
 """
@@ -55,6 +56,9 @@ class Names:
 
     def tally(self, org: str) -> str:
         return f"{self.org(org)}:tally"
+
+    def probe(self, org: str) -> str:
+        return f"{self.org(org)}:probe"
 
 
 def _suffix(who: Principal, level: Level) -> str:
