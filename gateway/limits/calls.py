@@ -42,15 +42,22 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Close(msgspec.Struct, frozen=True):
-    """Settle the last slices, give back what is held and the place, bill what is not billed yet."""
+    """Settle the last slices, give back what is held and the place, bill what is not billed yet.
+
+    `is_swept`: by another than its own gateway, which seems dead. Refused while the place is held; a `Run` opens the
+    tab anew. `plan` may then have no limits, as only its principal counts.
+    """
 
     labels: TabLabels
     plan: CallerPlan
-    slices: tuple[Slice, ...]
+    slices: tuple[Slice, ...] = ()
+    is_swept: bool = False
 
 
 class Restore(msgspec.Struct, frozen=True):
     """Redis lost the tab, or never had it: make it anew from what the gateway knows. Refuses nothing: this was spent.
+
+    Goes after the `Record`s of the session, as events before `recorded` are taken to be there.
 
     `recorded`: the number of the first slice that no event covers; `slices` begin there. The totals are those of all
     slices before. A tab that is there, and knows as much, is left as it is.
@@ -69,7 +76,7 @@ class Restore(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """Write an event again that Redis may have lost; left out where the tab says that it is there."""
+    """Write an event again that Redis may have lost; left out where the tab says that it is there. Oldest first."""
 
     event: UsageEvent
 

@@ -10,7 +10,8 @@ Everything of one org carries its name as hash tag, so that one script may touch
     {org}:tally          hash    HOUR:settled_us, HOUR:recorded_us, HOUR:events    (HOUR: Unix hours of `at_ms`)
     {org}:probe          string  written to see whether writing works
 
-LEVEL is `o`, `p:PROJECT` or `k:KEY`.
+LEVEL is `o`, `p:PROJECT` or `k:KEY`. The leases of `o` name every session of the org, limited or not, and an entry that
+has expired stays there, uncounted, until a sweep has closed its tab: that is how sweeps find what a gateway left.
 """
 
 from __future__ import annotations
