@@ -1,4 +1,4 @@
-"""What can go wrong between a sender and an HTTP receiver, on purpose: in an order that was written down, or by chance."""
+"""What can go wrong between a sender and an HTTP receiver, on purpose: in a given order, or by chance."""
 
 from __future__ import annotations
 
