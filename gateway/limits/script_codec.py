@@ -1,0 +1,195 @@
+"""A batch of requests as the keys and arguments of quota.lua, and its answer as replies. Pure.
+
+The argument is one MessagePack value: [rules, levels, requests]. What the requests of a batch have in common, the
+levels with their limits, is sent once and named by its place in `levels`, counted from 1; keys are named by their place
+in KEYS.
+
+    rules    [lease_ttl_ms, event_window_slices, tab_ttl_s, max_retry_ms, unknown_retry_ms, tally_hours]
+    level    [1 key | 2 project | 3 org, bucket, starts, leases, is_shadow,
+              per_s | -1, burst, max_sessions | -1, starts_per_s | -1, starts_burst]
+    request  [OPEN, tab, session, key level | 0, project level | 0, org level, labels, hold_us, least_hold_us]
+             [RUN, (the same six), labels | "", slices, hold_us, least_hold_us, renews_lease]
+             [CLOSE, (the same six), slices, is_swept]
+             [RESTORE, (the same six), labels, recorded, compute_before_us, audio_before_ms, connection_before_ms,
+              slices, hold_us, is_over]
+             [RECORD, tab, labels, first, last, compute_us, audio_ms, connection_ms, audio_before_ms,
+              connection_before_ms, at_ms, is_last]
+    slices   the five numbers of each slice, one after the other
+
+The answer is a flat list of integers, `_PER_REPLY` of them for each request, -1 and 0 where there is none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gateway.limits.calls import Close, Open, Record, RefusedFor, Reply, Request, Restore, Run, Status
+from gateway.metering.stream_entries import encode_labels
+from policies.plans import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gateway.metering.entries import Slice
+    from gateway.redis_link.keys import Names
+    from policies.plans import CallerPlan, LevelLimits
+
+OPEN, RUN, CLOSE, RESTORE, RECORD = range(1, 6)
+_PER_REPLY = 11
+_NONE = -1
+_STATUSES = (Status.ok, Status.refused, Status.unknown_tab, Status.missing_slices)
+_LEVELS: tuple[Level | None, ...] = (None, Level.key, Level.project, Level.org)
+_REFUSALS: tuple[RefusedFor | None, ...] = (None, RefusedFor.sessions, RefusedFor.starts, RefusedFor.compute)
+
+
+class ScriptRules(msgspec.Struct, frozen=True, array_like=True):
+    """What holds for all requests alike. All gateways of an installation must agree on the first two.
+
+    `tab_ttl_s`: how long a closed tab is known, and one that nobody renews or sweeps. `unknown_retry_ms`: the hint
+    where nobody knows when to try again: a place comes free when a session ends, a bucket without a rate is filled by
+    credits. `tally_hours`: how many hours the tally goes back.
+    """
+
+    lease_ttl_ms: int = 15_000
+    event_window_slices: int = 30
+    tab_ttl_s: int = 172_800
+    max_retry_ms: int = 3_600_000
+    unknown_retry_ms: int = 1_000
+    tally_hours: int = 960
+
+
+def encode(names: Names, org: str, requests: Sequence[Request], rules: ScriptRules) -> tuple[list[str], list[bytes]]:
+    """Keys and arguments of one call; everything in it is of one org.
+
+    Raises:
+        ValueError: a request is of another org.
+    """
+    batch = _Batch(names, org)
+    encoded = [batch.request(request) for request in requests]
+    return batch.keys, [msgspec.msgpack.encode((rules, batch.levels, encoded))]
+
+
+def decode(answer: Sequence[int]) -> list[Reply]:
+    """One reply for each request, in their order."""
+    return [_reply(*answer[at : at + _PER_REPLY]) for at in range(0, len(answer), _PER_REPLY)]
+
+
+def _reply(
+    status: int, settled: int, recorded: int, settled_us: int, held_us: int, remaining_us: int, level: int, *rest: int
+) -> Reply:
+    retry_after_ms, refused_for, shadow_level, shadow_for = rest
+    return Reply(
+        status=_STATUSES[status],
+        settled=settled,
+        recorded=recorded,
+        settled_us=settled_us,
+        held_us=held_us,
+        remaining_us=None if remaining_us == _NONE else remaining_us,
+        level=_LEVELS[level],
+        retry_after_ms=None if retry_after_ms == _NONE else retry_after_ms,
+        refused_for=_REFUSALS[refused_for],
+        shadow_level=_LEVELS[shadow_level],
+        shadow_for=_REFUSALS[shadow_for],
+    )
+
+
+class _Batch:
+    """Gathers the keys and levels that the requests of one call name."""
+
+    def __init__(self, names: Names, org: str) -> None:
+        self._names = names
+        self._org = org
+        self.keys: list[str] = [names.meter(org), names.tally(org)]
+        self.levels: list[tuple[int, ...]] = []
+        self._key_places: dict[str, int] = {}
+        self._level_places: dict[tuple[int, ...], int] = {}
+        self._of_plans: dict[int, tuple[int, int, int]] = {}
+        """By identity: the requests keep the plans alive for as long as this is in use."""
+
+    def request(self, request: Request) -> tuple[Any, ...]:
+        if isinstance(request, Record):
+            return self._record(request)
+        head = (self._tab(request.labels.session_id), request.labels.session_id, *self._levels_of(request.plan))
+        match request:
+            case Run():
+                labels = encode_labels(request.labels) if request.has_new_labels else ""
+                credit = (request.hold_us, request.least_hold_us)
+                return (RUN, *head, labels, _flat(request.slices), *credit, request.renews_lease)
+            case Open():
+                return (OPEN, *head, encode_labels(request.labels), request.hold_us, request.least_hold_us)
+            case Close():
+                return (CLOSE, *head, _flat(request.slices), request.is_swept)
+            case Restore():
+                before = (request.compute_before_us, request.audio_before_ms, request.connection_before_ms)
+                labels = encode_labels(request.labels)
+                new = (_flat(request.slices), request.hold_us, request.is_over)
+                return (RESTORE, *head, labels, request.recorded, *before, *new)
+
+    def _record(self, request: Record) -> tuple[Any, ...]:
+        event = request.event
+        if event.labels.org != self._org:
+            raise ValueError(f"an event of {event.labels.org!r} in a batch of {self._org!r}")
+        used = (event.compute_us, event.audio_ms, event.connection_ms)
+        before = (event.audio_before_ms, event.connection_before_ms)
+        labels = encode_labels(event.labels)
+        covers = (event.first, event.last)
+        return (RECORD, self._tab(event.labels.session_id), labels, *covers, *used, *before, event.at_ms, event.is_last)
+
+    def _tab(self, session_id: str) -> int:
+        return self._place(self._names.tab(self._org, session_id))
+
+    def _levels_of(self, plan: CallerPlan) -> tuple[int, int, int]:
+        places = self._of_plans.get(id(plan))
+        if places is None:
+            who = plan.principal
+            if who.org != self._org:
+                raise ValueError(f"a caller of {who.org!r} in a batch of {self._org!r}")
+            places = (
+                self._level(plan, Level.key, 1) if who.key else 0,
+                self._level(plan, Level.project, 2) if who.project else 0,
+                self._level(plan, Level.org, 3),
+            )
+            self._of_plans[id(plan)] = places
+        return places
+
+    def _level(self, plan: CallerPlan, level: Level, number: int) -> int:
+        who, names = plan.principal, self._names
+        encoded = (
+            number,
+            self._place(names.bucket(who, level)),
+            self._place(names.starts(who, level)),
+            self._place(names.leases(who, level)),
+            *_limits(plan.of(level)),
+        )
+        place = self._level_places.get(encoded)
+        if place is None:
+            self.levels.append(encoded)
+            place = self._level_places[encoded] = len(self.levels)
+        return place
+
+    def _place(self, key: str) -> int:
+        """In KEYS, from 1; the first two are the stream and the tally."""
+        place = self._key_places.get(key)
+        if place is None:
+            self.keys.append(key)
+            place = self._key_places[key] = len(self.keys)
+        return place
+
+
+def _limits(limits: LevelLimits) -> tuple[int, ...]:
+    compute, starts = limits.compute, limits.starts
+    return (
+        limits.is_shadow,
+        *((_NONE, 0) if compute is None else (compute.per_s, compute.burst)),
+        _NONE if limits.max_sessions is None else limits.max_sessions,
+        *((_NONE, 0) if starts is None else (starts.per_s, starts.burst)),
+    )
+
+
+def _flat(slices: Iterable[Slice]) -> list[int]:
+    flat: list[int] = []
+    for piece in slices:
+        flat += (piece.number, piece.compute_us, piece.audio_ms, piece.connection_ms, piece.at_ms)
+    return flat
