@@ -193,16 +193,38 @@ class AuthenticationFailed(SessionRefused):
 
 class QuotaRefused(SessionRefused):
     """A limit of the caller's plan; `level` is the narrowest that refused, `remaining` what is left there (in the unit
-    of the limit: sessions, starts or micro-compute-seconds), `limit` how much that may be at most.
+    of the limit: sessions, starts or micro-compute-seconds), `limit` how much that may be at most. `window_s`: how long
+    it takes to come back from nothing; None: it does not come back by time.
     """
 
     def __init__(
-        self, reason: Reason, detail: str = "", *, retry_after_ms: int, level: Level, remaining: int, limit: int
+        self,
+        reason: Reason,
+        detail: str = "",
+        *,
+        retry_after_ms: int,
+        level: Level,
+        remaining: int,
+        limit: int,
+        window_s: int | None = None,
     ) -> None:
         super().__init__(reason, detail, retry_after_ms=retry_after_ms)
         self.level = level
         self.remaining = remaining
         self.limit = limit
+        self.window_s = window_s
+
+
+class AddressRefused(SessionRefused):
+    """Too much comes from the client's address. `limit_name`: which of its limits, `limit`: how much that allows at
+    most, in `window_s` seconds or, where that is None, at once.
+    """
+
+    def __init__(self, detail: str, *, retry_after_ms: int, limit_name: str, limit: int, window_s: int | None) -> None:
+        super().__init__(Reason.address_limited, detail, retry_after_ms=retry_after_ms)
+        self.limit_name = limit_name
+        self.limit = limit
+        self.window_s = window_s
 
 
 class Unavailable(SessionRefused):

@@ -145,12 +145,41 @@ class TokenSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors
         return issuers
 
 
+class AddressSettings(BaseModel, frozen=True, extra="forbid"):
+    """What one client address may do before its token is looked at: in this process, counted by it alone."""
+
+    handshakes_per_minute: int = Field(default=600, ge=1, le=6_000_000)
+    handshake_burst: int = Field(default=200, ge=1, le=1_000_000)
+    failures_per_minute: int = Field(default=12, ge=1, le=6_000_000)
+    """Handshakes whose token proves nothing."""
+    failure_burst: int = Field(default=30, ge=1, le=1_000_000)
+    max_pending: int = Field(default=100, ge=1, le=1_000_000)
+    """Connections whose `start` has not come yet."""
+    max_addresses: int = Field(default=50_000, ge=1, le=10_000_000)
+    """With a bucket of their own, for each of the two rates; more share a fixed number of buckets."""
+    exempt_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Load balancers and monitoring; for IPv6 at most the first 64 bits count."""
+    is_shadow: bool = False
+    """Counted and told, never refused."""
+
+    @field_validator("exempt_networks")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for text in networks:
+            network = ipaddress.ip_network(text)
+            is_mapped = network.version == 6 and text.lower().startswith("::ffff:")
+            if network.version == 6 and 64 < network.prefixlen < 128 and not is_mapped:
+                raise ValueError(f"{text}: the addresses of a /64 are counted as one")
+        return networks
+
+
 class SessionLimitSettings(BaseModel, frozen=True, extra="forbid"):
     """How many sessions one gateway process holds at once."""
 
     max_sessions: int = Field(default=4_000, ge=1)
     max_sessions_per_tenant: int = Field(default=1_000, ge=1)
     retry_after_ms: int = Field(default=1_000, ge=1, le=60_000)
+    addresses: AddressSettings = AddressSettings()
 
     @model_validator(mode="after")
     def _limits_agree(self) -> SessionLimitSettings:
