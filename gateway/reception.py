@@ -12,9 +12,12 @@ import structlog
 from gateway.admission.carriers import agreed_token
 from gateway.client_queue import ClientQueue
 from gateway.errors import ClientFault, Reason, SessionRefused, Unavailable
+from gateway.limits.settings import CreditSettings
 from gateway.logs import tenant_hash
+from gateway.metering.add_ons import add_ons_of
 from gateway.session.identity import SessionIdentity
 from gateway.session.machine import SessionMachine
+from gateway.session.quota import SessionQuota
 from gateway.session_runner import Observers, SessionRunner
 from gateway.wire.handshake import read_start
 from gateway.wire.messages import Start
@@ -58,6 +61,7 @@ class House:
     sessions: SessionSettings
     decoders: AudioDecoders
     token_leeway_s: int
+    credit: CreditSettings
     now_ms: Callable[[], int] = monotonic_ms
     now_s: Callable[[], float] = time.time
 
@@ -126,7 +130,7 @@ class Reception:
             },
         )
         runner = SessionRunner(
-            SessionMachine(identity, self._limits_of(admitted), now_ms),
+            SessionMachine(identity, self._limits_of(admitted), self._quota_of(admitted, now_ms), now_ms),
             house.pool,
             ClientQueue(house.sessions.max_queued_messages),
             port,
@@ -138,6 +142,7 @@ class Reception:
             request.audio, self._decoder_for(request.audio), max_waiting_bytes=house.sessions.max_waiting_bytes
         )
         house.registry.add(runner)
+        admitted.tab.attach(runner, add_ons=add_ons_of(request.options))
         house.metrics.sessions_opened.labels(transport).inc()
         session_log.info(
             "session.opened",
@@ -153,6 +158,10 @@ class Reception:
         if admitted.plan.max_session_ms >= self._limits.session_ms:
             return self._limits
         return replace(self._limits, session_ms=admitted.plan.max_session_ms)
+
+    def _quota_of(self, admitted: Admitted, now_ms: int) -> SessionQuota:
+        rules = self._house.credit.quota_rules(admitted.plan.when_exhausted)
+        return SessionQuota(rules, admitted.tab.opening, now_ms)
 
     def _decoder_for(self, audio_format: AudioFormat) -> Callable[[SessionRunner], AudioDecoder]:
         def make(runner: SessionRunner) -> AudioDecoder:

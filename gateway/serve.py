@@ -142,6 +142,7 @@ async def _running(
                 sessions=settings.sessions,
                 decoders=AudioDecoders(settings.audio, asyncio.get_running_loop()),
                 token_leeway_s=settings.tokens.leeway_s,
+                credit=settings.limits.credit,
             )
         )
         metrics.watch(registry.figures, pool.loads)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from engines.interface import StreamEvent
     from gateway.audio.interface import AudioDecoder
     from gateway.client_queue import ClientQueue
+    from gateway.limits.interface import QuotaUpdate, UsedSoFar
     from gateway.metrics import GatewayMetrics
     from gateway.session.effects import Effect
     from gateway.session.machine import SessionMachine
@@ -122,6 +123,17 @@ class SessionRunner:
 
     def end_after_utterance(self, reason: Reason) -> None:
         self._carry_out(self.machine.end_after_utterance(reason, self._now_ms()))
+
+    # --- the limiter's side (gateway.limits.interface.LimitedSession) -------------------------------
+
+    def used_so_far(self) -> UsedSoFar:
+        return self.machine.used_so_far()
+
+    def quota_update(self, update: QuotaUpdate) -> None:
+        self._carry_out(self.machine.quota_update(update, self._now_ms()))
+        self._go_on()
+
+    # --- time -----------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """A deadline of the machine passed; or the port is paused, and a decoder may have worked off its input."""

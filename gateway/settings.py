@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gateway.admission.settings import SessionLimitSettings, TokenSettings
 from gateway.audio.settings import AudioSettings
+from gateway.limits.settings import LimitSettings
 from gateway.logs import LogLevel
 from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings
@@ -63,6 +64,7 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     engines: PoolSettings
     tokens: TokenSettings
     admission: SessionLimitSettings = SessionLimitSettings()
+    limits: LimitSettings = LimitSettings()
     sessions: SessionSettings = SessionSettings()
     audio: AudioSettings = AudioSettings()
     drain: DrainSettings = DrainSettings()

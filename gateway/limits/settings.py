@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from gateway.metering.settings import JournalSettings
 from gateway.redis_link.settings import RedisSettings
+from gateway.session.quota import QuotaRules
 from policies.reservation import ReservationMode, ReservationRules
+
+if TYPE_CHECKING:
+    from policies.plans import WhenExhausted
 
 
 class CreditSettings(BaseModel, frozen=True, extra="forbid"):
@@ -26,6 +30,12 @@ class CreditSettings(BaseModel, frozen=True, extra="forbid"):
     """What a session is opened with, in audio."""
     least_opening_ms: int = Field(default=500, ge=10, le=60_000)
     """With less than this left, no session is opened."""
+    piece_ms: int = Field(default=500, ge=10, le=10_000)
+    """A session whose waiting audio gets less credit than for so much of it is short of compute."""
+    usage_interval_ms: int = Field(default=10_000, ge=1_000, le=3_600_000)
+    """How often a limited session hears what is left."""
+    usage_change_ms: int = Field(default=1_000, ge=0, le=60_000)
+    """How often, at most, it hears that it begins or ends to wait for compute."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -43,6 +53,16 @@ class CreditSettings(BaseModel, frozen=True, extra="forbid"):
             mode=self.mode,
             worst_case_us_per_audio_s=self.worst_case_us_per_audio_s,
             floor_us_per_audio_s=self.floor_us_per_audio_s,
+        )
+
+    def quota_rules(self, when_exhausted: WhenExhausted) -> QuotaRules:
+        return QuotaRules(
+            when_exhausted=when_exhausted,
+            reservation=self.rules(),
+            ahead_ms=self.ahead_ms,
+            piece_ms=self.piece_ms,
+            usage_interval_ms=self.usage_interval_ms,
+            usage_change_ms=self.usage_change_ms,
         )
 
     def opening_hold_us(self) -> int:

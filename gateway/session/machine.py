@@ -4,6 +4,7 @@ A machine: inputs with `now_ms` go in, effects come out; it waits for nothing. T
   - The finals a client gets tile its audio, whatever engines are lost on the way; each once, in order, never revised.
   - Audio is held from its arrival until its final, at most `holding.capacity_samples` of it, and no longer.
   - Audio that an engine was sent is sent again only to the same version of the same model.
+  - Audio goes to engines only as far as compute was granted for it (gateway.session.quota).
   - Every session that is opened is closed by exactly one CloseClient, with a reason.
   - `due_ms` is never later than the time at which `timer` has something to do.
 """
@@ -38,21 +39,25 @@ from gateway.session.effects import (
     ResumeClient,
     SendToClient,
 )
+from gateway.session.ending import Ending
 from gateway.session.replay_buffer import ReplayBuffer
 from gateway.session.search import NEVER_MS, EngineSearch
 from gateway.session.transcript import Transcript
 from gateway.session.upstream import Cut, Link, Upstream
 from gateway.session.version_pin import VersionPin
-from gateway.wire.messages import Ack, Finished, Migrated, Started, Usage
+from gateway.wire.messages import Ack, Finished, Migrated, Started
 from gateway.wire.refusal import error_message
 from policies.backpressure import may_read
 from policies.failover import GiveUp
+from policies.plans import WhenExhausted
 
 if TYPE_CHECKING:
     from engines.interface import StreamEvent
+    from gateway.limits.interface import QuotaUpdate, UsedSoFar
     from gateway.session.effects import Effect
     from gateway.session.identity import SessionIdentity
     from gateway.session.limits import SessionLimits
+    from gateway.session.quota import SessionQuota
 
 _REFUSED_FOR_GOOD = {
     RefusalReason.unknown_model: Reason.unknown_model,
@@ -64,7 +69,7 @@ _REFUSED_FOR_GOOD = {
 class SessionMachine:
     """Created when the client was admitted; `begin` gives the first effects."""
 
-    def __init__(self, identity: SessionIdentity, limits: SessionLimits, now_ms: int) -> None:
+    def __init__(self, identity: SessionIdentity, limits: SessionLimits, quota: SessionQuota, now_ms: int) -> None:
         self._identity = identity
         self._limits = limits
         self._holding = limits.holding
@@ -73,14 +78,14 @@ class SessionMachine:
         self._upstream = Upstream(self._buffer, least_samples=limits.least_audio_samples)
         self._transcript = Transcript()
         self._pin = VersionPin(identity.options)
+        self._quota = quota
+        self._upstream.allowed_sample = quota.through_sample
 
         self._is_started = False
         self.is_closed = False
         self.is_reading = True
         """Whether the client is read from; both are for the shell to read, not to write."""
         self._has_finished_sending = False
-        self._compute_us = 0
-
         self._heard_client_at_ms = now_ms
         self._owed_since_ms: int | None = None
         self._first_audio_at_ms: int | None = None
@@ -88,9 +93,7 @@ class SessionMachine:
         self._end_at_ms = min(now_ms + limits.session_ms, identity.expires_at_ms)
 
         self._search = EngineSearch(limits.recovery, jitter_permille=identity.jitter_permille, now_ms=now_ms)
-        self._ending: tuple[Reason, str] | None = None
-        self._ending_cut_at_ms = NEVER_MS
-        self._ending_close_at_ms = NEVER_MS
+        self._ending: Ending | None = None
         self.due_ms = now_ms
 
     # --- what the shell may read ----------------------------------------------------------------
@@ -116,7 +119,21 @@ class SessionMachine:
 
     @property
     def compute_us(self) -> int:
-        return self._compute_us
+        """Spent by engines in all, with what was spent on replays."""
+        return self._quota.charged_us + self._quota.replayed_us
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether audio waits for compute."""
+        return self._quota.is_short and not self.is_closed
+
+    def used_so_far(self) -> UsedSoFar:
+        """Also right when the session is closed."""
+        return self._quota.used_so_far(
+            sent_sample=self._buffer.sent_sample,
+            end_sample=self._buffer.end_sample,
+            has_more=not self._has_finished_sending and not self.is_closed,
+        )
 
     @property
     def model_version(self) -> str:
@@ -142,6 +159,8 @@ class SessionMachine:
         buffer.append(pcm16)
         effects = self._upstream.pump()
         self._watch(now_ms)
+        if self._ending is not None and self._upstream.waits_for_credit:
+            self._end_soon(now_ms)
         if self.is_reading and not self._may_read():
             self.is_reading = False
             effects.append(PauseClient())
@@ -187,25 +206,59 @@ class SessionMachine:
             return []
         return self._close(reason, [SendToClient(error_message(reason, detail, retry_after_ms))])
 
-    def end_after_utterance(self, reason: Reason, now_ms: int, detail: str = "") -> list[Effect]:
+    def end_after_utterance(
+        self, reason: Reason, now_ms: int, detail: str = "", *, retry_after_ms: int | None = None
+    ) -> list[Effect]:
         """Let the utterance under way become final, within `ending_grace_ms`; then tell the client why and close."""
         if self.is_closed or self._ending is not None:
             return []
         if self._buffer.held_samples == 0:
-            return self.end_now(reason, detail)
-        self._ending = (reason, detail)
-        self._ending_cut_at_ms = now_ms + self._limits.ending_grace_ms
-        self._be_due(self._ending_cut_at_ms)
-        if self._transcript.is_inside_speech:
+            return self.end_now(reason, detail, retry_after_ms=retry_after_ms)
+        self._ending = Ending(reason, detail, retry_after_ms, cut_at_ms=now_ms + self._limits.ending_grace_ms)
+        self._be_due(self._ending.cut_at_ms)
+        if self._transcript.is_inside_speech and not self._upstream.waits_for_credit:
             return []
-        return self._cut_ending(now_ms)
+        return self._cut_ending(self._ending, now_ms)
 
-    def _cut_ending(self, now_ms: int) -> list[Effect]:
-        """The grace is over, or nobody speaks: what was received is all that will be recognised."""
-        self._ending_cut_at_ms = NEVER_MS
-        self._ending_close_at_ms = now_ms + self._limits.ending_grace_ms
-        self._be_due(self._ending_close_at_ms)
-        return [] if self._has_finished_sending else self._finish_sending(now_ms)
+    def _end_soon(self, now_ms: int) -> None:
+        """No final will come by itself: the audio that would bring it cannot be paid for."""
+        if self._ending is not None and self._ending.close_at_ms == NEVER_MS:
+            self._ending.cut_at_ms = min(self._ending.cut_at_ms, now_ms)
+            self._be_due(now_ms)
+
+    def _cut_ending(self, ending: Ending, now_ms: int) -> list[Effect]:
+        """The grace is over, or nobody speaks: what was received, and may be sent, is all that will be recognised."""
+        ending.cut_at_ms = NEVER_MS
+        ending.close_at_ms = now_ms + self._limits.ending_grace_ms
+        self._be_due(ending.close_at_ms)
+        return self._finish_sending(now_ms)
+
+    def _end_for(self, ending: Ending) -> list[Effect]:
+        return self.end_now(ending.reason, ending.detail, retry_after_ms=ending.retry_after_ms)
+
+    # --- the limiter's input --------------------------------------------------------------------------
+
+    def quota_update(self, update: QuotaUpdate, now_ms: int) -> list[Effect]:
+        """Credit came, or did not. A limiter that is away ends nothing: it grants without a limit."""
+        if self.is_closed:
+            return []
+        quota = self._quota
+        quota.update(update)
+        self._follow_quota()
+        effects = self._pump(now_ms)
+        if quota.is_short and quota.when_exhausted is WhenExhausted.finish:
+            detail = f"the compute of the {quota.level or 'plan'} is used up"
+            return effects + self.end_after_utterance(
+                Reason.quota_exhausted, now_ms, detail, retry_after_ms=quota.retry_after_ms
+            )
+        if self._is_started and quota.is_worth_telling(now_ms):
+            effects.append(SendToClient(quota.usage(self._committed_ms())))
+        return effects
+
+    def _follow_quota(self) -> None:
+        """Once all that may be sent is known, credit changes nothing any more."""
+        if self._ending is None or not self._has_finished_sending:
+            self._upstream.allowed_sample = self._quota.through_sample
 
     # --- the engine's inputs ------------------------------------------------------------------------
 
@@ -275,6 +328,7 @@ class SessionMachine:
         """An engine died, went silent or broke the rules: everything unfinalised goes to the next one."""
         was_granted = self._upstream.link is Link.granted
         self._upstream.lost()
+        self._quota.engine_lost()
         self._owed_since_ms = None
         if not was_granted:
             return self._look_on(now_ms)
@@ -284,7 +338,8 @@ class SessionMachine:
         return effects + self._look_on(now_ms)
 
     def _progress(self, event: Progress, now_ms: int) -> list[Effect]:
-        self._compute_us += event.compute_us
+        self._quota.consumed(event.audio_through_sample, event.compute_us)
+        self._follow_quota()
         self._upstream.consumed(event.audio_through_sample)
         return self._pump(now_ms)
 
@@ -307,7 +362,7 @@ class SessionMachine:
         if self._has_finished_sending and self._buffer.held_samples == 0:
             return effects + self._all_done()
         if self._ending is not None:
-            return effects + self.end_now(*self._ending)
+            return effects + self._end_for(self._ending)
         if not self.is_reading and self._may_read():
             self.is_reading = True
             self._heard_client_at_ms = now_ms
@@ -327,11 +382,12 @@ class SessionMachine:
         return effects
 
     def _expire(self, now_ms: int) -> list[Effect]:
-        if now_ms >= self._ending_close_at_ms:
-            return self.end_now(*self._ending) if self._ending else self.end_now(Reason.engine_unavailable)
-        if now_ms >= self._ending_cut_at_ms:
-            return self._cut_ending(now_ms)
-        if now_ms >= self._end_at_ms and self._ending is None:
+        ending = self._ending
+        if ending is not None and now_ms >= ending.close_at_ms:
+            return self._end_for(ending)
+        if ending is not None and now_ms >= ending.cut_at_ms:
+            return self._cut_ending(ending, now_ms)
+        if ending is None and now_ms >= self._end_at_ms:
             is_expired = self._identity.expires_at_ms <= now_ms
             return self.end_after_utterance(Reason.token_expired if is_expired else Reason.session_too_long, now_ms)
         if self._is_client_idle(now_ms):
@@ -376,9 +432,7 @@ class SessionMachine:
         return self.end_now(Reason.no_capacity, retry_after_ms=refusal.retry_after_ms)
 
     def _next_deadline_ms(self) -> int:
-        deadlines = [self._ending_close_at_ms, self._ending_cut_at_ms]
-        if self._ending is None:
-            deadlines.append(self._end_at_ms)
+        deadlines = [self._end_at_ms if self._ending is None else self._ending.next_ms]
         if self.is_reading and not self._has_finished_sending:
             deadlines.append(self._heard_client_at_ms + self._limits.idle_ms)
         if self._upstream.link is not Link.granted:
@@ -429,18 +483,24 @@ class SessionMachine:
         ]
 
     def _finish_sending(self, now_ms: int) -> list[Effect]:
+        """The last cut: behind all audio, or, where the session must end, behind all that may be sent."""
+        is_first = not self._has_finished_sending
         self._has_finished_sending = True
         if self._buffer.held_samples == 0:
             return self._all_done()
-        self._upstream.add_cut(Cut(self._buffer.end_sample, now_ms, [], is_last=True))
+        end_sample = self._buffer.end_sample if self._ending is None else self._upstream.end_at_allowed()
+        if end_sample == self._transcript.committed_sample and self._ending is not None:
+            return self._end_for(self._ending)
+        if is_first or end_sample < self._buffer.end_sample:
+            self._upstream.add_cut(Cut(end_sample, now_ms, [], is_last=True))
         return self._pump(now_ms)
 
     def _all_done(self) -> list[Effect]:
         if self._ending is not None:
-            return self.end_now(*self._ending)
+            return self._end_for(self._ending)
         audio_ms = self._committed_ms()
         return self._close(
-            Reason.finished, [SendToClient(Usage(audio_ms, self._compute_us)), SendToClient(Finished(audio_ms))]
+            Reason.finished, [SendToClient(self._quota.usage(audio_ms)), SendToClient(Finished(audio_ms))]
         )
 
     def _close(self, reason: Reason, last_words: list[Effect]) -> list[Effect]:

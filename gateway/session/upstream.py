@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from gateway.session.effects import CutEngine, SendAudio
+from gateway.session.quota import UNLIMITED_SAMPLE
 
 if TYPE_CHECKING:
     from engines.interface import Granted
@@ -40,12 +41,23 @@ class Cut:
 class Upstream:
     """Feeds one engine after another from the replay buffer."""
 
-    __slots__ = ("_buffer", "_least_samples", "_window_samples", "consumed_sample", "cuts", "epoch", "link")
+    __slots__ = (
+        "_buffer",
+        "_least_samples",
+        "_window_samples",
+        "allowed_sample",
+        "consumed_sample",
+        "cuts",
+        "epoch",
+        "link",
+    )
 
     def __init__(self, buffer: ReplayBuffer, *, least_samples: int) -> None:
         self._buffer = buffer
         self._least_samples = least_samples
         self._window_samples = 0
+        self.allowed_sample = UNLIMITED_SAMPLE
+        """Audio before this may be sent: compute is granted for it (gateway.session.quota)."""
         self.consumed_sample = buffer.start_sample
         self.cuts: list[Cut] = []
         self.epoch = 0
@@ -77,7 +89,7 @@ class Upstream:
         if self.link is not Link.granted:
             return []
         effects: list[Effect] = []
-        limit = self.consumed_sample + self._window_samples
+        limit = min(self.consumed_sample + self._window_samples, self.allowed_sample)
         if self.cuts and not self._send_cuts(limit, effects):
             return effects
         buffer = self._buffer
@@ -101,6 +113,18 @@ class Upstream:
             cut.is_sent = True
             effects.append(CutEngine(cut.at_sample, cut.is_last))
         return True
+
+    @property
+    def waits_for_credit(self) -> bool:
+        """Whether audio is there that no compute is granted for."""
+        return self._buffer.sent_sample >= self.allowed_sample and self._buffer.end_sample > self._buffer.sent_sample
+
+    def end_at_allowed(self) -> int:
+        """Nothing beyond what may be sent now will be. Returns where that is; cuts behind it are forgotten."""
+        end_sample = max(self._buffer.sent_sample, min(self.allowed_sample, self._buffer.end_sample))
+        self.allowed_sample = end_sample
+        self.cuts = [cut for cut in self.cuts if cut.at_sample <= end_sample]
+        return end_sample
 
     def add_cut(self, cut: Cut) -> None:
         """Cuts come in the order of their positions; two at one position are one, even if the first is under way:

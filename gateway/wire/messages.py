@@ -148,18 +148,32 @@ class Migrated(msgspec.Struct, frozen=True, tag="migrated"):
     model_version: str = ""
 
 
-class Usage(msgspec.Struct, frozen=True, tag="usage"):
+class Usage(msgspec.Struct, frozen=True, tag="usage", omit_defaults=True):
+    """What the session was charged for so far, and what its plan has left.
+
+    `remaining_us`: at `level` (key, project or org), the one with the least; absent where nothing limits it, or while
+    that is not known. `is_throttled`: audio waits for compute, for about `retry_after_ms`.
+    """
+
     audio_ms: int
     compute_us: int
+    remaining_us: int | None = None
+    level: str | None = None
+    is_throttled: bool = False
+    retry_after_ms: int | None = None
 
 
 class ErrorMessage(msgspec.Struct, frozen=True, tag="error", kw_only=True):
-    """Why the session ends. `reason` is one of gateway.errors.Reason (docs/errors.md)."""
+    """Why the session ends. `reason` is one of gateway.errors.Reason (docs/errors.md).
+
+    `level`: whose limit refused, where one did: key, project, org or address.
+    """
 
     reason: str
     message: str
     retryable: bool
     retry_after_ms: int | None = None
+    level: str | None = None
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

@@ -182,7 +182,16 @@ def encode_server(message: ServerMessage) -> pb.ServerMessage:
                 )
             )
         case Usage():
-            return pb.ServerMessage(usage=pb.Usage(audio_ms=message.audio_ms, compute_us=message.compute_us))
+            return pb.ServerMessage(
+                usage=pb.Usage(
+                    audio_ms=message.audio_ms,
+                    compute_us=message.compute_us,
+                    remaining_us=message.remaining_us,
+                    level=message.level,
+                    is_throttled=message.is_throttled,
+                    retry_after_ms=message.retry_after_ms,
+                )
+            )
         case ErrorMessage():
             return pb.ServerMessage(
                 error=pb.Error(
@@ -190,6 +199,7 @@ def encode_server(message: ServerMessage) -> pb.ServerMessage:
                     message=message.message,
                     retryable=message.retryable,
                     retry_after_ms=message.retry_after_ms,
+                    level=message.level,
                 )
             )
         case Finished():
@@ -225,7 +235,15 @@ def decode_server(message: pb.ServerMessage) -> ServerMessage:
             migrated = message.migrated
             return Migrated(migrated.reason, migrated.replayed_ms, migrated.pause_elapsed_ms, migrated.model_version)
         case "usage":
-            return Usage(message.usage.audio_ms, message.usage.compute_us)
+            usage = message.usage
+            return Usage(
+                usage.audio_ms,
+                usage.compute_us,
+                remaining_us=usage.remaining_us if usage.HasField("remaining_us") else None,
+                level=usage.level if usage.HasField("level") else None,
+                is_throttled=usage.is_throttled,
+                retry_after_ms=usage.retry_after_ms if usage.HasField("retry_after_ms") else None,
+            )
         case "error":
             error = message.error
             return ErrorMessage(
@@ -233,6 +251,7 @@ def decode_server(message: pb.ServerMessage) -> ServerMessage:
                 message=error.message,
                 retryable=error.retryable,
                 retry_after_ms=error.retry_after_ms if error.HasField("retry_after_ms") else None,
+                level=error.level if error.HasField("level") else None,
             )
         case "finished":
             return Finished(message.finished.audio_ms)

@@ -20,6 +20,7 @@ from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.audio.settings import AudioSettings
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevClaims, DevKeys, create_or_load
+from gateway.limits.settings import CreditSettings
 from gateway.metrics import GatewayMetrics
 from gateway.reception import House, Reception, monotonic_ms
 from gateway.session_registry import SessionRegistry
@@ -99,6 +100,7 @@ async def running_gateway(
                 sessions=sessions or SessionSettings(),
                 decoders=AudioDecoders(AudioSettings(), loop),
                 token_leeway_s=leeway_s,
+                credit=CreditSettings(),
             )
         )
         app = web.Application()

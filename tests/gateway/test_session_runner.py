@@ -22,6 +22,7 @@ from gateway.session_settings import SessionSettings
 from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finished, Started
 from policies.facts import AudioEncoding, AudioFormat
 from tests.fakes.engine_pool import FakePool
+from tests.fakes.quota import unlimited_quota
 
 pytestmark = pytest.mark.unit
 
@@ -55,7 +56,7 @@ class Session:
         decoders = AudioDecoders(AudioSettings(), asyncio.get_running_loop())
         span = trace.NoOpTracerProvider().get_tracer("test").start_span("session")
         self.runner = SessionRunner(
-            SessionMachine(identity, SETTINGS.session_limits(), 0),
+            SessionMachine(identity, SETTINGS.session_limits(), unlimited_quota(), 0),
             self.pool,
             self.queue,
             self.port,

@@ -71,7 +71,15 @@ SERVER_MESSAGES = st.one_of(
     st.builds(UtteranceEnd, INT64, TEXTS),
     st.builds(Ack, INT64, st.lists(TEXTS, max_size=3).map(tuple)),
     st.builds(Migrated, TEXTS, INT64, INT64, TEXTS),
-    st.builds(Usage, INT64, INT64),
+    st.builds(
+        Usage,
+        INT64,
+        INT64,
+        remaining_us=st.none() | INT64,
+        level=st.none() | TEXTS,
+        is_throttled=st.booleans(),
+        retry_after_ms=st.none() | INT64,
+    ),
     st.builds(ErrorMessage, reason=TEXTS, message=TEXTS, retryable=st.booleans(), retry_after_ms=st.none() | INT64),
     st.builds(Finished, INT64),
 )

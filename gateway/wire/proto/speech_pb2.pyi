@@ -209,24 +209,34 @@ class Migrated(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., replayed_ms: _Optional[int] = ..., pause_elapsed_ms: _Optional[int] = ..., model_version: _Optional[str] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("audio_ms", "compute_us")
+    __slots__ = ("audio_ms", "compute_us", "remaining_us", "level", "is_throttled", "retry_after_ms")
     AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
     COMPUTE_US_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_US_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    IS_THROTTLED_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     audio_ms: int
     compute_us: int
-    def __init__(self, audio_ms: _Optional[int] = ..., compute_us: _Optional[int] = ...) -> None: ...
+    remaining_us: int
+    level: str
+    is_throttled: bool
+    retry_after_ms: int
+    def __init__(self, audio_ms: _Optional[int] = ..., compute_us: _Optional[int] = ..., remaining_us: _Optional[int] = ..., level: _Optional[str] = ..., is_throttled: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
 
 class Error(_message.Message):
-    __slots__ = ("reason", "message", "retryable", "retry_after_ms")
+    __slots__ = ("reason", "message", "retryable", "retry_after_ms", "level")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
     reason: str
     message: str
     retryable: bool
     retry_after_ms: int
-    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
+    level: str
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., level: _Optional[str] = ...) -> None: ...
 
 class Finished(_message.Message):
     __slots__ = ("audio_ms",)

@@ -23,6 +23,7 @@ from engines.interface import (
     Word,
 )
 from gateway.errors import Reason
+from gateway.limits.interface import QuotaUpdate
 from gateway.session.effects import (
     CancelEngine,
     CloseClient,
@@ -39,6 +40,7 @@ from gateway.session.effects import (
 from gateway.session.identity import SessionIdentity
 from gateway.session.limits import SessionLimits
 from gateway.session.machine import SessionMachine
+from gateway.session.quota import SessionQuota
 from gateway.wire.messages import (
     Ack,
     ErrorMessage,
@@ -54,6 +56,8 @@ from gateway.wire.messages import (
 )
 from policies.backpressure import HoldingLimits
 from policies.failover import RecoveryLimits
+from policies.plans import Level, WhenExhausted
+from tests.fakes.quota import quota_rules, unlimited_quota
 
 pytestmark = pytest.mark.unit
 
@@ -73,7 +77,13 @@ OPTIONS = StreamOptions(model="m")
 PCM_100_MS = b"\x01\x00" * 1_600
 
 
-def make(now_ms: int = 0, *, expires_at_ms: int = 10_000_000, options: StreamOptions = OPTIONS) -> SessionMachine:
+def make(
+    now_ms: int = 0,
+    *,
+    expires_at_ms: int = 10_000_000,
+    options: StreamOptions = OPTIONS,
+    quota: SessionQuota | None = None,
+) -> SessionMachine:
     identity = SessionIdentity(
         session_id="s",
         tenant="t",
@@ -82,7 +92,7 @@ def make(now_ms: int = 0, *, expires_at_ms: int = 10_000_000, options: StreamOpt
         expires_at_ms=expires_at_ms,
         jitter_permille=0,
     )
-    return SessionMachine(identity, LIMITS, now_ms)
+    return SessionMachine(identity, LIMITS, quota or unlimited_quota(now_ms), now_ms)
 
 
 def opening(epoch: int, start_sample: int = 0, *, version: str = "") -> OpenEngine:
@@ -598,3 +608,91 @@ def test_speech_without_partials_is_let_out_too() -> None:
     effects = machine.engine_event(final(0, 3_200, "so long"), 1_100)
     assert sent_to_client(effects)[0].text == "so long"
     assert effects[-1] == CloseClient(Reason.token_expired)
+
+
+def short_of_compute(when_exhausted: WhenExhausted = WhenExhausted.throttle, *, granted_ms: int = 50) -> SessionMachine:
+    """A streaming machine with credit for so much audio."""
+    rules = quota_rules(when_exhausted)
+    return streaming(quota=SessionQuota(rules, QuotaUpdate(granted_ms * 1_000), 0))
+
+
+def exhausted(granted_ms: int, retry_after_ms: int = 700) -> QuotaUpdate:
+    return QuotaUpdate(granted_ms * 1_000, 3, Level.project, retry_after_ms)
+
+
+def test_audio_without_credit_is_held_and_goes_when_credit_comes() -> None:
+    machine = short_of_compute()
+    assert machine.client_audio(PCM_100_MS, 10) == [SendAudio(PCM_100_MS[:1_600])]
+    assert machine.client_audio(PCM_100_MS, 20) == []
+    assert machine.quota_update(QuotaUpdate(150_000), 30) == [SendAudio(PCM_100_MS[1_600:] + PCM_100_MS[:1_600])]
+    assert machine.held_samples == 3_200
+
+
+def test_a_throttled_session_pauses_its_client_when_it_holds_enough_and_goes_on() -> None:
+    machine = short_of_compute()
+    effects: list[Any] = []
+    for at_ms in range(11):
+        effects += machine.client_audio(PCM_100_MS, at_ms)
+    assert effects[-1] == PauseClient()
+    assert machine.timer(900_000) == [], "a client that is not read from was called idle"
+    machine.quota_update(QuotaUpdate(None), 900_001)
+    machine.engine_event(Progress(1, 17_600, 5), 900_002)
+    assert ResumeClient() in machine.engine_event(final(0, 17_600, "all"), 900_003)
+
+
+def test_a_throttled_client_is_told_once_and_again_when_it_is_over() -> None:
+    machine = short_of_compute()
+    machine.client_audio(PCM_100_MS, 10)
+    told = sent_to_client(machine.quota_update(exhausted(50), 1_500))
+    assert told == [Usage(0, 0, remaining_us=3, level="project", is_throttled=True, retry_after_ms=700)]
+    assert machine.is_throttled
+    assert sent_to_client(machine.quota_update(exhausted(50), 2_500)) == []
+    assert sent_to_client(machine.quota_update(QuotaUpdate(500_000, 9, Level.org), 3_000)) == [
+        Usage(0, 0, remaining_us=9, level="org")
+    ]
+    assert not machine.is_throttled
+
+
+def test_a_plan_that_finishes_cuts_where_the_credit_ends_and_says_when_to_come_back() -> None:
+    machine = short_of_compute(WhenExhausted.finish)
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(SpeechStarted(1, 200), 20)
+    assert machine.quota_update(exhausted(50), 30) == [CutEngine(800, is_last=True)]
+    assert machine.quota_update(QuotaUpdate(900_000), 40) == [], "it ends, whatever comes"
+    machine.engine_event(Progress(1, 800, 1_000), 45)
+    effects = machine.engine_event(final(0, 800, "half", reason=EndReason.finish), 50)
+    error = sent_to_client(effects)[-1]
+    assert (error.reason, error.retryable, error.retry_after_ms) == ("quota_exhausted", True, 700)
+    assert effects[-1] == CloseClient(Reason.quota_exhausted)
+
+
+def test_a_plan_that_finishes_lets_the_utterance_end_while_there_is_credit() -> None:
+    machine = short_of_compute(WhenExhausted.finish, granted_ms=150)
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(SpeechStarted(1, 200), 20)
+    assert machine.quota_update(exhausted(150), 30) == []
+    assert machine.client_audio(PCM_100_MS, 40) == [SendAudio(PCM_100_MS[:1_600])]
+    assert next_effects(machine) == [CutEngine(2_400, is_last=True)], "no final can come: what would bring it waits"
+
+
+def test_a_plan_that_finishes_ends_at_once_when_nothing_is_held() -> None:
+    machine = short_of_compute(WhenExhausted.finish)
+    assert machine.quota_update(exhausted(0), 30)[-1] == CloseClient(Reason.quota_exhausted)
+
+
+def test_a_limiter_that_is_away_holds_nobody_up() -> None:
+    machine = short_of_compute(granted_ms=0)
+    assert machine.client_audio(PCM_100_MS, 10) == []
+    assert machine.quota_update(QuotaUpdate(None), 20) == [SendAudio(PCM_100_MS)]
+
+
+def test_a_replay_goes_out_at_once_whatever_the_credit() -> None:
+    machine = short_of_compute(granted_ms=100)
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(Progress(1, 1_600, 100_000), 20)
+    machine.engine_event(Lost(1, LossReason.link_lost), 30)
+    effects = machine.engine_event(granted(2), 40)
+    assert SendAudio(PCM_100_MS) in effects
+    machine.engine_event(Progress(2, 1_600, 80_000), 50)
+    assert machine.used_so_far().compute_us == 100_000
+    assert machine.compute_us == 180_000

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from engines.interface import (
+    SAMPLE_RATE_HZ,
     EndReason,
     FinalResult,
     Granted,
@@ -28,13 +29,17 @@ from engines.interface import (
     Word,
 )
 from gateway.errors import Reason
+from gateway.limits.interface import QuotaUpdate
 from gateway.session.effects import CancelEngine, CloseClient, CutEngine, OpenEngine, SendAudio, SendToClient
 from gateway.session.identity import SessionIdentity
 from gateway.session.limits import SessionLimits
 from gateway.session.machine import SessionMachine
+from gateway.session.quota import SessionQuota
 from gateway.wire.messages import Ack, FinalMessage
 from policies.backpressure import HoldingLimits
 from policies.failover import RecoveryLimits
+from policies.plans import Level, WhenExhausted
+from tests.fakes.quota import US_PER_AUDIO_S, quota_rules, unlimited_quota
 
 pytestmark = pytest.mark.unit
 
@@ -99,7 +104,8 @@ class SessionUnderFire(RuleBasedStateMachine):
         super().__init__()
         self.now_ms = 0
         identity = SessionIdentity("s", "t", "r", StreamOptions(), expires_at_ms=150_000, jitter_permille=500)
-        self.machine = SessionMachine(identity, LIMITS, 0)
+        self.quota = self.make_quota()
+        self.machine = SessionMachine(identity, LIMITS, self.quota, 0)
         self.engine: EngineTwin | None = None
         self.sent_by_client = 0
         self.told_end = 0
@@ -113,6 +119,12 @@ class SessionUnderFire(RuleBasedStateMachine):
         """The version that was sent the audio before `heard_through`, as far as it is not final."""
         self.carry_out(self.machine.begin(0))
 
+    def make_quota(self) -> SessionQuota:
+        return unlimited_quota()
+
+    def about_to_send(self, end_sample: int) -> None:
+        """Audio up to here goes to an engine for the first time."""
+
     def carry_out(self, effects: list[Any]) -> None:
         for effect in effects:
             assert self.close is None, "an effect after the close"
@@ -125,6 +137,8 @@ class SessionUnderFire(RuleBasedStateMachine):
                     if self.engine.received < self.heard_through:
                         assert self.engine.version == self.heard_by, "audio was recognised again by other weights"
                     self.engine.take(audio)
+                    if self.engine.received > self.heard_through:
+                        self.about_to_send(self.engine.received)
                     self.heard_through = max(self.heard_through, self.engine.received)
                     self.heard_by = self.engine.version
                 case CutEngine(at_sample):
@@ -208,7 +222,10 @@ class SessionUnderFire(RuleBasedStateMachine):
         if (engine := self.live_engine()) is not None:
             limit = min([*engine.cuts, engine.received])
             engine.consumed = max(engine.consumed, engine.consumed + (limit - engine.consumed) * share // 100)
-            self.hear(Progress(engine.epoch, engine.consumed, 7))
+            self.spent(engine, 7)
+
+    def spent(self, engine: EngineTwin, compute_us: int) -> None:
+        self.hear(Progress(engine.epoch, engine.consumed, compute_us))
 
     @rule(share=st.integers(1, 100), has_words=st.booleans())
     def final(self, share: int, has_words: bool) -> None:
@@ -297,7 +314,76 @@ class SessionUnderFire(RuleBasedStateMachine):
         raise AssertionError("a session without a living client or engine never ends")
 
 
-SessionUnderFire.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
-)
+class SessionShortOfCompute(SessionUnderFire):
+    """The same, with a limiter that gives little, late or nothing, or is away."""
+
+    def make_quota(self) -> SessionQuota:
+        self.granted_us: int | None = 0
+        self.consumed = 0
+        self.charged_us = 0
+        return SessionQuota(quota_rules(), QuotaUpdate(0), 0)
+
+    def spent(self, engine: EngineTwin, compute_us: int) -> None:
+        lost_at = self.quota._lost_at_sample
+        if engine.consumed > lost_at and not self.machine.is_closed:
+            self.consumed = max(self.consumed, engine.consumed)
+            self.charged_us += compute_us
+        super().spent(engine, compute_us)
+        if not self.machine.is_closed:
+            assert self.machine.used_so_far().compute_us == self.charged_us
+
+    def about_to_send(self, end_sample: int) -> None:
+        if self.granted_us is not None:
+            price_us = -(-(end_sample - self.consumed) * US_PER_AUDIO_S // SAMPLE_RATE_HZ)
+            assert price_us <= self.granted_us - self.charged_us, "audio went to an engine before it was paid for"
+
+    @rule(more_us=st.integers(0, 60_000), is_short=st.booleans())
+    def limiter_answers(self, more_us: int, is_short: bool) -> None:
+        self.granted_us = max(self.granted_us or 0, self.charged_us) + more_us
+        self.update(QuotaUpdate(self.granted_us, 5, Level.key, 700 if is_short else None))
+
+    @rule()
+    def limiter_goes_away(self) -> None:
+        self.granted_us = None
+        self.update(QuotaUpdate(None))
+
+    def update(self, news: QuotaUpdate) -> None:
+        self.carry_out(self.machine.quota_update(news, self.now_ms))
+        used = self.machine.used_so_far()
+        assert used.compute_us <= used.least_us <= used.wanted_us
+
+    @invariant()
+    def audio_that_is_paid_for_does_not_wait(self) -> None:
+        engine = self.live_engine()
+        if engine is None or self.machine.is_closed or engine.received >= engine.consumed + WINDOW_SAMPLES:
+            return
+        if engine.received < self.heard_through <= self.quota.through_sample:
+            raise AssertionError("what was sent before waits for credit when it is sent again")
+
+
+class SessionThatFinishesWhenExhausted(SessionShortOfCompute):
+    def make_quota(self) -> SessionQuota:
+        super().make_quota()
+        return SessionQuota(quota_rules(WhenExhausted.finish), QuotaUpdate(0), 0)
+
+    @invariant()
+    def held_audio_is_bounded_and_is_what_is_not_final(self) -> None:
+        """Once it ends, what comes is not taken any more."""
+        assert self.machine.held_samples <= min(CAPACITY_SAMPLES, self.sent_by_client - self.machine.committed_sample)
+
+    @invariant()
+    def exhaustion_ends_as_such(self) -> None:
+        if self.close is Reason.quota_exhausted:
+            assert self.machine.committed_sample <= max(self.heard_through, 0)
+
+
+for case in (SessionUnderFire, SessionShortOfCompute, SessionThatFinishesWhenExhausted):
+    case.TestCase.settings = settings(
+        max_examples=150 if case is SessionUnderFire else 80,
+        stateful_step_count=80,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
 TestSessionUnderFire = SessionUnderFire.TestCase
+TestSessionShortOfCompute = SessionShortOfCompute.TestCase
+TestSessionThatFinishesWhenExhausted = SessionThatFinishesWhenExhausted.TestCase

@@ -1,0 +1,26 @@
+"""How a session ends that may still let its utterance become final. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.session.search import NEVER_MS
+
+if TYPE_CHECKING:
+    from gateway.errors import Reason
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why, and until when: at `cut_at_ms` the utterance under way is cut, at `close_at_ms` nothing is waited for."""
+
+    reason: Reason
+    detail: str
+    retry_after_ms: int | None
+    cut_at_ms: int
+    close_at_ms: int = NEVER_MS
+
+    @property
+    def next_ms(self) -> int:
+        return min(self.cut_at_ms, self.close_at_ms)
