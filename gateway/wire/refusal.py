@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.errors import TABLE
+from gateway.errors import TABLE, AddressRefused, QuotaRefused
 from gateway.wire.messages import ErrorMessage
 
 if TYPE_CHECKING:
     from gateway.errors import Reason, SessionRefused
 
 
-def error_message(reason: Reason, detail: str = "", retry_after_ms: int | None = None) -> ErrorMessage:
+def error_message(
+    reason: Reason, detail: str = "", retry_after_ms: int | None = None, level: str | None = None
+) -> ErrorMessage:
     """The `error` for a reason; what is not given comes from the table."""
     row = TABLE[reason]
     return ErrorMessage(
@@ -19,8 +21,19 @@ def error_message(reason: Reason, detail: str = "", retry_after_ms: int | None =
         message=detail or row.meaning,
         retryable=row.retryable,
         retry_after_ms=row.retry_after_ms if retry_after_ms is None else retry_after_ms,
+        level=level,
     )
 
 
 def error_of(refusal: SessionRefused) -> ErrorMessage:
-    return error_message(refusal.reason, refusal.detail, refusal.retry_after_ms)
+    return error_message(refusal.reason, refusal.detail, refusal.retry_after_ms, _level_of(refusal))
+
+
+def _level_of(refusal: SessionRefused) -> str | None:
+    match refusal:
+        case QuotaRefused():
+            return refusal.level.value
+        case AddressRefused():
+            return "address"
+        case _:
+            return None
