@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gateway.metering.entries import Slice, TabLabels, UsageEvent
     from policies.plans import CallerPlan
@@ -24,6 +24,13 @@ class JournaledTab:
     connection_before_ms: int = 0
     slices: list[Slice] = field(default_factory=list)
     is_over: bool = False
+    unproven_below: int = 0
+    """Slices before this one went through a damaged part of the journal; no event of the journal's covers them."""
+
+    @property
+    def following(self) -> int:
+        """The number of the slice that comes next."""
+        return self.recorded + len(self.slices)
 
 
 class Journal(Protocol):
@@ -32,7 +39,8 @@ class Journal(Protocol):
     A write that fails (disk full, I/O error) is told by `committed`, counted, and does not stop a session.
     """
 
-    def opened(self, labels: TabLabels, plan: CallerPlan) -> None: ...
+    def opened(self, labels: TabLabels, plan: CallerPlan) -> None:
+        """A session of that id that is there already gets these labels, and is not over."""
 
     def used(self, session_id: str, piece: Slice) -> None: ...
 
@@ -41,7 +49,8 @@ class Journal(Protocol):
     def recorded(self, session_id: str, before: int) -> None:
         """Redis said that events cover all slices below `before`. The journal works out the event by itself."""
 
-    async def committed(self) -> None: ...
+    async def committed(self) -> None:
+        """Raises JournalFailed; what was not written is tried again by itself."""
 
     def left_open(self) -> Sequence[JournaledTab]:
         """Tabs of earlier processes, found at start, that are not wholly recorded; they are over."""
@@ -49,5 +58,9 @@ class Journal(Protocol):
     def tab(self, session_id: str) -> JournaledTab | None:
         """What is needed to restore a tab that Redis lost."""
 
-    def recent_events(self) -> Sequence[UsageEvent]:
-        """Events of the retention time, oldest first, to be recorded again after Redis lost data."""
+    def recent_events(self, *, since_ms: int = 0) -> Iterator[UsageEvent]:
+        """Events of the retention time with `at_ms` from `since_ms` on, to be recorded again after Redis lost data.
+
+        In the order in which they were recorded. Read from the disk as they are asked for: there can be millions. What
+        is recorded after the call does not follow.
+        """
