@@ -9,6 +9,14 @@ Everything of one org carries its name as hash tag, so that one script may touch
     {org}:meter          stream  usage events, see gateway.metering.entries
     {org}:tally          hash    HOUR:settled_us, HOUR:recorded_us, HOUR:events    (HOUR: Unix hours of `at_ms`)
     {org}:probe          string  written to see whether writing works
+    {org}:lend:LEVEL     hash    in the home region: the root bucket, and what each region was lent; gateway/escrow/lend.lua
+    {org}:borrow:LEVEL   hash    in every region: what it received and returned; gateway/escrow/credit.lua
+
+Of the installation:
+
+    orgs                 set     every org that has a meter stream
+    revocations          stream  revocations of tokens, see gateway.admission.revocation_log
+    revocations:restorer string  held by the gateway that writes them anew
 
 LEVEL is `o`, `p:PROJECT` or `k:KEY`. The leases of `o` name every session of the org, limited or not, and an entry that
 has expired stays there, uncounted, until a sweep has closed its tab: that is how sweeps find what a gateway left.
@@ -36,6 +44,14 @@ class Names:
         """Set: every org that has a meter stream. Written before the org's first session is opened."""
         return f"{self.prefix}:orgs"
 
+    @property
+    def revocations(self) -> str:
+        return f"{self.prefix}:revocations"
+
+    @property
+    def revocations_restorer(self) -> str:
+        return f"{self.prefix}:revocations:restorer"
+
     def org(self, org: str) -> str:
         """What every key of the org begins with. Names of orgs have no braces (gateway.admission.claims)."""
         return f"{self.prefix}:{{{org}}}"
@@ -60,6 +76,12 @@ class Names:
 
     def probe(self, org: str) -> str:
         return f"{self.org(org)}:probe"
+
+    def lend(self, who: Principal, level: Level) -> str:
+        return f"{self.org(who.org)}:lend:{_suffix(who, level)}"
+
+    def borrow(self, who: Principal, level: Level) -> str:
+        return f"{self.org(who.org)}:borrow:{_suffix(who, level)}"
 
 
 def _suffix(who: Principal, level: Level) -> str:
