@@ -92,6 +92,8 @@ class LimitSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors
     """Needed with `redis`: what sessions use is on the disk before Redis hears of it."""
     plans_file: Path | None = None
     """The plans; without a file there is one plan, without limits."""
+    plans_look_interval_ms: int = Field(default=1_000, ge=50, le=60_000)
+    """How often the file is looked at; a change is taken at the second look that sees it."""
     tick_ms: int = Field(default=100, ge=10, le=1_000)
     """What is due is gathered for so long and sent in one call for each org."""
     slice_ms: int = Field(default=1_000, ge=50, le=10_000)
