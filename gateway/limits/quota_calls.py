@@ -1,0 +1,76 @@
+"""The limiter's calls: requests of one org or of several, to Redis and back, each org with its own outcome."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from gateway.limits.script_call import quota_script, run_script, run_scripts
+from gateway.limits.script_codec import decode, encode
+from gateway.redis_link.errors import RedisAway, away_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from redis.asyncio import Redis
+
+    from gateway.limits.calls import Reply, Request
+    from gateway.limits.metrics import LimiterMetrics
+    from gateway.limits.script_codec import ScriptRules
+    from gateway.redis_link.client import Answer, RedisLink
+
+    Batch = tuple[str, Sequence[Request]]
+
+
+class QuotaCalls:
+    """An org is written to the set of all orgs before anything of it is, once for each Redis that was met."""
+
+    def __init__(self, link: RedisLink, rules: ScriptRules, metrics: LimiterMetrics) -> None:
+        self._link = link
+        self._rules = rules
+        self._metrics = metrics
+        self._script = quota_script()
+        self._registered: set[str] = set()
+        self._losses = link.losses
+
+    async def one(self, org: str, requests: Sequence[Request]) -> list[Reply]:
+        """Raises RedisAway."""
+        self._count(requests)
+        await self._register([org])
+        keys, arguments = encode(self._link.names, org, requests, self._rules)
+        return decode(await self._timed(lambda redis: run_script(redis, self._script, keys, arguments)))
+
+    async def many(self, batches: Sequence[Batch]) -> list[list[Reply] | RedisAway]:
+        """One round trip; the outcome of each batch, in their order. Raises RedisAway: of none is anything known."""
+        for _, requests in batches:
+            self._count(requests)
+        await self._register([org for org, _ in batches])
+        encoded = [encode(self._link.names, org, requests, self._rules) for org, requests in batches]
+        answers = await self._timed(lambda redis: run_scripts(redis, self._script, encoded))
+        return [
+            RedisAway(away_reason(answer), type(answer).__name__) if isinstance(answer, RedisError) else decode(answer)
+            for answer in answers
+        ]
+
+    def _count(self, requests: Sequence[Request]) -> None:
+        for request in requests:
+            self._metrics.requests.labels(type(request).__name__.lower()).inc()
+
+    async def _timed(self, call: Callable[[Redis], Awaitable[Answer]]) -> Answer:
+        began_s = time.perf_counter()
+        self._metrics.calls.inc()
+        try:
+            return await self._link.ask(call)
+        finally:
+            self._metrics.call_elapsed.observe(time.perf_counter() - began_s)
+
+    async def _register(self, orgs: Sequence[str]) -> None:
+        if self._losses != self._link.losses:
+            self._losses = self._link.losses
+            self._registered.clear()
+        new = [org for org in orgs if org not in self._registered]
+        if new:
+            await self._link.ask(lambda redis: redis.sadd(self._link.names.orgs, *new))
+            self._registered.update(new)

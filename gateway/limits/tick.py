@@ -1,0 +1,224 @@
+"""The heartbeat: every tick what is due of all sessions is gathered, written to the journal, and settled in Redis.
+
+These must stay true:
+  - What is settled was committed to the journal before, unless the disk fails; then the bill goes by Redis alone.
+  - Scanning sessions that have nothing due costs a comparison each.
+  - Rounds may overlap where Redis is slow; a tab is in one of them at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.limits.calls import Restore
+from gateway.limits.tabs import UNLIMITED
+from gateway.limits.turns import cut_if_due, next_request, restoring, take_reply
+from gateway.metering.errors import JournalFailed
+from gateway.redis_link.errors import RedisAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from gateway.limits.away import Presence
+    from gateway.limits.calls import Reply
+    from gateway.limits.interface import UsedSoFar
+    from gateway.limits.metrics import LimiterMetrics
+    from gateway.limits.quota_calls import QuotaCalls
+    from gateway.limits.tabs import Tab, TabHouse
+    from gateway.limits.turns import TabRequest, TurnRules
+
+    Due = list[tuple[Tab, TabRequest]]
+
+log = structlog.get_logger("gateway")
+
+_MAX_DUE = 1_000
+"""In one tick; the rest goes with the next."""
+_MAX_IN_SCRIPT = 64
+"""Requests of an org in one run of the script, during which Redis does nothing else."""
+_MAX_IN_CALL = 256
+"""Requests in one round trip."""
+_MAX_ROUNDS = 16
+_ACTIVE_LOOK_TICKS = 2
+_IDLE_LOOK_TICKS = 5
+
+
+class Ticker:
+    """Owns the live tabs, and those that are over and not settled."""
+
+    def __init__(
+        self,
+        calls: QuotaCalls,
+        presence: Presence,
+        house: TabHouse,
+        rules: TurnRules,
+        metrics: LimiterMetrics,
+        *,
+        refresh_plan: Callable[[Tab], None],
+    ) -> None:
+        self.tabs: dict[str, Tab] = {}
+        self.may_restore: Callable[[Tab], bool] = lambda _: True
+        self.on_loss: Callable[[], None] = lambda: None
+        self._calls = calls
+        self._presence = presence
+        self._house = house
+        self._rules = rules
+        self._metrics = metrics
+        self._refresh_plan = refresh_plan
+        self._num_rounds = 0
+        self._is_journal_failing = False
+        metrics.tabs.set_function(lambda: len(self.tabs))
+        metrics.throttled.set_function(lambda: sum(tab.is_waiting for tab in self.tabs.values()))
+        metrics.unsettled_slices.set_function(lambda: sum(len(tab.pending) for tab in self.tabs.values()))
+
+    def add(self, tab: Tab) -> None:
+        self.tabs[tab.session_id] = tab
+
+    def look_at_all(self) -> None:
+        """Redis went or came: each tab is looked at in the next tick."""
+        for tab in self.tabs.values():
+            tab.look_at_ms = 0
+
+    async def run(self) -> None:
+        """For ever."""
+        async with asyncio.TaskGroup() as rounds:
+            while True:
+                await asyncio.sleep(self._rules.tick_ms / 1_000)
+                if self._num_rounds < _MAX_ROUNDS and (due := self.gather()):
+                    self._num_rounds += 1
+                    rounds.create_task(self._counted(due))
+
+    async def flush(self) -> None:
+        """Until everything that is over is settled, or Redis goes away."""
+        while not self._presence.is_away and any(tab.is_over for tab in self.tabs.values()):
+            self.look_at_all()
+            if due := self.gather():
+                await self.settle(due)
+            else:
+                await asyncio.sleep(self._rules.tick_ms / 1_000)
+
+    def gather(self) -> Due:
+        """What is due by now; its tabs count as under way until `settle` is through with them."""
+        now_ms, is_away = self._house.monotonic_ms(), self._presence.is_away
+        due: Due = []
+        num_looks = 0
+        for tab in self.tabs.values():
+            if now_ms < tab.look_at_ms or tab.is_in_flight:
+                continue
+            num_looks += 1
+            if num_looks > _MAX_DUE:
+                break
+            seen_us = tab.seen_compute_us
+            used = cut_if_due(tab, now_ms, self._rules, is_away=is_away)
+            if used is not None:
+                tab.seen_compute_us = used.compute_us
+            if is_away:
+                if tab.is_limited and tab.granted_us is not None:
+                    tab.tell(UNLIMITED)
+                tab.look_at_ms = now_ms + self._rules.slice_ms
+                continue
+            request = self._request_of(tab, used, now_ms)
+            if request is not None:
+                tab.is_in_flight = True
+                due.append((tab, request))
+                continue
+            is_active = used is not None and used.compute_us != seen_us
+            tab.look_at_ms = now_ms + self._rules.tick_ms * (_ACTIVE_LOOK_TICKS if is_active else _IDLE_LOOK_TICKS)
+        return due
+
+    def _request_of(self, tab: Tab, used: UsedSoFar | None, now_ms: int) -> TabRequest | None:
+        self._refresh_plan(tab)
+        if not tab.needs_restore:
+            return next_request(tab, used, now_ms, self._rules)
+        if not self.may_restore(tab):
+            return None
+        return restoring(tab, self._house.journal.tab(tab.session_id))
+
+    async def _counted(self, due: Due) -> None:
+        try:
+            await self.settle(due)
+        finally:
+            self._num_rounds -= 1
+
+    async def settle(self, due: Due) -> None:
+        """Journal, then Redis, then the news to the sessions."""
+        try:
+            if any(request.slices for _, request in due):
+                await self._committed()
+            sendings = list(_sendings(due))
+            if len(sendings) == 1:
+                await self._send(sendings[0])
+                return
+            async with asyncio.TaskGroup() as calls:
+                for sending in sendings:
+                    calls.create_task(self._send(sending))
+        finally:
+            for tab, _ in due:
+                tab.is_in_flight = False
+
+    async def _committed(self) -> None:
+        """A disk that is too slow must not keep sessions from their credit."""
+        try:
+            async with asyncio.timeout(self._rules.slice_ms / 1_000):
+                await self._house.journal.committed()
+        except (JournalFailed, TimeoutError) as error:
+            self._metrics.journal_failures.inc()
+            if not self._is_journal_failing:
+                log.error("journal.bypassed", reason=error.reason if isinstance(error, JournalFailed) else "slow")
+            self._is_journal_failing = True
+        else:
+            self._is_journal_failing = False
+
+    async def _send(self, batches: Sequence[tuple[str, Due]]) -> None:
+        sent_at_ms = self._house.monotonic_ms()
+        outcomes: Sequence[list[Reply] | RedisAway]
+        try:
+            outcomes = await self._calls.many([(org, [request for _, request in of_org]) for org, of_org in batches])
+        except RedisAway as away:
+            outcomes = [away] * len(batches)
+        for (org, of_org), outcome in zip(batches, outcomes, strict=True):
+            if isinstance(outcome, RedisAway):
+                self.failed(outcome, org, began_at_ms=sent_at_ms)
+                continue
+            for (tab, request), reply in zip(of_org, outcome, strict=True):
+                self._take(tab, request, reply, sent_at_ms)
+
+    def _take(self, tab: Tab, request: TabRequest, reply: Reply, sent_at_ms: int) -> None:
+        had_tab = not tab.needs_restore
+        if take_reply(tab, request, reply, sent_at_ms=sent_at_ms, rules=self._rules):
+            self.tabs.pop(tab.session_id, None)
+        elif tab.needs_restore and had_tab:
+            self.on_loss()
+        elif isinstance(request, Restore):
+            self._metrics.restored.inc()
+        if self._presence.is_away and tab.is_limited and tab.granted_us is not None:
+            tab.tell(UNLIMITED)  # the answer came late
+        if reply.shadow_for is not None and reply.shadow_level is not None:
+            self._metrics.shadow_refusals.labels(reply.shadow_for.value, reply.shadow_level.value).inc()
+
+    def failed(self, away: RedisAway, org: str, *, began_at_ms: int) -> None:
+        """A call failed, of whoever."""
+        if self._presence.failed(away, org, began_at_ms=began_at_ms):
+            self.look_at_all()
+
+
+def _sendings(due: Due) -> Iterable[list[tuple[str, Due]]]:
+    """Round trips of not too many requests, in each of which an org's are together; who waits longest comes first."""
+    by_org: dict[str, Due] = {}
+    for each in due:
+        by_org.setdefault(each[0].labels.org, []).append(each)
+    sending: list[tuple[str, Due]] = []
+    num_requests = 0
+    for org, of_org in by_org.items():
+        of_org.sort(key=lambda each: (not each[0].is_waiting, each[0].waiting_since_ms))
+        for at in range(0, len(of_org), _MAX_IN_SCRIPT):
+            part = of_org[at : at + _MAX_IN_SCRIPT]
+            sending.append((org, part))
+            num_requests += len(part)
+            if num_requests >= _MAX_IN_CALL:
+                yield sending
+                sending, num_requests = [], 0
+    if sending:
+        yield sending

@@ -1,0 +1,170 @@
+"""What is due for a tab, as a request, and what an answer means for it. No waiting here.
+
+These must stay true:
+  - A tab with a request under way gets no other.
+  - Credit is asked for as a total, so that an answer that was lost costs nothing.
+  - While Redis lacks the tab, or is away, its session is told that no limit holds.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.limits.calls import Close, RefusedFor, Restore, Run, Status
+from gateway.limits.interface import QuotaUpdate
+from gateway.limits.tabs import UNLIMITED
+
+if TYPE_CHECKING:
+    from gateway.limits.calls import Reply
+    from gateway.limits.interface import UsedSoFar
+    from gateway.limits.tabs import Tab
+    from gateway.metering.entries import Slice
+    from gateway.metering.journal_interface import JournaledTab
+
+MAX_SLICES = 100
+"""Of one tab in one request; what is left goes with the next. Redis does nothing else meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRules:
+    tick_ms: int
+    slice_ms: int
+    away_slice_ms: int
+    lease_ttl_ms: int
+
+    @property
+    def idle_slice_ms(self) -> int:
+        """A session that uses nothing is written down as often as its place is renewed."""
+        return max(self.slice_ms, self.lease_ttl_ms // 3)
+
+
+TabRequest = Run | Close | Restore
+
+
+def cut_if_due(tab: Tab, now_ms: int, rules: TurnRules, *, is_away: bool) -> UsedSoFar | None:
+    """What the session used so far; None: it has none yet, or is over. Cuts a slice where that is due."""
+    if tab.session is None:
+        return None
+    used = tab.session.used_so_far()
+    elapsed_ms = now_ms - tab.cut_at_ms
+    shortest_ms = rules.away_slice_ms if is_away else rules.slice_ms
+    if elapsed_ms >= shortest_ms and (tab.has_used(used) or elapsed_ms >= rules.idle_slice_ms):
+        tab.cut(used, now_ms)
+    return used
+
+
+def next_request(tab: Tab, used: UsedSoFar | None, now_ms: int, rules: TurnRules) -> TabRequest | None:
+    """What is due for a tab that Redis has; None: nothing."""
+    slices = tuple(tab.pending[:MAX_SLICES])
+    if tab.is_over and len(slices) == len(tab.pending):
+        return Close(labels=tab.labels, plan=tab.plan, slices=slices)
+    renews_lease = now_ms >= tab.renew_at_ms
+    if not slices and not renews_lease and not tab.has_new_labels and not (used and _lacks_credit(tab, used, now_ms)):
+        return None
+    unsent_us = sum(piece.compute_us for piece in tab.pending[MAX_SLICES:]) if len(tab.pending) > MAX_SLICES else 0
+    hold_us, least_hold_us = _holds(tab, used, tab.compute_us - unsent_us)
+    return Run(
+        labels=tab.labels,
+        plan=tab.plan,
+        slices=slices,
+        hold_us=hold_us,
+        least_hold_us=least_hold_us,
+        renews_lease=renews_lease or bool(slices),
+        has_new_labels=tab.has_new_labels,
+    )
+
+
+def restoring(tab: Tab, known: JournaledTab | None) -> Restore:
+    """`known`: what the journal has; without it (the disk failed) what is not settled is all that can be restored."""
+    if known is None:
+        slices: list[Slice] = tab.pending
+        recorded = slices[0].number if slices else tab.next_number
+        compute_before_us = tab.compute_us - sum(piece.compute_us for piece in slices)
+        audio_before_ms = tab.audio_ms - sum(piece.audio_ms for piece in slices)
+        connection_before_ms = tab.connection_ms - sum(piece.connection_ms for piece in slices)
+    else:
+        slices, recorded = known.slices, known.recorded
+        compute_before_us, audio_before_ms = known.compute_before_us, known.audio_before_ms
+        connection_before_ms = known.connection_before_ms
+    given = tuple(slices[:MAX_SLICES])
+    used = None if tab.session is None else tab.session.used_so_far()
+    hold_us, _ = _holds(tab, used, compute_before_us + sum(piece.compute_us for piece in given))
+    return Restore(
+        labels=tab.labels,
+        plan=tab.plan,
+        recorded=recorded,
+        compute_before_us=compute_before_us,
+        audio_before_ms=audio_before_ms,
+        connection_before_ms=connection_before_ms,
+        slices=given,
+        hold_us=hold_us,
+        is_over=tab.is_over and len(given) == len(slices),
+    )
+
+
+def take_reply(tab: Tab, request: TabRequest, reply: Reply, *, sent_at_ms: int, rules: TurnRules) -> bool:
+    """Let the answer be true; whether all of a tab that is over is settled, so that it can be forgotten."""
+    if reply.status in (Status.unknown_tab, Status.missing_slices):
+        lose(tab)
+        return False
+    tab.needs_restore = False
+    tab.settled(reply.settled)
+    tab.set_recorded(reply.recorded)
+    if isinstance(request, Close) or (isinstance(request, Restore) and request.is_over):
+        return True
+    if isinstance(request, Restore) or request.has_new_labels:
+        tab.has_new_labels = tab.labels is not request.labels
+    if isinstance(request, Restore) or request.renews_lease:
+        tab.renew_at_ms = sent_at_ms + rules.lease_ttl_ms // 3
+    _take_credit(tab, request, reply, sent_at_ms, rules)
+    return False
+
+
+def lose(tab: Tab) -> None:
+    """Redis does not know the tab: until it does again, no limit holds."""
+    tab.needs_restore = True
+    tab.look_at_ms = 0
+    if tab.is_limited:
+        tab.tell(UNLIMITED)
+
+
+def _take_credit(tab: Tab, request: Run | Restore, reply: Reply, sent_at_ms: int, rules: TurnRules) -> None:
+    if not tab.is_limited:
+        if tab.granted_us is not None:
+            tab.tell(UNLIMITED)  # the plan was changed
+        return
+    is_refused = reply.status is Status.refused and reply.refused_for is RefusedFor.compute
+    retry_after_ms = reply.retry_after_ms if is_refused else None
+    if is_refused and not tab.is_waiting:
+        tab.waiting_since_ms = sent_at_ms
+    if is_refused:
+        # Those that wait come back at different times, so that none is always the last.
+        wait_ms = max(rules.tick_ms, reply.retry_after_ms or 0)
+        tab.credit_at_ms = sent_at_ms + wait_ms + random.randrange(1 + wait_ms // 4)
+    elif reply.held_us < request.hold_us:
+        tab.credit_at_ms = sent_at_ms + rules.slice_ms // 2
+    else:
+        tab.credit_at_ms = 0
+    granted_us = reply.settled_us + reply.held_us
+    tab.tell(QuotaUpdate(granted_us, reply.remaining_us, reply.level, retry_after_ms))
+
+
+def _lacks_credit(tab: Tab, used: UsedSoFar, now_ms: int) -> bool:
+    """Whether it is time to ask for more by itself: less than half of what lets the session run ahead is left."""
+    if not tab.is_limited or now_ms < tab.credit_at_ms:
+        return False
+    if tab.granted_us is None:
+        return True
+    if tab.is_waiting or tab.granted_us < used.least_us:
+        return True
+    return 2 * (tab.granted_us - used.compute_us) < used.wanted_us - used.compute_us
+
+
+def _holds(tab: Tab, used: UsedSoFar | None, settled_us: int) -> tuple[int, int]:
+    """What to hold when so much is settled, and the least that helps. Never more than a level could ever hold."""
+    if tab.burst_us is None or used is None:
+        return 0, 0
+    hold_us = min(max(0, used.wanted_us - settled_us), tab.burst_us)
+    return hold_us, min(max(0, used.least_us - settled_us), hold_us)
