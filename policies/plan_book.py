@@ -1,0 +1,163 @@
+"""The book of plans: which plan a caller has, and what org, project and key change of it. Pure.
+
+These must stay true:
+  - Of places that say the same, the narrowest wins: key, then project, then org, then plan.
+  - The plan is that of the org's binding, whatever the token says; else that of the token; else the default.
+  - Limits that several callers share are changed only by a place that all of them share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from policies.plan_terms import Place, Said, SaidLimits, Terms, narrowest, said_limits
+from policies.plans import CallerPlan, Level, Principal, Rater, Tier, WhenExhausted, WhenLimiterAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping, Sequence
+
+    from policies.facts import Caller
+
+T = TypeVar("T")
+
+KEY_PSEUDONYM_CHARS = 16
+DEFAULT_MAX_SESSION_MS = 14_400_000
+NOT_SAID: Place = ("default",)
+"""The place of a value that no place of the file says."""
+TOKEN_CLAIM: Place = ("token", "plan")
+_NOTHING_SAID = SaidLimits()
+
+
+def key_pseudonym(subject: str) -> str:
+    """What stands for a token's subject in Redis, in logs and on bills: 16 hexadecimal digits; empty for none."""
+    return hashlib.sha256(subject.encode()).hexdigest()[:KEY_PSEUDONYM_CHARS] if subject else ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPlan:
+    """No plan holds for the caller. `name`: what the token says, empty if it names none."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrgTerms:
+    """What the file says of one org. `plan`: the one it is bound to. `keys`: by pseudonym."""
+
+    terms: Terms
+    plan: str | None = None
+    projects: Mapping[str, Terms] = field(default_factory=dict)
+    keys: Mapping[str, Terms] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SaidPlan:
+    """What holds for one caller, each value with the place that says it."""
+
+    name: Said[str]
+    key: SaidLimits
+    project: SaidLimits
+    org: SaidLimits
+    max_session_ms: Said[int]
+    when_exhausted: Said[WhenExhausted]
+    when_limiter_away: Said[WhenLimiterAway]
+    rater: Said[Rater]
+    tier: Said[Tier]
+
+    def of(self, level: Level) -> SaidLimits:
+        match level:
+            case Level.key:
+                return self.key
+            case Level.project:
+                return self.project
+            case Level.org:
+                return self.org
+
+
+@dataclass(frozen=True, slots=True)
+class PlanBook:
+    """One state of a plans file.
+
+    `default_plan`: of tokens that name none. `fallback_plan`: of tokens that name one that is not here; None: refused.
+    """
+
+    plans: Mapping[str, Terms]
+    rating_version: str
+    default_plan: str | None = None
+    fallback_plan: str | None = None
+    orgs: Mapping[str, OrgTerms] = field(default_factory=dict)
+
+    def resolve(self, caller: Caller) -> CallerPlan | UnknownPlan:
+        """What holds for a caller: its org is the token's tenant."""
+        said = self.explain(caller)
+        if isinstance(said, UnknownPlan):
+            return said
+        who = Principal(org=caller.tenant, project=caller.project, key=key_pseudonym(caller.subject))
+        return CallerPlan(
+            name=said.name.value,
+            principal=who,
+            key=said.key.limits(),
+            project=said.project.limits(),
+            org=said.org.limits(),
+            max_session_ms=said.max_session_ms.value,
+            when_exhausted=said.when_exhausted.value,
+            when_limiter_away=said.when_limiter_away.value,
+            rater=said.rater.value,
+            rating_version=self.rating_version,
+            tier=said.tier.value,
+        )
+
+    def explain(self, caller: Caller) -> SaidPlan | UnknownPlan:
+        """The same with the place of each value. A project or key that the token does not name has no limits."""
+        name = self._plan_name(caller)
+        if isinstance(name, UnknownPlan):
+            return name
+        levels = [level for level, named in _levels_of(caller) if named]
+        return combine(name, self._chain(caller, self.plans[name.value]), levels=levels)
+
+    def _plan_name(self, caller: Caller) -> Said[str] | UnknownPlan:
+        org = self.orgs.get(caller.tenant)
+        bound = None if org is None else org.plan
+        if bound is not None:
+            chosen = Said(bound, ("orgs", caller.tenant, "plan"))
+        elif caller.plan in self.plans:
+            chosen = Said(caller.plan, TOKEN_CLAIM)
+        elif caller.plan:
+            chosen = Said(self.fallback_plan or "", ("fallback_plan",))
+        else:
+            chosen = Said(self.default_plan or "", ("default_plan",))
+        return chosen if chosen.value in self.plans else UnknownPlan(caller.plan)
+
+    def _chain(self, caller: Caller, plan: Terms) -> Sequence[Terms]:
+        """The places that say something of this caller, narrowest first."""
+        org = self.orgs.get(caller.tenant)
+        if org is None:
+            return (plan,)
+        places = (org.keys.get(key_pseudonym(caller.subject)), org.projects.get(caller.project), org.terms, plan)
+        return [terms for terms in places if terms is not None]
+
+
+def combine(name: Said[str], chain: Sequence[Terms], *, levels: Container[Level] = frozenset(Level)) -> SaidPlan:
+    """What a chain of places, narrowest first, says together; of levels that are left out, nothing."""
+    key, project, org = (said_limits(chain, level) if level in levels else _NOTHING_SAID for level in Level)
+    return SaidPlan(
+        name=name,
+        key=key,
+        project=project,
+        org=org,
+        max_session_ms=_scalar(chain, lambda terms: terms.max_session_ms, DEFAULT_MAX_SESSION_MS),
+        when_exhausted=_scalar(chain, lambda terms: terms.when_exhausted, WhenExhausted.throttle),
+        when_limiter_away=_scalar(chain, lambda terms: terms.when_limiter_away, WhenLimiterAway.safe),
+        rater=_scalar(chain, lambda terms: terms.rater, Rater.audio_second),
+        tier=_scalar(chain, lambda terms: terms.tier, Tier.standard),
+    )
+
+
+def _levels_of(caller: Caller) -> tuple[tuple[Level, str], ...]:
+    return ((Level.key, caller.subject), (Level.project, caller.project), (Level.org, caller.tenant))
+
+
+def _scalar(chain: Sequence[Terms], read: Callable[[Terms], T | None], default: T) -> Said[T]:
+    return narrowest((terms.place, read(terms)) for terms in chain) or Said(default, NOT_SAID)
