@@ -24,7 +24,7 @@ class Fault(StrEnum):
 
     nobody = "nobody"
     client = "client"
-    limit = "a limit of the caller's plan"
+    limit = "a limit of the caller's plan or address"
     ours_for_now = "ours, for now"
     ours_for_good = "ours, for good"
 
@@ -72,6 +72,7 @@ class Reason(StrEnum):
     engine_unavailable = "engine_unavailable"
     keys_unavailable = "keys_unavailable"
     limiter_unavailable = "limiter_unavailable"
+    revocations_unavailable = "revocations_unavailable"
     internal_error = "internal_error"
 
 
@@ -166,6 +167,14 @@ TABLE: dict[Reason, Row] = {
         503,
         _UNAVAILABLE,
         "Limits cannot be checked; the plan admits nobody then.",
+        retry_after_ms=2_000,
+    ),
+    Reason.revocations_unavailable: Row(
+        _NOW,
+        4507,
+        503,
+        _UNAVAILABLE,
+        "It has been too long since revocations of tokens could be read.",
         retry_after_ms=2_000,
     ),
     Reason.internal_error: Row(_GOOD, 1011, 500, _INTERNAL, "A fault of ours; it is logged with the session's id."),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
+    from gateway.admission.addresses import Visit
     from gateway.admission.admit import Admission, Admitted
     from gateway.audio.decoders import AudioDecoders
     from gateway.audio.interface import AudioDecoder
@@ -46,6 +47,11 @@ log = structlog.get_logger("gateway")
 def monotonic_ms() -> int:
     """The clock of all sessions of this process."""
     return time.monotonic_ns() // 1_000_000
+
+
+def monotonic_us() -> int:
+    """The same clock, finer."""
+    return time.monotonic_ns() // 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,14 @@ class Reception:
         """New sessions are refused from here on, as retryable."""
         self._is_open = False
 
+    def knock(self, address: str) -> Visit:
+        """A connection came from this address, before anything of it is read; `with` it until its session begins.
+
+        Raises:
+            AddressRefused: it must go again.
+        """
+        return self._house.admission.knock(address)
+
     async def admit(self, token: str | None) -> Admitted:
         """Raises SessionRefused. The tab of what is returned must be released by whoever holds it last."""
         if not self._is_open:
@@ -106,9 +120,11 @@ class Reception:
         """Make the session and ask for its engine. Its tab is released when it closes.
 
         Raises:
-            SessionRefused: the decoder cannot be had; the tab is still the caller's then.
+            SessionRefused: the decoder cannot be had, or the token was revoked meanwhile; the tab is still the caller's
+                then.
         """
         house, caller, session_id = self._house, admitted.caller, admitted.session_id
+        house.admission.check_again(caller)
         now_ms = house.now_ms()
         expires_in_s = caller.expires_at_s + house.token_leeway_s - house.now_s()
         identity = SessionIdentity(
@@ -141,7 +157,7 @@ class Reception:
         runner.begin(
             request.audio, self._decoder_for(request.audio), max_waiting_bytes=house.sessions.max_waiting_bytes
         )
-        house.registry.add(runner)
+        house.registry.add(runner, caller)
         admitted.tab.attach(runner, add_ons=add_ons_of(request.options))
         house.metrics.sessions_opened.labels(transport).inc()
         session_log.info(
@@ -173,9 +189,13 @@ class Reception:
         self._house.registry.remove(runner)
         admitted.tab.release()
 
-    def note_refusal(self, refusal: SessionRefused, *, transport: str) -> None:
-        """A client was turned away before it had a session."""
+    def note_refusal(self, refusal: SessionRefused, *, transport: str, visit: Visit | None = None) -> None:
+        """A client was turned away before it had a session; `visit`: where it was let that far."""
         self._house.metrics.sessions_closed.labels(transport, refusal.reason.value).inc()
+        if visit is None and refusal.reason is Reason.address_limited:
+            return  # told once a second for all of them, or a flood would fill the log
+        if visit is not None:
+            visit.turned_away(refusal)
         log.info("session.refused", transport=transport, reason=refusal.reason.value, region=self._house.region)
 
     def count_audio(self, num_bytes: int) -> None:

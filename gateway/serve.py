@@ -20,14 +20,17 @@ from aiohttp import web
 
 from gateway import logs
 from gateway.admin_http import AdminHttp
+from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
+from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.plans import UnlimitedPlans
 from gateway.admission.policy_sets import ThisRegionOnly
+from gateway.admission.revocation_feed import NothingRevoked
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.drain import Readiness, drain
 from gateway.metrics import GatewayMetrics
-from gateway.reception import House, Reception, monotonic_ms
+from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.session_registry import SessionRegistry
 from gateway.settings import SettingsRefused
 from gateway.tracing import Tracing
@@ -128,8 +131,14 @@ async def _running(
     async with aiohttp.ClientSession() as http, contextlib.AsyncExitStack() as listeners:
         verifier = token_verifier(settings.tokens, http)
         pool = LinkPool(settings.engines, gateway=f"{settings.region}/{uuid.uuid4().hex[:8]}")
+        admission_metrics = AdmissionMetrics(metrics.registry)
         steps = AdmissionSteps(
-            verifier, ThisRegionOnly(settings.region), UnlimitedPlans(), LocalSessionLimits(settings.admission)
+            AddressLimits(settings.admission.addresses, admission_metrics, monotonic_us),
+            verifier,
+            NothingRevoked(),
+            ThisRegionOnly(settings.region),
+            UnlimitedPlans(),
+            LocalSessionLimits(settings.admission),
         )
         reception = Reception(
             House(

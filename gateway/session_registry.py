@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.errors import Reason
     from gateway.metrics import GatewayMetrics
     from gateway.session_runner import SessionRunner
+    from policies.facts import Caller
 
 SWEEP_MS = 50
 """Deadlines are kept to within this. One sweep costs two comparisons a session."""
@@ -23,18 +24,18 @@ class SessionRegistry:
     """One per process."""
 
     def __init__(self, metrics: GatewayMetrics, now_ms: Callable[[], int]) -> None:
-        self._runners: set[SessionRunner] = set()
+        self._runners: dict[SessionRunner, Caller] = {}
         self._metrics = metrics
         self._now_ms = now_ms
         self._emptied = asyncio.Event()
         self._emptied.set()
 
-    def add(self, runner: SessionRunner) -> None:
-        self._runners.add(runner)
+    def add(self, runner: SessionRunner, caller: Caller) -> None:
+        self._runners[runner] = caller
         self._emptied.clear()
 
     def remove(self, runner: SessionRunner) -> None:
-        self._runners.discard(runner)
+        self._runners.pop(runner, None)
         if not self._runners:
             self._emptied.set()
 
@@ -62,6 +63,13 @@ class SessionRegistry:
     def end_all_now(self, reason: Reason) -> None:
         for runner in list(self._runners):
             runner.refuse(SessionRefused(reason))
+
+    def end_those_of(self, is_meant: Callable[[Caller], bool], reason: Reason) -> int:
+        """End the sessions of these callers now; gives how many there were."""
+        ended = [runner for runner, caller in self._runners.items() if is_meant(caller)]
+        for runner in ended:
+            runner.refuse(SessionRefused(reason))
+        return len(ended)
 
     async def wait_until_empty(self, timeout_ms: int) -> bool:
         """Whether the last session ended in time."""

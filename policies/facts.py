@@ -87,6 +87,17 @@ class AudioFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenIdentity:
+    """What tells a token from others, without a piece of its text. `jti_hash`: SHA-256 of its `jti`, in hexadecimal;
+    empty where it has none. `issued_at_s`: Unix seconds.
+    """
+
+    issuer: str = ""
+    jti_hash: str = ""
+    issued_at_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who a verified token says is calling."""
 
@@ -98,3 +109,4 @@ class Caller:
     residency_profile: str
     expires_at_s: int
     """Unix seconds; the session may not outlive it."""
+    token: TokenIdentity = TokenIdentity()

@@ -99,6 +99,7 @@ class AddressLimits:
         self._exempt = [_network(text) for text in settings.exempt_networks]
         self._untold: Counter[AddressLimit] = Counter()
         self._told_at_us: int | None = None
+        metrics.addresses.set_function(lambda: float(self.num_addresses))
 
     def knock(self, address: str) -> Visit:
         """A connection came from here. An address that is no IP address (a UNIX socket's) is not limited.

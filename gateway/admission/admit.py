@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from gateway.admission.addresses import AddressLimits, Visit
     from gateway.admission.plans import Plans
     from gateway.admission.policy_sets import PolicySet, PolicySets
+    from gateway.admission.revocation_feed import RevocationCheck
     from gateway.admission.settings import SessionLimitSettings
     from gateway.admission.tokens import TokenVerifier
     from gateway.limits.interface import LimitedSession, SessionLimits, SessionTab
@@ -49,7 +51,9 @@ class Admitted:
 class AdmissionSteps:
     """Who is asked, in this order."""
 
+    addresses: AddressLimits
     verifier: TokenVerifier
+    revocations: RevocationCheck
     policies: PolicySets
     plans: Plans
     limits: SessionLimits
@@ -62,14 +66,27 @@ class Admission:
         self._steps = steps
         self._now_s = now_s
 
+    def knock(self, address: str) -> Visit:
+        """A connection came from this address; leave what is returned. Raises AddressRefused."""
+        return self._steps.addresses.knock(address)
+
+    def check_again(self, caller: Caller) -> None:
+        """Whether what admitted him still holds when his session begins, which may be seconds later.
+
+        Raises:
+            AuthenticationFailed: `token_revoked`.
+            Unavailable: `revocations_unavailable`.
+        """
+        self._steps.revocations.check(caller)
+
     async def admit(self, token: str | None) -> Admitted:
-        """Let one session in.
+        """Let one session in, whose connection was let in by `knock`.
 
         Raises:
             AuthenticationFailed: `token_missing`, or what is wrong with the token.
             SessionRefused: what the policy set says; `unknown_plan`.
             QuotaRefused: a limit of the plan.
-            Unavailable: `too_many_sessions`, `keys_unavailable` or `limiter_unavailable`.
+            Unavailable: `too_many_sessions`, or one of `keys_`, `revocations_` and `limiter_unavailable`.
         """
         if not token:
             raise AuthenticationFailed(
@@ -77,6 +94,7 @@ class Admission:
             )
         steps = self._steps
         caller = await steps.verifier.verify(token, now_s=self._now_s())
+        steps.revocations.check(caller)
         policies = steps.policies.permitted(caller)
         if isinstance(policies, SessionRefused):
             raise policies

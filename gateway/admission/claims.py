@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import AuthenticationFailed, Reason
-from policies.facts import Caller
+from policies.facts import Caller, TokenIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ def caller_of(claims: Mapping[str, Any], *, settings: TokenSettings, now_s: int)
     Raises:
         AuthenticationFailed: `token_claims_invalid`, `token_not_yet_valid`, `token_expired` or `scope_missing`.
     """
-    expires_at_s = _check_times(claims, leeway_s=settings.leeway_s, now_s=now_s)
+    expires_at_s = _check_times(claims, settings=settings, now_s=now_s)
     scopes = _scopes(claims)
     missing = [scope for scope in settings.required_scopes if scope not in scopes]
     if missing:
@@ -49,7 +50,17 @@ def caller_of(claims: Mapping[str, Any], *, settings: TokenSettings, now_s: int)
         scopes=scopes,
         residency_profile=_name(claims, names.residency),
         expires_at_s=expires_at_s,
+        token=TokenIdentity(
+            issuer=str(claims.get("iss", "")),
+            jti_hash=hash_of(claims["jti"]) if claims.get("jti") else "",
+            issued_at_s=_instant_s(claims, "iat"),
+        ),
     )
+
+
+def hash_of(text: str) -> str:
+    """How a `jti` or `sub` is known outside its token: SHA-256 in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def starts_at_s(claims: Mapping[str, Any], *, leeway_s: int) -> int:
@@ -58,7 +69,8 @@ def starts_at_s(claims: Mapping[str, Any], *, leeway_s: int) -> int:
     return max(starts, default=0) - leeway_s
 
 
-def _check_times(claims: Mapping[str, Any], *, leeway_s: int, now_s: int) -> int:
+def _check_times(claims: Mapping[str, Any], *, settings: TokenSettings, now_s: int) -> int:
+    leeway_s = settings.leeway_s
     expires_at_s = _instant_s(claims, "exp")
     if now_s < starts_at_s(claims, leeway_s=leeway_s):
         raise AuthenticationFailed(
@@ -66,6 +78,8 @@ def _check_times(claims: Mapping[str, Any], *, leeway_s: int, now_s: int) -> int
         )
     if now_s >= expires_at_s + leeway_s:
         raise AuthenticationFailed(Reason.token_expired, f"`exp` passed more than {leeway_s} s ago; get a new token")
+    if expires_at_s - _instant_s(claims, "iat") > settings.max_life_s:
+        raise _invalid(f"a token may hold for {settings.max_life_s} s; `exp` lies further behind `iat`")
     return expires_at_s
 
 

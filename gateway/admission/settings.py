@@ -120,6 +120,17 @@ class KeyRefreshSettings(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+class RevocationSettings(BaseModel, frozen=True, extra="forbid"):
+    """How revocations are followed, where there is a Redis."""
+
+    poll_interval_ms: int = Field(default=1_000, ge=50, le=2_000)
+    """A revoked token's sessions end within this, a call to Redis and 50 ms; it must stay below 5 s in all."""
+    max_entries: int = Field(default=100_000, ge=1, le=1_000_000)
+    """In Redis, and so in memory; more are refused when they are made."""
+    max_age_s: int = Field(default=0, ge=0, le=86_400)
+    """New sessions are refused while the revocations were last read longer ago than this; 0: never for that."""
+
+
 class TokenSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """What makes a token good here.
 
@@ -131,9 +142,12 @@ class TokenSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors
     required_scopes: tuple[str, ...] = ("speech:stream",)
     leeway_s: int = Field(default=30, ge=0, le=300)
     max_token_bytes: int = Field(default=8_192, ge=256, le=65_536)
+    max_life_s: int = Field(default=2_592_000, ge=60, le=31_622_400)
+    """From `iat` to `exp`. A revocation is kept for so long: no token outlives it."""
     claims: ClaimNames = ClaimNames()
     cache: TokenCacheSettings = TokenCacheSettings()
     keys: KeyRefreshSettings = KeyRefreshSettings()
+    revocations: RevocationSettings = RevocationSettings()
 
     @field_validator("issuers")
     @classmethod

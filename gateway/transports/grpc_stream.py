@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from gateway.admission.carriers import token_of_request
-from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
+from gateway.errors import TABLE, AddressRefused, ClientFault, Reason, SessionRefused
 from gateway.wire.messages import Audio, ErrorMessage, Finish
 from gateway.wire.proto import speech_pb2 as pb
 from gateway.wire.proto_codec import decode_client, encode_server
-from gateway.wire.refusal import error_of
+from gateway.wire.refusal import error_message, error_of
+from gateway.wire.rpc_status import DETAILS_METADATA, status_details, status_text
 
 if TYPE_CHECKING:
+    from gateway.admission.addresses import Visit
     from gateway.admission.admit import Admitted
     from gateway.reception import Reception
     from gateway.session_runner import SessionRunner
@@ -25,8 +28,9 @@ _SERVICE = pb.DESCRIPTOR.services_by_name["Speech"].full_name
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 _CANCEL_GRACE_S = 0.02
 _HEARING_S = 0.1
-_MAX_DETAILS_CHARS = 500
-"""A status travels in headers, of which HTTP/2 libraries take 8 KiB and less; the `error` message before it has all."""
+"""Between the `error` message and the status: a client that writes to a call with a status gives up what it has not
+read.
+"""
 REASON_METADATA = "patchbay-reason"
 RETRY_METADATA = "patchbay-retry-after-ms"
 
@@ -58,11 +62,11 @@ class SpeechService:
 
     async def _stream(self, _requests: object, context: Context) -> None:
         try:
-            runner, port = await self._open(context)
-        except SessionRefused as refusal:
+            with self._reception.knock(address_of(context.peer())) as visit:
+                runner, port = await self._opened(context, visit)
+        except AddressRefused as refusal:
             self._reception.note_refusal(refusal, transport=_TRANSPORT)
-            await context.write(encode_server(error_of(refusal)))
-            await _abort(context, refusal.reason, refusal.detail, refusal.retry_after_ms)
+            await _abort(context, refusal.reason, error_of(refusal))
         reader = asyncio.create_task(self._read(context, runner, port))
         try:
             reason, error = await self._write(context, runner)
@@ -70,8 +74,18 @@ class SpeechService:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
         if reason is not Reason.finished:
-            detail = TABLE[reason].meaning if error is None else error.message
-            await _abort(context, reason, detail, None if error is None else error.retry_after_ms)
+            await asyncio.sleep(_HEARING_S)
+            await _abort(context, reason, error_message(reason) if error is None else error)
+
+    async def _opened(self, context: Context, visit: Visit) -> tuple[SessionRunner, _Port]:
+        """A session; or the call is ended, by raising what the library knows."""
+        try:
+            return await self._open(context)
+        except SessionRefused as refusal:
+            self._reception.note_refusal(refusal, transport=_TRANSPORT, visit=visit)
+            await context.write(encode_server(error_of(refusal)))
+            await asyncio.sleep(_HEARING_S)
+            await _abort(context, refusal.reason, error_of(refusal))
 
     async def _open(self, context: Context) -> tuple[SessionRunner, _Port]:
         """Admit by metadata or by `start`, then begin. Raises SessionRefused."""
@@ -200,13 +214,24 @@ class _Port:
         await self._readable.wait()
 
 
-async def _abort(context: Context, reason: Reason, detail: str, retry_after_ms: int | None) -> NoReturn:
-    """End the call with a status, after the client had time to take the `error` before it: a client that writes to a
-    call with a status gives up what it has not read.
+def address_of(peer: str) -> str:
+    """The address in what the library calls a peer: `ipv4:192.0.2.1:443`, `ipv6:%5B2001:db8::1%5D:443`; empty for
+    another kind.
     """
-    await asyncio.sleep(_HEARING_S)
-    metadata = [(REASON_METADATA, reason.value)]
-    if retry_after_ms is not None:
-        metadata.append((RETRY_METADATA, str(retry_after_ms)))
-    await context.abort(_STATUS[TABLE[reason].grpc], detail[:_MAX_DETAILS_CHARS], trailing_metadata=tuple(metadata))
+    kind, _, where = unquote(peer).partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return ""
+    return where.rpartition(":")[0].strip("[]")
+
+
+async def _abort(context: Context, reason: Reason, error: ErrorMessage) -> NoReturn:
+    """End the call with a status, with what a client may do about it in its metadata."""
+    status = _STATUS[TABLE[reason].grpc]
+    metadata: list[tuple[str, str | bytes]] = [(REASON_METADATA, reason.value)]
+    if error.retry_after_ms is not None:
+        metadata.append((RETRY_METADATA, str(error.retry_after_ms)))
+    details = status_details(error, grpc_code=TABLE[reason].grpc)
+    if details is not None:
+        metadata.append((DETAILS_METADATA, details))
+    await context.abort(status, status_text(error.message), trailing_metadata=tuple(metadata))
     raise AssertionError("abort always raises")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,14 +12,17 @@ from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 from aiohttp.http_websocket import WebSocketError
 
 from gateway.admission.carriers import SUBPROTOCOL, token_of_request
-from gateway.errors import TABLE, ClientFault, Reason, SessionRefused
+from gateway.errors import TABLE, AddressRefused, ClientFault, Reason, SessionRefused
 from gateway.transports.direct_receive import DirectWebSocket
 from gateway.transports.last_words import LastWords
+from gateway.wire.close_text import close_text
 from gateway.wire.codec import decode_client, encode_server, encode_server_utf8
-from gateway.wire.messages import Audio
+from gateway.wire.messages import Audio, ErrorMessage
+from gateway.wire.rate_limit_fields import rate_limit_fields, retry_after_s
 from gateway.wire.refusal import error_of
 
 if TYPE_CHECKING:
+    from gateway.admission.addresses import Visit
     from gateway.admission.admit import Admitted
     from gateway.reception import Reception
     from gateway.session_runner import SessionRunner
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 PATH = "/v1/stream"
 _TRANSPORT = "websocket"
 _CLOSE_TIMEOUT_S = 2.0
-_MAX_REASON_BYTES = 123  # RFC 6455 §5.5: a control frame carries 125 bytes, two of them the code
 
 
 class WebSocketTransport:
@@ -37,6 +40,19 @@ class WebSocketTransport:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """A refusal that is known before the upgrade is an HTTP status; after it, an `error` and a close code."""
+        try:
+            with self._reception.knock(request.remote or "") as visit:
+                opened = await self._opened(request, visit)
+        except AddressRefused as refusal:
+            self._reception.note_refusal(refusal, transport=_TRANSPORT)
+            return http_refusal(refusal)
+        if isinstance(opened, web.StreamResponse):
+            return opened
+        await self._serve(opened.socket, opened.runner)
+        return opened.socket
+
+    async def _opened(self, request: web.Request, visit: Visit) -> web.StreamResponse | _Opened:
+        """A session, or the end of the answer that refused one."""
         admitted: Admitted | None = None
         try:
             token = token_of_request(
@@ -47,7 +63,7 @@ class WebSocketTransport:
             if token is not None:
                 admitted = await self._reception.admit(token)
         except SessionRefused as refusal:
-            self._reception.note_refusal(refusal, transport=_TRANSPORT)
+            self._reception.note_refusal(refusal, transport=_TRANSPORT, visit=visit)
             return http_refusal(refusal)
         socket = DirectWebSocket(
             compress=False,
@@ -57,19 +73,17 @@ class WebSocketTransport:
         )
         try:
             await socket.prepare(request)
-            runner = await self._open(socket, token, admitted)
+            return _Opened(socket, await self._open(socket, token, admitted))
         except SessionRefused as refusal:
             if admitted is not None:
                 admitted.tab.release()
-            self._reception.note_refusal(refusal, transport=_TRANSPORT)
+            self._reception.note_refusal(refusal, transport=_TRANSPORT, visit=visit)
             await _refuse(socket, refusal)
             return socket
         except BaseException:
             if admitted is not None:
                 admitted.tab.release()
             raise
-        await self._serve(socket, runner)
-        return socket
 
     async def _open(self, socket: DirectWebSocket, token: str | None, early: Admitted | None) -> SessionRunner:
         """Wait for `start`, admit, begin. Raises SessionRefused."""
@@ -137,6 +151,14 @@ class WebSocketTransport:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A connection with its session."""
+
+    socket: DirectWebSocket
+    runner: SessionRunner
+
+
 class _Port:
     """Flow control of one connection."""
 
@@ -155,27 +177,31 @@ class _Port:
 async def _write(socket: DirectWebSocket, runner: SessionRunner) -> None:
     """Send what the session has to say; then close with its reason."""
     reason: Reason | None = None
+    error: ErrorMessage | None = None
     try:
         while reason is None:
             messages, reason = await runner.queue.take()
             if messages:
                 await socket.send_texts([encode_server_utf8(message) for message in messages])
+                if isinstance(messages[-1], ErrorMessage):
+                    error = messages[-1]
     except (ClientConnectionError, ConnectionError):
         runner.client_gone()
         return
     await socket.restore()
-    await _close(socket, reason)
+    await _close(socket, reason, reason.value if error is None else close_text(error))
 
 
 async def _refuse(socket: DirectWebSocket, refusal: SessionRefused) -> None:
+    error = error_of(refusal)
     with contextlib.suppress(ClientConnectionError, ConnectionError):
-        await socket.send_str(encode_server(error_of(refusal)))
-    await _close(socket, refusal.reason)
+        await socket.send_str(encode_server(error))
+    await _close(socket, refusal.reason, close_text(error))
 
 
-async def _close(socket: DirectWebSocket, reason: Reason) -> None:
+async def _close(socket: DirectWebSocket, reason: Reason, text: str) -> None:
     with contextlib.suppress(ClientConnectionError, ConnectionError):
-        await socket.close(code=TABLE[reason].ws_close, message=reason.value.encode()[:_MAX_REASON_BYTES])
+        await socket.close(code=TABLE[reason].ws_close, message=text.encode())
 
 
 def _fault_of(error: object) -> ClientFault:
@@ -191,11 +217,11 @@ def _subprotocols(request: web.Request) -> list[str]:
 
 
 def http_refusal(refusal: SessionRefused) -> web.Response:
-    """The same reason as HTTP: status, JSON body, Retry-After in whole seconds."""
+    """The same reason as HTTP: status, JSON body, Retry-After in whole seconds, and the limit where one refused."""
     row = TABLE[refusal.reason]
-    headers = {"Patchbay-Reason": refusal.reason.value}
+    headers = {"Patchbay-Reason": refusal.reason.value, **rate_limit_fields(refusal)}
     if refusal.retry_after_ms is not None:
-        headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1_000)))
+        headers["Retry-After"] = str(retry_after_s(refusal.retry_after_ms))
     if row.http == 401:
         headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{refusal.reason.value}"'
     body = msgspec.to_builtins(error_of(refusal))

@@ -12,17 +12,20 @@ import grpc
 from aiohttp import web
 from opentelemetry import trace
 
+from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
+from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.plans import UnlimitedPlans
 from gateway.admission.policy_sets import ThisRegionOnly
-from gateway.admission.settings import IssuerSettings, SessionLimitSettings, TokenSettings
+from gateway.admission.revocation_feed import NothingRevoked
+from gateway.admission.settings import AddressSettings, IssuerSettings, SessionLimitSettings, TokenSettings
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.audio.settings import AudioSettings
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevClaims, DevKeys, create_or_load
 from gateway.limits.settings import CreditSettings
 from gateway.metrics import GatewayMetrics
-from gateway.reception import House, Reception, monotonic_ms
+from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.session_registry import SessionRegistry
 from gateway.session_settings import SessionSettings
 from gateway.transports.grpc_stream import SpeechService
@@ -31,7 +34,7 @@ from tests.fakes.engine_pool import FakePool
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 
@@ -71,8 +74,14 @@ async def running_gateway(
     sessions: SessionSettings | None = None,
     max_sessions: int = 100,
     leeway_s: int = 0,
+    addresses: AddressSettings | None = None,
+    steps: Callable[[AdmissionSteps], AdmissionSteps] = lambda standard: standard,
 ) -> AsyncIterator[GatewayInProcess]:
-    """Listen on loopback; the caller sweeps deadlines with `registry.sweep`, or runs `sweep_for_ever`."""
+    """Listen on loopback; the caller sweeps deadlines with `registry.sweep`, or runs `sweep_for_ever`.
+
+    Args:
+        steps: gives those of admission, from the standard ones.
+    """
     keys = create_or_load(state)
     issuer = IssuerSettings(
         issuer=DEV_ISSUER,
@@ -86,13 +95,18 @@ async def running_gateway(
     registry = SessionRegistry(metrics, monotonic_ms)
     fake = pool or FakePool()
     async with aiohttp.ClientSession() as http:
-        steps = AdmissionSteps(
-            token_verifier(tokens, http), ThisRegionOnly("here"), UnlimitedPlans(), LocalSessionLimits(limits)
+        standard = AdmissionSteps(
+            AddressLimits(addresses or AddressSettings(), AdmissionMetrics(metrics.registry), monotonic_us),
+            token_verifier(tokens, http),
+            NothingRevoked(),
+            ThisRegionOnly("here"),
+            UnlimitedPlans(),
+            LocalSessionLimits(limits),
         )
         reception = Reception(
             House(
                 region="here",
-                admission=Admission(steps, lambda: int(time.time())),
+                admission=Admission(steps(standard), lambda: int(time.time())),
                 pool=fake,
                 registry=registry,
                 metrics=metrics,

@@ -45,7 +45,7 @@ def test_codes_are_ones_that_may_be_sent(reason: Reason) -> None:
 @pytest.mark.parametrize("reason", list(Reason))
 def test_a_reason_says_when_to_try_again_exactly_if_that_helps(reason: Reason) -> None:
     row = TABLE[reason]
-    assert row.retryable == (row.fault is Fault.ours_for_now)
+    assert row.retryable == (row.fault in (Fault.ours_for_now, Fault.limit))
     assert (row.retry_after_ms is not None) == row.retryable
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,9 +11,12 @@ from gateway.errors import Reason
 from gateway.metrics import GatewayMetrics
 from gateway.session_registry import SessionRegistry
 from gateway.wire.messages import Audio
+from policies.facts import Caller
 from tests.gateway.test_session_runner import PCM_100_MS, Session
 
 pytestmark = pytest.mark.unit
+
+CALLER = Caller("acme", "", "", "", frozenset(), "", 0)
 
 
 def make(*sessions: Session) -> SessionRegistry:
@@ -20,7 +24,7 @@ def make(*sessions: Session) -> SessionRegistry:
     for session in sessions:
         session.grant()
         session.runner._on_closed = registry.remove
-        registry.add(session.runner)
+        registry.add(session.runner, CALLER)
     return registry
 
 
@@ -73,3 +77,14 @@ async def test_the_sweep_goes_on_until_it_is_cancelled() -> None:
     sweeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sweeping
+
+
+async def test_the_sessions_of_the_callers_that_are_meant_end_at_once_and_no_others() -> None:
+    meant, other = Session(), Session()
+    registry = make(meant)
+    other.grant()
+    registry.add(other.runner, replace(CALLER, tenant="other"))
+    assert registry.end_those_of(lambda caller: caller.tenant == "acme", Reason.token_revoked) == 1
+    _, reason = await meant.runner.queue.take()
+    assert reason is Reason.token_revoked
+    assert not other.runner.machine.is_closed

@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
+from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
 from gateway.admission.jwks import FixedKeys
 from gateway.admission.keys import key_set_of
+from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.plans import UnlimitedPlans
 from gateway.admission.policy_sets import ThisRegionOnly
-from gateway.admission.settings import SessionLimitSettings
+from gateway.admission.revocation_feed import NothingRevoked
+from gateway.admission.settings import AddressSettings, SessionLimitSettings
 from gateway.admission.tokens import TokenVerifier
 from gateway.errors import AuthenticationFailed, Reason, Unavailable
 from policies.facts import Caller
@@ -39,7 +43,10 @@ def admission(signers: dict[str, Any], kit: Any) -> Admission:
     keys = FixedKeys(key_set_of([signer.jwk], algorithms=["ES256"]))
     verifier = TokenVerifier(kit.settings([signer]), {kit.issuer: keys})
     limits = _limits(max_sessions=1, of_tenant=1)
-    return Admission(AdmissionSteps(verifier, ThisRegionOnly("here"), UnlimitedPlans(), limits), lambda: kit.now_s)
+    addresses = AddressLimits(AddressSettings(), AdmissionMetrics(CollectorRegistry()), lambda: 0)
+    policies = ThisRegionOnly("here")
+    steps = AdmissionSteps(addresses, verifier, NothingRevoked(), policies, UnlimitedPlans(), limits)
+    return Admission(steps, lambda: kit.now_s)
 
 
 async def test_a_proven_caller_gets_a_place(admission: Admission, signers: dict[str, Any], kit: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.admission.claims import caller_of, starts_at_s
 from gateway.admission.settings import TokenSettings
 from gateway.errors import AuthenticationFailed, Reason
-from policies.facts import Caller
+from policies.facts import Caller, TokenIdentity
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +41,19 @@ def test_a_caller_is_what_the_claims_say(kit: Any) -> None:
         scopes=frozenset({"speech:stream", "speech:read"}),
         residency_profile="eu-only",
         expires_at_s=kit.now_s + 600,
+        token=TokenIdentity(kit.issuer, "", kit.now_s - 10),
     )
+
+
+def test_a_token_is_known_by_the_digest_of_its_name_and_never_by_the_name(kit: Any) -> None:
+    token = caller_of(kit.claims(jti="token-7"), settings=_settings(), now_s=kit.now_s).token
+    assert token.jti_hash == hashlib.sha256(b"token-7").hexdigest()
+
+
+def test_a_token_that_would_outlive_its_revocation_is_refused_from_the_start(kit: Any) -> None:
+    claims = kit.claims(iat=kit.now_s, exp=kit.now_s + 3_600)
+    assert _reason(claims, kit.now_s, max_life_s=3_600) is None
+    assert _reason(claims, kit.now_s, max_life_s=3_599) is Reason.token_claims_invalid
 
 
 def test_claims_may_have_other_names(kit: Any) -> None:

@@ -20,7 +20,7 @@ from gateway.admission.keys import ASYMMETRIC_ALGORITHMS, key_set_of
 from gateway.admission.settings import TokenSettings
 from gateway.admission.tokens import TokenVerifier, token_verifier
 from gateway.errors import AuthenticationFailed, Reason, SessionRefused, Unavailable
-from policies.facts import Caller
+from policies.facts import Caller, TokenIdentity
 
 if TYPE_CHECKING:
     import aiohttp
@@ -84,6 +84,7 @@ async def test_a_good_token_of_every_algorithm_names_its_caller(
         scopes=frozenset({"speech:stream", "speech:read"}),
         residency_profile="eu-only",
         expires_at_s=kit.now_s + 600,
+        token=TokenIdentity(kit.issuer, "", kit.now_s - 10),
     )
 
 
@@ -476,9 +477,10 @@ async def test_no_failure_ever_says_a_piece_of_the_token(
         assert _CANARY not in said.lower(), name
         assert not any(piece in said for piece in pieces), name
         reasons.add(refusal.value.reason)
-    assert reasons == {reason for reason in Reason if reason.startswith("token_")} - {Reason.token_missing} | {
-        Reason.scope_missing
-    }
+    assert reasons == {reason for reason in Reason if reason.startswith("token_")} - {
+        Reason.token_missing,
+        Reason.token_revoked,
+    } | {Reason.scope_missing}
     written = capfd.readouterr()
     assert _CANARY not in written.out + written.err
 
