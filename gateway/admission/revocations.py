@@ -93,8 +93,10 @@ class Revocations:
         """Forget those whose tokens have all expired."""
         while self._ends and self._ends[0][0] <= now_s:
             _, name = heapq.heappop(self._ends)
-            self._drop(name)
-            self._undone.pop(name, None)
+            if name in self._live and self._live[name].until_s <= now_s:
+                self._drop(name)
+            if name in self._undone and self._undone[name].until_s <= now_s:
+                del self._undone[name]
 
     def _drop(self, name: str) -> bool:
         revocation = self._live.pop(name, None)
