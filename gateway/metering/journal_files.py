@@ -133,12 +133,12 @@ class FileLog:
         os.truncate(file.path, to_bytes)
         file.size_bytes = to_bytes
 
-    def forget_below(self, number: int) -> list[Path]:
+    def forget_below(self, number: int) -> list[LogFile]:
         """The oldest files, up to that number, which are to be deleted then; never the one that is written."""
-        paths = []
+        forgotten = []
         while self.files and self.files[0].number < number and self.files[0] is not self.current:
-            paths.append(self.files.pop(0).path)
-        return paths
+            forgotten.append(self.files.pop(0))
+        return forgotten
 
     def sync_directory(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

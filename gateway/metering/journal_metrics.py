@@ -23,7 +23,7 @@ class JournalMetrics:
         )
         self.events_dropped = Counter(
             "patchbay_journal_events_dropped_total",
-            "Events given up before their retention time was over.",
+            "About how many events were given up before their retention time was over.",
             registry=registry,
         )
         self.damages = Counter(

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.metering.entries import Slice, TabLabels, UsageEvent
+    from gateway.metering.journal_files import LogFile
     from gateway.metering.journal_interface import JournaledTab
     from gateway.metering.journal_records import TabRecord
     from policies.plans import CallerPlan
@@ -49,8 +50,8 @@ _EVENTS_FILE_BYTES = 2**23
 _EVENTS_FILES = 24
 """At least so many make up the retention time and the most bytes, so that little more than needed is dropped."""
 _CARRIED_PER_BATCH = 64
-_SLICE_BYTES, _TAB_BYTES = 45, 1_000
-"""About what they take in a file; when to begin another does not need it exactly."""
+_SLICE_BYTES, _TAB_BYTES, _EVENT_BYTES = 45, 1_000, 60
+"""About what they take in a file; neither when to begin another nor what was dropped needs it exactly."""
 MAX_WAITING_EVENTS = 100_000
 """While the disk fails."""
 
@@ -112,8 +113,8 @@ class JournalStore:
         self._named: set[int] = set()
         self._events_began_at_ms = 0
         self.events_dropped = 0
-        """Events given up: too many for `max_bytes`, or for memory while the disk fails. Files that are too old do not
-        count."""
+        """About how many events were given up: too many for `max_bytes`, or for memory while the disk fails. Those that
+        are past their time do not count."""
         self.recovery = Recovery()
         self._recover()
         self.recovered_sessions = [tab.labels.session_id for tab in self.tabs.by_number.values()]
@@ -240,11 +241,13 @@ class JournalStore:
         files = self._events_log.files
         kept_bytes = self._events_log.total_bytes
         for file in files:
-            is_past = file.newest_at_ms < now_ms - self._limits.retention_ms
-            if not is_past and kept_bytes <= self._limits.max_bytes:
+            if not self._is_past(file, now_ms) and kept_bytes <= self._limits.max_bytes:
                 return file.number
             kept_bytes -= file.size_bytes
         return self._events_log.following
+
+    def _is_past(self, file: LogFile, now_ms: int) -> bool:
+        return file.newest_at_ms < now_ms - self._limits.retention_ms
 
     def write(self, batch: Batch) -> None:
         """May run in another thread than the rest. OSError: `failed` is due."""
@@ -265,7 +268,11 @@ class JournalStore:
             else:
                 self._homes.setdefault(number, batch.tabs_file)
         tabs = self._tabs_log.forget_below(batch.tabs_needed_from)
-        return tabs + self._events_log.forget_below(batch.events_needed_from)
+        events = self._events_log.forget_below(batch.events_needed_from)
+        self.events_dropped += sum(
+            file.size_bytes // _EVENT_BYTES for file in events if not self._is_past(file, batch.at_ms)
+        )
+        return [file.path for file in tabs + events]
 
     def failed(self, batch: Batch) -> None:
         self._writing = None
