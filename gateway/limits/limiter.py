@@ -12,8 +12,11 @@ from gateway.errors import QuotaRefused, Reason, Unavailable
 from gateway.limits.away import Presence
 from gateway.limits.calls import Open, RefusedFor, Status
 from gateway.limits.interface import QuotaUpdate
+from gateway.limits.local_buckets import LocalBuckets
 from gateway.limits.quota_calls import QuotaCalls
+from gateway.limits.resync import Resync
 from gateway.limits.script_codec import ScriptRules
+from gateway.limits.sweep import Sweep
 from gateway.limits.tabs import UNLIMITED, Tab, TabHouse
 from gateway.limits.tick import Ticker
 from gateway.limits.turns import TurnRules
@@ -80,6 +83,28 @@ class RedisSessionLimits:
         self._ticker = Ticker(
             self._calls, self._presence, self._house, turns, parts.metrics, refresh_plan=self._refresh_plan
         )
+        self._local = LocalBuckets(
+            share_permille=settings.away.safe_share_permille, monotonic_us=lambda: parts.monotonic_ms() * 1_000
+        )
+        self._resync = Resync(
+            self._calls,
+            parts.journal,
+            parts.metrics,
+            monotonic_ms=parts.monotonic_ms,
+            failed=lambda away, began_at_ms: self._ticker.failed(away, "probe", began_at_ms=began_at_ms),
+            returned=self._ticker.look_at_all,
+        )
+        self._sweep = Sweep(
+            parts.link,
+            self._calls,
+            parts.metrics,
+            interval_ms=settings.sweep_interval_ms,
+            is_away=lambda: self._presence.is_away,
+            ours=self._ticker.tabs,
+        )
+        self._ticker.may_restore = self._resync.may_restore
+        self._ticker.on_loss = self._resync.want
+        self._ticker.used_away = self._used_away
 
     @property
     def is_away(self) -> bool:
@@ -87,10 +112,13 @@ class RedisSessionLimits:
         return self._presence.is_away
 
     async def run(self) -> None:
-        """For ever."""
+        """For ever. Begins with what earlier processes of this journal left: it is billed, and its places are freed."""
+        self._take_over()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._presence.run(on_back=self._ticker.look_at_all))
+            tasks.create_task(self._presence.run(on_back=self._is_back))
             tasks.create_task(self._ticker.run())
+            tasks.create_task(self._resync.run())
+            tasks.create_task(self._sweep.run())
 
     async def close(self) -> None:
         """After `run`: settle what can be settled in the time that the settings give; the journal keeps the rest."""
@@ -129,17 +157,53 @@ class RedisSessionLimits:
         self._ticker.add(tab)
         return tab
 
+    def _take_over(self) -> None:
+        for left in self._parts.journal.left_open():
+            plan = left.plan
+            tab = Tab(left.labels, plan, self._house)
+            tab.take_over(left)
+            self._ticker.add(tab)
+
+    def _is_back(self) -> None:
+        self._local.reset()
+        self._ticker.look_at_all()
+
+    def _used_away(self, tab: Tab) -> None:
+        self._local.used(tab.session_id, tab.compute_us, is_over=tab.is_over)
+
     def _admit_away(self, tab: Tab) -> SessionTab:
         """Redis cannot be asked: what the plan says then. Raises Unavailable or QuotaRefused."""
         mode = tab.plan.when_limiter_away
         if mode is WhenLimiterAway.closed:
             self._abandon(tab)
             raise Unavailable(Reason.limiter_unavailable)
+        if mode is WhenLimiterAway.safe:
+            self._admit_by_share(tab)
         self._parts.metrics.admitted_away.labels(mode.value).inc()
         tab.needs_restore = True
         tab.opening = UNLIMITED
         self._ticker.add(tab)
         return tab
+
+    def _admit_by_share(self, tab: Tab) -> None:
+        """Raises QuotaRefused."""
+        hold_us = min(self._settings.credit.least_opening_hold_us(), self._local_burst_us(tab))
+        refusal = self._local.admit(tab.plan, session_id=tab.session_id, hold_us=hold_us)
+        if refusal is None:
+            return
+        self._abandon(tab)
+        self._parts.metrics.refusals.labels(refusal.limit.value, refusal.level.value).inc()
+        raise refusal_of(
+            tab.plan,
+            refusal.limit,
+            refusal.level,
+            remaining_us=refusal.remaining_us,
+            retry_after_ms=refusal.retry_after_ms,
+        )
+
+    def _local_burst_us(self, tab: Tab) -> int:
+        """A credit that the share could never hold would admit nobody."""
+        return (tab.burst_us or 0) * self._settings.away.safe_share_permille // 1_000
 
     def _abandon(self, tab: Tab) -> None:
         """Nobody waits for the answer any more, or it never came: should a place have been taken, it is given back."""

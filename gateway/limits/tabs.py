@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gateway.limits.interface import LimitedSession, UsedSoFar
     from gateway.metering.entries import TabLabels
-    from gateway.metering.journal_interface import Journal
+    from gateway.metering.journal_interface import Journal, JournaledTab
     from policies.plans import CallerPlan
 
 UNLIMITED = QuotaUpdate(None)
@@ -140,6 +140,15 @@ class Tab:
         self.is_over = True
         self.is_waiting = False
         self.look_at_ms = 0
+
+    def take_over(self, left: JournaledTab) -> None:
+        """Be the tab of a session that an earlier process had and that is over."""
+        self.is_over = self.needs_restore = True
+        self.recorded, self.next_number = left.recorded, left.following
+        self.compute_us = left.compute_before_us + sum(piece.compute_us for piece in left.slices)
+        self.audio_ms = left.audio_before_ms + sum(piece.audio_ms for piece in left.slices)
+        self.connection_ms = left.connection_before_ms + sum(piece.connection_ms for piece in left.slices)
+        self.pending = list(left.slices)
 
     def has_used(self, used: UsedSoFar) -> bool:
         """Whether compute or audio was used since the last slice."""

@@ -61,6 +61,7 @@ class Ticker:
         self.tabs: dict[str, Tab] = {}
         self.may_restore: Callable[[Tab], bool] = lambda _: True
         self.on_loss: Callable[[], None] = lambda: None
+        self.used_away: Callable[[Tab], None] = lambda _: None
         self._calls = calls
         self._presence = presence
         self._house = house
@@ -117,6 +118,7 @@ class Ticker:
             if is_away:
                 if tab.is_limited and tab.granted_us is not None:
                     tab.tell(UNLIMITED)
+                self.used_away(tab)
                 tab.look_at_ms = now_ms + self._rules.slice_ms
                 continue
             request = self._request_of(tab, used, now_ms)

@@ -89,8 +89,6 @@ def restoring(tab: Tab, known: JournaledTab | None) -> Restore:
         compute_before_us, audio_before_ms = known.compute_before_us, known.audio_before_ms
         connection_before_ms = known.connection_before_ms
     given = tuple(slices[:MAX_SLICES])
-    used = None if tab.session is None else tab.session.used_so_far()
-    hold_us, _ = _holds(tab, used, compute_before_us + sum(piece.compute_us for piece in given))
     return Restore(
         labels=tab.labels,
         plan=tab.plan,
@@ -99,7 +97,7 @@ def restoring(tab: Tab, known: JournaledTab | None) -> Restore:
         audio_before_ms=audio_before_ms,
         connection_before_ms=connection_before_ms,
         slices=given,
-        hold_us=hold_us,
+        hold_us=0,  # a hold by `Restore` is never refused; the `Run` that follows asks for it
         is_over=tab.is_over and len(given) == len(slices),
     )
 
@@ -118,7 +116,10 @@ def take_reply(tab: Tab, request: TabRequest, reply: Reply, *, sent_at_ms: int, 
         tab.has_new_labels = tab.labels is not request.labels
     if isinstance(request, Restore) or request.renews_lease:
         tab.renew_at_ms = sent_at_ms + rules.lease_ttl_ms // 3
-    _take_credit(tab, request, reply, sent_at_ms, rules)
+    if isinstance(request, Restore):
+        tab.look_at_ms = 0
+    else:
+        _take_credit(tab, request, reply, sent_at_ms, rules)
     return False
 
 
@@ -130,7 +131,7 @@ def lose(tab: Tab) -> None:
         tab.tell(UNLIMITED)
 
 
-def _take_credit(tab: Tab, request: Run | Restore, reply: Reply, sent_at_ms: int, rules: TurnRules) -> None:
+def _take_credit(tab: Tab, request: Run, reply: Reply, sent_at_ms: int, rules: TurnRules) -> None:
     if not tab.is_limited:
         if tab.granted_us is not None:
             tab.tell(UNLIMITED)  # the plan was changed
