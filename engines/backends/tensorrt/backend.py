@@ -111,14 +111,20 @@ class TensorRtBackend:
 
     def reset(self, slot: int) -> None:
         """See `Backend.reset`."""
-        self._device.make_current()
+        self._enter()
         self._batch.reset(slot)
 
     def step(self, features: FloatArray, slots: Sequence[int]) -> FloatArray:
         """See `Backend.step`."""
+        self._enter()
+        return self._batch.step(features, slots)
+
+    def _enter(self) -> None:
+        # A step over memory that was given back would end the process, not fail.
+        if self._is_closed:
+            raise BackendFailed("the backend was closed")
         # Bound for each call: engines load in one thread and step in another.
         self._device.make_current()
-        return self._batch.step(features, slots)
 
     def _keep_exact_sizes(self) -> None:
         streams = min(self._batch.largest, self.max_slots)

@@ -12,7 +12,7 @@ from engines.backends.tensorrt.accuracy import made_up_probe, reference
 from engines.backends.tensorrt.backend import TensorRtBackend
 from engines.backends.tensorrt.readiness import readiness
 from engines.contract import BackendKind, BackendSettings
-from engines.errors import RuntimeMissing
+from engines.errors import BackendFailed, RuntimeMissing
 from tests.fakes.host_toolchain import HostToolchain
 
 if TYPE_CHECKING:
@@ -38,6 +38,15 @@ def test_it_gives_what_the_model_gives(model: Model, tmp_path: Path) -> None:
     assert np.array_equal(found, expected)
     backend.close()
     backend.close()
+
+
+def test_once_closed_it_fails_and_touches_no_memory(model: Model, tmp_path: Path) -> None:
+    backend = TensorRtBackend(HostToolchain(), model, settings(tmp_path))
+    backend.close()
+    with pytest.raises(BackendFailed, match="closed"):
+        backend.step(speech_like(model.contract, rows=1), [0])
+    with pytest.raises(BackendFailed, match="closed"):
+        backend.reset(0)
 
 
 def test_sizes_that_are_not_exact_are_not_used(model: Model, tmp_path: Path) -> None:
