@@ -9,6 +9,8 @@ models for it whose every operator runs on the GPU, and refuses the others when 
 
 from __future__ import annotations
 
+import contextlib
+import io
 from typing import TYPE_CHECKING
 
 import onnxruntime
@@ -68,7 +70,7 @@ def cuda_options(settings: BackendSettings, *, records_launches: bool = False) -
 
 
 def require_provider(path: Path | str, provider: str) -> None:
-    """Raises RuntimeMissing where the installed ONNX Runtime was built without the provider."""
+    """Make a provider ready to be loaded; raises RuntimeMissing where ONNX Runtime was built without it."""
     available = onnxruntime.get_available_providers()
     if provider not in available:
         raise RuntimeMissing(
@@ -78,6 +80,17 @@ def require_provider(path: Path | str, provider: str) -> None:
                 "place (the extra `gpu`; the two cannot be installed together)"
             ],
         )
+    load_cuda_libraries()
+
+
+def load_cuda_libraries() -> None:
+    """Load CUDA and cuDNN from NVIDIA's wheels, where they are installed; a build without CUDA looks for none.
+
+    The provider's library names them without a path, and the linker does not look among Python's packages. What is not
+    there is said when the provider is loaded.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+        onnxruntime.preload_dlls()
 
 
 def open_on_device(contract: ModelContract, model_file: Path, settings: BackendSettings, runner: Runner) -> OnnxBackend:

@@ -10,6 +10,8 @@ TensorRT made. This is the second path to TensorRT; the first is engines/backend
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,9 @@ def open_backend(path: Path | str, settings: BackendSettings) -> OnnxBackend:
         RuntimeMissing: this ONNX Runtime has no TensorRT provider, or the provider finds no GPU or no TensorRT.
     """
     require_provider(path, PROVIDER)
+    # The wheel with TensorRT's libraries loads them when it is imported; the linker would not find them there.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("tensorrt_libs")
     contract, model_file = check_model(path), find_model_file(path)
     folder = cache_folder(contract, model_file, settings)
     try:

@@ -47,6 +47,21 @@ def test_an_onnx_runtime_without_cuda_is_refused_with_what_to_install() -> None:
     assert "CPUExecutionProvider" in mistake
 
 
+def test_cuda_is_loaded_from_nvidias_wheels_before_the_provider_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def preload_dlls() -> None:
+        asked.append("libraries")
+        print("Failed to load libcublas.so.13")
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload_dlls)
+    require_provider("model", "CPUExecutionProvider")
+    assert asked == ["libraries"]
+    assert capsys.readouterr().out == ""
+
+
 def test_without_the_provider_nothing_is_loaded(tmp_path: Path) -> None:
     if PROVIDER not in onnxruntime.get_available_providers():
         with pytest.raises(RuntimeMissing):
