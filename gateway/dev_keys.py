@@ -46,6 +46,7 @@ class DevClaims:
     scopes: tuple[str, ...] = ("speech:stream",)
     issuer: str = DEV_ISSUER
     audience: str = DEV_AUDIENCE
+    jti: str = ""
 
 
 class DevKeys:
@@ -83,7 +84,12 @@ class DevKeys:
             "nbf": now_s,
             "exp": now_s + ttl_s,
         }
-        optional = {"project": claims.project, "plan": claims.plan, "residency": claims.residency}
+        optional = {
+            "project": claims.project,
+            "plan": claims.plan,
+            "residency": claims.residency,
+            "jti": claims.jti,
+        }
         payload |= {name: value for name, value in optional.items() if value}
         return jwt.encode(payload, self._private_key, algorithm=DEV_ALGORITHM, headers={"kid": self.kid})
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Protocol
 
+from policies.plan_book import key_pseudonym
 from policies.plans import CallerPlan, LevelLimits, Principal, Rater, Tier, WhenExhausted, WhenLimiterAway
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class UnlimitedPlans:
         nothing = LevelLimits()
         return CallerPlan(
             name="unlimited",
-            principal=principal_of(caller),
+            principal=Principal(caller.tenant, caller.project, key_pseudonym(caller.subject)),
             key=nothing,
             project=nothing,
             org=nothing,
@@ -38,9 +38,3 @@ class UnlimitedPlans:
             rating_version="0" * 12,
             tier=Tier.standard,
         )
-
-
-def principal_of(caller: Caller) -> Principal:
-    """Whom this caller's usage counts for; see policies.plans.Principal."""
-    key = hashlib.sha256(caller.subject.encode()).hexdigest()[:16] if caller.subject else ""
-    return Principal(caller.tenant, caller.project, key)
