@@ -14,17 +14,19 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import aiohttp
 
+from gateway.data_directory import claim
+from gateway.region_plan import children_of
 from gateway.running_regions import announce, withdraw
-from gateway.settings import as_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+
+    from gateway.region_plan import Child, RegionPlan
 
 _READY_TIMEOUT_S = 60.0
 _READY_POLL_S = 0.05
@@ -32,7 +34,7 @@ _HEALTHY_AFTER_S = 10.0
 _FIRST_RESTART_S = 0.1
 _LAST_RESTART_S = 5.0
 _MOST_DOUBLINGS = 16  # enough for the longest wait; a float holds no power of two above the 1023rd
-_STOP_ENGINES_S = 5.0
+_STOP_OTHERS_S = 5.0
 _LAST_WORDS_BYTES = 16_384
 _LAST_WORDS_LINES = 8
 _EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
@@ -53,42 +55,6 @@ class ChildFailed(RegionFailed):
     def __init__(self, name: str, exit_code: int, last_words: str) -> None:
         text = f"{name} ended with exit code {exit_code} before it was ready\n{last_words}"
         super().__init__(text.rstrip(), exit_code if exit_code > 0 else _EXIT_INTERNAL)
-
-
-@dataclass(slots=True)
-class EnginePlan:
-    """The engines of one region: `count` replicas, all alike."""
-
-    count: int = 1
-    pool: str = "local"
-    arguments: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class RegionPlan:
-    """What to run. `gateway_settings` go over the settings file, as the environment does."""
-
-    engines: EnginePlan
-    gateway_settings: dict[str, Any]
-    config: Path | None
-    state_directory: Path
-    log_file: Path | None
-    """Where the children's logs go; None: to standard error."""
-
-
-@dataclass(slots=True)
-class Child:
-    """One process under supervision."""
-
-    name: str
-    command: Callable[[], list[str]]
-    environment: Callable[[], dict[str, str]]
-    process: asyncio.subprocess.Process | None = None
-    ready: dict[str, Any] = field(default_factory=dict)
-    started_at_s: float = 0.0
-    quick_deaths: int = 0
-    log_offset_bytes: int = 0
-    """How long the log was when the process started: what it said comes after."""
 
 
 class Supervisor:
@@ -117,14 +83,16 @@ class Supervisor:
             RegionFailed: something would not start; all else is stopped by then.
             OSError: the log or the note of the region cannot be written.
         """
-        with tempfile.TemporaryDirectory(prefix="patchbay-") as scratch, self._open_logs():
-            sockets = Path(scratch)
-            engines = [self._engine(sockets, number) for number in range(self._plan.engines.count)]
-            addresses = [f"unix:{sockets / f'engine-{number}.sock'}" for number in range(self._plan.engines.count)]
-            gateway = self._gateway(addresses)
-            self._children = [*engines, gateway]
+        with (
+            tempfile.TemporaryDirectory(prefix="patchbay-") as scratch,
+            claim(self._plan.state_directory) as data,
+            self._open_logs(),
+        ):
+            self._data = data
+            self._region = children_of(self._plan, Path(scratch), data.path, self._ports)
+            self._children = self._region.all
             try:
-                if not await self._unless_stopping(self._start_all(gateway)):
+                if not await self._unless_stopping(self._start_all()):
                     return
                 ready = self._describe()
                 announce(self._plan.state_directory, ready)
@@ -136,15 +104,16 @@ class Supervisor:
                 withdraw(self._plan.state_directory, os.getpid())
                 await self._stop_all()
 
-    async def _start_all(self, gateway: Child) -> None:
+    async def _start_all(self) -> None:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for child in self._children:
-                    tasks.create_task(self._start(child))
+            for stage in self._region.stages:
+                async with asyncio.TaskGroup() as tasks:
+                    for child in stage:
+                        tasks.create_task(self._start(child))
         except ExceptionGroup as group:
             raise group.exceptions[0] from None  # the first that failed; the others were cancelled for it
-        self._pin_ports(gateway)
-        await self._until_ready(gateway)
+        self._pin_ports(self._region.gateway)
+        await self._until_ready(self._region.gateway)
 
     async def _unless_stopping(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do it, or drop it when `stop` is called meanwhile. Whether it was done; raises what it raises."""
@@ -170,27 +139,6 @@ class Supervisor:
             self._logs = logs
             yield
 
-    def _engine(self, sockets: Path, number: int) -> Child:
-        plan = self._plan.engines
-        address = f"unix:{sockets / f'engine-{number}.sock'}"
-        command = [
-            *(sys.executable, "-m", "engines", "--json", "--exit-with-parent"),
-            *("--listen", address, "--pool", plan.pool),
-            *plan.arguments,
-        ]
-        return Child(f"engine-{number}", lambda: command, lambda: dict(os.environ))
-
-    def _gateway(self, addresses: list[str]) -> Child:
-        config = [] if self._plan.config is None else ["--config", str(self._plan.config)]
-        command = [sys.executable, "-m", "gateway", "--json", "--exit-with-parent", *config]
-
-        def environment() -> dict[str, str]:
-            over = {**self._plan.gateway_settings, "engines__addresses": addresses}
-            over |= {f"{name}__port": port for name, port in self._ports.items()}
-            return dict(os.environ) | as_environment(over)
-
-        return Child("gateway", lambda: command, environment)
-
     async def _start(self, child: Child) -> None:
         """Start a process and wait for its ready line."""
         child.started_at_s = time.monotonic()
@@ -202,19 +150,35 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             stderr=self._logs,
             start_new_session=True,  # Ctrl-C is for the supervisor, which stops its children in order
+            pass_fds=(self._data.lock_fd,),  # the folder is free again when the last of them is gone
         )
-        if child.process.stdout is None:
-            raise RuntimeError("the child's standard output is no pipe")
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
-                line = await child.process.stdout.readline()
+                is_ready = await self._becomes_ready(child, child.process)
         except TimeoutError:
             child.process.kill()
-            line = b""
-        if not line:
+            is_ready = False
+        if not is_ready:
             exit_code = await child.process.wait()
             raise ChildFailed(child.name, exit_code, self._last_words(child))
-        child.ready = json.loads(line)
+
+    async def _becomes_ready(self, child: Child, process: asyncio.subprocess.Process) -> bool:
+        """False: it ended before."""
+        if process.stdout is None:
+            raise RuntimeError("the child's standard output is no pipe")
+        if child.becomes_ready is None:
+            line = await process.stdout.readline()
+            child.ready = json.loads(line) if line else {}
+            return bool(line)
+        waiting = asyncio.create_task(child.becomes_ready())
+        ending = asyncio.create_task(process.wait())
+        try:
+            await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.done() and waiting.exception() is None
+        finally:
+            for task in (waiting, ending):
+                task.cancel()
+            await asyncio.gather(waiting, ending, return_exceptions=True)
 
     def _last_words(self, child: Child) -> str:
         """What stands in the log since the process started: the lines for people, or else the last of all."""
@@ -253,15 +217,17 @@ class Supervisor:
                 raise ChildFailed(child.name, child.process.returncode, self._last_words(child))
 
     def _describe(self) -> dict[str, Any]:
-        gateway = self._children[-1]
+        gateway = self._region.gateway
         return {
             **{key: gateway.ready[key] for key in ("http", "websocket", "grpc", "metrics")},
             "pid": os.getpid(),
             "gateway_pid": _pid_of(gateway),
             "engines": [
                 {"pid": _pid_of(child), "pool": self._plan.engines.pool, "address": child.ready["address"]}
-                for child in self._children[:-1]
+                for child in self._region.engines
             ],
+            **{f"{child.name}_pid": _pid_of(child) for child in self._region.helpers},
+            **self._region.places,
         }
 
     async def _keep_running(self, child: Child) -> None:
@@ -283,11 +249,14 @@ class Supervisor:
                 announce(self._plan.state_directory, self._describe())
 
     async def _stop_all(self) -> None:
-        """The gateway first: it drains its sessions with the engines' help."""
+        """The gateway first: it drains its sessions with the engines' help, and settles them in Redis: that is last."""
         self._stopping.set()
-        if self._children:
-            await _terminate(self._children[-1], timeout_s=None)
-            await asyncio.gather(*(_terminate(child, timeout_s=_STOP_ENGINES_S) for child in self._children[:-1]))
+        if not self._children:
+            return
+        await _terminate(self._region.gateway, timeout_s=None)
+        for stage in reversed(self._region.stages):
+            rest = [child for child in stage if child is not self._region.gateway]
+            await asyncio.gather(*(_terminate(child, timeout_s=_STOP_OTHERS_S) for child in rest))
 
 
 def restart_delay_s(quick_deaths: int) -> float:

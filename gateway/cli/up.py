@@ -16,8 +16,9 @@ from rich.table import Table
 
 from gateway.cli.exit_codes import ExitCode
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevKeysRefused, create_or_load, state_directory
+from gateway.region_plan import EnginePlan, RegionPlan
 from gateway.settings import SettingsRefused, as_environment, load, read_tree
-from gateway.supervisor import EnginePlan, RegionFailed, RegionPlan, Supervisor
+from gateway.supervisor import RegionFailed, Supervisor
 
 _HIGHEST_PORT = 65_533
 """gRPC and metrics take the two after it."""
@@ -51,10 +52,18 @@ def up(
     scripted: Annotated[
         bool, typer.Option("--scripted", help="Engines that recognise nothing and cost nothing.", hidden=True)
     ] = False,
+    redis: Annotated[
+        bool,
+        typer.Option(help="Start a Redis for the region's limits, unless the settings name one."),
+    ] = True,
+    exporter: Annotated[
+        bool,
+        typer.Option(help="Start the exporter of usage events; without sinks in the settings it writes files."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
     log_file: Annotated[str, typer.Option(help="Where logs go; `-` is standard error.")] = "",
 ) -> None:
-    """Start a gateway and its engines on this machine and keep them running until Ctrl-C.
+    """Start a gateway, its engines, a Redis and an exporter on this machine and keep them running until Ctrl-C.
 
     Callers need a token: `patchbay token` prints one of this machine's development key, which is trusted unless the
     settings name issuers of their own.
@@ -79,7 +88,17 @@ def up(
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(ExitCode.usage) from None
     logs = None if log_file == "-" else Path(log_file) if log_file else state / "up.log"
-    plan = RegionPlan(EnginePlan(count=engines, arguments=arguments), settings, config, state, logs)
+    given = read_tree(config, os.environ)
+    plan = RegionPlan(
+        EnginePlan(count=engines, arguments=arguments),
+        settings,
+        config,
+        state,
+        logs,
+        has_redis=redis and not _names(given, "limits", "redis"),
+        has_exporter=exporter and (redis or _names(given, "limits", "redis")),
+        names_sinks=_names(given, "metering", "sinks"),
+    )
     try:
         asyncio.run(_run(Supervisor(plan), logs, is_json=as_json))
     except RegionFailed as failed:
@@ -112,6 +131,12 @@ def _gateway_settings(state: Path, host: str | None, port: int | None, config: P
     return settings
 
 
+def _names(tree: dict[str, Any], section: str, name: str) -> bool:
+    """Whether the settings say something of it."""
+    part = tree.get(section)
+    return isinstance(part, dict) and bool(part.get(name))
+
+
 async def _run(supervisor: Supervisor, logs: Path | None, *, is_json: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -133,6 +158,8 @@ def _show_table(ready: dict[str, Any], logs: Path | None) -> None:
         table.add_row(f"[bold]{name}", ready[name])
     for engine in ready["engines"]:
         table.add_row("[bold]engine", f"pool {engine['pool']}, pid {engine['pid']}")
+    if "usage" in ready:
+        table.add_row("[bold]usage", ready["usage"])
     if logs is not None:
         table.add_row("[bold]logs", str(logs))
     console.print(table)

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, create_or_load
+from gateway.region_plan import EnginePlan, RegionPlan
 from gateway.running_regions import newest
-from gateway.supervisor import ChildFailed, EnginePlan, RegionFailed, RegionPlan, Supervisor, restart_delay_s
+from gateway.supervisor import ChildFailed, RegionFailed, Supervisor, restart_delay_s
 from tests.harness.region import is_gone, start_region, wait_until_gone
 from tests.harness.waiting import until, until_true
 
@@ -125,7 +126,7 @@ async def test_stop_ends_every_child_and_the_note_and_the_sockets(tmp_path: Path
     async with running(plan_of(tmp_path, engines=2)) as region:
         pids = [region.ready["gateway_pid"], *region.engine_pids]
         folder = sockets_of(pids[1])
-        assert names_in(folder) == {"engine-0.sock", "engine-1.sock"}
+        assert names_in(folder) == {"engine-0.sock", "engine-1.sock", "redis.sock"}
     assert [pid for pid in pids if not is_gone(pid)] == []
     assert newest(tmp_path) is None
     assert names_in(folder) == set()

@@ -1,0 +1,156 @@
+"""Which processes a region on one machine is made of: their commands, settings, and the order in which they start."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.redis_process import until_it_answers
+from gateway.settings import as_environment
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine, Mapping
+    from pathlib import Path
+
+
+@dataclass(slots=True)
+class EnginePlan:
+    """The engines of one region: `count` replicas, all alike."""
+
+    count: int = 1
+    pool: str = "local"
+    arguments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RegionPlan:
+    """What to run. `gateway_settings` go over the settings file, as the environment does."""
+
+    engines: EnginePlan
+    gateway_settings: dict[str, Any]
+    config: Path | None
+    state_directory: Path
+    log_file: Path | None
+    """Where the children's logs go; None: to standard error."""
+    has_redis: bool = True
+    """A Redis of the region's own, for its limits; without, they are the settings' or those of one process."""
+    has_exporter: bool = False
+    """Usage events are delivered."""
+    names_sinks: bool = False
+    """The settings say where to; else into files of the region."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process under supervision."""
+
+    name: str
+    command: Callable[[], list[str]]
+    environment: Callable[[], dict[str, str]]
+    becomes_ready: Callable[[], Coroutine[Any, Any, None]] | None = None
+    """Where it prints no line of JSON when it is ready: waits until it is."""
+    process: asyncio.subprocess.Process | None = None
+    ready: dict[str, Any] = field(default_factory=dict)
+    started_at_s: float = 0.0
+    quick_deaths: int = 0
+    log_offset_bytes: int = 0
+    """How long the log was when the process started: what it said comes after."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionChildren:
+    """`stages`: those of one are started together, after those before it are ready. `places`: what users look for."""
+
+    stages: list[list[Child]]
+    engines: list[Child]
+    gateway: Child
+    helpers: list[Child]
+    places: dict[str, str]
+
+    @property
+    def all(self) -> list[Child]:
+        return [child for stage in self.stages for child in stage]
+
+
+def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str, int]) -> RegionChildren:
+    """Nothing is started.
+
+    Args:
+        sockets: a folder that is gone when the region is.
+        data: one that stays.
+        ports: of the gateway, once they are known: it is started again on the same ones.
+    """
+    numbers = range(plan.engines.count)
+    engines = [_engine(plan.engines, sockets, number) for number in numbers]
+    settings = {"engines__addresses": [f"unix:{_engine_socket(sockets, number)}" for number in numbers]}
+    settings |= _own_limits(sockets, data) if plan.has_redis else {}
+    gateway = _gateway(plan, settings, ports)
+    stores = [_redis(sockets, data)] if plan.has_redis else []
+    exporters = [_exporter(plan, settings, data)] if plan.has_exporter else []
+    return RegionChildren(
+        stages=[stores, [*engines, gateway, *exporters]],
+        engines=engines,
+        gateway=gateway,
+        helpers=[*stores, *exporters],
+        places={"usage": str(data / "usage")} if plan.has_exporter and not plan.names_sinks else {},
+    )
+
+
+def _engine_socket(sockets: Path, number: int) -> Path:
+    return sockets / f"engine-{number}.sock"
+
+
+def _engine(plan: EnginePlan, sockets: Path, number: int) -> Child:
+    command = [
+        *(sys.executable, "-m", "engines", "--json", "--exit-with-parent"),
+        *("--listen", f"unix:{_engine_socket(sockets, number)}", "--pool", plan.pool),
+        *plan.arguments,
+    ]
+    return Child(f"engine-{number}", lambda: command, lambda: dict(os.environ))
+
+
+def _redis(sockets: Path, data: Path) -> Child:
+    socket = _redis_socket(sockets)
+    command = [
+        *(sys.executable, "-m", "gateway.redis_process"),
+        *("--directory", str(data / "redis"), "--socket", str(socket)),
+    ]
+    return Child("redis", lambda: command, lambda: dict(os.environ), lambda: until_it_answers(socket))
+
+
+def _redis_socket(sockets: Path) -> Path:
+    return sockets / "redis.sock"
+
+
+def _own_limits(sockets: Path, data: Path) -> dict[str, Any]:
+    """Settings by which the region's own Redis is used."""
+    return {
+        "limits__redis": {"urls": [f"unix://{_redis_socket(sockets)}"]},
+        "limits__journal": {"directory": str(data / "journal")},
+    }
+
+
+def _gateway(plan: RegionPlan, settings: dict[str, Any], ports: Mapping[str, int]) -> Child:
+    command = [sys.executable, "-m", "gateway", "--json", "--exit-with-parent", *_config(plan)]
+
+    def environment() -> dict[str, str]:
+        over = {**plan.gateway_settings, **settings, **{f"{name}__port": port for name, port in ports.items()}}
+        return dict(os.environ) | as_environment(over)
+
+    return Child("gateway", lambda: command, environment)
+
+
+def _exporter(plan: RegionPlan, settings: dict[str, Any], data: Path) -> Child:
+    command = [sys.executable, "-m", "gateway.metering", "--json", "--exit-with-parent", *_config(plan)]
+    over = {**plan.gateway_settings, **settings}
+    if not plan.names_sinks:
+        file = {"kind": "jsonl", "name": "file", "directory": str(data / "usage")}
+        over["metering"] = {"state_directory": str(data / "exporter"), "sinks": [file]}
+    return Child("exporter", lambda: command, lambda: dict(os.environ) | as_environment(over))
+
+
+def _config(plan: RegionPlan) -> list[str]:
+    return [] if plan.config is None else ["--config", str(plan.config)]

@@ -1,0 +1,59 @@
+"""Which processes a region has, and what they are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.region_plan import EnginePlan, RegionPlan, children_of
+
+pytestmark = pytest.mark.unit
+
+SOCKETS, DATA = Path("/sockets"), Path("/data")
+
+
+def plan(**more: Any) -> RegionPlan:
+    return RegionPlan(EnginePlan(count=2), {"http__port": 0}, None, Path("/state"), None, **more)
+
+
+def test_redis_is_ready_before_whoever_needs_it_is_started() -> None:
+    children = children_of(plan(has_exporter=True), SOCKETS, DATA, {})
+    assert [[child.name for child in stage] for stage in children.stages] == [
+        ["redis"],
+        ["engine-0", "engine-1", "gateway", "exporter"],
+    ]
+    assert children.places == {"usage": "/data/usage"}
+
+
+def test_the_gateway_is_told_where_its_engines_its_redis_and_its_journal_are() -> None:
+    told = children_of(plan(), SOCKETS, DATA, {"http": 8080}).gateway.environment()
+    assert json.loads(told["PATCHBAY__ENGINES__ADDRESSES"]) == [
+        "unix:/sockets/engine-0.sock",
+        "unix:/sockets/engine-1.sock",
+    ]
+    assert json.loads(told["PATCHBAY__LIMITS__REDIS"]) == {"urls": ["unix:///sockets/redis.sock"]}
+    assert json.loads(told["PATCHBAY__LIMITS__JOURNAL"]) == {"directory": "/data/journal"}
+    assert told["PATCHBAY__HTTP__PORT"] == "8080"
+
+
+def test_ports_that_become_known_later_are_told_when_the_gateway_is_started_again() -> None:
+    ports: dict[str, int] = {}
+    gateway = children_of(plan(), SOCKETS, DATA, ports).gateway
+    assert gateway.environment()["PATCHBAY__HTTP__PORT"] == "0"
+    ports["http"] = 4_711
+    assert gateway.environment()["PATCHBAY__HTTP__PORT"] == "4711"
+
+
+def test_without_redis_the_settings_of_limits_are_left_alone() -> None:
+    children = children_of(plan(has_redis=False), SOCKETS, DATA, {})
+    assert "PATCHBAY__LIMITS__REDIS" not in children.gateway.environment()
+    assert children.helpers == []
+
+
+def test_an_exporter_whose_settings_name_sinks_writes_no_files_of_its_own() -> None:
+    children = children_of(plan(has_exporter=True, names_sinks=True), SOCKETS, DATA, {})
+    assert "PATCHBAY__METERING" not in children.helpers[-1].environment()
+    assert children.places == {}
