@@ -121,7 +121,7 @@ class PlanBook:
         org = self.orgs.get(caller.tenant)
         bound = None if org is None else org.plan
         if bound is not None:
-            chosen = Said(bound, ("orgs", caller.tenant, "plan"))
+            chosen = Said(bound, ("orgs", caller.tenant))
         elif caller.plan in self.plans:
             chosen = Said(caller.plan, TOKEN_CLAIM)
         elif caller.plan:

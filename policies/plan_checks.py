@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from policies.plan_book import OrgTerms, PlanBook, SaidPlan, combine
-from policies.plan_terms import FILE_NAMES, Place, Said, SaidLimits, Terms, Unlimited, dotted
-from policies.plans import MICRO, Level
+from policies.plan_terms import FILE_NAMES, Place, Said, SaidLimits, Terms, Unlimited, amount_of, dotted
+from policies.plans import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,7 +109,7 @@ def _small_bursts(said: SaidLimits, least_compute_burst: int) -> Iterator[Findin
     if said.compute_burst.value < least_compute_burst:
         yield Finding(
             (*said.compute_burst.place, FILE_NAMES["compute_burst"]),
-            f"must be at least {_amount(least_compute_burst)}, which one reservation may need",
+            f"must be at least {amount_of(least_compute_burst)}, which one reservation may need",
         )
 
 
@@ -134,8 +134,3 @@ def _larger_than_wider(said: SaidPlan, chain: Sequence[Terms]) -> Iterator[Findi
 def _width(said: Said[int] | Said[int | Unlimited], chain: Sequence[Terms]) -> int:
     """How far out in the chain the place is."""
     return next(width for width, terms in enumerate(chain) if said.place[:-1] == terms.place)
-
-
-def _amount(micro: int) -> str:
-    whole, rest = divmod(micro, MICRO)
-    return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")

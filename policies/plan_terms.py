@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from policies.plans import Level, LevelLimits, Rate, Rater, Tier, WhenExhausted, WhenLimiterAway
+from policies.plans import MICRO, Level, LevelLimits, Rate, Rater, Tier, WhenExhausted, WhenLimiterAway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +28,12 @@ def dotted(place: Place) -> str:
 def _quoted(part: str) -> str:
     """TOML's basic strings are JSON's, but for DEL."""
     return json.dumps(part, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def amount_of(micro: int) -> str:
+    """Millionths as the file writes them: `2.5`."""
+    whole, rest = divmod(micro, MICRO)
+    return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")
 
 
 FILE_NAMES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import config, engine, models, token, transcribe, up
+from gateway.cli import config, engine, models, plans, token, transcribe, up
 from gateway.cli.exit_codes import ExitCode
 
 _TYPERS_USAGE_CODE = 2
@@ -17,11 +17,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals hold tokens
 )
 app.command("up")(up.up)
-app.command("token")(token.token)
+app.add_typer(token.app, name="token")
 app.command("transcribe")(transcribe.transcribe)
 app.add_typer(config.app, name="config")
 app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")
+app.add_typer(plans.app, name="plans")
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ DEFAULT_LEAST_COMPUTE_BURST = 5 * MICRO // 8
 _MAX_REMEMBERED = 20_000
 _MS_PER_S = 1_000
 
-log = structlog.get_logger()
+log = structlog.get_logger("gateway")
 
 _BUILT_IN = {
     "default_plan": "unlimited",

@@ -10,6 +10,8 @@ A comment before a block says in which surroundings:
   <!-- test: serves with the example settings -->  the same, with the example of docs/configuration.md in /etc/patchbay
   <!-- test: example settings -->                  that example lies in /etc/patchbay; nothing running
   <!-- test: complete settings -->                 toml: it is loaded as it is
+  <!-- test: plans -->                             toml: it is loaded as a plans file; beside the example settings it is
+                                                   /etc/patchbay/plans.toml
   <!-- test: fragment -->                          toml: it is loaded over the least settings that a gateway needs
   <!-- prints: … -->                               and its output contains this
   <!-- needs: … -->                               and it is skipped where this program is not installed
@@ -36,6 +38,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.errors import ClientFault
+from gateway.limits.plans_file import read_plans
 from gateway.settings import GatewaySettings, load, validate
 from gateway.wire.codec import decode_client, decode_server
 from tests.docs.pages import ROOT, Block, all_blocks
@@ -97,6 +100,8 @@ def example_settings(folder: Path) -> Path:
     # Nobody is to be asked for keys, or given traces, by a test.
     text = text.replace("https://login.example.com/.well-known", "http://127.0.0.1:9").replace("4317", "9")
     (etc / "gateway.toml").write_text(moved(text, folder), encoding="utf-8")
+    (plans,) = [block for block in all_blocks("toml") if block.surroundings == "plans"]
+    (etc / "plans.toml").write_text(plans.code, encoding="utf-8")
     certificate, key = certificate_and_key()
     (etc / "tls.crt").write_bytes(certificate)
     (etc / "tls.key").write_bytes(key)
@@ -254,6 +259,10 @@ def test_a_complete_example_of_settings_is_loaded(block: Block, example_settings
 @pytest.mark.parametrize("block", tomls("fragment"))
 def test_a_fragment_of_settings_is_loaded(block: Block) -> None:
     validate(LEAST_SETTINGS | tomllib.loads(block.code))
+
+
+def test_the_example_of_plans_is_good_and_without_warnings(example_settings: Path) -> None:
+    assert read_plans(example_settings.with_name("plans.toml")).warnings == []
 
 
 def test_every_block_is_run_or_says_why_not() -> None:

@@ -18,6 +18,7 @@ from engines.server.options import _parser as engine_parser
 from gateway.cli.app import app
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import Reason
+from gateway.limits.plans_metrics import PlansMetrics
 from gateway.logs import LIBRARY_EVENT
 from gateway.metrics import GatewayMetrics, LiveFigures
 from gateway.settings import GatewaySettings
@@ -226,6 +227,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Kind and labels of every metric of ours by its name on the page."""
     metrics = GatewayMetrics()
     metrics.watch(lambda: LiveFigures(sessions=0, held_samples=0, queued_messages=0, waiting_bytes=0), list)
+    PlansMetrics(metrics.registry)
     found = {}
     for collector in metrics.registry._collector_to_names:
         for family in collector.collect():

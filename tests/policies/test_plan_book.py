@@ -133,7 +133,7 @@ def test_a_project_and_a_key_that_the_token_does_not_name_have_no_limits() -> No
 def test_an_org_is_bound_to_its_plan_whatever_its_tokens_say(claim: str) -> None:
     said = BOOK.explain(replace(STRANGER, tenant="bound", plan=claim))
     assert isinstance(said, SaidPlan)
-    assert said.name == Said("free", ("orgs", "bound", "plan"))
+    assert said.name == Said("free", ("orgs", "bound"))
 
 
 def test_a_token_without_a_plan_has_the_default_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from decimal import Decimal
 
 import pytest
 from hypothesis import example, given
@@ -14,11 +15,12 @@ from policies.plan_terms import (
     Said,
     SaidLimits,
     Terms,
+    amount_of,
     dotted,
     narrowest,
     said_limits,
 )
-from policies.plans import Level, LevelLimits, Rate
+from policies.plans import MICRO, Level, LevelLimits, Rate
 
 pytestmark = pytest.mark.unit
 
@@ -32,6 +34,15 @@ def test_a_place_is_written_as_toml_reads_it(place: list[str]) -> None:
     for part in place:
         tree = tree[part]
     assert tree is True
+
+
+@given(micro=st.integers(0, 2**53))
+def test_an_amount_is_written_exactly(micro: int) -> None:
+    assert Decimal(amount_of(micro)) * MICRO == micro
+
+
+def test_an_amount_is_written_without_idle_digits() -> None:
+    assert [amount_of(micro) for micro in (2_500_000, 100_000_000, 1)] == ["2.5", "100", "0.000001"]
 
 
 def test_the_first_that_says_something_wins_with_its_place() -> None:
