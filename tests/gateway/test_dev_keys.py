@@ -25,7 +25,7 @@ from gateway.dev_keys import (
     create_or_load,
     state_directory,
 )
-from policies.facts import Caller
+from policies.facts import Caller, TokenIdentity
 
 NOW_S = 1_800_000_000
 
@@ -119,7 +119,8 @@ async def test_a_gateway_that_trusts_the_pair_admits_its_tokens(tmp_path: Path, 
         claims = DevClaims(tenant="acme", project="p", residency="eu")
         caller = await verifier.verify(keys.mint(claims, ttl_s=60, now_s=NOW_S), now_s=NOW_S)
         runner.cancel()
-    assert caller == Caller("acme", "p", "developer", "", frozenset({"speech:stream"}), "eu", NOW_S + 60)
+    token = TokenIdentity("patchbay-dev", "", NOW_S)
+    assert caller == Caller("acme", "p", "developer", "", frozenset({"speech:stream"}), "eu", NOW_S + 60, token)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,11 @@ def test_a_token_says_what_was_asked_for(tmp_path: Path) -> None:
     assert claims["exp"] - claims["iat"] == 60
 
 
+def test_a_token_can_name_itself_its_key_and_its_plan(tmp_path: Path) -> None:
+    claims = claims_of(tmp_path, "--jti", "token-7", "--subject", "service-7", "--plan", "gold")
+    assert (claims["jti"], claims["sub"], claims["plan"]) == ("token-7", "service-7", "gold")
+
+
 def test_nothing_but_the_token_is_printed(tmp_path: Path) -> None:
     outcome = run(tmp_path)
     assert (outcome.stdout.count("\n"), outcome.stdout.count("."), outcome.stderr) == (1, 2, "")
