@@ -20,6 +20,8 @@ class Ending:
     retry_after_ms: int | None
     cut_at_ms: int
     close_at_ms: int = NEVER_MS
+    level: str | None = None
+    """Whose limit ends it, where one does."""
 
     @property
     def next_ms(self) -> int:

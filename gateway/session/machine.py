@@ -40,6 +40,7 @@ from gateway.session.effects import (
     SendToClient,
 )
 from gateway.session.ending import Ending
+from gateway.session.first_words import FirstWords
 from gateway.session.replay_buffer import ReplayBuffer
 from gateway.session.search import NEVER_MS, EngineSearch
 from gateway.session.transcript import Transcript
@@ -48,7 +49,6 @@ from gateway.session.version_pin import VersionPin
 from gateway.wire.messages import Ack, Finished, Migrated, Started
 from gateway.wire.refusal import error_message
 from policies.backpressure import may_read
-from policies.failover import GiveUp
 from policies.plans import WhenExhausted
 
 if TYPE_CHECKING:
@@ -88,11 +88,10 @@ class SessionMachine:
         self._has_finished_sending = False
         self._heard_client_at_ms = now_ms
         self._owed_since_ms: int | None = None
-        self._first_audio_at_ms: int | None = None
-        self._has_shown_words = False
+        self._first_words = FirstWords()
         self._end_at_ms = min(now_ms + limits.session_ms, identity.expires_at_ms)
 
-        self._search = EngineSearch(limits.recovery, jitter_permille=identity.jitter_permille, now_ms=now_ms)
+        self._search = EngineSearch(limits, jitter_permille=identity.jitter_permille, now_ms=now_ms)
         self._ending: Ending | None = None
         self.due_ms = now_ms
 
@@ -154,8 +153,8 @@ class SessionMachine:
         if len(pcm16) // BYTES_PER_SAMPLE > self._capacity_samples + buffer.start_sample - buffer.end_sample:
             raise ValueError("audio beyond the room that the session has")
         self._heard_client_at_ms = now_ms
-        if self._first_audio_at_ms is None:
-            self._first_audio_at_ms = now_ms
+        if self._first_words.audio_at_ms is None:
+            self._first_words.audio_at_ms = now_ms
         buffer.append(pcm16)
         effects = self._upstream.pump()
         self._watch(now_ms)
@@ -200,11 +199,13 @@ class SessionMachine:
 
     # --- ends that are not the client's wish ------------------------------------------------------
 
-    def end_now(self, reason: Reason, detail: str = "", *, retry_after_ms: int | None = None) -> list[Effect]:
+    def end_now(
+        self, reason: Reason, detail: str = "", *, retry_after_ms: int | None = None, level: str | None = None
+    ) -> list[Effect]:
         """Tell the client why and close; unfinalised audio is dropped, the client has no `ack` for it."""
         if self.is_closed:
             return []
-        return self._close(reason, [SendToClient(error_message(reason, detail, retry_after_ms))])
+        return self._close(reason, [SendToClient(error_message(reason, detail, retry_after_ms, level))])
 
     def end_after_utterance(
         self, reason: Reason, now_ms: int, detail: str = "", *, retry_after_ms: int | None = None
@@ -277,9 +278,7 @@ class SessionMachine:
                 return self._progress(event, now_ms)
             case PartialResult():
                 shown: list[Effect] = [SendToClient(message) for message in self._transcript.partial(event)]
-                if not self._has_shown_words:
-                    self._note_first_words(now_ms, shown)
-                return shown
+                return shown if self._first_words.are_shown else shown + self._first_words.shown(now_ms)
             case FinalResult():
                 return self._final(event, now_ms)
             case SpeechStarted():
@@ -352,7 +351,7 @@ class SessionMachine:
         self._search.proven()
         effects: list[Effect] = [SendToClient(message) for message in self._transcript.final(event)]
         if event.words:
-            self._note_first_words(now_ms, effects)
+            effects += self._first_words.shown(now_ms)
         self._buffer.release(event.end_sample)
         self._upstream.consumed(event.end_sample)
         cuts = self._upstream.confirmed_cuts(event.end_sample)
@@ -401,13 +400,8 @@ class SessionMachine:
     def _look_on(self, now_ms: int) -> list[Effect]:
         """Without an engine: ask again when it is time, or give up."""
         search, is_asked = self._search, self._upstream.link is Link.asked
-        if not self._is_started and search.waited_ms(now_ms) >= self._limits.opening_ms:
-            return self._refuse_opening()
-        match search.verdict(now_ms):
-            case GiveUp.too_many_losses:
-                return self.end_now(Reason.engine_unavailable, "several engines were lost on the same audio")
-            case GiveUp.out_of_time:
-                return self.end_now(Reason.engine_unavailable, self._why_nothing_was_found())
+        if (vain := search.in_vain(now_ms, is_opening=not self._is_started)) is not None:
+            return self.end_now(vain.reason, vain.detail, retry_after_ms=vain.retry_after_ms)
         if is_asked:
             if now_ms < search.asked_at_ms + self._limits.liveness_ms:
                 return []
@@ -419,26 +413,12 @@ class SessionMachine:
             self._be_due(search.ask_again_at_ms)
         return self._ask_engine(now_ms) if now_ms >= search.ask_again_at_ms else []
 
-    def _why_nothing_was_found(self) -> str:
-        refusal = self._search.refusal
-        is_version_gone = self._is_started and refusal is not None and refusal.reason is RefusalReason.unknown_model
-        return "no engine has the version of the model that this session is bound to" if is_version_gone else ""
-
-    def _refuse_opening(self) -> list[Effect]:
-        """No engine in time for a new session: say whether there was none, or none with a free slot."""
-        refusal = self._search.refusal
-        if refusal is None or refusal.reason is not RefusalReason.no_free_slot:
-            return self.end_now(Reason.engine_unavailable)
-        return self.end_now(Reason.no_capacity, retry_after_ms=refusal.retry_after_ms)
-
     def _next_deadline_ms(self) -> int:
         deadlines = [self._end_at_ms if self._ending is None else self._ending.next_ms]
         if self.is_reading and not self._has_finished_sending:
             deadlines.append(self._heard_client_at_ms + self._limits.idle_ms)
         if self._upstream.link is not Link.granted:
-            deadlines.append(self._search.give_up_at_ms())
-            if not self._is_started:
-                deadlines.append(self._search.since_ms + self._limits.opening_ms)
+            deadlines.append(self._search.give_up_at_ms(is_opening=not self._is_started))
         if self._upstream.link is Link.none:
             deadlines.append(self._search.ask_again_at_ms)
         elif self._upstream.link is Link.asked:
@@ -509,11 +489,6 @@ class SessionMachine:
         has_engine = self._upstream.link is not Link.none
         self._buffer = ReplayBuffer(self._buffer.end_sample)  # the audio is gone from here on
         return [*([CancelEngine()] if has_engine else []), *last_words, CloseClient(reason)]
-
-    def _note_first_words(self, now_ms: int, effects: list[Effect]) -> None:
-        if not self._has_shown_words and self._first_audio_at_ms is not None:
-            self._has_shown_words = True
-            effects.append(Measured(Figure.first_partial_elapsed_ms, now_ms - self._first_audio_at_ms))
 
     def _may_read(self) -> bool:
         return may_read(held_samples=self._buffer.held_samples, is_reading=self.is_reading, limits=self._limits.holding)

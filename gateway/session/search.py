@@ -1,16 +1,28 @@
-"""A session's search for an engine: how long it has been without one, how often it asked, when it asks again."""
+"""A session's search for an engine: how long it has been without one, how often it asked, when it asks again, when it
+gives up and what the client is told then.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from policies.failover import give_up, retry_delay_ms
+from engines.interface import RefusalReason
+from gateway.errors import Reason
+from policies.failover import GiveUp, give_up, retry_delay_ms
 
 if TYPE_CHECKING:
     from engines.interface import LossReason, Refused
-    from policies.failover import GiveUp, RecoveryLimits
+    from gateway.session.limits import SessionLimits
 
 NEVER_MS = 1 << 62
+
+
+class InVain(NamedTuple):
+    """Why nothing was found, for the client."""
+
+    reason: Reason
+    detail: str = ""
+    retry_after_ms: int | None = None
 
 
 class EngineSearch:
@@ -19,7 +31,8 @@ class EngineSearch:
     __slots__ = (
         "_attempt",
         "_jitter_permille",
-        "_limits",
+        "_opening_ms",
+        "_recovery",
         "ask_again_at_ms",
         "asked_at_ms",
         "loss",
@@ -28,8 +41,9 @@ class EngineSearch:
         "since_ms",
     )
 
-    def __init__(self, limits: RecoveryLimits, *, jitter_permille: int, now_ms: int) -> None:
-        self._limits = limits
+    def __init__(self, limits: SessionLimits, *, jitter_permille: int, now_ms: int) -> None:
+        self._recovery = limits.recovery
+        self._opening_ms = limits.opening_ms
         self._jitter_permille = jitter_permille
         self._attempt = 0
         self.losses = 0
@@ -62,7 +76,7 @@ class EngineSearch:
 
     def plan_next(self, now_ms: int) -> bool:
         """True: ask now. False: `ask_again_at_ms` says when."""
-        delay_ms = retry_delay_ms(self._attempt, jitter_permille=self._jitter_permille, limits=self._limits)
+        delay_ms = retry_delay_ms(self._attempt, jitter_permille=self._jitter_permille, limits=self._recovery)
         if delay_ms == 0:
             return True
         self.ask_again_at_ms = now_ms + delay_ms
@@ -71,8 +85,28 @@ class EngineSearch:
     def waited_ms(self, now_ms: int) -> int:
         return now_ms - self.since_ms
 
-    def give_up_at_ms(self) -> int:
-        return self.since_ms + self._limits.timeout_ms
+    def give_up_at_ms(self, *, is_opening: bool) -> int:
+        """A session that was never started does not wait as long as one that lost its engine."""
+        timeout_ms = self._recovery.timeout_ms
+        return self.since_ms + (min(timeout_ms, self._opening_ms) if is_opening else timeout_ms)
 
-    def verdict(self, now_ms: int) -> GiveUp | None:
-        return give_up(without_engine_ms=self.waited_ms(now_ms), losses=self.losses, limits=self._limits)
+    def in_vain(self, now_ms: int, *, is_opening: bool) -> InVain | None:
+        """What to tell the client when it is time to give up."""
+        waited_ms = self.waited_ms(now_ms)
+        if is_opening and waited_ms >= self._opening_ms:
+            return self._no_engine_to_open_on()
+        match give_up(without_engine_ms=waited_ms, losses=self.losses, limits=self._recovery):
+            case GiveUp.too_many_losses:
+                return InVain(Reason.engine_unavailable, "several engines were lost on the same audio")
+            case GiveUp.out_of_time:
+                is_version_gone = self.refusal is not None and self.refusal.reason is RefusalReason.unknown_model
+                detail = "no engine has the version of the model that this session is bound to"
+                return InVain(Reason.engine_unavailable, detail if is_version_gone and not is_opening else "")
+            case None:
+                return None
+
+    def _no_engine_to_open_on(self) -> InVain:
+        """Whether there was none, or none with a free slot."""
+        if self.refusal is None or self.refusal.reason is not RefusalReason.no_free_slot:
+            return InVain(Reason.engine_unavailable)
+        return InVain(Reason.no_capacity, retry_after_ms=self.refusal.retry_after_ms)

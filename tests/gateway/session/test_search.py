@@ -5,12 +5,26 @@ from __future__ import annotations
 import pytest
 
 from engines.interface import LossReason, RefusalReason, Refused
-from gateway.session.search import NEVER_MS, EngineSearch
-from policies.failover import GiveUp, RecoveryLimits
+from gateway.errors import Reason
+from gateway.session.limits import SessionLimits
+from gateway.session.search import NEVER_MS, EngineSearch, InVain
+from policies.backpressure import HoldingLimits
+from policies.failover import RecoveryLimits
 
 pytestmark = pytest.mark.unit
 
-LIMITS = RecoveryLimits(first_delay_ms=100, max_delay_ms=400, timeout_ms=1_000, max_losses=2)
+LIMITS = SessionLimits(
+    idle_ms=30_000,
+    session_ms=1_000_000,
+    ending_grace_ms=5_000,
+    liveness_ms=2_000,
+    stall_samples=1_600,
+    opening_ms=700,
+    least_audio_samples=1,
+    pending_cuts=3,
+    holding=HoldingLimits(low_water_samples=8_000, high_water_samples=16_000, capacity_samples=32_000),
+    recovery=RecoveryLimits(first_delay_ms=100, max_delay_ms=400, timeout_ms=1_000, max_losses=2),
+)
 
 
 def make() -> EngineSearch:
@@ -45,7 +59,8 @@ def test_after_a_grant_the_next_loss_is_answered_at_once() -> None:
     assert search.loss is LossReason.silent
     assert search.plan_next(500)
     assert search.waited_ms(530) == 30
-    assert search.give_up_at_ms() == 1_500
+    assert search.give_up_at_ms(is_opening=False) == 1_500
+    assert search.give_up_at_ms(is_opening=True) == 1_200
 
 
 def test_what_was_refused_in_one_search_says_nothing_of_the_next() -> None:
@@ -57,10 +72,28 @@ def test_what_was_refused_in_one_search_says_nothing_of_the_next() -> None:
 
 def test_it_gives_up_for_time_or_for_losses_without_a_final_between() -> None:
     search = make()
-    assert search.verdict(999) is None
-    assert search.verdict(1_000) is GiveUp.out_of_time
+    assert search.in_vain(999, is_opening=False) is None
+    assert search.in_vain(1_000, is_opening=False) == InVain(Reason.engine_unavailable)
     for _ in range(3):
         search.lost(LossReason.link_lost, 0)
-    assert search.verdict(1) is GiveUp.too_many_losses
+    assert search.in_vain(1, is_opening=False) == InVain(
+        Reason.engine_unavailable, "several engines were lost on the same audio"
+    )
     search.proven()
-    assert search.verdict(1) is None
+    assert search.in_vain(1, is_opening=False) is None
+
+
+def test_a_session_that_opens_waits_less_and_hears_whether_there_was_an_engine() -> None:
+    search = make()
+    assert search.in_vain(699, is_opening=True) is None
+    assert search.in_vain(700, is_opening=True) == InVain(Reason.engine_unavailable)
+    search.refusal = Refused(1, RefusalReason.no_free_slot, retry_after_ms=900)
+    assert search.in_vain(700, is_opening=True) == InVain(Reason.no_capacity, retry_after_ms=900)
+
+
+def test_a_session_whose_version_is_gone_is_told_so() -> None:
+    search = make()
+    search.refusal = Refused(1, RefusalReason.unknown_model)
+    vain = search.in_vain(1_000, is_opening=False)
+    assert vain is not None
+    assert "version" in vain.detail
