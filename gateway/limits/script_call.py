@@ -48,9 +48,9 @@ async def run_script(
             was refused whole: it wrote nothing.
     """
     try:
-        return await client.evalsha(script.sha, len(keys), *keys, *arguments)  # type: ignore[misc]
+        return await client.evalsha(script.sha, len(keys), *keys, *arguments)
     except NoScriptError:
-        return await client.eval(script.text, len(keys), *keys, *arguments)  # type: ignore[misc]
+        return await client.eval(script.text, len(keys), *keys, *arguments)
 
 
 async def run_scripts(
