@@ -23,12 +23,13 @@ from gateway.admin_http import AdminHttp
 from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
 from gateway.admission.metrics import AdmissionMetrics
-from gateway.admission.plans import UnlimitedPlans
 from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.revocation_feed import NothingRevoked
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.drain import Readiness, drain
+from gateway.limits.plans_file import Plans, PlansRefused
+from gateway.limits.plans_metrics import PlansMetrics
 from gateway.metrics import GatewayMetrics
 from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.session_registry import SessionRegistry
@@ -73,7 +74,7 @@ async def serve(settings: GatewaySettings, *, is_json: bool) -> None:
     """Run until SIGTERM or SIGINT, then drain. Prints one line on standard output when ready, if `is_json`.
 
     Raises:
-        SettingsRefused: a certificate cannot be used; no port is bound.
+        SettingsRefused: a certificate or the plans cannot be used; no port is bound.
         ListenFailed: a port cannot be had.
     """
     certificates = _Certificates(settings)
@@ -126,6 +127,7 @@ async def _running(
 ) -> AsyncIterator[RunningGateway]:
     """All parts, connected and listening; in the end they stop in the reverse order."""
     metrics = GatewayMetrics()
+    plans = _plans(settings, metrics)
     registry = SessionRegistry(metrics, monotonic_ms)
     readiness = Readiness()
     async with aiohttp.ClientSession() as http, contextlib.AsyncExitStack() as listeners:
@@ -137,7 +139,7 @@ async def _running(
             verifier,
             NothingRevoked(),
             ThisRegionOnly(settings.region),
-            UnlimitedPlans(),
+            plans,
             LocalSessionLimits(settings.admission),
         )
         reception = Reception(
@@ -163,6 +165,7 @@ async def _running(
                 tasks.create_task(verifier.run()),
                 tasks.create_task(pool.run()),
                 tasks.create_task(registry.sweep_for_ever()),
+                tasks.create_task(plans.run()),
             ]
             try:
                 yield RunningGateway(addresses, readiness, reception, registry)
@@ -170,6 +173,19 @@ async def _running(
                 await listeners.aclose()
                 for task in background:
                     task.cancel()
+
+
+def _plans(settings: GatewaySettings, metrics: GatewayMetrics) -> Plans:
+    """Raises SettingsRefused with every mistake of the plans file."""
+    try:
+        return Plans(
+            settings.limits.plans_file,
+            least_compute_burst=settings.limits.credit.opening_hold_us(),
+            look_interval_ms=settings.limits.plans_look_interval_ms,
+            metrics=PlansMetrics(metrics.registry),
+        )
+    except PlansRefused as refused:
+        raise SettingsRefused([f"limits.plans_file: {mistake}" for mistake in refused.mistakes]) from None
 
 
 class _Certificates:

@@ -82,6 +82,19 @@ def test_a_settings_file_that_is_not_there_is_64(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (64, f"wrong setting: {tmp_path}/none.toml: No such file or directory\n")
 
 
+def test_wrong_plans_are_64_with_every_mistake_on_a_line_and_no_port_is_touched(tmp_path: Path) -> None:
+    plans = tmp_path / "plans.toml"
+    plans.write_text("default_plan = 'none'\n[plans.a]\n[orgs.acme]\nplan = 'b'")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run(good(tmp_path) | {"http__port": taken.getsockname()[1], "limits__plans_file": str(plans)}, "--json")
+    assert done.returncode == 64
+    assert done.stderr.splitlines() == [
+        "wrong setting: limits.plans_file: default_plan: there is no plan none",
+        "wrong setting: limits.plans_file: orgs.acme.plan: there is no plan b",
+    ]
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize("name", ["http", "grpc", "admin"])
 def test_a_port_that_is_taken_is_69_with_its_name(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
