@@ -119,7 +119,7 @@ def _labels_of(raw: bytes | None, org: str, session_id: str) -> TabLabels | None
     if raw is None:
         return TabLabels(session_id, org, project="", key="", plan="", rater="", rating_version="", region="")
     try:
-        return msgspec.msgpack.decode(raw, type=TabLabels)
+        return msgspec.json.decode(raw, type=TabLabels)
     except msgspec.MsgspecError:
         log.error("limiter.tab_unreadable", session=session_id)
         return None
