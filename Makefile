@@ -67,7 +67,7 @@ docs: setup-dev  ## Make the generated pages of docs/ anew
 
 proto: setup-dev  ## Generate the code of the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. \
-	  engines/proto/engine.proto engines/proto/kserve.proto gateway/wire/proto/speech.proto
+	  engines/proto/engine.proto engines/proto/kserve.proto gateway/wire/proto/speech.proto gateway/escrow/proto/escrow.proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. engines/proto/onnx_graph.proto
 
 lock:  ## Resolve the requirements anew (needs uv)

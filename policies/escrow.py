@@ -1,8 +1,8 @@
 """Lending compute between regions: what is said, what is promised, and the proof. The rules are in the files beside.
 
-Each limited level of an org (the org; a project or key with compute limits of its own) has one *root* bucket with rate r
-and burst b, in the org's home region. A region, the home region too, spends only what it *holds*: its balance and what
-its sessions hold, at most H_i for region i. It asks ahead, off the audio path. All amounts are integer
+Each limited level of an org (the org; a project or key with compute limits of its own) has one *root* bucket with rate
+r and burst b, in the org's home region. A region, the home region too, spends only what it *holds*: its balance and
+what its sessions hold, at most H_i for region i. It asks ahead, off the audio path. All amounts are integer
 micro-compute-seconds.
 
 Messages speak in totals since a common beginning, so that lost, repeated and reordered ones do nothing twice:
@@ -74,6 +74,8 @@ class Outcome(StrEnum):
     """An older message than the last one, or of an older generation; nothing was done."""
     absurd = "absurd"
     """The numbers cannot be; nothing was done. The region must begin a new generation."""
+    unlimited = "unlimited"
+    """The root knows no such limit: the two regions' plans differ. Never said by the script."""
 
 
 OUTCOMES = tuple(Outcome)

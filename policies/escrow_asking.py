@@ -62,9 +62,9 @@ class Demand:
         self.spent_us, self.at_ms = spent_us, now_ms
 
 
-def spent_us(ask: Ask, minted_us: int, received_before_us: int = 0) -> int:
-    """What a level has spent in its generation; `received_before_us`: in epochs before this one, less what went back."""
-    return received_before_us + ask.received_us - ask.returned_us + minted_us - ask.holding_us
+def spent_us(ask: Ask, minted_us: int) -> int:
+    """What a level has spent since some beginning, which another epoch or generation moves."""
+    return ask.received_us - ask.returned_us + minted_us - ask.holding_us
 
 
 def low_water_us(demand_per_s: int, rate: Rate, holding_us: int, rules: AskingRules) -> int:
@@ -79,6 +79,8 @@ def wanted_us(balance_us: int, ask: Ask, demand_per_s: int, rate: Rate, holding_
         return 0
     target_us = max(2 * low_us, low_us + _chunk_us(rate, rules))
     room_us = holding_us - ask.holding_us
+    if room_us < min(holding_us, _chunk_us(rate, rules)) // 8:
+        return 0
     return max(0, min(target_us - balance_us, room_us, MAX_LEVEL_WANTED_US))
 
 

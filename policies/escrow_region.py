@@ -1,7 +1,7 @@
 """A region's side of lending for one level: the twin of gateway/escrow/credit.lua, in Python. See policies.escrow.
 
-The balance lies in the bucket that sessions hold from (policies.compute_quota.Bucket, of a rate of 0); the books of what
-was received and returned lie beside it. These must stay true:
+The balance lies in the bucket that sessions hold from (policies.compute_quota.Bucket, of a rate of 0); the books of
+what was received and returned lie beside it. These must stay true:
   - One loan is credited once, however often it is heard of.
   - What is returned leaves the balance before the root hears of it.
   - One gateway of the region asks at a time: the one whose turn it is.
@@ -14,13 +14,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from policies.escrow import Ask, Outcome
-from policies.plans import MICRO
 
 if TYPE_CHECKING:
     from policies.compute_quota import Bucket
     from policies.escrow import Loan
 
-MINTED_AT_ONCE_US = MICRO
+MINTED_AT_ONCE_MS = 5_000
 """A safe rate is given out for at most so long at once: gateways look more often."""
 
 
@@ -65,9 +64,9 @@ class Books:
 class Look:
     """What a gateway wants done at one level, and what it knows.
 
-    `holding_us`: H_i. `loan`: the root's answer, or None. `is_unanswered`: an ask has failed. `gives_back`: nobody needs
-    the balance. `resets`: begin a new generation. `away_after_us`: an ask unanswered for so long means that the root is
-    away.
+    `holding_us`: H_i. `loan`: the root's answer, or None. `is_unanswered`: an ask has failed. `gives_back`: nobody
+    needs the balance. `resets`: begin a new generation. `away_after_us`: an ask unanswered for so long means that the
+    root is away.
     """
 
     asker: str
@@ -167,8 +166,9 @@ def _mint(books: Books, bucket: Bucket, step: Look, *, is_away: bool, now_us: in
         minted_us = room_us
     elif step.minting is Minting.always or (step.minting is Minting.while_away and is_away):
         since_us = books.minted_at_us or now_us
-        minted_us = min(room_us, step.safe_per_s * min(now_us - since_us, MINTED_AT_ONCE_US) // MICRO)
-        books.minted_at_us = now_us
+        since_ms = (now_us - since_us) // 1_000
+        minted_us = min(room_us, step.safe_per_s * min(since_ms, MINTED_AT_ONCE_MS) // 1_000)
+        books.minted_at_us = since_us + since_ms * 1_000
     else:
         minted_us = 0
         books.minted_at_us = 0

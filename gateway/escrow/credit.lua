@@ -14,7 +14,7 @@
 -- Answer    for each level: epoch, generation, sequence, received_us, returned_us, holding, balance_us, minted_us,
 --           credited_us, is_root_away, may_ask, turn_left_us, sessions
 
-local MICRO, MINTED_AT_ONCE_US = 1000000, 1000000
+local MICRO, MINTED_AT_ONCE_MS = 1000000, 5000
 local WHILE_AWAY, ALWAYS, FILL = 2, 3, 4
 local PER_LEVEL = 11
 
@@ -98,8 +98,9 @@ local function mint(books, bucket, level, is_away)
     minted = room
   elseif level.minting == ALWAYS or (level.minting == WHILE_AWAY and is_away) then
     local since = books.minted_at_us > 0 and books.minted_at_us or now
-    minted = min(room, floor(level.safe_per_s * min(now - since, MINTED_AT_ONCE_US) / MICRO))
-    books.minted_at_us = now
+    local since_ms = floor((now - since) / 1000)
+    minted = min(room, floor(level.safe_per_s * min(since_ms, MINTED_AT_ONCE_MS) / 1000))
+    books.minted_at_us = since + since_ms * 1000
   else
     books.minted_at_us = 0
   end
