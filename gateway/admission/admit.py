@@ -106,10 +106,14 @@ class Admission:
 
 
 class LocalSessionLimits:
-    """Counts the sessions of this process: all together, and for each tenant."""
+    """Counts the sessions of this process: all together, and for each tenant.
 
-    def __init__(self, settings: SessionLimitSettings) -> None:
+    `beyond`: asked for each session that has a place here; without it, compute is not limited.
+    """
+
+    def __init__(self, settings: SessionLimitSettings, beyond: SessionLimits | None = None) -> None:
         self._settings = settings
+        self._beyond = beyond
         self._num_sessions = 0
         self._num_sessions_of: dict[str, int] = {}
 
@@ -129,7 +133,14 @@ class LocalSessionLimits:
             raise self._full(f"your tenant holds {of_tenant} sessions here, as many as it may")
         self._num_sessions += 1
         self._num_sessions_of[tenant] = of_tenant + 1
-        return _LocalTab(lambda: self._release(tenant))
+        beyond: SessionTab | None = None
+        try:
+            if self._beyond is not None:
+                beyond = await self._beyond.acquire(plan, session_id=session_id)
+        except BaseException:
+            self._release(tenant)
+            raise
+        return _LocalTab(lambda: self._release(tenant), beyond)
 
     def _full(self, detail: str) -> Unavailable:
         return Unavailable(Reason.too_many_sessions, detail, retry_after_ms=self._settings.retry_after_ms)
@@ -142,19 +153,24 @@ class LocalSessionLimits:
 
 
 class _LocalTab:
-    """A place and nothing else: compute is not limited."""
+    """A place in this process, and the tab of whoever was asked beyond."""
 
-    def __init__(self, give_back: Callable[[], None]) -> None:
+    def __init__(self, give_back: Callable[[], None], beyond: SessionTab | None) -> None:
         self._give_back: Callable[[], None] | None = give_back
+        self._beyond = beyond
 
     @property
     def opening(self) -> QuotaUpdate:
-        return QuotaUpdate(granted_us=None)
+        return QuotaUpdate(granted_us=None) if self._beyond is None else self._beyond.opening
 
     def attach(self, session: LimitedSession, *, add_ons: tuple[str, ...]) -> None:
-        """Nothing is settled."""
+        if self._beyond is not None:
+            self._beyond.attach(session, add_ons=add_ons)
 
     def release(self) -> None:
         give_back, self._give_back = self._give_back, None
-        if give_back is not None:
-            give_back()
+        if give_back is None:
+            return
+        give_back()
+        if self._beyond is not None:
+            self._beyond.release()

@@ -21,6 +21,7 @@ from gateway.admission.revocation_feed import NothingRevoked
 from gateway.admission.settings import AddressSettings, SessionLimitSettings
 from gateway.admission.tokens import TokenVerifier
 from gateway.errors import AuthenticationFailed, Reason, Unavailable
+from gateway.limits.interface import LimitedSession, QuotaUpdate
 from policies.facts import Caller
 from policies.plans import CallerPlan
 
@@ -117,3 +118,47 @@ async def test_places_taken_and_places_held_always_agree(steps: list[tuple[str, 
         held = [name for number, (name, _) in enumerate(opened) if number not in ended]
         assert limits.num_sessions == len(held) <= 5
         assert all(limits.num_sessions_of(name) == held.count(name) <= 3 for name in "abc")
+
+
+class _Beyond:
+    """Limits that refuse whoever comes, or give tabs that remember what they were told."""
+
+    def __init__(self, refusal: Exception | None = None) -> None:
+        self.refusal = refusal
+        self.told: list[str] = []
+
+    async def acquire(self, plan: CallerPlan, *, session_id: str) -> _Beyond:
+        if self.refusal is not None:
+            raise self.refusal
+        return self
+
+    @property
+    def opening(self) -> QuotaUpdate:
+        return QuotaUpdate(7)
+
+    def attach(self, session: LimitedSession, *, add_ons: tuple[str, ...]) -> None:
+        self.told.append(f"attached {add_ons}")
+
+    def release(self) -> None:
+        self.told.append("released")
+
+
+async def test_who_is_refused_beyond_this_process_takes_no_place_in_it() -> None:
+    settings = SessionLimitSettings(max_sessions=1, max_sessions_per_tenant=1)
+    limits = LocalSessionLimits(settings, _Beyond(Unavailable(Reason.limiter_unavailable)))
+    for _ in range(2):
+        with pytest.raises(Unavailable) as refusal:
+            await limits.acquire(_plan("a"), session_id="s")
+        assert refusal.value.reason is Reason.limiter_unavailable
+    assert limits.num_sessions == 0
+
+
+async def test_a_session_has_the_credit_of_whoever_was_asked_beyond_and_comes_back_to_him_once() -> None:
+    beyond = _Beyond()
+    limits = LocalSessionLimits(SessionLimitSettings(max_sessions=1, max_sessions_per_tenant=1), beyond)
+    tab = await limits.acquire(_plan("a"), session_id="s")
+    assert tab.opening == QuotaUpdate(7)
+    tab.attach(None, add_ons=("text",))  # type: ignore[arg-type]
+    tab.release()
+    tab.release()
+    assert beyond.told == ["attached ('text',)", "released"]
