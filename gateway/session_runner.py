@@ -24,6 +24,7 @@ from gateway.session.effects import (
     SendToClient,
 )
 from gateway.session_inbound import SessionInbound
+from gateway.wire.refusal import level_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,7 +120,11 @@ class SessionRunner:
 
     def refuse(self, refusal: SessionRefused) -> None:
         """End the session now, for a reason that has a row in the table."""
-        self._carry_out(self.machine.end_now(refusal.reason, refusal.detail, retry_after_ms=refusal.retry_after_ms))
+        self._carry_out(
+            self.machine.end_now(
+                refusal.reason, refusal.detail, retry_after_ms=refusal.retry_after_ms, level=level_of(refusal)
+            )
+        )
 
     def end_after_utterance(self, reason: Reason) -> None:
         self._carry_out(self.machine.end_after_utterance(reason, self._now_ms()))

@@ -208,14 +208,21 @@ class SessionMachine:
         return self._close(reason, [SendToClient(error_message(reason, detail, retry_after_ms, level))])
 
     def end_after_utterance(
-        self, reason: Reason, now_ms: int, detail: str = "", *, retry_after_ms: int | None = None
+        self,
+        reason: Reason,
+        now_ms: int,
+        detail: str = "",
+        *,
+        retry_after_ms: int | None = None,
+        level: str | None = None,
     ) -> list[Effect]:
         """Let the utterance under way become final, within `ending_grace_ms`; then tell the client why and close."""
         if self.is_closed or self._ending is not None:
             return []
         if self._buffer.held_samples == 0:
-            return self.end_now(reason, detail, retry_after_ms=retry_after_ms)
-        self._ending = Ending(reason, detail, retry_after_ms, cut_at_ms=now_ms + self._limits.ending_grace_ms)
+            return self.end_now(reason, detail, retry_after_ms=retry_after_ms, level=level)
+        cut_at_ms = now_ms + self._limits.ending_grace_ms
+        self._ending = Ending(reason, detail, retry_after_ms, cut_at_ms, level=level)
         self._be_due(self._ending.cut_at_ms)
         if self._transcript.is_inside_speech and not self._upstream.waits_for_credit:
             return []
@@ -235,7 +242,7 @@ class SessionMachine:
         return self._finish_sending(now_ms)
 
     def _end_for(self, ending: Ending) -> list[Effect]:
-        return self.end_now(ending.reason, ending.detail, retry_after_ms=ending.retry_after_ms)
+        return self.end_now(ending.reason, ending.detail, retry_after_ms=ending.retry_after_ms, level=ending.level)
 
     # --- the limiter's input --------------------------------------------------------------------------
 
@@ -250,7 +257,7 @@ class SessionMachine:
         if quota.is_short and quota.when_exhausted is WhenExhausted.finish:
             detail = f"the compute of the {quota.level or 'plan'} is used up"
             return effects + self.end_after_utterance(
-                Reason.quota_exhausted, now_ms, detail, retry_after_ms=quota.retry_after_ms
+                Reason.quota_exhausted, now_ms, detail, retry_after_ms=quota.retry_after_ms, level=quota.level
             )
         if self._is_started and quota.is_worth_telling(now_ms):
             effects.append(SendToClient(quota.usage(self._committed_ms())))

@@ -26,10 +26,11 @@ def error_message(
 
 
 def error_of(refusal: SessionRefused) -> ErrorMessage:
-    return error_message(refusal.reason, refusal.detail, refusal.retry_after_ms, _level_of(refusal))
+    return error_message(refusal.reason, refusal.detail, refusal.retry_after_ms, level_of(refusal))
 
 
-def _level_of(refusal: SessionRefused) -> str | None:
+def level_of(refusal: SessionRefused) -> str | None:
+    """Whose limit refused, where one did."""
     match refusal:
         case QuotaRefused():
             return refusal.level.value

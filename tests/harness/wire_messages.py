@@ -80,6 +80,13 @@ SERVER_MESSAGES = st.one_of(
         is_throttled=st.booleans(),
         retry_after_ms=st.none() | INT64,
     ),
-    st.builds(ErrorMessage, reason=TEXTS, message=TEXTS, retryable=st.booleans(), retry_after_ms=st.none() | INT64),
+    st.builds(
+        ErrorMessage,
+        reason=TEXTS,
+        message=TEXTS,
+        retryable=st.booleans(),
+        retry_after_ms=st.none() | INT64,
+        level=st.none() | TEXTS,
+    ),
     st.builds(Finished, INT64),
 )

@@ -109,11 +109,25 @@ SHAPES: list[tuple[ServerMessage, dict[str, Any]]] = [
     (Usage(61_000, 1_900_000), {"type": "usage", "audio_ms": 61_000, "compute_us": 1_900_000}),
     (
         ErrorMessage(reason="no_capacity", message="later", retryable=True, retry_after_ms=2_000),
-        {"type": "error", "reason": "no_capacity", "message": "later", "retryable": True, "retry_after_ms": 2_000},
+        {
+            "type": "error",
+            "reason": "no_capacity",
+            "message": "later",
+            "retryable": True,
+            "retry_after_ms": 2_000,
+            "level": None,
+        },
     ),
     (
-        ErrorMessage(reason="bad_option", message="no", retryable=False),
-        {"type": "error", "reason": "bad_option", "message": "no", "retryable": False, "retry_after_ms": None},
+        ErrorMessage(reason="quota_exhausted", message="no", retryable=True, level="org"),
+        {
+            "type": "error",
+            "reason": "quota_exhausted",
+            "message": "no",
+            "retryable": True,
+            "retry_after_ms": None,
+            "level": "org",
+        },
     ),
     (Finished(61_000), {"type": "finished", "audio_ms": 61_000}),
 ]
