@@ -91,10 +91,42 @@ class PlanBook:
 
     def resolve(self, caller: Caller) -> CallerPlan | UnknownPlan:
         """What holds for a caller: its org is the token's tenant."""
-        said = self.explain(caller)
-        if isinstance(said, UnknownPlan):
-            return said
         who = Principal(org=caller.tenant, project=caller.project, key=key_pseudonym(caller.subject))
+        said = self.explain(caller)
+        return said if isinstance(said, UnknownPlan) else self._plan(who, said)
+
+    def explain(self, caller: Caller) -> SaidPlan | UnknownPlan:
+        """The same with the place of each value. A project or key that the token does not name has no limits."""
+        if caller.plan:
+            claimed = Said(caller.plan, TOKEN_CLAIM)
+        else:
+            claimed = Said(self.default_plan or "", ("default_plan",))
+        who = Principal(org=caller.tenant, project=caller.project, key=key_pseudonym(caller.subject))
+        said = self._said(who, claimed)
+        return UnknownPlan(caller.plan) if said is None else said
+
+    def resolve_again(self, plan: CallerPlan) -> CallerPlan | UnknownPlan:
+        """What holds by now for who was admitted with a plan of an earlier book: the plan of the same name, or that
+        which the org is bound to.
+        """
+        said = self._said(plan.principal, Said(plan.name, TOKEN_CLAIM))
+        return UnknownPlan(plan.name) if said is None else self._plan(plan.principal, said)
+
+    def _said(self, who: Principal, claimed: Said[str]) -> SaidPlan | None:
+        org = self.orgs.get(who.org)
+        if org is not None and org.plan is not None:
+            name = Said(org.plan, ("orgs", who.org))
+        elif claimed.value and claimed.value not in self.plans:
+            name = Said(self.fallback_plan or "", ("fallback_plan",))
+        else:
+            name = claimed
+        plan = self.plans.get(name.value)
+        if plan is None:
+            return None
+        named = ((Level.key, who.key), (Level.project, who.project), (Level.org, who.org))
+        return combine(name, _chain(org, who, plan), levels=[level for level, part in named if part])
+
+    def _plan(self, who: Principal, said: SaidPlan) -> CallerPlan:
         return CallerPlan(
             name=said.name.value,
             principal=who,
@@ -109,34 +141,13 @@ class PlanBook:
             tier=said.tier.value,
         )
 
-    def explain(self, caller: Caller) -> SaidPlan | UnknownPlan:
-        """The same with the place of each value. A project or key that the token does not name has no limits."""
-        name = self._plan_name(caller)
-        if isinstance(name, UnknownPlan):
-            return name
-        levels = [level for level, named in _levels_of(caller) if named]
-        return combine(name, self._chain(caller, self.plans[name.value]), levels=levels)
 
-    def _plan_name(self, caller: Caller) -> Said[str] | UnknownPlan:
-        org = self.orgs.get(caller.tenant)
-        bound = None if org is None else org.plan
-        if bound is not None:
-            chosen = Said(bound, ("orgs", caller.tenant))
-        elif caller.plan in self.plans:
-            chosen = Said(caller.plan, TOKEN_CLAIM)
-        elif caller.plan:
-            chosen = Said(self.fallback_plan or "", ("fallback_plan",))
-        else:
-            chosen = Said(self.default_plan or "", ("default_plan",))
-        return chosen if chosen.value in self.plans else UnknownPlan(caller.plan)
-
-    def _chain(self, caller: Caller, plan: Terms) -> Sequence[Terms]:
-        """The places that say something of this caller, narrowest first."""
-        org = self.orgs.get(caller.tenant)
-        if org is None:
-            return (plan,)
-        places = (org.keys.get(key_pseudonym(caller.subject)), org.projects.get(caller.project), org.terms, plan)
-        return [terms for terms in places if terms is not None]
+def _chain(org: OrgTerms | None, who: Principal, plan: Terms) -> Sequence[Terms]:
+    """The places that say something of this caller, narrowest first."""
+    if org is None:
+        return (plan,)
+    places = (org.keys.get(who.key), org.projects.get(who.project), org.terms, plan)
+    return [terms for terms in places if terms is not None]
 
 
 def combine(name: Said[str], chain: Sequence[Terms], *, levels: Container[Level] = frozenset(Level)) -> SaidPlan:
@@ -155,8 +166,8 @@ def combine(name: Said[str], chain: Sequence[Terms], *, levels: Container[Level]
     )
 
 
-def _levels_of(caller: Caller) -> tuple[tuple[Level, str], ...]:
-    return ((Level.key, caller.subject), (Level.project, caller.project), (Level.org, caller.tenant))
+def _principal(caller: Caller) -> Principal:
+    return Principal(org=caller.tenant, project=caller.project, key=key_pseudonym(caller.subject))
 
 
 def _scalar(chain: Sequence[Terms], read: Callable[[Terms], T | None], default: T) -> Said[T]:

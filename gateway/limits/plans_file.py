@@ -140,12 +140,30 @@ class Plans:
             return self._remembered[who]
         except KeyError:
             pass
-        resolved = self._book.resolve(caller)
-        plan = None if isinstance(resolved, UnknownPlan) else resolved
+        plan = _known(self._book.resolve(caller))
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[who] = plan
         return plan
+
+    @property
+    def version(self) -> str:
+        """Of the book in force."""
+        return self._book.rating_version
+
+    def resolve_again(self, plan: CallerPlan) -> CallerPlan | None:
+        """What holds by now for one for whom `plan` held; None: his plan is no longer known. Does not wait."""
+        resolved = self._book.resolve_again(plan)
+        return None if isinstance(resolved, UnknownPlan) else resolved
+
+    @property
+    def version(self) -> str:
+        """Another one whenever any plan may have changed."""
+        return self._book.rating_version
+
+    def resolve_again(self, plan: CallerPlan) -> CallerPlan | None:
+        """What holds by now for who was admitted with that plan; None: it is gone. Does not wait."""
+        return _known(self._book.resolve_again(plan))
 
     async def run(self) -> None:
         """Look after the file until cancelled."""
@@ -205,6 +223,10 @@ class Plans:
             mistakes=[mistake.for_log() for mistake in refused.mistakes],
             rating_version=self._book.rating_version,
         )
+
+
+def _known(plan: CallerPlan | UnknownPlan) -> CallerPlan | None:
+    return None if isinstance(plan, UnknownPlan) else plan
 
 
 def _stamp(path: Path) -> _Stamp | None:

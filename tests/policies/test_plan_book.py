@@ -175,8 +175,57 @@ def test_what_is_explained_is_what_holds(caller: Caller) -> None:
         assert getattr(plan, scalar) == getattr(said, scalar).value
 
 
+def test_a_running_session_has_the_plan_of_its_name_as_it_is_by_now() -> None:
+    plan = BOOK.resolve(CALLER)
+    assert isinstance(plan, CallerPlan)
+    assert BOOK.resolve_again(plan) == plan
+    gold = replace(BOOK.plans["gold"], org=LimitTerms(max_sessions=60))
+    again = replace(BOOK, plans={**BOOK.plans, "gold": gold}, rating_version="f" * 12).resolve_again(plan)
+    assert again == replace(plan, org=LevelLimits(max_sessions=60), rating_version="f" * 12), (
+        "the org's burst says nothing without a rate"
+    )
+
+
+def test_a_running_session_keeps_its_plan_when_another_becomes_the_default() -> None:
+    plan = BOOK.resolve(STRANGER)
+    assert isinstance(plan, CallerPlan)
+    again = replace(BOOK, default_plan="gold").resolve_again(plan)
+    assert isinstance(again, CallerPlan)
+    assert again.name == "free"
+
+
+def test_a_running_session_follows_its_org_when_it_is_bound_to_another_plan() -> None:
+    plan = BOOK.resolve(CALLER)
+    assert isinstance(plan, CallerPlan)
+    bound = replace(BOOK, orgs={"acme": replace(BOOK.orgs["acme"], plan="free")}).resolve_again(plan)
+    assert isinstance(bound, CallerPlan)
+    assert (bound.name, bound.org.max_sessions) == ("free", 1)
+
+
+def test_a_running_session_whose_plan_is_gone_is_told_by_type() -> None:
+    plan = BOOK.resolve(CALLER)
+    assert isinstance(plan, CallerPlan)
+    assert replace(BOOK, plans={"free": BOOK.plans["free"]}).resolve_again(plan) == UnknownPlan("gold")
+
+
 def test_two_callers_of_an_org_and_plan_share_the_orgs_limits_whatever_project_and_key_say() -> None:
     """A bucket that is shared has one rate."""
     callers = [replace(CALLER, project=project, subject=who) for project in ("dictation", "") for who in ("ci bot", "")]
     plans = [BOOK.resolve(caller) for caller in callers]
     assert len({plan.org for plan in plans if isinstance(plan, CallerPlan)}) == 1
+
+
+def test_a_session_under_way_gets_what_the_new_book_says_of_its_plan() -> None:
+    before = BOOK.resolve(CALLER)
+    assert isinstance(before, CallerPlan)
+    gold = replace(BOOK.plans["gold"], key=LimitTerms(max_sessions=1))
+    after = replace(BOOK, plans={**BOOK.plans, "gold": gold}, rating_version="fedcba987654", orgs={})
+    assert after.resolve_again(before) == after.resolve(CALLER)
+    assert BOOK.resolve_again(before) == before
+
+
+def test_a_plan_that_is_gone_holds_for_nobody_any_more() -> None:
+    before = BOOK.resolve(CALLER)
+    assert isinstance(before, CallerPlan)
+    after = replace(BOOK, plans={"free": BOOK.plans["free"]})
+    assert after.resolve_again(before) == UnknownPlan("gold")
