@@ -91,18 +91,13 @@ class PlanBook:
 
     def resolve(self, caller: Caller) -> CallerPlan | UnknownPlan:
         """What holds for a caller: its org is the token's tenant."""
-        who = Principal(org=caller.tenant, project=caller.project, key=key_pseudonym(caller.subject))
         said = self.explain(caller)
-        return said if isinstance(said, UnknownPlan) else self._plan(who, said)
+        return said if isinstance(said, UnknownPlan) else self._plan(_principal(caller), said)
 
     def explain(self, caller: Caller) -> SaidPlan | UnknownPlan:
         """The same with the place of each value. A project or key that the token does not name has no limits."""
-        if caller.plan:
-            claimed = Said(caller.plan, TOKEN_CLAIM)
-        else:
-            claimed = Said(self.default_plan or "", ("default_plan",))
-        who = Principal(org=caller.tenant, project=caller.project, key=key_pseudonym(caller.subject))
-        said = self._said(who, claimed)
+        claimed = Said(caller.plan, TOKEN_CLAIM) if caller.plan else Said(self.default_plan or "", ("default_plan",))
+        said = self._said(_principal(caller), claimed)
         return UnknownPlan(caller.plan) if said is None else said
 
     def resolve_again(self, plan: CallerPlan) -> CallerPlan | UnknownPlan:

@@ -148,16 +148,6 @@ class Plans:
 
     @property
     def version(self) -> str:
-        """Of the book in force."""
-        return self._book.rating_version
-
-    def resolve_again(self, plan: CallerPlan) -> CallerPlan | None:
-        """What holds by now for one for whom `plan` held; None: his plan is no longer known. Does not wait."""
-        resolved = self._book.resolve_again(plan)
-        return None if isinstance(resolved, UnknownPlan) else resolved
-
-    @property
-    def version(self) -> str:
         """Another one whenever any plan may have changed."""
         return self._book.rating_version
 

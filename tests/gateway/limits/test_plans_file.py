@@ -165,6 +165,20 @@ async def test_the_same_caller_has_the_same_object_until_the_plans_change(watche
     assert watched.plans.resolve(CALLER) is not before
 
 
+async def test_a_running_session_is_held_to_the_plans_in_force(watched: Watched, path: Path) -> None:
+    plan, version = watched.plans.resolve(CALLER), watched.plans.version
+    assert plan is not None
+    assert watched.plans.resolve_again(plan) == plan
+    replace_file(path, text_of(2))
+    await watched.looks()
+    assert watched.plans.version != version
+    again = watched.plans.resolve_again(plan)
+    assert again == watched.plans.resolve(CALLER) != plan
+    replace_file(path, "[plans.silver]")
+    await watched.looks()
+    assert watched.plans.resolve_again(plan) is None
+
+
 def test_a_plan_that_is_not_known_is_none(watched: Watched) -> None:
     assert watched.plans.resolve(STRANGER) is None
 
