@@ -1,19 +1,20 @@
 """A batch of requests as the keys and arguments of quota.lua, and its answer as replies. Pure.
 
-The argument is one MessagePack value: [rules, levels, requests]. What the requests of a batch have in common, the
-levels with their limits, is sent once and named by its place in `levels`, counted from 1; keys are named by their place
-in KEYS.
+The argument is one MessagePack value: [rules, levels, callers, requests]. What the requests of a batch have in common
+is sent once and named by its place in its list, counted from 1; so are keys, by their place in KEYS.
 
     rules    [lease_ttl_ms, event_window_slices, tab_ttl_s, max_retry_ms, unknown_retry_ms, tally_hours]
     level    [1 key | 2 project | 3 org, bucket, starts, leases, is_shadow,
               per_s | -1, burst, max_sessions | -1, starts_per_s | -1, starts_burst]
-    request  [OPEN, tab, session, key level | 0, project level | 0, org level, labels, hold_us, least_hold_us]
-             [RUN, (the same six), labels | "", slices, hold_us, least_hold_us, renews_lease]
-             [CLOSE, (the same six), slices, is_swept]
-             [RESTORE, (the same six), labels, recorded, compute_before_us, audio_before_ms, connection_before_ms,
-              slices, hold_us, is_over]
+    caller   its levels, narrowest first; the last is the org
+    request  [OPEN, tab, session, caller, labels, hold_us, least_hold_us]
+             [RUN, tab, session, caller, labels | "", slices, hold_us, least_hold_us, renews_lease]
+             [CLOSE, tab, session, caller, slices, is_swept]
+             [RESTORE, tab, session, caller, labels, recorded, compute_before_us, audio_before_ms,
+              connection_before_ms, slices, hold_us, is_over]
              [RECORD, tab, labels, first, last, compute_us, audio_ms, connection_ms, audio_before_ms,
               connection_before_ms, at_ms, is_last]
+    labels   as they go into the stream (gateway.metering.stream_entries)
     slices   the five numbers of each slice, one after the other
 
 The answer is a flat list of integers, `_PER_REPLY` of them for each request, -1 and 0 where there is none.
@@ -68,7 +69,7 @@ def encode(names: Names, org: str, requests: Sequence[Request], rules: ScriptRul
     """
     batch = _Batch(names, org)
     encoded = [batch.request(request) for request in requests]
-    return batch.keys, [msgspec.msgpack.encode((rules, batch.levels, encoded))]
+    return batch.keys, [msgspec.msgpack.encode((rules, batch.levels, batch.callers, encoded))]
 
 
 def decode(answer: Sequence[int]) -> list[Reply]:
@@ -103,15 +104,16 @@ class _Batch:
         self._org = org
         self.keys: list[str] = [names.meter(org), names.tally(org)]
         self.levels: list[tuple[int, ...]] = []
+        self.callers: list[list[int]] = []
         self._key_places: dict[str, int] = {}
         self._level_places: dict[tuple[int, ...], int] = {}
-        self._of_plans: dict[int, tuple[int, int, int]] = {}
+        self._caller_places: dict[int, int] = {}
         """By identity: the requests keep the plans alive for as long as this is in use."""
 
     def request(self, request: Request) -> tuple[Any, ...]:
         if isinstance(request, Record):
             return self._record(request)
-        head = (self._tab(request.labels.session_id), request.labels.session_id, *self._levels_of(request.plan))
+        head = (self._tab(request.labels.session_id), request.labels.session_id, self._caller(request.plan))
         match request:
             case Run():
                 labels = encode_labels(request.labels) if request.has_new_labels else ""
@@ -140,19 +142,22 @@ class _Batch:
     def _tab(self, session_id: str) -> int:
         return self._place(self._names.tab(self._org, session_id))
 
-    def _levels_of(self, plan: CallerPlan) -> tuple[int, int, int]:
-        places = self._of_plans.get(id(plan))
-        if places is None:
+    def _caller(self, plan: CallerPlan) -> int:
+        place = self._caller_places.get(id(plan))
+        if place is None:
             who = plan.principal
             if who.org != self._org:
                 raise ValueError(f"a caller of {who.org!r} in a batch of {self._org!r}")
-            places = (
-                self._level(plan, Level.key, 1) if who.key else 0,
-                self._level(plan, Level.project, 2) if who.project else 0,
-                self._level(plan, Level.org, 3),
+            named = (who.key, who.project, who.org)
+            self.callers.append(
+                [
+                    self._level(plan, level, number)
+                    for number, level in enumerate(_LEVELS)
+                    if level and named[number - 1]
+                ]
             )
-            self._of_plans[id(plan)] = places
-        return places
+            place = self._caller_places[id(plan)] = len(self.callers)
+        return place
 
     def _level(self, plan: CallerPlan, level: Level, number: int) -> int:
         who, names = plan.principal, self._names

@@ -5,11 +5,11 @@ Everything of one org carries its name as hash tag, so that one script may touch
     {org}:bucket:LEVEL   hash    balance_us, held_us, at_us, carry     compute; see policies.compute_quota.Bucket
     {org}:starts:LEVEL   hash    the same, in micro-starts
     {org}:leases:LEVEL   zset    session -> expires_at_ms (Redis's clock)
-    {org}:tab:SESSION    hash    what a session holds, has settled and has recorded
+    {org}:tab:SESSION    hash    labels (JSON), numbers (MessagePack, one after the other: TAB_NUMBERS)
     {org}:meter          stream  usage events, see gateway.metering.entries
     {org}:tally          hash    HOUR:settled_us, HOUR:recorded_us, HOUR:events    (HOUR: Unix hours of `at_ms`)
     {org}:probe          string  written to see whether writing works
-    {org}:lend:LEVEL     hash    in the home region: the root bucket, and what each region was lent; gateway/escrow/lend.lua
+    {org}:lend:LEVEL     hash    in the home region: the root bucket, and what regions were lent; gateway/escrow/lend.lua
     {org}:borrow:LEVEL   hash    in every region: what it received and returned; gateway/escrow/credit.lua
 
 Of the installation:
@@ -31,6 +31,15 @@ from policies.plans import Level
 
 if TYPE_CHECKING:
     from policies.plans import Principal
+
+TAB_NUMBERS = (
+    *("state", "held_at", "held_us", "settled", "settled_us", "settled_audio_ms", "settled_conn_ms"),
+    *("recorded", "recorded_us", "recorded_audio_ms", "recorded_conn_ms", "at_ms"),
+)
+"""What a session holds, has settled and has recorded. `state`: 0 open, 1 closed, 2 swept, 3 known from events alone.
+`held_at`: 1 key + 2 project + 4 org, the levels at which `held_us` is held. `settled`, `recorded`: the first slice that
+is not; the others of these names: of all slices before. `at_ms`: of the last slice.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from gateway.limits.script_call import Script, quota_script
 from gateway.limits.script_codec import ScriptRules, decode, encode
 from gateway.metering.entries import TabLabels
 from gateway.metering.stream_entries import decode_event
-from gateway.redis_link.keys import Names
+from gateway.redis_link.keys import TAB_NUMBERS, Names
 from policies.plans import CallerPlan, LevelLimits, Principal, Rater, Tier, WhenExhausted, WhenLimiterAway
 
 if TYPE_CHECKING:
@@ -44,8 +46,14 @@ class ScriptedQuota:
         return decode(self.client.evalsha(self._script.sha, len(keys), *keys, *arguments, str(now_us)))
 
     def numbers(self, key: str) -> dict[str, int]:
-        """A hash of integers; its other fields are left out."""
-        return {name.decode(): int(value) for name, value in self.client.hgetall(key).items() if name != b"labels"}
+        """A hash of integers: a bucket, or the tally."""
+        return {name.decode(): int(value) for name, value in self.client.hgetall(key).items()}
+
+    def tab(self, key: str) -> dict[str, int]:
+        """The numbers of a tab, by their names in gateway.redis_link.keys."""
+        header = b"\xdc" + len(TAB_NUMBERS).to_bytes(2, "big")
+        numbers = msgspec.msgpack.decode(header + self.client.hget(key, "numbers"), type=list[int])
+        return dict(zip(TAB_NUMBERS, numbers, strict=True))
 
     def places(self, key: str) -> dict[str, int]:
         return {

@@ -153,9 +153,9 @@ def compare(script: ScriptedQuota, twin: QuotaTwin) -> None:
         assert script.places(key) == places, key
     for key, tab in twin.tabs.items():
         settled, recorded = tab.settled, tab.recorded
-        assert script.numbers(key) == {
+        assert script.tab(key) == {
             "state": tab.state,
-            "levels": sum(BITS[level] for level in tab.held_at),
+            "held_at": sum(BITS[level] for level in tab.held_at),
             "held_us": tab.held_us,
             "settled": settled.before,
             "settled_us": settled.compute_us,
