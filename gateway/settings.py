@@ -16,6 +16,7 @@ from gateway.admission.settings import SessionLimitSettings, TokenSettings
 from gateway.audio.settings import AudioSettings
 from gateway.limits.settings import LimitSettings
 from gateway.logs import LogLevel
+from gateway.metering.exporter.settings import ExporterSettings
 from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings
 from gateway.transports.settings import ListenSettings
@@ -65,6 +66,7 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     tokens: TokenSettings
     admission: SessionLimitSettings = SessionLimitSettings()
     limits: LimitSettings = LimitSettings()
+    metering: ExporterSettings | None = None
     sessions: SessionSettings = SessionSettings()
     audio: AudioSettings = AudioSettings()
     drain: DrainSettings = DrainSettings()
