@@ -9,7 +9,7 @@ Everything of one org carries its name as hash tag, so that one script may touch
     {org}:meter          stream  usage events, see gateway.metering.entries
     {org}:tally          hash    HOUR:settled_us, HOUR:recorded_us, HOUR:events    (HOUR: Unix hours of `at_ms`)
     {org}:probe          string  written to see whether writing works
-    {org}:lend:LEVEL     hash    in the home region: the root bucket, and what regions were lent; gateway/escrow/lend.lua
+    {org}:lend:LEVEL     hash    in the home region: the root bucket, what regions were lent; gateway/escrow/lend.lua
     {org}:borrow:LEVEL   hash    in every region: what it received and returned; gateway/escrow/credit.lua
 
 Of the installation:
