@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -14,22 +15,30 @@ import msgspec
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import TABLE, Fault, Reason
 from gateway.wire import codec, proto_codec
+from gateway.wire.close_text import read_close_text
+from gateway.wire.close_text import retry_after_ms_of as close_retry_after_ms
 from gateway.wire.messages import Audio, ClientMessage, ErrorMessage, ServerMessage
 from gateway.wire.proto import speech_pb2_grpc
+from gateway.wire.rpc_status import DETAILS_METADATA
+from gateway.wire.rpc_status import retry_after_ms_of as retry_info_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_MESSAGE_BYTES = 4 * 1_048_576
+_DELAY_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 class ConnectionFailed(Exception):
-    """The conversation could not begin, or broke; `exit_code` says by whose fault."""
+    """The conversation could not begin, or broke; `exit_code` says by whose fault, `retry_after_ms` what the server
+    advised.
+    """
 
-    def __init__(self, text: str, exit_code: ExitCode) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, exit_code: ExitCode, *, retry_after_ms: int | None = None) -> None:
+        super().__init__(f"{text}{advice(retry_after_ms)}")
         self.exit_code = exit_code
+        self.retry_after_ms = retry_after_ms
 
 
 class Connection(Protocol):
@@ -42,12 +51,21 @@ class Connection(Protocol):
         """Until the server ends the session. Raises ConnectionFailed."""
 
 
+def advice(retry_after_ms: int | None) -> str:
+    """What a person reads behind a refusal."""
+    return "" if retry_after_ms is None else f" (try again after {retry_after_ms / 1_000:g} s)"
+
+
 def exit_code_of(error: ErrorMessage) -> ExitCode:
     """What an error of the server means to a script."""
     try:
         reason = Reason(error.reason)
     except ValueError:
         return ExitCode.unavailable if error.retryable else ExitCode.internal
+    return _exit_code_of_reason(reason)
+
+
+def _exit_code_of_reason(reason: Reason) -> ExitCode:
     row = TABLE[reason]
     if row.http in (401, 403):
         return ExitCode.not_permitted
@@ -76,15 +94,32 @@ class _WebSocketConnection:
                 await self._socket.send_str(codec.encode_client(message))
 
     async def messages(self) -> AsyncIterator[ServerMessage]:
-        async for message in self._socket:
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                raise ConnectionFailed("the server sent what is no message", ExitCode.protocol_broken)
+        has_said_why = False
+        while (message := await self._socket.receive()).type is aiohttp.WSMsgType.TEXT:
             try:
-                yield codec.decode_server(message.data)
+                decoded = codec.decode_server(message.data)
             except msgspec.DecodeError as error:
                 raise ConnectionFailed(
                     f"the server sent what is no message: {error}", ExitCode.protocol_broken
                 ) from error
+            has_said_why = has_said_why or isinstance(decoded, ErrorMessage)
+            yield decoded
+        if message.type is aiohttp.WSMsgType.CLOSE and not has_said_why:
+            _check_close(str(message.extra or ""))
+        elif message.type is aiohttp.WSMsgType.BINARY:
+            raise ConnectionFailed("the server sent what is no message", ExitCode.protocol_broken)
+
+
+def _check_close(text: str) -> None:
+    """Raises ConnectionFailed if the close frame says why nothing else was said."""
+    reason, _ = read_close_text(text)
+    if reason in Reason.__members__ and reason != Reason.finished.value:
+        known = Reason(reason)
+        raise ConnectionFailed(
+            f"closed with {reason}: {TABLE[known].meaning}",
+            _exit_code_of_reason(known),
+            retry_after_ms=close_retry_after_ms(text),
+        )
 
 
 @contextlib.asynccontextmanager
@@ -109,11 +144,19 @@ async def _websocket(url: str, token: str) -> AsyncIterator[Connection]:
 
 
 def _handshake_failure(error: aiohttp.WSServerHandshakeError) -> ConnectionFailed:
-    reason = "" if error.headers is None else error.headers.get("Patchbay-Reason", "")
-    code = {401: ExitCode.not_permitted, 403: ExitCode.not_permitted, 503: ExitCode.unavailable}
+    headers = error.headers or {}
+    reason, retry_after = headers.get("Patchbay-Reason", ""), headers.get("Retry-After", "")
+    code = {
+        401: ExitCode.not_permitted,
+        403: ExitCode.not_permitted,
+        429: ExitCode.unavailable,
+        503: ExitCode.unavailable,
+    }
     meaning = TABLE[Reason(reason)].meaning if reason in Reason.__members__ else error.message
     return ConnectionFailed(
-        f"refused with HTTP {error.status} {reason}: {meaning}", code.get(error.status, ExitCode.protocol_broken)
+        f"refused with HTTP {error.status} {reason}: {meaning}",
+        code.get(error.status, ExitCode.protocol_broken),
+        retry_after_ms=int(retry_after) * 1_000 if _DELAY_SECONDS.fullmatch(retry_after) else None,
     )
 
 
@@ -142,21 +185,27 @@ class _GrpcConnection:
                 yield decoded
             status = await self._call.code()
             if status is not grpc.StatusCode.OK and not has_said_why:
-                raise _call_failure(status, await self._call.details())
+                raise _call_failure(status, await self._call.details(), await self._call.trailing_metadata())
         except ValueError as error:
             raise ConnectionFailed(str(error), ExitCode.protocol_broken) from error
         except grpc.aio.AioRpcError as error:
             if not has_said_why:
-                raise _call_failure(error.code(), error.details()) from None
+                raise _call_failure(error.code(), error.details(), error.trailing_metadata()) from None
 
 
-def _call_failure(status: grpc.StatusCode, details: str | None) -> ConnectionFailed:
+def _call_failure(status: grpc.StatusCode, details: str | None, metadata: Any) -> ConnectionFailed:
+    said = {key: value for key, value in metadata or () if isinstance(value, bytes)}
     code = {
+        grpc.StatusCode.RESOURCE_EXHAUSTED: ExitCode.unavailable,
         grpc.StatusCode.UNAVAILABLE: ExitCode.unavailable,
         grpc.StatusCode.UNAUTHENTICATED: ExitCode.not_permitted,
         grpc.StatusCode.PERMISSION_DENIED: ExitCode.not_permitted,
     }
-    return ConnectionFailed(f"gRPC {status.name}: {details}", code.get(status, ExitCode.protocol_broken))
+    return ConnectionFailed(
+        f"gRPC {status.name}: {details}",
+        code.get(status, ExitCode.protocol_broken),
+        retry_after_ms=retry_info_ms(said.get(DETAILS_METADATA, b"")),
+    )
 
 
 @contextlib.asynccontextmanager

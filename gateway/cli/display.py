@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from gateway.cli.connection import advice
 from gateway.wire.codec import encode_server
 from gateway.wire.messages import ErrorMessage, FinalMessage, Finished, Migrated, PartialMessage, Started
 
@@ -87,7 +88,8 @@ class TerminalDisplay:
                     self._version = message.model_version
                     self._print(Text(f"version {self._version} recognises from here on", style="dim yellow"))
             case ErrorMessage():
-                self._errors.print(Text(f"{message.reason}: {message.message}", style="red"), soft_wrap=True)
+                text = f"{message.reason}: {message.message}{advice(message.retry_after_ms)}"
+                self._errors.print(Text(text, style="red"), soft_wrap=True)
             case Finished():
                 self._partial = Text("")
         if self._live is not None:

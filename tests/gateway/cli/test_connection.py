@@ -70,7 +70,7 @@ def test_a_grpc_address_says_whether_it_is_secure(given: str, dialled: str, *, i
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in {Reason.finished, Reason.client_gone}])
 def test_every_reason_has_the_exit_code_that_says_whether_trying_again_helps(reason: Reason) -> None:
     code = exit_code_of(error_message(reason))
-    if reason.value.startswith("token_") or reason is Reason.scope_missing:
+    if TABLE[reason].http in (401, 403):
         assert code is ExitCode.not_permitted
     elif reason is Reason.internal_error:
         assert code is ExitCode.internal
