@@ -21,15 +21,13 @@ from aiohttp import web
 from gateway import logs
 from gateway.admin_http import AdminHttp
 from gateway.admission.addresses import AddressLimits
-from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
+from gateway.admission.admit import Admission, AdmissionSteps
 from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.policy_sets import ThisRegionOnly
-from gateway.admission.revocation_feed import NothingRevoked
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.drain import Readiness, drain
-from gateway.limits.plans_file import Plans, PlansRefused
-from gateway.limits.plans_metrics import PlansMetrics
+from gateway.limiting import limiting, read_plans_of
 from gateway.metrics import GatewayMetrics
 from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.session_registry import SessionRegistry
@@ -127,20 +125,24 @@ async def _running(
 ) -> AsyncIterator[RunningGateway]:
     """All parts, connected and listening; in the end they stop in the reverse order."""
     metrics = GatewayMetrics()
-    plans = _plans(settings, metrics)
+    plans = read_plans_of(settings, metrics.registry)
     registry = SessionRegistry(metrics, monotonic_ms)
     readiness = Readiness()
-    async with aiohttp.ClientSession() as http, contextlib.AsyncExitStack() as listeners:
+    admission_metrics = AdmissionMetrics(metrics.registry)
+    async with (
+        aiohttp.ClientSession() as http,
+        limiting(settings, plans, registry, admission_metrics) as limited,
+        contextlib.AsyncExitStack() as listeners,
+    ):
         verifier = token_verifier(settings.tokens, http)
         pool = LinkPool(settings.engines, gateway=f"{settings.region}/{uuid.uuid4().hex[:8]}")
-        admission_metrics = AdmissionMetrics(metrics.registry)
         steps = AdmissionSteps(
             AddressLimits(settings.admission.addresses, admission_metrics, monotonic_us),
             verifier,
-            NothingRevoked(),
+            limited.revocations,
             ThisRegionOnly(settings.region),
             plans,
-            LocalSessionLimits(settings.admission),
+            limited.limits,
         )
         reception = Reception(
             House(
@@ -165,7 +167,7 @@ async def _running(
                 tasks.create_task(verifier.run()),
                 tasks.create_task(pool.run()),
                 tasks.create_task(registry.sweep_for_ever()),
-                tasks.create_task(plans.run()),
+                tasks.create_task(limited.run()),
             ]
             try:
                 yield RunningGateway(addresses, readiness, reception, registry)
@@ -173,19 +175,6 @@ async def _running(
                 await listeners.aclose()
                 for task in background:
                     task.cancel()
-
-
-def _plans(settings: GatewaySettings, metrics: GatewayMetrics) -> Plans:
-    """Raises SettingsRefused with every mistake of the plans file."""
-    try:
-        return Plans(
-            settings.limits.plans_file,
-            least_compute_burst=settings.limits.credit.opening_hold_us(),
-            look_interval_ms=settings.limits.plans_look_interval_ms,
-            metrics=PlansMetrics(metrics.registry),
-        )
-    except PlansRefused as refused:
-        raise SettingsRefused([f"limits.plans_file: {mistake}" for mistake in refused.mistakes]) from None
 
 
 class _Certificates:

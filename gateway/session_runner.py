@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from engines.interface import StreamEvent
     from gateway.audio.interface import AudioDecoder
     from gateway.client_queue import ClientQueue
-    from gateway.limits.interface import QuotaUpdate, UsedSoFar
     from gateway.metrics import GatewayMetrics
+    from gateway.session.credit import QuotaUpdate, UsedSoFar
     from gateway.session.effects import Effect
     from gateway.session.machine import SessionMachine
     from gateway.wire.messages import ClientMessage

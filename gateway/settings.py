@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gateway.admission.settings import SessionLimitSettings, TokenSettings
 from gateway.audio.settings import AudioSettings
+from gateway.escrow.settings import EscrowSettings
 from gateway.limits.settings import LimitSettings
 from gateway.logs import LogLevel
 from gateway.metering.exporter.settings import ExporterSettings
@@ -66,6 +67,8 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     tokens: TokenSettings
     admission: SessionLimitSettings = SessionLimitSettings()
     limits: LimitSettings = LimitSettings()
+    escrow: EscrowSettings | None = None
+    """Regions that lend each other compute; without it each region has the whole of every plan."""
     metering: ExporterSettings | None = None
     sessions: SessionSettings = SessionSettings()
     audio: AudioSettings = AudioSettings()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import AuthenticationFailed, Reason, SessionRefused, Unavailable
-from gateway.limits.interface import QuotaUpdate
+from gateway.session.credit import QuotaUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,6 +14,7 @@ class AdmissionMetrics:
     """One set a process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
         self.address_refusals = Counter(
             "patchbay_address_refusals_total",
             "Handshakes beyond the limits of their address; shadow: told and not refused.",

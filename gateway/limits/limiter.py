@@ -11,7 +11,6 @@ import structlog
 from gateway.errors import QuotaRefused, Reason, Unavailable
 from gateway.limits.away import Presence
 from gateway.limits.calls import Open, RefusedFor, Status
-from gateway.limits.interface import QuotaUpdate
 from gateway.limits.local_buckets import LocalBuckets
 from gateway.limits.quota_calls import QuotaCalls
 from gateway.limits.resync import Resync
@@ -22,6 +21,7 @@ from gateway.limits.tick import Ticker
 from gateway.limits.turns import TurnRules
 from gateway.metering.entries import TabLabels
 from gateway.redis_link.errors import RedisAway
+from gateway.session.credit import QuotaUpdate
 from policies.plans import MICRO, WhenLimiterAway
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gateway.limits.settings import LimitSettings
     from gateway.metering.journal_interface import Journal
     from gateway.redis_link.client import RedisLink
-    from policies.plans import CallerPlan, Level
+    from policies.plans import CallerPlan, Level, Rate
 
 log = structlog.get_logger("gateway")
 
@@ -266,7 +266,13 @@ def refusal_of(
             most = 0 if limits.starts is None else limits.starts.burst // MICRO
             detail = f"the {level} opens sessions faster than its plan allows"
             return QuotaRefused(
-                Reason.start_rate_limit, detail, retry_after_ms=wait_ms, level=level, remaining=0, limit=most
+                Reason.start_rate_limit,
+                detail,
+                retry_after_ms=wait_ms,
+                level=level,
+                remaining=0,
+                limit=most,
+                window_s=_window_s(limits.starts),
             )
         case RefusedFor.compute:
             most = 0 if limits.compute is None else limits.compute.burst
@@ -278,4 +284,12 @@ def refusal_of(
                 level=level,
                 remaining=max(0, remaining_us or 0),
                 limit=most,
+                window_s=_window_s(limits.compute),
             )
+
+
+def _window_s(rate: Rate | None) -> int | None:
+    """How long a bucket takes to fill from nothing; None: it does not fill by time."""
+    if rate is None or rate.per_s <= 0:
+        return None
+    return max(1, -(-rate.burst // rate.per_s))

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.limits.interface import QuotaUpdate
 from gateway.metering.entries import Slice
+from gateway.session.credit import QuotaUpdate
 from policies.plans import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.limits.interface import LimitedSession, UsedSoFar
+    from gateway.limits.interface import LimitedSession
     from gateway.metering.entries import TabLabels
     from gateway.metering.journal_interface import Journal, JournaledTab
+    from gateway.session.credit import UsedSoFar
     from policies.plans import CallerPlan
 
 UNLIMITED = QuotaUpdate(None)

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from gateway.limits.away import Presence
     from gateway.limits.calls import Reply
-    from gateway.limits.interface import UsedSoFar
     from gateway.limits.metrics import LimiterMetrics
     from gateway.limits.quota_calls import QuotaCalls
     from gateway.limits.tabs import Tab, TabHouse
     from gateway.limits.turns import TabRequest, TurnRules
+    from gateway.session.credit import UsedSoFar
 
     Due = list[tuple[Tab, TabRequest]]
 

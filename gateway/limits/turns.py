@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.limits.calls import Close, RefusedFor, Restore, Run, Status
-from gateway.limits.interface import QuotaUpdate
 from gateway.limits.tabs import UNLIMITED
+from gateway.session.credit import QuotaUpdate
 
 if TYPE_CHECKING:
     from gateway.limits.calls import Reply
-    from gateway.limits.interface import UsedSoFar
     from gateway.limits.tabs import Tab
     from gateway.metering.entries import Slice
     from gateway.metering.journal_interface import JournaledTab
+    from gateway.session.credit import UsedSoFar
 
 MAX_SLICES = 100
 """Of one tab in one request; what is left goes with the next. Redis does nothing else meanwhile."""

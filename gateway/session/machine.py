@@ -53,7 +53,7 @@ from policies.plans import WhenExhausted
 
 if TYPE_CHECKING:
     from engines.interface import StreamEvent
-    from gateway.limits.interface import QuotaUpdate, UsedSoFar
+    from gateway.session.credit import QuotaUpdate, UsedSoFar
     from gateway.session.effects import Effect
     from gateway.session.identity import SessionIdentity
     from gateway.session.limits import SessionLimits

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engines.interface import SAMPLE_RATE_HZ, SAMPLES_PER_MS
-from gateway.limits.interface import QuotaUpdate, UsedSoFar
+from gateway.session.credit import QuotaUpdate, UsedSoFar
 from gateway.wire.messages import Usage
 from policies.reservation import Reservation
 

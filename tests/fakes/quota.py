@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.limits.interface import QuotaUpdate
+from gateway.session.credit import QuotaUpdate
 from gateway.session.quota import QuotaRules, SessionQuota
 from policies.plans import WhenExhausted
 from policies.reservation import ReservationMode, ReservationRules

@@ -1,15 +1,16 @@
-"""The limiter of one gateway as a test runs it: a real link, a real journal, and sessions that spend as they are told."""
+"""The limiter of one gateway as a test runs it: a real link and journal, and sessions that spend as they are told."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+import redis
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
-from gateway.limits.interface import UsedSoFar
 from gateway.limits.limiter import LimiterParts, RedisSessionLimits
 from gateway.limits.metrics import LimiterMetrics
 from gateway.limits.settings import AwaySettings, CreditSettings, LimitSettings
@@ -17,8 +18,10 @@ from gateway.limits.tabs import Tab
 from gateway.metering.journal import FileJournal
 from gateway.metering.journal_metrics import JournalMetrics
 from gateway.metering.settings import JournalSettings
+from gateway.metering.stream_entries import decode_event
 from gateway.redis_link.client import RedisLink
 from gateway.redis_link.settings import RedisSettings
+from gateway.session.credit import UsedSoFar
 from policies.plans import (
     MICRO,
     CallerPlan,
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from gateway.limits.interface import QuotaUpdate
+    from gateway.session.credit import QuotaUpdate
 
 US_PER_AUDIO_S = 100_000
 
@@ -135,10 +138,10 @@ class SpendingSession:
         self.news.append(update)
 
 
-def settings_of(url: str, directory: Path, **changes: Any) -> LimitSettings:
+def settings_of(url: str, directory: Path, *, call_timeout_ms: int = 200, **changes: Any) -> LimitSettings:
     """Quick ones, so that a test waits for nothing. `changes` go over them."""
     quick: dict[str, Any] = {
-        "redis": RedisSettings(urls=(cast("Any", url),), connect_timeout_ms=200, call_timeout_ms=200),
+        "redis": RedisSettings(urls=(SecretStr(url),), connect_timeout_ms=200, call_timeout_ms=call_timeout_ms),
         "journal": JournalSettings(directory=directory, group_commit_ms=5),
         "tick_ms": 20,
         "slice_ms": 60,
@@ -194,6 +197,17 @@ class LimitedGateway:
     @property
     def num_tabs(self) -> int:
         return int(self.figure("patchbay_limiter_tabs"))
+
+
+def bill_in(server: RedisServer, org: str = "acme") -> tuple[int, int, int]:
+    """What is settled, what is recorded, and what the stream's events say, each counted once by its id."""
+    with redis.Redis(host="127.0.0.1", port=server.port, socket_timeout=5) as client:
+        tally = client.hgetall(f"patchbay:{{{org}}}:tally")
+        stream = client.xrange(f"patchbay:{{{org}}}:meter")
+    settled_us = sum(int(value) for field, value in tally.items() if field.endswith(b":settled_us"))
+    recorded_us = sum(int(value) for field, value in tally.items() if field.endswith(b":recorded_us"))
+    events = {event.id: event.compute_us for event in (decode_event(fields) for _, fields in stream)}
+    return settled_us, recorded_us, sum(events.values())
 
 
 @contextlib.asynccontextmanager

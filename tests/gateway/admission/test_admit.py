@@ -21,7 +21,8 @@ from gateway.admission.revocation_feed import NothingRevoked
 from gateway.admission.settings import AddressSettings, SessionLimitSettings
 from gateway.admission.tokens import TokenVerifier
 from gateway.errors import AuthenticationFailed, Reason, Unavailable
-from gateway.limits.interface import LimitedSession, QuotaUpdate
+from gateway.limits.interface import LimitedSession
+from gateway.session.credit import QuotaUpdate
 from policies.facts import Caller
 from policies.plans import CallerPlan
 

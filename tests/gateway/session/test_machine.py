@@ -23,7 +23,7 @@ from engines.interface import (
     Word,
 )
 from gateway.errors import Reason
-from gateway.limits.interface import QuotaUpdate
+from gateway.session.credit import QuotaUpdate
 from gateway.session.effects import (
     CancelEngine,
     CloseClient,

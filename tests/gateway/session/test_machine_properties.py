@@ -29,7 +29,7 @@ from engines.interface import (
     Word,
 )
 from gateway.errors import Reason
-from gateway.limits.interface import QuotaUpdate
+from gateway.session.credit import QuotaUpdate
 from gateway.session.effects import CancelEngine, CloseClient, CutEngine, OpenEngine, SendAudio, SendToClient
 from gateway.session.identity import SessionIdentity
 from gateway.session.limits import SessionLimits

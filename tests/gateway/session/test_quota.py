@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.limits.interface import QuotaUpdate, UsedSoFar
+from gateway.session.credit import QuotaUpdate, UsedSoFar
 from gateway.session.quota import UNLIMITED_SAMPLE, SessionQuota
 from gateway.wire.messages import Usage
 from policies.plans import Level
