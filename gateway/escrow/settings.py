@@ -28,8 +28,9 @@ class EscrowSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_error
     port: int = Field(default=8083, ge=0, le=65_535)
     """Where this gateway answers the other regions; 0: any free port."""
 
-    holding_ms: int = Field(default=2_000, ge=10, le=600_000)
-    """A region holds at most so much time of the rate, with what its sessions hold."""
+    holding_ms: int = Field(default=3_000, ge=10, le=600_000)
+    """A region holds at most so much time of the rate, with what its sessions hold. With less than what they hold at
+    once (the worst case of two slices or so) a region alone cannot spend the whole rate."""
     least_holding_us: int = Field(default=2_000_000, ge=1_000, le=10**15)
     """A region may hold this much, in microseconds of compute, however small the rate; never more than the burst."""
     chunk_ms: int = Field(default=250, ge=1, le=600_000)
