@@ -74,7 +74,7 @@ class RevocationFeed:
         self._read_at_s: float | None = None
         self._began_at_s = monotonic_s()
         self._is_reachable = True
-        self._losses = records.losses
+        self._losses = 0
         self._has_to_make_up = False
         metrics.revocations.set_function(lambda: float(len(self.known)))
         metrics.revocations_age.set_function(lambda: self.age_s)
@@ -100,6 +100,9 @@ class RevocationFeed:
     async def poll(self) -> None:
         """Read what came, and end what it covers. Waits no longer than a few calls to Redis may take."""
         try:
+            if self._read_at_s is None:
+                await self._records.meet()
+                self._losses = self._records.losses
             newest = await self._records.newest()
             if self._records.losses != self._losses or is_before(newest, self._through):
                 self._losses = self._records.losses

@@ -63,6 +63,10 @@ class RevocationLog:
         self._max_life_s = max_life_s
         self._max_entries = max_entries
 
+    async def meet(self) -> None:
+        """Learn which server this is; from here on `losses` tells of another one."""
+        await self._link.probe("revocations")
+
     @property
     def losses(self) -> int:
         """Changes when a server was met that may have lost data."""

@@ -160,7 +160,6 @@ async def test_gateways_that_know_different_things_give_them_all_back(redis_serv
     with redis_server.client() as client:
         client.delete("patchbay:revocations:restorer")
     await second.link.drop()
-    second.feed._has_to_make_up = True  # as a shared link's `losses` would say
     await second.feed.poll()
     await first.feed.poll()
     assert first.reason(caller("b")) is Reason.token_revoked
