@@ -10,14 +10,27 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from policies.plan_book import OrgTerms, PlanBook, SaidPlan, combine
-from policies.plan_terms import FILE_NAMES, Place, Said, SaidLimits, Terms, Unlimited, amount_of, dotted
+from policies.plan_terms import (
+    FILE_NAMES,
+    LimitTerms,
+    Place,
+    Said,
+    SaidLimits,
+    Terms,
+    Unlimited,
+    amount_of,
+    dotted,
+    said_limits,
+)
 from policies.plans import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from policies.plan_book import OrgTerms, PlanBook
 
 _PAIRS = (("compute_per_s", "compute_burst"), ("starts_per_s", "starts_burst"))
+_NOTHING = LimitTerms()
 _COMPARED = ("compute_per_s", "compute_burst", "max_sessions", "starts_per_s", "starts_burst")
 
 
@@ -33,13 +46,25 @@ class Finding:
 def findings(book: PlanBook, *, least_compute_burst: int) -> list[Finding]:
     """Each once, in the order of the book. `least_compute_burst`: what a session's first reservation may need."""
     found = [*_unknown_names(book)]
-    for said, chain, is_claimed in _combinations(book):
-        suffix = f" with the plan {said.name.value}" if is_claimed else ""
-        for level in Level:
-            found += _contradictions(said.of(level), chain, suffix)
-            found += _small_bursts(said.of(level), least_compute_burst)
-        found += _larger_than_wider(said, chain)
+    for combination in _combinations(book):
+        for level in combination.changed:
+            limits = combination.said[level]
+            found += _contradictions(limits, combination.chain, combination.suffix)
+            found += _small_bursts(limits, least_compute_burst)
+        found += _larger_than_wider(combination)
     return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Combination:
+    """A chain of places, narrowest first, and what it says of each level; `changed`: those that its first place
+    changes. What it says of the others was looked at without that place. `suffix`: names a plan that tokens choose.
+    """
+
+    chain: Sequence[Terms]
+    said: Mapping[Level, SaidLimits]
+    changed: Sequence[Level]
+    suffix: str = ""
 
 
 def _unknown_names(book: PlanBook) -> Iterator[Finding]:
@@ -53,32 +78,39 @@ def _unknown_names(book: PlanBook) -> Iterator[Finding]:
             yield Finding((*org.terms.place, "plan"), f"there is no plan {org.plan}")
 
 
-def _combinations(book: PlanBook) -> Iterator[tuple[SaidPlan, Sequence[Terms], bool]]:
-    """Every plan alone, then with every place that changes limits. The flag: tokens choose the plan, not the file."""
-    for name, plan in book.plans.items():
-        yield combine(Said(name, plan.place), (plan,)), (plan,), False
+def _combinations(book: PlanBook) -> Iterator[_Combination]:
+    """Every plan alone, then with every place that changes limits."""
+    for plan in book.plans.values():
+        yield _Combination((plan,), _said((plan,), Level), _changed(plan))
     for org in book.orgs.values():
-        names = list(book.plans) if org.plan is None else [org.plan]
-        for name in names:
+        for name in book.plans if org.plan is None else [org.plan]:
             if name in book.plans:
-                for changes in _changes(org):
-                    chain = (*changes, org.terms, book.plans[name])
-                    yield combine(Said(name, book.plans[name].place), chain), chain, org.plan is None
+                yield from _of_org(org, book.plans[name], f" with the plan {name}" if org.plan is None else "")
 
 
-def _changes(org: OrgTerms) -> Iterator[tuple[Terms, ...]]:
-    """What may stand before the org's own terms. A key meets a project only where both change limits of keys, and the
-    key's own are not whole by themselves.
-    """
-    if org.terms.says_limits:
-        yield ()
-    projects = [project for project in org.projects.values() if project.says_limits]
-    yield from ((project,) for project in projects)
+def _of_org(org: OrgTerms, plan: Terms, suffix: str) -> Iterator[_Combination]:
+    """A key meets a project only where both change limits of keys, and the key's own are not whole by themselves."""
+    chain = (org.terms, plan)
+    said = _said(chain, Level)
+    yield _Combination(chain, said, _changed(org.terms), suffix)
+    for terms in (*org.projects.values(), *org.keys.values()):
+        if changed := _changed(terms):
+            longer = (terms, *chain)
+            yield _Combination(longer, {**said, **_said(longer, changed)}, changed, suffix)
     for key in org.keys.values():
-        if key.says_limits:
-            yield (key,)
-            if _is_half(key):
-                yield from ((key, project) for project in projects if project.key != Terms((), Level.key).key)
+        if _is_half(key):
+            for project in org.projects.values():
+                if Level.key in _changed(project):
+                    both = (key, project, *chain)
+                    yield _Combination(both, {**said, **_said(both, [Level.key])}, [Level.key], suffix)
+
+
+def _changed(terms: Terms) -> list[Level]:
+    return [level for level in Level if terms.of(level) != _NOTHING]
+
+
+def _said(chain: Sequence[Terms], levels: Iterable[Level]) -> dict[Level, SaidLimits]:
+    return {level: said_limits(chain, level) for level in levels}
 
 
 def _is_half(terms: Terms) -> bool:
@@ -113,12 +145,15 @@ def _small_bursts(said: SaidLimits, least_compute_burst: int) -> Iterator[Findin
         )
 
 
-def _larger_than_wider(said: SaidPlan, chain: Sequence[Terms]) -> Iterator[Finding]:
+def _larger_than_wider(combination: _Combination) -> Iterator[Finding]:
     """Limits of which a wider level allows less, unless that was made less by a narrower place on purpose."""
+    chain, said = combination.chain, combination.said
     for narrow_level, wide_level in (*pairwise(Level), (Level.key, Level.org)):
+        if not {narrow_level, wide_level} & set(combination.changed):
+            continue
         for field in _COMPARED:
-            narrow: Said[int | Unlimited] | None = getattr(said.of(narrow_level), field)
-            wide: Said[int | Unlimited] | None = getattr(said.of(wide_level), field)
+            narrow: Said[int | Unlimited] | None = getattr(said[narrow_level], field)
+            wide: Said[int | Unlimited] | None = getattr(said[wide_level], field)
             if (
                 narrow is None
                 or wide is None

@@ -100,10 +100,6 @@ class Terms:
             case Level.org:
                 return self.org
 
-    @property
-    def says_limits(self) -> bool:
-        return any(self.of(level) is not _SAYS_NOTHING for level in Level)
-
     def may_change(self, level: Level) -> bool:
         return _WIDTH[level] <= _WIDTH[self.governs]
 

@@ -22,6 +22,7 @@ from policies.plan_checks import Finding, findings
 from policies.plans import MICRO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
     from pathlib import Path
 
     from gateway.limits.plans_metrics import PlansMetrics
@@ -117,7 +118,7 @@ class Plans:
         self._least_compute_burst = least_compute_burst
         self._look_interval_ms = look_interval_ms
         self._metrics = metrics
-        self._remembered: dict[tuple[str, str, str, str], CallerPlan | None] = {}
+        self._remembered: dict[Hashable, CallerPlan | None] = {}
         self._has_failed = False
         if path is None:
             self._taken = self._last_seen = None
@@ -136,15 +137,7 @@ class Plans:
         The same object until the plans change, for the same caller.
         """
         who = (caller.tenant, caller.project, caller.subject, caller.plan)
-        try:
-            return self._remembered[who]
-        except KeyError:
-            pass
-        plan = _known(self._book.resolve(caller))
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[who] = plan
-        return plan
+        return self._remember(who, lambda: self._book.resolve(caller))
 
     @property
     def version(self) -> str:
@@ -153,7 +146,16 @@ class Plans:
 
     def resolve_again(self, plan: CallerPlan) -> CallerPlan | None:
         """What holds by now for who was admitted with that plan; None: it is gone. Does not wait."""
-        return _known(self._book.resolve_again(plan))
+        return self._remember((plan.principal, plan.name), lambda: self._book.resolve_again(plan))
+
+    def _remember(self, who: Hashable, resolve: Callable[[], CallerPlan | UnknownPlan]) -> CallerPlan | None:
+        """Resolve once for each caller and book."""
+        if who not in self._remembered:
+            if len(self._remembered) >= _MAX_REMEMBERED:
+                self._remembered.clear()
+            resolved = resolve()
+            self._remembered[who] = None if isinstance(resolved, UnknownPlan) else resolved
+        return self._remembered[who]
 
     async def run(self) -> None:
         """Look after the file until cancelled."""
@@ -213,10 +215,6 @@ class Plans:
             mistakes=[mistake.for_log() for mistake in refused.mistakes],
             rating_version=self._book.rating_version,
         )
-
-
-def _known(plan: CallerPlan | UnknownPlan) -> CallerPlan | None:
-    return None if isinstance(plan, UnknownPlan) else plan
 
 
 def _stamp(path: Path) -> _Stamp | None:
