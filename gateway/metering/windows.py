@@ -35,15 +35,14 @@ def events_of(
 ) -> Iterator[UsageEvent]:
     """The events that cover these consecutive slices, the last of which ends an event whatever its number.
 
-    `is_over`: nothing follows the last slice. `audio_before_ms`, `connection_before_ms`: of all slices before the
+    `is_over`: nothing follows the last slice, and closing the tab is what ended its event if nothing else did; only
+    then does the event say that it is the last. `audio_before_ms`, `connection_before_ms`: of all slices before the
     first.
     """
     begin = 0
     for index, piece in enumerate(slices):
-        is_last = index == len(slices) - 1
-        if not (
-            is_last or fills_window(piece, window_slices=window_slices) or not is_in_same_hour(piece, slices[index + 1])
-        ):
+        is_full, is_end = fills_window(piece, window_slices=window_slices), index == len(slices) - 1
+        if not (is_full or is_end or not is_in_same_hour(piece, slices[index + 1])):
             continue
         covered = slices[begin : index + 1]
         event = UsageEvent(
@@ -56,7 +55,7 @@ def events_of(
             audio_before_ms=audio_before_ms,
             connection_before_ms=connection_before_ms,
             at_ms=piece.at_ms,
-            is_last=is_last and is_over,
+            is_last=is_end and is_over and not is_full,
         )
         yield event
         begin = index + 1
