@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from policies.plan_book import OrgTerms, PlanBook
+from policies.facts import Caller
+from policies.plan_book import OrgTerms, PlanBook, SaidPlan, key_pseudonym
 from policies.plan_checks import Finding, findings
 from policies.plan_terms import UNLIMITED, LimitTerms, Terms
 from policies.plans import MICRO, Level
@@ -146,3 +149,53 @@ def test_shadow_where_nothing_is_limited_is_a_warning() -> None:
     assert found_in(book_of(gold(key=LimitTerms(is_shadow=True), is_shadow=True))) == [
         Finding((*GOLD, "key", "shadow"), "nothing is limited here", True)
     ]
+
+
+amounts = st.sampled_from([None, MICRO, 2 * MICRO])
+rates = st.sampled_from([None, None, UNLIMITED, MICRO])
+limits = st.builds(
+    LimitTerms, compute_per_s=rates, compute_burst=amounts, starts_per_s=rates, starts_burst=amounts
+) | st.just(LimitTerms())
+
+
+@given(
+    plans=st.lists(limits, min_size=1, max_size=2),
+    org_key=limits,
+    project_key=limits,
+    own_key=limits,
+    is_bound=st.booleans(),
+)
+def test_in_a_book_without_mistakes_every_rate_of_every_caller_has_a_burst(
+    plans: list[LimitTerms], org_key: LimitTerms, project_key: LimitTerms, own_key: LimitTerms, is_bound: bool
+) -> None:
+    """And in one with mistakes of this kind some caller's has none, or a burst says nothing."""
+    book = PlanBook(
+        plans={str(number): Terms(("plans", str(number)), Level.org, key=key) for number, key in enumerate(plans)},
+        rating_version="",
+        orgs={
+            "acme": OrgTerms(
+                acme(key=org_key),
+                plan="0" if is_bound else None,
+                projects=project(key=project_key),
+                keys={key_pseudonym("ci"): Terms((*ACME, "keys", "ci"), Level.key, key=own_key)},
+            )
+        },
+    )
+    mistakes = [finding for finding in found_in(book) if not finding.is_warning]
+    callers = [
+        Caller(tenant, in_project, subject, str(number), frozenset(), "", 0)
+        for tenant in ("acme", "other")
+        for in_project in ("p", "other")
+        for subject in ("ci", "other")
+        for number in range(len(plans))
+    ]
+    said = [book.explain(caller) for caller in callers]
+    keys = [plan.key for plan in said if isinstance(plan, SaidPlan)]
+    assert len(keys) == len(callers)
+    lacking = [
+        key
+        for key in keys
+        for per_s, burst in ((key.compute_per_s, key.compute_burst), (key.starts_per_s, key.starts_burst))
+        if per_s is not None and per_s.value is not UNLIMITED and burst is None
+    ]
+    assert bool(lacking) == any(finding.text.startswith("needs ") for finding in mistakes)
