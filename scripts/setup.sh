@@ -24,6 +24,7 @@ else
   packages+=(python3-venv)
 fi
 [ "$kind" = runtime ] || command -v haproxy >/dev/null || packages+=(haproxy)   # the peer of `make bench`
+[ "$kind" = runtime ] || compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime)   # clocks that leap
 [ "$kind" = runtime ] || command -v curl >/dev/null || packages+=(curl)         # documented commands use it
 
 if [ "${#packages[@]}" -gt 0 ]; then
