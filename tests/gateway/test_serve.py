@@ -263,6 +263,50 @@ async def test_a_pair_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path, nam
     assert out == b""
 
 
+# --- plans --------------------------------------------------------------------------------------------------------
+
+
+async def test_plans_change_under_a_running_gateway(tmp_path: Path) -> None:
+    """A good file is followed without a restart, a bad one changes nothing and is told."""
+    plans = tmp_path / "plans.toml"
+    plans.write_text("[plans.gold]\n")
+    changes = {"plans_file": str(plans), "plans_look_interval_ms": 50}
+    changes = {f"limits__{name}": value for name, value in changes.items()} | {"sessions__opening_timeout_ms": 50}
+    async with gateway_of(tmp_path, **changes) as gateway, aiohttp.ClientSession() as http:
+        keys, now_s = create_or_load(tmp_path), int(datetime.datetime.now(datetime.UTC).timestamp())
+        tokens = {plan: keys.mint(DevClaims(plan=plan), ttl_s=600, now_s=now_s) for plan in ("gold", "silver")}
+
+        async def is_known(plan: str) -> bool:
+            """There is no engine, so that whoever is admitted hears of that."""
+            async with http.ws_connect(gateway.ready["websocket"]) as socket:
+                await socket.send_str(json.dumps({"type": "start", "token": tokens[plan]}))
+                error = decode_server(await socket.receive_str())
+                assert isinstance(error, ErrorMessage)
+                return error.reason != "unknown_plan"
+
+        async def metric(name: str) -> bool:
+            async with http.get(gateway.ready["metrics"]) as response:
+                return name in await response.text()
+
+        assert [await is_known("gold"), await is_known("silver")] == [True, False]
+        write_beside_and_rename(plans, "[plans.silver]\n")
+        await until_true(lambda: is_known("silver"), what="the new plans")
+        assert not await is_known("gold")
+        write_beside_and_rename(plans, "[plans.gold\n")
+        await until_true(lambda: metric("patchbay_plans_reload_failed 1"), what="the alarm")
+        assert await is_known("silver")
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.end() == 0
+        events = [json.loads(line)["event"] for line in (await gateway.stderr()).splitlines()]
+    assert [event for event in events if event.startswith("plans.")] == ["plans.loaded", "plans.rejected"]
+
+
+def write_beside_and_rename(path: Path, text: str) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)
+
+
 # --- its way out --------------------------------------------------------------------------------------------------
 
 
