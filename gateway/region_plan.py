@@ -95,8 +95,15 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
         engines=engines,
         gateway=gateway,
         helpers=[*stores, *exporters],
-        places={"usage": str(data / "usage")} if plan.has_exporter and not plan.names_sinks else {},
+        places=_places(plan, sockets, data),
     )
+
+
+def _places(plan: RegionPlan, sockets: Path, data: Path) -> dict[str, str]:
+    places = {"redis": f"unix://{_redis_socket(sockets)}"} if plan.has_redis else {}
+    if plan.has_exporter and not plan.names_sinks:
+        places["usage"] = str(data / "usage")
+    return places
 
 
 def _engine_socket(sockets: Path, number: int) -> Path:

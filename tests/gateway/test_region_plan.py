@@ -25,7 +25,7 @@ def test_redis_is_ready_before_whoever_needs_it_is_started() -> None:
         ["redis"],
         ["engine-0", "engine-1", "gateway", "exporter"],
     ]
-    assert children.places == {"usage": "/data/usage"}
+    assert children.places == {"redis": "unix:///sockets/redis.sock", "usage": "/data/usage"}
 
 
 def test_the_gateway_is_told_where_its_engines_its_redis_and_its_journal_are() -> None:
@@ -50,10 +50,10 @@ def test_ports_that_become_known_later_are_told_when_the_gateway_is_started_agai
 def test_without_redis_the_settings_of_limits_are_left_alone() -> None:
     children = children_of(plan(has_redis=False), SOCKETS, DATA, {})
     assert "PATCHBAY__LIMITS__REDIS" not in children.gateway.environment()
-    assert children.helpers == []
+    assert (children.helpers, children.places) == ([], {})
 
 
 def test_an_exporter_whose_settings_name_sinks_writes_no_files_of_its_own() -> None:
     children = children_of(plan(has_exporter=True, names_sinks=True), SOCKETS, DATA, {})
     assert "PATCHBAY__METERING" not in children.helpers[-1].environment()
-    assert children.places == {}
+    assert "usage" not in children.places
