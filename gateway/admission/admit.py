@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import AuthenticationFailed, Reason, SessionRefused, Unavailable
 from gateway.session.credit import QuotaUpdate
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from gateway.admission.addresses import AddressLimits, Visit
-    from gateway.admission.plans import Plans
     from gateway.admission.policy_sets import PolicySet, PolicySets
     from gateway.admission.revocation_feed import RevocationCheck
     from gateway.admission.settings import SessionLimitSettings
@@ -26,6 +25,13 @@ if TYPE_CHECKING:
     from gateway.limits.interface import LimitedSession, SessionLimits, SessionTab
     from policies.facts import Caller
     from policies.plans import CallerPlan
+
+
+class Plans(Protocol):
+    """All plans in force, with their overrides."""
+
+    def resolve(self, caller: Caller) -> CallerPlan | None:
+        """What holds for this caller; None: his token names a plan that is not known. Does not wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from opentelemetry import trace
 from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
 from gateway.admission.metrics import AdmissionMetrics
-from gateway.admission.plans import UnlimitedPlans
 from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.revocation_feed import NothingRevoked
 from gateway.admission.settings import AddressSettings, IssuerSettings, SessionLimitSettings, TokenSettings
@@ -31,6 +30,7 @@ from gateway.session_settings import SessionSettings
 from gateway.transports.grpc_stream import SpeechService
 from gateway.transports.websocket import PATH, WebSocketTransport
 from tests.fakes.engine_pool import FakePool
+from tests.fakes.plans import UnlimitedPlans
 
 if TYPE_CHECKING:
     import asyncio

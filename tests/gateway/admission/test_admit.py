@@ -15,7 +15,6 @@ from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimit
 from gateway.admission.jwks import FixedKeys
 from gateway.admission.keys import key_set_of
 from gateway.admission.metrics import AdmissionMetrics
-from gateway.admission.plans import UnlimitedPlans
 from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.revocation_feed import NothingRevoked
 from gateway.admission.settings import AddressSettings, SessionLimitSettings
@@ -25,6 +24,7 @@ from gateway.limits.interface import LimitedSession
 from gateway.session.credit import QuotaUpdate
 from policies.facts import Caller
 from policies.plans import CallerPlan
+from tests.fakes.plans import UnlimitedPlans
 
 pytestmark = pytest.mark.unit
 

@@ -1,8 +1,8 @@
-"""Which plan holds for a caller, and the one that holds where no plans were made."""
+"""One plan without limits, for tests that are not about plans."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from policies.plan_book import key_pseudonym
 from policies.plans import CallerPlan, LevelLimits, Principal, Rater, Tier, WhenExhausted, WhenLimiterAway
@@ -13,15 +13,8 @@ if TYPE_CHECKING:
 _FOR_EVER_MS = 10 * 365 * 86_400_000
 
 
-class Plans(Protocol):
-    """All plans in force, with their overrides."""
-
-    def resolve(self, caller: Caller) -> CallerPlan | None:
-        """What holds for this caller; None: his token names a plan that is not known. Does not wait."""
-
-
 class UnlimitedPlans:
-    """One plan without limits, whatever a token names."""
+    """Whatever a token names."""
 
     def resolve(self, caller: Caller) -> CallerPlan:
         nothing = LevelLimits()
