@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -54,6 +55,10 @@ class GatewayOrder(msgspec.Struct, frozen=True, tag="gateway"):
     session_s: float
     epoch_ms: int
     fast_clock: int = 1
+    max_sessions: int | None = None
+    """Of an org."""
+    opens_at_once: int | None = None
+    """So many at a time try to open a session; the others wait for them. None: each by itself."""
 
 
 class ExporterOrder(msgspec.Struct, frozen=True, tag="exporter"):
@@ -103,15 +108,17 @@ class SteadyPlans:
         return plan
 
 
-async def live(limits: RedisSessionLimits, order: GatewayOrder) -> None:
+async def live(limits: RedisSessionLimits, order: GatewayOrder, turns: asyncio.Semaphore) -> None:
     """One session after the other."""
     while True:
-        org = random.choice(order.orgs)
-        try:
-            tab = await limits.acquire(caller_plan(org), session_id=uuid.uuid4().hex)
-        except (QuotaRefused, Unavailable):
-            await asyncio.sleep(0.1)
-            continue
+        plan = caller_plan(random.choice(order.orgs))
+        plan = replace(plan, org=replace(plan.org, max_sessions=order.max_sessions))
+        async with turns:
+            try:
+                tab = await limits.acquire(plan, session_id=uuid.uuid4().hex)
+            except (QuotaRefused, Unavailable):
+                await asyncio.sleep(0.1)
+                continue
         tab.attach(Spender(tab.opening), add_ons=())
         await asyncio.sleep(random.expovariate(1 / order.session_s))
         tab.release()
@@ -136,8 +143,9 @@ async def be_gateway(order: GatewayOrder) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(journal.run())
         tasks.create_task(limits.run())
+        turns = asyncio.Semaphore(order.opens_at_once or order.sessions or 1)
         for _ in range(order.sessions):
-            tasks.create_task(live(limits, order))
+            tasks.create_task(live(limits, order, turns))
 
 
 async def be_exporter(order: ExporterOrder) -> None:

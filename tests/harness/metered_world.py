@@ -201,7 +201,7 @@ class MeteredWorld:
         except ProcessLookupError:
             log = (self._folder / "logs" / f"{name}.log").read_text()
             raise AssertionError(f"{name} died by itself: {log[-3_000:]}") from None
-        await until(lambda: not _is_there(pid), what=f"the end of {name}")
+        await until(lambda: not is_there(pid), what=f"the end of {name}")
 
     # The end
 
@@ -341,7 +341,7 @@ def _settled_and_recorded(numbers: bytes | None) -> tuple[int, int]:
     return named["settled"], named["recorded"]
 
 
-def _is_there(pid: int) -> bool:
+def is_there(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
