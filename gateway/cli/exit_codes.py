@@ -7,6 +7,8 @@ from enum import IntEnum
 
 class ExitCode(IntEnum):
     ok = 0
+    differs = 1
+    """`usage reconcile`: what was settled, recorded and delivered is not the same."""
     usage = 64
     """The command line or the settings are wrong."""
     data_rejected = 65
@@ -16,6 +18,8 @@ class ExitCode(IntEnum):
     unavailable = 69
     """The gateway cannot be reached or cannot serve now; trying again later helps."""
     internal = 70
+    not_yet = 75
+    """`usage reconcile`: nothing is wrong, but some of a complete hour is still on its way."""
     protocol_broken = 76
     """The server does not speak our protocol, or the connection broke in the middle."""
     not_permitted = 77

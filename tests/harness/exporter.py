@@ -171,7 +171,7 @@ def unacknowledged(server: RedisServer, group: str, *orgs: str) -> int:
     with server.client() as client:
         total = 0
         for org in orgs:
-            for one in client.xinfo_groups(NAMES.meter(org)):
-                if one["name"] == group:
-                    total += one["pending"] + (one["lag"] or 0)
+            groups = {one["name"]: one for one in client.xinfo_groups(NAMES.meter(org))}
+            one = groups.get(group)
+            total += client.xlen(NAMES.meter(org)) if one is None else one["pending"] + (one["lag"] or 0)
         return total
