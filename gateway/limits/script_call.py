@@ -65,7 +65,8 @@ async def run_scripts(
     """
     pipeline = client.pipeline(transaction=False) if not _is_cluster(client) else client.pipeline()
     for keys, arguments in calls:
-        pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+        # Not by its own method: the cluster's pipeline has none for scripts, but takes the command.
+        pipeline.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
     answers: list[Any] = await pipeline.execute(raise_on_error=False)
     for place, answer in enumerate(answers):
         if isinstance(answer, NoScriptError):

@@ -1,0 +1,109 @@
+"""The quota script on a real Redis Cluster of three nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from redis.asyncio import RedisCluster
+from redis.exceptions import RedisClusterException
+
+from gateway.limits.calls import Close, Open, Record, Reply, Request, Restore, Run, Status
+from gateway.limits.script_call import quota_script, run_script, run_scripts
+from gateway.limits.script_codec import ScriptRules, decode, encode
+from gateway.metering.entries import Slice, UsageEvent
+from policies.plans import MICRO, CallerPlan, LevelLimits, Principal, Rate
+from tests.harness.quota import NAMES, caller_plan, tab_labels
+from tests.harness.redis_cluster import RedisTestCluster
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+pytestmark = pytest.mark.integration
+
+ORGS = tuple(f"org-{number}" for number in range(12))
+LIMITS = LevelLimits(compute=Rate(MICRO, 60 * MICRO), max_sessions=10, starts=Rate(MICRO, 60 * MICRO))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisTestCluster]:
+    running = RedisTestCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+async def client(cluster: RedisTestCluster) -> AsyncIterator[RedisCluster]:
+    client = RedisCluster(host="127.0.0.1", port=cluster.nodes[0].port)
+    yield client
+    await client.aclose()
+
+
+def plan_of(org: str) -> CallerPlan:
+    return caller_plan(key=LIMITS, project=LIMITS, org=LIMITS, principal=Principal(org, "web", "aa"))
+
+
+def call(org: str, *requests: Request) -> tuple[list[str], list[bytes]]:
+    return encode(NAMES, org, requests, ScriptRules())
+
+
+async def ask(client: RedisCluster, org: str, *requests: Request) -> Reply:
+    return decode(await run_script(client, quota_script(), *call(org, *requests)))[-1]
+
+
+def slices(first: int, count: int) -> tuple[Slice, ...]:
+    return tuple(Slice(number, 1_000, 1_000, 1_000, 0) for number in range(first, first + count))
+
+
+async def test_every_request_works_for_orgs_on_every_node_without_a_cross_slot(
+    cluster: RedisTestCluster, client: RedisCluster
+) -> None:
+    for org in ORGS:
+        plan = plan_of(org)
+        labels, other = tab_labels("s1", plan), tab_labels("s2", plan)
+        event = UsageEvent(other, 0, 29, 5, 5, 5, 0, 0, 0, is_last=False)
+        reply = await ask(
+            client,
+            org,
+            Open(labels, plan, MICRO, MICRO),
+            Run(labels, plan, slices(0, 31), MICRO, MICRO, renews_lease=True),
+            Record(event),
+            Restore(other, plan, 30, 5, 5, 5, slices(30, 1), 0, is_over=True),
+            Close(labels, plan),
+        )
+        assert (reply.status, reply.recorded) == (Status.ok, 31)
+    keepers = {cluster.keeper(NAMES.meter(org)).port for org in ORGS}
+    assert keepers == {node.port for node in cluster.nodes}
+
+
+async def test_one_round_trip_serves_orgs_of_all_nodes(cluster: RedisTestCluster, client: RedisCluster) -> None:
+    for node in cluster.nodes:
+        with node.client() as direct:
+            direct.script_flush()
+    calls = [call(org, Open(tab_labels("s9", plan_of(org)), plan_of(org), 1, 1)) for org in ORGS]
+    for _ in range(2):
+        answers = await run_scripts(client, quota_script(), calls)
+        assert [decode(answer)[0].status for answer in answers] == [Status.ok] * len(ORGS)
+
+
+async def test_an_org_whose_slot_moves_keeps_its_tabs_and_is_found(
+    cluster: RedisTestCluster, client: RedisCluster
+) -> None:
+    org = "moving"
+    plan = plan_of(org)
+    labels = tab_labels("s1", plan)
+    await ask(client, org, Open(labels, plan, MICRO, MICRO), Run(labels, plan, slices(0, 2), 0, 0, renews_lease=False))
+    source = cluster.keeper(NAMES.tab(org, "s1"))
+    target = next(node for node in cluster.nodes if node is not source)
+    cluster.move(NAMES.tab(org, "s1"), target)
+    reply = await ask(client, org, Run(labels, plan, slices(2, 1), MICRO, MICRO, renews_lease=True))
+    assert (reply.status, reply.settled_us) == (Status.ok, 3_000)
+    assert cluster.keeper(NAMES.tab(org, "s1")) is target
+
+
+async def test_keys_of_two_orgs_in_one_call_are_refused(client: RedisCluster) -> None:
+    keys, arguments = call(ORGS[0], Close(tab_labels("s1", plan_of(ORGS[0])), plan_of(ORGS[0])))
+    with pytest.raises(RedisClusterException, match="slot"):
+        await run_script(client, quota_script(), [*keys, NAMES.meter(ORGS[1])], arguments)
