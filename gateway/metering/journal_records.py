@@ -1,7 +1,7 @@
 """How the journal's records are laid out in a file, and how they are found again in a damaged one. Pure.
 
-A frame is MAGIC, the length of the record and the CRC-32 of length and record (both 32 bits, little-endian), and the
-record itself in MessagePack. A tab is written as a number that no other tab of the journal ever has. These must stay
+A frame is MAGIC, the CRC-32 of all that follows, the length of the record (both 32 bits, little-endian), and the record
+itself in MessagePack. A tab is written as a number that no other tab of the journal ever has. These must stay
 true, so that a file can be read from its begin, whatever was lost before it and inside of it:
   - `Carried` replaces all that was said of its tab before; a tab that was not opened or carried is not there.
   - `Billed` follows the `Named` of its tab in the same file.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 MAGIC = b"\xb1J"
 _HEADER = struct.Struct("<2sII")
+_CHECKSUM = struct.Struct("<2sI")
 _LENGTH = struct.Struct("<I")
 MAX_RECORD_BYTES = 2**26
 
@@ -117,14 +118,16 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 def frame(record: Record) -> bytes:
     """As it stands in a file."""
     payload = _encode(record)
-    return _HEADER.pack(MAGIC, len(payload), zlib.crc32(payload, zlib.crc32(_LENGTH.pack(len(payload))))) + payload
+    checked = _LENGTH.pack(len(payload)) + payload
+    return _CHECKSUM.pack(MAGIC, zlib.crc32(checked)) + checked
 
 
 def records_in(data: bytes) -> Iterator[Record | Damage]:
     """All records of a file, in order, and the parts between them that cannot be read."""
+    view = memoryview(data)
     offset = damaged_from = 0
     while offset < len(data):
-        read = _record_at(data, offset)
+        read = _record_at(view, offset)
         if read is None:
             found = data.find(MAGIC, offset + 1)
             offset = found if found >= 0 else len(data)
@@ -138,20 +141,19 @@ def records_in(data: bytes) -> Iterator[Record | Damage]:
         yield Damage(damaged_from, offset - damaged_from, is_tail=True)
 
 
-def _record_at(data: bytes, offset: int) -> tuple[Record, int] | None:
+def _record_at(data: memoryview, offset: int) -> tuple[Record, int] | None:
     """The record that begins here, and where the next one does."""
     begin = offset + _HEADER.size
     if begin > len(data):
         return None
-    magic, length_bytes, checksum = _HEADER.unpack_from(data, offset)
+    magic, checksum, length_bytes = _HEADER.unpack_from(data, offset)
     end = begin + length_bytes
     if magic != MAGIC or length_bytes > MAX_RECORD_BYTES or end > len(data):
         return None
-    payload = data[begin:end]
-    if zlib.crc32(payload, zlib.crc32(_LENGTH.pack(length_bytes))) != checksum:
+    if zlib.crc32(data[offset + _CHECKSUM.size : end]) != checksum:
         return None
     try:
-        return _decode(payload), end
+        return _decode(data[begin:end]), end
     except msgspec.MsgspecError:
         return None
 

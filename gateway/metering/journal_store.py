@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from gateway.metering.journal_records import TabRecord
     from policies.plans import CallerPlan
 
-_TABS_FILE_BYTES = 2**25
+_TABS_FILE_BYTES = 2**24
 _EVENTS_FILE_BYTES = 2**23
 _EVENTS_FILES = 24
 """At least so many make up the retention time and the most bytes, so that little more than needed is dropped."""

@@ -36,16 +36,16 @@ class JournalTabs:
         """Let the record be true; gives the events that it makes. Of a tab that is not there it says nothing."""
         self.following = max(self.following, record.tab + 1)
         match record:
+            case Used(tab=number, piece=piece):
+                tab = self.by_number.get(number)
+                if tab is not None:
+                    self._add(tab, piece)
             case Opened():
                 self._open(record)
             case Carried():
                 self._put(record.tab, tab_of(record))
             case Gone(tab=number):
                 self._drop(number)
-            case Used(tab=number, piece=piece):
-                tab = self.by_number.get(number)
-                if tab is not None:
-                    self._add(tab, piece)
             case Over(tab=number):
                 tab = self.by_number.get(number)
                 if tab is not None:
