@@ -35,9 +35,13 @@ _OPTIONS = (
 
 
 class RootsEverywhere:
-    """Implements gateway.escrow.lending.Roots. Made within a running loop; `aclose` at the end."""
+    """Implements gateway.escrow.lending.Roots. Made within a running loop; `aclose` at the end.
 
-    def __init__(self, settings: EscrowSettings, desk: RootDesk, *, region: str) -> None:
+    Args:
+        desk: of this region; None: no org has its home here.
+    """
+
+    def __init__(self, settings: EscrowSettings, desk: RootDesk | None, *, region: str) -> None:
         self._settings = settings
         self._desk = desk
         self._region = region
@@ -49,7 +53,7 @@ class RootsEverywhere:
         timeout_s = self._settings.call_timeout_ms / 1_000
         try:
             async with asyncio.timeout(timeout_s):
-                if home == self._region:
+                if home == self._region and self._desk is not None:
                     return await self._desk.lend(self._region, org, asks)
                 call = self._channel(home).unary_unary(METHOD)
                 payload = proto_codec.encode_request(self._region, org, asks)

@@ -1,101 +1,74 @@
-"""A name that leads somewhere else after a failover, and a way that takes long: a relay between a client and a port."""
+"""A TCP relay that can swallow what goes one way or the other: connections stay open and nothing arrives.
+
+What was swallowed arrives when the way is open again, late, as it does where a network comes back and TCP sends again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import Self
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-_PIECE_BYTES = 65_536
+_CHUNK_BYTES = 64 * 1024
 
 
 class TcpRelay:
-    """Listens on a port of 127.0.0.1. `delay_s`: how long what the server answers is kept back; it keeps its order."""
+    """From a port of its own (`port`) to one of 127.0.0.1. Use as an async context."""
 
     def __init__(self, to_port: int) -> None:
         self.port = 0
-        self.to_port = to_port
-        self.delay_s = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._to_port = to_port
+        self._there = asyncio.Event()
+        self._back = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._ways: set[asyncio.Task[None]] = set()
+        self.open()
 
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+    def open(self) -> None:
+        self._there.set()
+        self._back.set()
 
-    def lead_to(self, port: int) -> None:
-        """New connections go there; those that exist break."""
-        self.to_port = port
-        for writer in self._writers:
-            writer.close()
+    def swallow(self, *, there: bool = True, back: bool = True) -> None:
+        """`there`: what callers send, connections too; `back`: what they would hear."""
+        if there:
+            self._there.clear()
+        if back:
+            self._back.clear()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of a client."""
-        try:
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
-        except OSError:
-            writer.close()
-            return
-        self._writers |= {writer, server_writer}
-        there = asyncio.create_task(_pump(reader, server_writer))
-        back = asyncio.create_task(self._pump_back(server_reader, writer))
-        self._tasks |= {there, back}
-        await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-        for end in (writer, server_writer):
-            end.close()
-            self._writers.discard(end)
-        for task in (there, back):
-            task.cancel()
-            self._tasks.discard(task)
-        await asyncio.wait({there, back})
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
 
-    async def _pump_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
-        kept: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        sending = asyncio.create_task(_send_when_due(kept, writer))
-        try:
-            with contextlib.suppress(OSError):
-                while data := await reader.read(_PIECE_BYTES):
-                    kept.put_nowait((loop.time() + self.delay_s, data))
-        finally:
-            sending.cancel()
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
+        for way in list(self._ways):
+            way.cancel()
+        await asyncio.gather(*self._ways, return_exceptions=True)
 
-    async def close(self) -> None:
-        self.lead_to(self.to_port)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._ways.add(task)
+            task.add_done_callback(self._ways.discard)
+        with contextlib.suppress(OSError):
+            await self._there.wait()
+            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+            try:
+                async with asyncio.TaskGroup() as ways:
+                    ways.create_task(_carry(reader, to_writer, self._there))
+                    ways.create_task(_carry(to_reader, writer, self._back))
+            except* OSError:
+                pass
+            finally:
+                to_writer.close()
+        writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(_PIECE_BYTES):
-            writer.write(data)
-            await writer.drain()
-
-
-async def _send_when_due(kept: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(OSError):
-        while True:
-            due_at_s, data = await kept.get()
-            await asyncio.sleep(max(0.0, due_at_s - loop.time()))
-            writer.write(data)
-
-
-@contextlib.asynccontextmanager
-async def relay_to(port: int) -> AsyncIterator[TcpRelay]:
-    """A relay that listens while the block runs."""
-    relay = TcpRelay(port)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
-    relay.port = server.sockets[0].getsockname()[1]
-    try:
-        yield relay
-    finally:
-        server.close()
-        await relay.close()
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_open: asyncio.Event) -> None:
+    while data := await reader.read(_CHUNK_BYTES):
+        await is_open.wait()
+        writer.write(data)
+        await writer.drain()
+    raise ConnectionResetError
