@@ -148,6 +148,10 @@ def test_the_documented_defaults_of_an_engine_are_its_own() -> None:
 # --- settings -----------------------------------------------------------------------------------------------------
 
 
+OPTIONAL_SECTIONS = ("IssuerSettings", "RedisSettings", "JournalSettings")
+"""Tables that may be left out or repeated, and whose settings have rows of their own."""
+
+
 def leaves(model: type[BaseModel], defaults: BaseModel | None = None, above: str = "") -> Iterator[tuple[str, Any]]:
     """Every setting and its default; those of tables that may be left out or repeated have the section's name."""
     for name, field in model.model_fields.items():
@@ -159,7 +163,7 @@ def leaves(model: type[BaseModel], defaults: BaseModel | None = None, above: str
             continue
         yield path, default
         for inner in get_args(nested):
-            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner.__name__ == "IssuerSettings":
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner.__name__ in OPTIONAL_SECTIONS:
                 yield from leaves(inner, None, f"{path}.")
 
 
