@@ -106,7 +106,10 @@ class Admission:
             raise policies
         plan = steps.plans.resolve(caller)
         if plan is None:
-            raise SessionRefused(Reason.unknown_plan, f"the token names the plan `{caller.plan}`, which is not known")
+            named = (
+                f"the plan `{caller.plan}`, which is not known" if caller.plan else "no plan, and none is the default"
+            )
+            raise SessionRefused(Reason.unknown_plan, f"the token names {named}")
         session_id = uuid.uuid4().hex
         return Admitted(caller, policies, plan, session_id, await steps.limits.acquire(plan, session_id=session_id))
 

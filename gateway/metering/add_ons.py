@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engines.interface import Decoding, ProfanityHandling
+from policies.rating import AddOn
 
 if TYPE_CHECKING:
     from engines.interface import StreamOptions
 
 
 def add_ons_of(options: StreamOptions) -> tuple[str, ...]:
-    """In alphabetical order; the names that policies.rating knows."""
+    """In alphabetical order; the names of policies.rating.AddOn."""
     text = options.text
     used = {
-        "beam": options.decoding is Decoding.beam,
-        "keywords": bool(options.keywords),
-        "numerals": text.numerals,
-        "profanity": text.profanity is not ProfanityHandling.keep,
-        "punctuation": text.punctuation,
-        "redaction": bool(text.redact),
+        AddOn.beam: options.decoding is Decoding.beam,
+        AddOn.keywords: bool(options.keywords),
+        AddOn.numerals: text.numerals,
+        AddOn.profanity: text.profanity is not ProfanityHandling.keep,
+        AddOn.punctuation: text.punctuation,
+        AddOn.redaction: bool(text.redact),
     }
-    return tuple(name for name in sorted(used) if used[name])
+    return tuple(sorted(add_on.value for add_on in AddOn if used[add_on]))
