@@ -68,7 +68,8 @@ class Presence:
     async def _until_there(self) -> None:
         while True:
             try:
-                await self._link.drop()
+                if self.is_away:
+                    await self._link.drop()
                 await self._link.probe(self._org)
             except RedisAway as away:
                 self.failed(away, self._org, began_at_ms=self._monotonic_ms())

@@ -63,11 +63,12 @@ class Tab:
         "pending",
         "plan",
         "plans_version",
+        "raised_at_ms",
         "recorded",
+        "remaining_us",
         "renew_at_ms",
         "seen_compute_us",
         "session",
-        "waiting_since_ms",
     )
 
     def __init__(self, labels: TabLabels, plan: CallerPlan, house: TabHouse, opening: QuotaUpdate = UNLIMITED) -> None:
@@ -97,7 +98,9 @@ class Tab:
         # Credit.
         self.granted_us = opening.granted_us
         self.is_waiting = False
-        self.waiting_since_ms = 0
+        self.remaining_us = opening.remaining_us
+        self.raised_at_ms = 0
+        """When it was last granted more: where there is not enough for all, who has waited longest comes first."""
         self.credit_at_ms = 0
         """Not before this is more credit asked for by itself."""
 

@@ -9,6 +9,7 @@ These must stay true:
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -68,6 +69,7 @@ class Ticker:
         self._rules = rules
         self._metrics = metrics
         self._refresh_plan = refresh_plan
+        self._num_of_org: Counter[str] = Counter()
         self._num_rounds = 0
         self._is_journal_failing = False
         metrics.tabs.set_function(lambda: len(self.tabs))
@@ -76,6 +78,16 @@ class Ticker:
 
     def add(self, tab: Tab) -> None:
         self.tabs[tab.session_id] = tab
+        self._num_of_org[tab.labels.org] += 1
+
+    def _forget(self, tab: Tab) -> None:
+        """All of it is settled."""
+        if self.tabs.pop(tab.session_id, None) is None:
+            return
+        org = tab.labels.org
+        self._num_of_org[org] -= 1
+        if not self._num_of_org[org]:
+            del self._num_of_org[org]
 
     def look_at_all(self) -> None:
         """Redis went or came: each tab is looked at in the next tick."""
@@ -133,7 +145,7 @@ class Ticker:
     def _request_of(self, tab: Tab, used: UsedSoFar | None, now_ms: int) -> TabRequest | None:
         self._refresh_plan(tab)
         if not tab.needs_restore:
-            return next_request(tab, used, now_ms, self._rules)
+            return next_request(tab, used, now_ms, self._rules, num_sharing=self._num_of_org[tab.labels.org])
         if not self.may_restore(tab):
             return None
         return restoring(tab, self._house.journal.tab(tab.session_id))
@@ -190,7 +202,7 @@ class Ticker:
     def _take(self, tab: Tab, request: TabRequest, reply: Reply, sent_at_ms: int) -> None:
         had_tab = not tab.needs_restore
         if take_reply(tab, request, reply, sent_at_ms=sent_at_ms, rules=self._rules):
-            self.tabs.pop(tab.session_id, None)
+            self._forget(tab)
         elif tab.needs_restore and had_tab:
             self.on_loss()
         elif isinstance(request, Restore):
@@ -207,14 +219,14 @@ class Ticker:
 
 
 def _sendings(due: Due) -> Iterable[list[tuple[str, Due]]]:
-    """Round trips of not too many requests, in each of which an org's are together; who waits longest comes first."""
+    """Round trips of not too many requests, an org's together; who has waited longest for more comes first."""
     by_org: dict[str, Due] = {}
     for each in due:
         by_org.setdefault(each[0].labels.org, []).append(each)
     sending: list[tuple[str, Due]] = []
     num_requests = 0
     for org, of_org in by_org.items():
-        of_org.sort(key=lambda each: (not each[0].is_waiting, each[0].waiting_since_ms))
+        of_org.sort(key=lambda each: each[0].raised_at_ms)
         for at in range(0, len(of_org), _MAX_IN_SCRIPT):
             part = of_org[at : at + _MAX_IN_SCRIPT]
             sending.append((org, part))

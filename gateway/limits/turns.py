@@ -55,8 +55,10 @@ def cut_if_due(tab: Tab, now_ms: int, rules: TurnRules, *, is_away: bool) -> Use
     return used
 
 
-def next_request(tab: Tab, used: UsedSoFar | None, now_ms: int, rules: TurnRules) -> TabRequest | None:
-    """What is due for a tab that Redis has; None: nothing."""
+def next_request(
+    tab: Tab, used: UsedSoFar | None, now_ms: int, rules: TurnRules, *, num_sharing: int
+) -> TabRequest | None:
+    """What is due for a tab that Redis has; None: nothing. `num_sharing`: sessions that may draw on the same limits."""
     slices = tuple(tab.pending[:MAX_SLICES])
     if tab.is_over and len(slices) == len(tab.pending):
         return Close(labels=tab.labels, plan=tab.plan, slices=slices)
@@ -64,7 +66,7 @@ def next_request(tab: Tab, used: UsedSoFar | None, now_ms: int, rules: TurnRules
     if not slices and not renews_lease and not tab.has_new_labels and not (used and _lacks_credit(tab, used, now_ms)):
         return None
     unsent_us = sum(piece.compute_us for piece in tab.pending[MAX_SLICES:]) if len(tab.pending) > MAX_SLICES else 0
-    hold_us, least_hold_us = _holds(tab, used, tab.compute_us - unsent_us)
+    hold_us, least_hold_us = _holds(tab, used, tab.compute_us - unsent_us, num_sharing)
     return Run(
         labels=tab.labels,
         plan=tab.plan,
@@ -138,8 +140,6 @@ def _take_credit(tab: Tab, request: Run, reply: Reply, sent_at_ms: int, rules: T
         return
     is_refused = reply.status is Status.refused and reply.refused_for is RefusedFor.compute
     retry_after_ms = reply.retry_after_ms if is_refused else None
-    if is_refused and not tab.is_waiting:
-        tab.waiting_since_ms = sent_at_ms
     if is_refused:
         # Those that wait come back at different times, so that none is always the last.
         wait_ms = max(rules.tick_ms, reply.retry_after_ms or 0)
@@ -149,6 +149,9 @@ def _take_credit(tab: Tab, request: Run, reply: Reply, sent_at_ms: int, rules: T
     else:
         tab.credit_at_ms = 0
     granted_us = reply.settled_us + reply.held_us
+    if tab.granted_us is None or granted_us > tab.granted_us:
+        tab.raised_at_ms = sent_at_ms
+    tab.remaining_us = reply.remaining_us
     tab.tell(QuotaUpdate(granted_us, reply.remaining_us, reply.level, retry_after_ms))
 
 
@@ -163,9 +166,17 @@ def _lacks_credit(tab: Tab, used: UsedSoFar, now_ms: int) -> bool:
     return 2 * (tab.granted_us - used.compute_us) < used.wanted_us - used.compute_us
 
 
-def _holds(tab: Tab, used: UsedSoFar | None, settled_us: int) -> tuple[int, int]:
-    """What to hold when so much is settled, and the least that helps. Never more than a level could ever hold."""
+def _holds(tab: Tab, used: UsedSoFar | None, settled_us: int, num_sharing: int) -> tuple[int, int]:
+    """What to hold when so much is settled, and the least that helps.
+
+    Never more than a level could ever hold; nor, where little is left, more than its share of that: the first to ask
+    would take what all need.
+    """
     if tab.burst_us is None or used is None:
         return 0, 0
     hold_us = min(max(0, used.wanted_us - settled_us), tab.burst_us)
-    return hold_us, min(max(0, used.least_us - settled_us), hold_us)
+    least_hold_us = min(max(0, used.least_us - settled_us), hold_us)
+    if tab.remaining_us is not None:
+        held_us = 0 if tab.granted_us is None else max(0, tab.granted_us - settled_us)
+        hold_us = min(hold_us, max(least_hold_us, held_us + tab.remaining_us // max(1, num_sharing)))
+    return hold_us, least_hold_us

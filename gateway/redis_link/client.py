@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from redis.asyncio import Redis, RedisCluster
@@ -18,7 +19,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from gateway.redis_link.errors import LIBRARY_ERRORS, AwayReason, RedisAway, away_reason
 from gateway.redis_link.keys import Names
@@ -32,6 +33,8 @@ Answer = TypeVar("Answer")
 _MAX_CALLS = 32
 """Calls under way at once, and so connections to a server; more wait for their turn."""
 _MAX_BACKOFF_MS = 5_000
+_deadline: ContextVar[tuple[asyncio.Timeout, int]] = ContextVar("deadline")
+"""Of the call that the current task makes, and how long it may take once it has a connection."""
 _NEW_CONNECTIONS = frozenset(
     {AwayReason.unreachable, AwayReason.read_only, AwayReason.cluster_down, AwayReason.refused}
 )
@@ -56,7 +59,8 @@ class RedisLink:
         """Make a call. A cluster's client is handed over as if it were a single server's: what is used is the same.
 
         Args:
-            timeout_ms: for waiting and answer together; as the settings say by default.
+            timeout_ms: for waiting and answer together; as the settings say by default. Where a connection has to be
+                made first, that may take its own time.
 
         Raises:
             RedisAway: there was no answer, or not one that could be used.
@@ -65,7 +69,8 @@ class RedisLink:
         allowed_ms = self._settings.call_timeout_ms if timeout_ms is None else timeout_ms
         client = self._client
         try:
-            async with asyncio.timeout(allowed_ms / 1_000), self._turns:
+            async with asyncio.timeout(allowed_ms / 1_000) as deadline, self._turns:
+                _deadline.set((deadline, allowed_ms))
                 client = self._client
                 return await call(cast("Redis", client))
         except (*LIBRARY_ERRORS, TimeoutError) as error:
@@ -83,8 +88,7 @@ class RedisLink:
             RedisAway: it does not.
         """
         key = self.names.probe(org)
-        both_ms = self._settings.connect_timeout_ms + self._settings.call_timeout_ms
-        await self.ask(lambda redis: self._probe(redis, key), timeout_ms=both_ms)
+        await self.ask(lambda redis: self._probe(redis, key))
         self._is_acquainted = True
 
     async def _probe(self, redis: Redis, key: str) -> None:
@@ -116,7 +120,6 @@ class RedisLink:
             "socket_connect_timeout": settings.connect_timeout_ms / 1_000,
             "socket_timeout": None,  # each call has a deadline of its own
             "retry": Retry(NoBackoff(), 0),
-            "client_name": self._client_name,
             "driver_info": None,
             "protocol": 2,
         }
@@ -143,14 +146,21 @@ class RedisLink:
 
     async def _greet(self, connection: Any) -> None:
         """Every new connection asks who is there. A server that may not be asked that stays unknown."""
+        loop = asyncio.get_running_loop()
+        deadline, allowed_ms = _deadline.get()
+        deadline.reschedule(loop.time() + self._settings.connect_timeout_ms / 1_000)
         await connection.on_connect()
-        text = ""
-        for section in ("server", "replication"):
-            await connection.send_command("INFO", section, check_health=False)
-            answer = await connection.read_response(disconnect_on_error=False)
-            text += answer.decode() if isinstance(answer, bytes) else str(answer)
-        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        await connection.send_command("CLIENT", "SETNAME", self._client_name, check_health=False)
+        await connection.send_command("INFO", "server", "replication", check_health=False)
+        answers = []
+        for _ in range(2):
+            try:
+                answers.append(await connection.read_response())
+            except ResponseError:
+                answers.append(b"")
+        fields = dict(line.split(":", 1) for line in answers[1].decode().splitlines() if ":" in line)
         self._met(f"{fields.get('run_id', '')}:{fields.get('master_replid', '')}")
+        deadline.reschedule(loop.time() + allowed_ms / 1_000)
 
     def _met(self, server: str) -> None:
         if server in self._known:

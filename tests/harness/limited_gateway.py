@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.session.credit import QuotaUpdate
+    from tests.harness.redis_server import RedisServer
 
 US_PER_AUDIO_S = 100_000
 

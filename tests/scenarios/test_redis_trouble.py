@@ -11,18 +11,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-import redis
 
 from gateway.errors import QuotaRefused, Reason, Unavailable
-from gateway.metering.stream_entries import decode_event
 from policies.plans import WhenLimiterAway
-from tests.harness.limited_gateway import LimitedGateway, SpendingSession, limited, plan_of, running, settings_of
+from tests.harness.limited_gateway import (
+    LimitedGateway,
+    SpendingSession,
+    bill_in,
+    limited,
+    plan_of,
+    running,
+    settings_of,
+)
+from tests.harness.moving_relay import relay_to
 from tests.harness.redis_server import RedisServer
-from tests.harness.tcp_relay import relay_to
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
@@ -33,27 +39,9 @@ SPENDING_US = 1_000
 
 
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis").start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 async def gateway(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[LimitedGateway]:
     async with running(settings_of(redis_server.url, tmp_path / "journal")) as gateway:
         yield gateway
-
-
-def sums(server: RedisServer, org: str = "acme") -> tuple[int, int, int]:
-    """What is settled, what is recorded, and what the stream's events say, each counted once by its id."""
-    with redis.Redis(host="127.0.0.1", port=server.port, socket_timeout=5) as client:
-        tally = client.hgetall(f"patchbay:{{{org}}}:tally")
-        stream = client.xrange(f"patchbay:{{{org}}}:meter")
-    settled_us = sum(int(value) for field, value in tally.items() if field.endswith(b":settled_us"))
-    recorded_us = sum(int(value) for field, value in tally.items() if field.endswith(b":recorded_us"))
-    events = {event.id: event.compute_us for event in (decode_event(fields) for _, fields in stream)}
-    return settled_us, recorded_us, sum(events.values())
 
 
 @dataclass
@@ -132,8 +120,8 @@ async def bill_is_exact(gateway: LimitedGateway, load: Load, server: RedisServer
     for session in list(load.sessions):
         load.end(session)
     await until(lambda: gateway.num_tabs == 0, what="the last settlement")
-    await until(lambda: sums(server)[1] >= load.used_us, what="the last event")
-    assert sums(server) == (load.used_us,) * 3
+    await until(lambda: bill_in(server)[1] >= load.used_us, what="the last event")
+    assert bill_in(server) == (load.used_us,) * 3
     with server.client() as client:
         assert client.zcard("patchbay:{acme}:leases:o") == 0
         assert client.hget("patchbay:{acme}:bucket:o", "held_us") == "0"
@@ -153,7 +141,7 @@ async def test_when_redis_is_killed_sessions_go_on_and_are_billed_when_it_is_bac
             await is_back(gateway, load)
             await went_on(load, for_s=0.3)
             await bill_is_exact(gateway, load, server)
-            assert sums(server, "beta") == (5 * 777,) * 3
+            assert bill_in(server, "beta") == (5 * 777,) * 3
     finally:
         server.stop()
 
@@ -195,7 +183,7 @@ async def test_when_a_replica_that_lacks_the_last_writes_is_promoted_the_bill_is
             await is_back(gateway, load)
             await went_on(load, for_s=0.3)
             await bill_is_exact(gateway, load, replica)
-            assert sums(replica, "beta") == (5 * 777,) * 3
+            assert bill_in(replica, "beta") == (5 * 777,) * 3
     finally:
         primary.stop()
         replica.stop()
@@ -213,7 +201,7 @@ async def test_while_redis_stalls_for_five_seconds_sessions_go_on_and_keep_their
         await is_back(gateway, load)
         await went_on(load, for_s=0.3)
         await bill_is_exact(gateway, load, redis_server)
-        assert sums(redis_server, "beta") == (5 * 777,) * 3
+        assert bill_in(redis_server, "beta") == (5 * 777,) * 3
 
 
 @pytest.mark.parametrize("trouble", ["out_of_memory", "read_only"])
@@ -239,4 +227,4 @@ async def test_while_redis_takes_no_writes_sessions_go_on_and_nothing_is_lost(
         await is_back(gateway, load)
         await went_on(load, for_s=0.3)
         await bill_is_exact(gateway, load, redis_server)
-        assert sums(redis_server, "beta") == (5 * 777,) * 3
+        assert bill_in(redis_server, "beta") == (5 * 777,) * 3
