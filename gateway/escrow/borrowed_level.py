@@ -31,6 +31,8 @@ class BorrowedLevel:
         self.level = level
         self.has_compute = asyncio.Event()
         """Whether the region held something to spend when it was looked at last."""
+        self.num_waiting = 0
+        """Sessions that wait for compute to come."""
         self.is_root_away = False
         self.is_done = False
         """Nobody needs it, and the root has back what was held."""
@@ -129,7 +131,7 @@ class BorrowedLevel:
 
     def _mind_idleness(self, seen: Seen, num_sessions: int, *, now_ms: int) -> None:
         """A level without sessions gives back what it holds, and is forgotten when the root has said that it knows."""
-        if num_sessions > 0 or seen.ask.holding_us > max(0, seen.balance_us):
+        if num_sessions > 0 or self.num_waiting > 0 or seen.ask.holding_us > max(0, seen.balance_us):
             self._used_at_ms = now_ms
         idle_ms = now_ms - max(self._used_at_ms, self._demand.used_at_ms)
         if idle_ms < self._rules.idle_ms:

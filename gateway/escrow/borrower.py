@@ -77,12 +77,17 @@ class Borrower:
             False: a level has nothing, and its root is away.
         """
         levels = self.note(plan)
+        for level in levels:
+            level.num_waiting += 1
         try:
             async with asyncio.timeout(self._settings.opening_timeout_ms / 1_000):
                 for level in levels:
                     await level.has_compute.wait()
         except TimeoutError:
             return not any(level.is_root_away and not level.has_compute.is_set() for level in levels)
+        finally:
+            for level in levels:
+                level.num_waiting -= 1
         return True
 
     async def run(self) -> None:

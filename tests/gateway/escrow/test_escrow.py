@@ -1,0 +1,66 @@
+"""All of lending in a gateway: sessions are let in with a plan whose compute is borrowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.errors import Reason, Unavailable
+from gateway.escrow.borrowed import borrowed_plan
+from gateway.session.credit import QuotaUpdate
+from policies.plans import WhenLimiterAway
+from tests.harness.escrow_regions import lending_regions, plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.limits.interface import LimitedSession, SessionTab
+    from policies.plans import CallerPlan
+
+pytestmark = pytest.mark.integration
+
+
+class Tab:
+    opening = QuotaUpdate(granted_us=None)
+
+    def attach(self, session: LimitedSession, *, add_ons: tuple[str, ...]) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class Limits:
+    """Lets everybody in."""
+
+    def __init__(self) -> None:
+        self.plans: list[CallerPlan] = []
+
+    async def acquire(self, plan: CallerPlan, *, session_id: str) -> SessionTab:
+        self.plans.append(plan)
+        return Tab()
+
+
+async def test_a_session_is_let_in_with_a_borrowed_plan_once_the_region_holds_something(tmp_path: Path) -> None:
+    inner = Limits()
+    async with lending_regions(tmp_path, "eu", "us") as regions:
+        region = regions["us"]
+        await region.running.limits(inner).acquire(plan(), session_id="s")
+        assert await region.balance_us() > 0
+        assert inner.plans == [borrowed_plan(plan(), region.settings.holding())]
+
+
+@pytest.mark.parametrize("when_away", list(WhenLimiterAway))
+async def test_without_the_root_and_with_nothing_in_hand_only_closed_plans_are_refused(
+    tmp_path: Path, when_away: WhenLimiterAway
+) -> None:
+    inner = Limits()
+    async with lending_regions(tmp_path, "eu", "us", opening_timeout_ms=1_000) as regions:
+        await regions["eu"].kill()
+        limits = regions["us"].running.limits(inner)
+        if when_away is WhenLimiterAway.closed:
+            with pytest.raises(Unavailable) as caught:
+                await limits.acquire(plan(when_away), session_id="s")
+            assert caught.value.reason is Reason.limiter_unavailable
+        else:
+            await limits.acquire(plan(when_away), session_id="s")
+    assert len(inner.plans) == (when_away is not WhenLimiterAway.closed)
