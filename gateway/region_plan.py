@@ -154,8 +154,8 @@ def _exporter(plan: RegionPlan, settings: dict[str, Any], data: Path) -> Child:
     command = [sys.executable, "-m", "gateway.metering", "--json", "--exit-with-parent", *_config(plan)]
     over = {**plan.gateway_settings, **settings}
     if not plan.names_sinks:
-        file = {"kind": "jsonl", "name": "file", "directory": str(data / "usage")}
-        over["metering"] = {"state_directory": str(data / "exporter"), "sinks": [file]}
+        file = {"kind": "json_lines", "name": "file", "directory": str(data / "usage")}
+        over["metering"] = {"state_directory": str(data / "exporter"), "sinks": [file], "listen": {"port": 0}}
     return Child("exporter", lambda: command, lambda: dict(os.environ) | as_environment(over))
 
 

@@ -59,7 +59,7 @@ def up(
     exporter: Annotated[
         bool,
         typer.Option(help="Start the exporter of usage events; without sinks in the settings it writes files."),
-    ] = False,
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
     log_file: Annotated[str, typer.Option(help="Where logs go; `-` is standard error.")] = "",
 ) -> None:

@@ -150,14 +150,15 @@ def start_region(folder: Path, *arguments: str, **settings: Any) -> Region:
     """Start `patchbay up` and wait for its ready line.
 
     Args:
-        arguments: more options of `patchbay up`.
+        arguments: more options of `patchbay up`; without `--exporter` it has none.
         settings: of the gateway, named as its environment names them: `sessions__liveness_ms=500`.
     """
     over = {"drain__finish_ms": 0} | settings
     folder.mkdir(parents=True, exist_ok=True)
+    command = [str(PATCHBAY), "up", "--json", "--port", "0", "--log-file", str(folder / "up.log"), "--no-exporter"]
     with (folder / "supervisor.log").open("wb") as said:
         process = subprocess.Popen(
-            [str(PATCHBAY), "up", "--json", "--port", "0", "--log-file", str(folder / "up.log"), *arguments],
+            [*command, *arguments],
             env=environment_of(folder) | {f"PATCHBAY__{key.upper()}": json.dumps(value) for key, value in over.items()},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
