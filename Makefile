@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check bench bench-engine fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
+.PHONY: help demo test check bench bench-engine bench-limits fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -41,6 +41,9 @@ bench-engine: setup-interop  ## Benchmarks of the engine beside sherpa-onnx: str
 	$(BIN)/python -m tests.benchmarks.engine
 	$(BIN)/python -m tests.benchmarks.engine_batches
 	$(BIN)/python -m tests.benchmarks.engine_streams
+
+bench-limits: setup-dev  ## What the limiter costs Redis and a gateway, beside the package limits and plain INCR; see docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.limits
 
 chaos: setup-dev  ## The long form of the scenarios in which things are killed
 	$(BIN)/pytest -q --long tests/scenarios
