@@ -37,11 +37,16 @@ class Receiver:
     def add_routes(self, app: web.Application) -> None:
         """Each receiver's own."""
 
+    async def handled(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """After each request, also one that met a fault."""
+
     async def start(self) -> Self:
         @web.middleware
         async def with_faults(request: web.Request, handler: Any) -> web.StreamResponse:
             self.requests += 1
-            return await self.faults.around(request, handler)
+            answer = await self.faults.around(request, handler)
+            await self.handled(request, answer)
+            return answer
 
         app = web.Application(middlewares=[with_faults], client_max_size=16 * 1_048_576)
         self.add_routes(app)

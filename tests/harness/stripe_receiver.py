@@ -50,6 +50,8 @@ class StripeReceiver(Receiver):
         self.seen: dict[str, float] = {}
         """Identifiers, and when they were accepted first within the last 24 h."""
         self.arrivals: Counter[str] = Counter()
+        self.keeps_failures = False
+        """Whether an injected failure is what its Idempotency-Key is answered from then on."""
         self.too_many_at_once = 0
         self.sessions: dict[str, float] = {}
         self.requests_of_stream: list[int] = []
@@ -57,6 +59,11 @@ class StripeReceiver(Receiver):
         self._answers: dict[str, tuple[int, Any]] = {}
         self._bad: dict[str, list[tuple[str, str]]] = {}
         self._reports: dict[str, Any] = {}
+
+    async def handled(self, request: web.Request, answer: web.StreamResponse) -> None:
+        key = request.headers.get("Idempotency-Key")
+        if self.keeps_failures and key and answer.status >= 500:
+            self._answers[key] = (answer.status, {"error": {"type": "api_error"}})
 
     def now_s(self) -> float:
         return time.time() + self.offset_s
