@@ -222,12 +222,11 @@ class FileJournal:
         found = self._store.recovery
         for name, damage in found.damages:
             self._metrics.damages.inc()
-            log.warning(
-                "journal.torn" if damage.is_tail else "journal.damaged",
-                file=name,
-                offset_bytes=damage.offset_bytes,
-                length_bytes=damage.length_bytes,
-            )
+            at, length = damage.offset_bytes, damage.length_bytes
+            if damage.is_tail:
+                log.warning("journal.torn", file=name, offset_bytes=at, length_bytes=length)
+            else:
+                log.error("journal.damaged", file=name, offset_bytes=at, length_bytes=length)
         log.info("journal.read", records=found.records, left_open=len(self._store.recovered_sessions))
         self._measure()
 

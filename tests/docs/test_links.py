@@ -20,6 +20,7 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.errors import Reason
 from gateway.limits.plans_metrics import PlansMetrics
 from gateway.logs import LIBRARY_EVENT
+from gateway.metering.journal_metrics import JournalMetrics
 from gateway.metrics import GatewayMetrics, LiveFigures
 from gateway.settings import GatewaySettings
 from gateway.wire.messages import (
@@ -232,6 +233,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     metrics = GatewayMetrics()
     metrics.watch(lambda: LiveFigures(sessions=0, held_samples=0, queued_messages=0, waiting_bytes=0), list)
     PlansMetrics(metrics.registry)
+    JournalMetrics(metrics.registry)
     found = {}
     for collector in metrics.registry._collector_to_names:
         for family in collector.collect():
