@@ -215,19 +215,20 @@ class SentLog:
             return [Source(self._name(row[3]), row[4]) for row in rows]
 
     def died(self, sink: str, events: Sequence[tuple[Logged, Death]], *, now_ms: int) -> None:
+        """An event that was delivered stays so."""
         with _Transaction(self._db):
             number = self._number(sink)
             for logged, death in events:
                 event = logged.event
                 event_id, org = _bytes(logged.event_id), self._number(event.labels.org)
-                row = (number, event.hour, event_id, org, event.compute_us, now_ms)
-                self._db.execute(
+                changed = self._db.execute(
                     "INSERT INTO events VALUES (?, ?, ?, ?, ?, 4, ?) "
                     "ON CONFLICT DO UPDATE SET state = 4 WHERE state <> 3",
-                    row,
-                )
-                encoded = msgspec.msgpack.encode(event)
-                self._lay_out(number, event.hour, event_id, now_ms, death, encoded)
+                    (number, event.hour, event_id, org, event.compute_us, now_ms),
+                ).rowcount
+                if changed:
+                    encoded = msgspec.msgpack.encode(event)
+                    self._lay_out(number, event.hour, event_id, now_ms, death, encoded)
 
     def reported(self, sink: str, event_id: str, *, code: str, detail: str, now_ms: int) -> State | None:
         """The receiver takes back its yes: the event dies. The state that it had; None: it is not known."""

@@ -118,9 +118,7 @@ class UsageReader:
 
     async def _level(self, org: str, level: str, *, now_ms: int) -> LevelState:
         before = self._link.names.org(org)
-        bucket: Any = await self._link.ask(
-            lambda redis: redis.hgetall(f"{before}:bucket:{level}"), timeout_ms=_CALL_MS
-        )
+        bucket: Any = await self._link.ask(lambda redis: redis.hgetall(f"{before}:bucket:{level}"), timeout_ms=_CALL_MS)
         sessions: int = await self._link.ask(
             lambda redis: redis.zcount(f"{before}:leases:{level}", f"({now_ms}", "+inf"), timeout_ms=_CALL_MS
         )
