@@ -15,7 +15,6 @@ from gateway.admission.admit import LocalSessionLimits
 from gateway.admission.revocation_feed import NothingRevoked, RevocationFeed
 from gateway.admission.revocation_log import RevocationLog
 from gateway.errors import Reason
-from gateway.escrow.borrowed import borrowed_plan
 from gateway.escrow.escrow import Escrow
 from gateway.escrow.metrics import EscrowMetrics
 from gateway.escrow.rates import rate_in
@@ -36,12 +35,11 @@ if TYPE_CHECKING:
 
     from gateway.admission.metrics import AdmissionMetrics
     from gateway.admission.revocation_feed import RevocationCheck
-    from gateway.escrow.settings import EscrowSettings
     from gateway.limits.interface import SessionLimits
     from gateway.redis_link.settings import RedisSettings
     from gateway.session_registry import SessionRegistry
     from gateway.settings import GatewaySettings
-    from policies.plans import CallerPlan, Level, Principal, Rate
+    from policies.plans import Level, Principal, Rate
 
     Task = Callable[[], Coroutine[Any, Any, None]]
 
@@ -109,11 +107,16 @@ def _with_redis(
     registry, escrow = metrics.registry, settings.escrow
     journal = _journal(settings, registry)
     stack.push_async_callback(journal.close)
+    lending = None
+    if escrow is not None:
+        lending = Escrow(
+            escrow, _linked(stack, redis), _rate_by(plans), EscrowMetrics(registry), region=settings.region
+        )
     limiter = RedisSessionLimits(
         settings.limits,
         LimiterParts(
             link=_linked(stack, redis),
-            plans=plans if escrow is None else _BorrowedPlans(plans, escrow),
+            plans=plans if lending is None else lending.plans(plans),
             journal=journal,
             metrics=LimiterMetrics(registry),
             region=settings.region,
@@ -135,10 +138,7 @@ def _with_redis(
     )
     tasks: list[Task] = [plans.run, limiter.run, feed.run]
     limits: SessionLimits = limiter
-    if escrow is not None:
-        lending = Escrow(
-            escrow, _linked(stack, redis), _rate_by(plans), EscrowMetrics(registry), region=settings.region
-        )
+    if lending is not None:
         limits = lending.limits(limiter)
         tasks.append(lending.run)
     # This process's own bounds come first: they cost nothing to ask.
@@ -178,19 +178,3 @@ def _journal(settings: GatewaySettings, registry: CollectorRegistry) -> FileJour
 
 def _rate_by(plans: Plans) -> Callable[[Principal, str, Level], Rate | None]:
     return lambda who, plan, level: rate_in(plans.current(), who, plan, level)
-
-
-class _BorrowedPlans:
-    """Plans as the limiter of a region sees them whose compute is borrowed (gateway.limits.limiter.CurrentPlans)."""
-
-    def __init__(self, plans: Plans, settings: EscrowSettings) -> None:
-        self._plans = plans
-        self._holding = settings.holding()
-
-    @property
-    def version(self) -> object:
-        return self._plans.version
-
-    def resolve_again(self, plan: CallerPlan) -> CallerPlan | None:
-        resolved = self._plans.resolve_again(plan)
-        return None if resolved is None else borrowed_plan(resolved, self._holding)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.escrow.root import RateOf
     from gateway.escrow.settings import EscrowSettings
     from gateway.limits.interface import SessionLimits, SessionTab
+    from gateway.limits.limiter import CurrentPlans
     from gateway.redis_link.client import RedisLink
     from policies.plans import CallerPlan
 
@@ -48,6 +49,10 @@ class Escrow:
         """The same limits for plans whose compute is borrowed."""
         return _BorrowingLimits(self._settings, self.borrower, inner)
 
+    def plans(self, inner: CurrentPlans) -> CurrentPlans:
+        """The same plans with compute that is borrowed, for sessions under way when plans change."""
+        return _BorrowingPlans(self._settings, self.borrower, inner)
+
     async def run(self) -> None:
         await self._server.start()
         log.info("escrow.listening", port=self.port)
@@ -57,6 +62,26 @@ class Escrow:
             with contextlib.suppress(TimeoutError):
                 await self._server.stop(_STOP_GRACE_S)
                 await self._roots.aclose()
+
+
+class _BorrowingPlans:
+    """What changes of a plan is borrowed for from then on, too."""
+
+    def __init__(self, settings: EscrowSettings, borrower: Borrower, inner: CurrentPlans) -> None:
+        self._holding = settings.holding()
+        self._borrower = borrower
+        self._inner = inner
+
+    @property
+    def version(self) -> object:
+        return self._inner.version
+
+    def resolve_again(self, plan: CallerPlan) -> CallerPlan | None:
+        resolved = self._inner.resolve_again(plan)
+        if resolved is None:
+            return None
+        self._borrower.note(resolved)
+        return borrowed_plan(resolved, self._holding)
 
 
 class _BorrowingLimits:

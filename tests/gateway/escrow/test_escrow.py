@@ -49,6 +49,28 @@ async def test_a_session_is_let_in_with_a_borrowed_plan_once_the_region_holds_so
         assert inner.plans == [borrowed_plan(plan(), region.settings.holding())]
 
 
+class Plans:
+    """What holds by now."""
+
+    version = 2
+
+    def __init__(self, now: CallerPlan | None) -> None:
+        self._now = now
+
+    def resolve_again(self, plan: CallerPlan) -> CallerPlan | None:
+        return self._now
+
+
+async def test_a_limit_that_comes_with_new_plans_is_borrowed_for_while_the_session_runs(tmp_path: Path) -> None:
+    async with lending_regions(tmp_path, "eu", "us") as regions:
+        region = regions["us"]
+        plans = region.running.plans(Plans(plan()))
+        assert plans.version == 2
+        assert plans.resolve_again(plan(rate=None)) == borrowed_plan(plan(), region.settings.holding())
+        await region.received()
+        assert region.running.plans(Plans(None)).resolve_again(plan()) is None
+
+
 @pytest.mark.parametrize("when_away", list(WhenLimiterAway))
 async def test_without_the_root_and_with_nothing_in_hand_only_closed_plans_are_refused(
     tmp_path: Path, when_away: WhenLimiterAway
