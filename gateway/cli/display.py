@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gateway.cli.connection import advice
 from gateway.wire.codec import encode_server
-from gateway.wire.messages import ErrorMessage, FinalMessage, Finished, Migrated, PartialMessage, Started
+from gateway.wire.messages import ErrorMessage, FinalMessage, Finished, Migrated, PartialMessage, Started, Usage
 
 if TYPE_CHECKING:
     from gateway.wire.messages import ServerMessage
@@ -50,6 +50,7 @@ class TerminalDisplay:
         self._errors = Console(stderr=True, highlight=False)
         self._partial = Text("")
         self._version = ""
+        self._is_throttled = False
         self._progress = Progress(
             TextColumn("[dim]{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn(), console=self._console
         )
@@ -87,6 +88,8 @@ class TerminalDisplay:
                 if message.model_version not in ("", self._version):
                     self._version = message.model_version
                     self._print(Text(f"version {self._version} recognises from here on", style="dim yellow"))
+            case Usage():
+                self._tell_throttling(message)
             case ErrorMessage():
                 text = f"{message.reason}: {message.message}{advice(message.retry_after_ms)}"
                 self._errors.print(Text(text, style="red"), soft_wrap=True)
@@ -94,6 +97,17 @@ class TerminalDisplay:
                 self._partial = Text("")
         if self._live is not None:
             self._live.update(self._view())
+
+    def _tell_throttling(self, usage: Usage) -> None:
+        """Once when it begins and once when it ends."""
+        if usage.is_throttled == self._is_throttled:
+            return
+        self._is_throttled = usage.is_throttled
+        if usage.is_throttled:
+            text = f"the compute of the {usage.level or 'plan'} is used up: audio waits{advice(usage.retry_after_ms)}"
+        else:
+            text = "there is compute again: audio goes on"
+        self._print(Text(text, style="dim yellow"))
 
     def _print(self, line: Text) -> None:
         """One line; only a terminal breaks it where it ends."""

@@ -151,3 +151,15 @@ def test_on_a_terminal_the_cursor_is_given_back_also_after_an_error() -> None:
         with pytest.raises(KeyboardInterrupt):
             interrupted()
         until_sync(lambda: terminal.shown.rfind("\x1b[?25h") > terminal.shown.rfind("\x1b[?25l") >= 0)
+
+
+def test_a_throttled_session_says_so_once_and_when_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    waiting = Usage(0, 5, remaining_us=0, level="project", is_throttled=True, retry_after_ms=1_500)
+    with TerminalDisplay(None) as display:
+        for message in (Usage(0, 1), waiting, waiting, Usage(0, 9), Usage(0, 9)):
+            display.show(message)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "the compute of the project is used up",
+        "there is compute again",
+    ]
