@@ -67,6 +67,7 @@ class Tab:
         "recorded",
         "remaining_us",
         "renew_at_ms",
+        "seen_at_ms",
         "seen_compute_us",
         "session",
     )
@@ -90,6 +91,7 @@ class Tab:
         self.at_ms = 0
         self.next_number = 0
         self.cut_at_ms = now_ms
+        self.seen_at_ms = now_ms
         self.seen_compute_us = 0
         self.pending: list[Slice] = []
         """Cut, and not known to be settled."""

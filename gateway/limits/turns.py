@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MAX_SLICES = 100
 """Of one tab in one request; what is left goes with the next. Redis does nothing else meanwhile."""
 
+_LOOK_TICKS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class TurnRules:
@@ -76,6 +78,20 @@ def next_request(
         renews_lease=renews_lease or bool(slices),
         has_new_labels=tab.has_new_labels,
     )
+
+
+def next_look_ms(tab: Tab, used: UsedSoFar | None, now_ms: int, rules: TurnRules) -> int:
+    """When a tab of which nothing is due is looked at again: sooner where its credit goes fast."""
+    latest_ms = now_ms + _LOOK_TICKS * rules.tick_ms
+    if used is None or tab.granted_us is None:
+        return latest_ms
+    spent_us, elapsed_ms = used.compute_us - tab.seen_compute_us, now_ms - tab.seen_at_ms
+    tab.seen_compute_us, tab.seen_at_ms = used.compute_us, now_ms
+    spare_us = tab.granted_us - (used.wanted_us + used.compute_us) // 2
+    if spent_us <= 0 or elapsed_ms <= 0:
+        return latest_ms
+    # Twice on the way to where more is due, should the pace rise.
+    return min(latest_ms, max(now_ms, tab.credit_at_ms, now_ms + spare_us * elapsed_ms // (2 * spent_us)))
 
 
 def restoring(tab: Tab, known: JournaledTab | None) -> Restore:
