@@ -15,12 +15,17 @@ from pydantic_core import PydanticUndefined
 
 from engines.interface import EndReason, LossReason
 from engines.server.options import _parser as engine_parser
+from gateway.admission.metrics import AdmissionMetrics
 from gateway.cli.app import app
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import Reason
+from gateway.escrow.metrics import EscrowMetrics
+from gateway.limits.metrics import LimiterMetrics
 from gateway.limits.plans_metrics import PlansMetrics
 from gateway.logs import LIBRARY_EVENT
+from gateway.metering.exporter.metrics import ExporterMetrics
 from gateway.metering.journal_metrics import JournalMetrics
+from gateway.metering.sinks.settings import AnySinkSettings, SinkSettings
 from gateway.metrics import GatewayMetrics, LiveFigures
 from gateway.settings import GatewaySettings
 from gateway.wire.messages import (
@@ -78,10 +83,9 @@ def test_every_page_is_in_the_index() -> None:
 def commands(command: Any, path: str = "patchbay") -> Iterator[tuple[str, Any]]:
     """Every command below a group, by what a user types; typer's own classes carry no types worth naming."""
     below = getattr(command, "commands", None)
-    if below is None:
+    if below is None or command.invoke_without_command:
         yield path, command
-        return
-    for name, inner in below.items():
+    for name, inner in (below or {}).items():
         yield from commands(inner, f"{path} {name}")
 
 
@@ -119,7 +123,8 @@ def test_every_option_that_a_block_uses_exists() -> None:
         for line in block.code.splitlines():
             for words in re.findall(r"\bpatchbay ((?:\w+ )*)(.*?)(?:[|>#)]|$)", line):
                 path = "patchbay " + words[0].strip()
-                command = next((COMMANDS[known] for known in COMMANDS if path.startswith(known)), None)
+                known = max((known for known in COMMANDS if path.startswith(known)), key=len, default=None)
+                command = None if known is None else COMMANDS[known]
                 used = set(re.findall(r"(?<!\S)(--[\w-]+)", words[1]))
                 if used and (command is None or not used <= options_of(command)):
                     unknown.append(f"{block.place}: {line}")
@@ -149,7 +154,7 @@ def test_the_documented_defaults_of_an_engine_are_its_own() -> None:
 # --- settings -----------------------------------------------------------------------------------------------------
 
 
-OPTIONAL_SECTIONS = ("IssuerSettings", "RedisSettings", "JournalSettings")
+OPTIONAL_SECTIONS = ("IssuerSettings", "RedisSettings", "JournalSettings", "EscrowSettings", "ExporterSettings")
 """Tables that may be left out or repeated, and whose settings have rows of their own."""
 
 
@@ -169,6 +174,7 @@ def leaves(model: type[BaseModel], defaults: BaseModel | None = None, above: str
 
 
 SETTINGS = dict(leaves(GatewaySettings))
+SINKS = get_args(get_args(AnySinkSettings)[0])
 
 
 def test_every_setting_and_no_other_is_documented() -> None:
@@ -187,6 +193,30 @@ def test_the_documented_defaults_are_the_settings_own() -> None:
         if said != (actual if actual in ("required", "none") else json.dumps(actual)):
             wrong.append(f"{path}: {said}, not {actual}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("sink", SINKS, ids=lambda sink: kind_of_sink(sink))
+def test_every_setting_of_a_sink_and_no_other_is_documented_with_its_default(sink: type[BaseModel]) -> None:
+    common = set(named_rows(section(DOCS / "metering.md", "## Sinks").split("###")[0]))
+    documented = named_rows(section(DOCS / "metering.md", f"### `{kind_of_sink(sink)}`"))
+    assert set(documented) == {
+        name
+        for name, field in sink.model_fields.items()
+        if name not in common or (field.default != SinkSettings.model_fields[name].default and name != "kind")
+    }
+    for name, cells in documented.items():
+        default = sink.model_fields[name].default
+        plain = {PydanticUndefined: "required", None: "none"}.get(default) if _is_plain(default) else None
+        assert cells[1].strip("`") == (plain or json.dumps(default)), name
+
+
+def kind_of_sink(sink: type[BaseModel]) -> str:
+    return str(get_args(sink.model_fields["kind"].annotation)[0])
+
+
+def test_the_settings_that_every_sink_has_are_documented() -> None:
+    common = named_rows(section(DOCS / "metering.md", "## Sinks").split("###")[0])
+    assert set(common) == {*SinkSettings.model_fields, "kind"}
 
 
 def _is_plain(default: object) -> bool:
@@ -233,7 +263,11 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     metrics = GatewayMetrics()
     metrics.watch(lambda: LiveFigures(sessions=0, held_samples=0, queued_messages=0, waiting_bytes=0), list)
     PlansMetrics(metrics.registry)
+    LimiterMetrics(metrics.registry)
     JournalMetrics(metrics.registry)
+    ExporterMetrics(metrics.registry)
+    AdmissionMetrics(metrics.registry)
+    EscrowMetrics(metrics.registry)
     found = {}
     for collector in metrics.registry._collector_to_names:
         for family in collector.collect():
