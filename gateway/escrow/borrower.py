@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _MICRO = 1_000_000
 
-log = structlog.get_logger("escrow")
+log = structlog.get_logger("gateway")
 
 
 class Borrower:
@@ -144,18 +144,18 @@ class Borrower:
         finally:
             self._metrics.ask_elapsed.observe(asyncio.get_running_loop().time() - began_s)
         if org.refusal is not None:
-            log.info("escrow.root_back", home=self._settings.home_of(org.name))
+            log.info("lending.root_back", home=self._settings.home_of(org.name))
             org.refusal = None
         for (level, _), loan in zip(asks, loans, strict=True):
             self._metrics.asks.labels(loan.outcome.value).inc()
             if loan.outcome in (Outcome.absurd, Outcome.unlimited):
-                log.warning("escrow.ask_refused", reason=loan.outcome.value, level=level.level.value)
+                log.warning("lending.ask_refused", reason=loan.outcome.value, level=level.level.value)
             level.answered(loan, now_ms=self._now_ms())
 
     def _note_away(self, org: _Org, refusal: RootRefusal) -> None:
         if org.refusal is not refusal:
             org.refusal = refusal
-            log.warning("escrow.root_away", home=self._settings.home_of(org.name), reason=refusal.value)
+            log.warning("lending.root_away", home=self._settings.home_of(org.name), reason=refusal.value)
 
     def _now_ms(self) -> int:
         return int(asyncio.get_running_loop().time() * 1_000)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _STOP_GRACE_S = 0.5
 
-log = structlog.get_logger("escrow")
+log = structlog.get_logger("gateway")
 
 
 class Escrow:
@@ -55,7 +55,7 @@ class Escrow:
 
     async def run(self) -> None:
         await self._server.start()
-        log.info("escrow.listening", port=self.port)
+        log.info("lending.listening", port=self.port)
         try:
             await self.borrower.run()
         finally:

@@ -42,7 +42,7 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
 )
 
-log = structlog.get_logger("escrow")
+log = structlog.get_logger("gateway")
 
 
 class RootDesk:
@@ -107,7 +107,7 @@ class RootServer:
             region, org, asks = proto_codec.decode_request(payload)
             return proto_codec.encode_loans(await self._desk.lend(region, org, asks))
         except RootRefused as error:
-            log.warning("escrow.refused", reason=error.refusal.value)
+            log.warning("lending.refused", reason=error.refusal.value)
             return proto_codec.encode_refusal(error.refusal)
 
     def _is_authentic(self, metadata: Sequence[tuple[str, str | bytes]] | None) -> bool:
