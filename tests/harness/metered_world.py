@@ -14,51 +14,30 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 import redis.asyncio
 
-from gateway.metering.entries import MS_PER_HOUR
-from gateway.metering.exporter.sent_log import SentLog, State
-from gateway.metering.journal_store import JournalStore, StoreLimits
-from gateway.metering.stream_entries import decode_event
-from gateway.redis_link.keys import TAB_NUMBERS, Names
+from gateway.redis_link.keys import TAB_NUMBERS
 from tests.harness.metered_gateway import ExporterOrder, GatewayOrder
 from tests.harness.receivers import CloudEventsReceiver
 from tests.harness.redis_server import RedisServer
+from tests.harness.usage_books import NAMES, add_journal, add_received, add_sent_log, add_testimonies, books_in_redis
 from tests.harness.waiting import Overdue, until, until_true
-from tests.harness.witnessed_journal import Testimony, testimonies
+from tests.harness.witnessed_journal import testimonies
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.metering.entries import UsageEvent
     from tests.harness.metered_gateway import Spawn
+    from tests.harness.usage_books import Books
 
-NAMES = Names("patchbay")
 WINDOW_SLICES = 5
 SINK = "meter"
 WITNESS_GROUP = "witness"
 """A consumer group that never acknowledges: nothing is trimmed."""
 _FAULTY_SHARE = 0.2
-
-
-@dataclass(slots=True)
-class Books:
-    """Compute in microseconds by org, as each keeps it. `events`: how many different ones."""
-
-    used: Counter[str] = field(default_factory=Counter)
-    journaled: Counter[str] = field(default_factory=Counter)
-    settled: Counter[str] = field(default_factory=Counter)
-    recorded: Counter[str] = field(default_factory=Counter)
-    streamed: Counter[str] = field(default_factory=Counter)
-    sent: Counter[str] = field(default_factory=Counter)
-    received: Counter[str] = field(default_factory=Counter)
-    sessions: int = 0
-    events: int = 0
-    mistakes: list[str] = field(default_factory=list)
 
 
 class Nursery:
@@ -248,88 +227,14 @@ class MeteredWorld:
 
     async def books(self) -> Books:
         """After `settle`."""
-        books = Books(sessions=len(self._testimonies))
-        events = await self._read_redis(books)
-        self._read_journals(books, events)
-        self._read_sent_log(books)
-        for event_id, event in self.receiver.events.items():
-            books.received[event["subject"]] += event["data"]["compute_us"]
-            if event_id not in events:
-                books.mistakes.append(f"{event_id} was delivered and is not in the stream")
-        books.mistakes += _mistakes(self._testimonies, list(events.values()))
-        for event in events.values():
-            said = self._testimonies[event.labels.session_id].said
-            books.used[event.labels.org] += sum(piece.compute_us for piece in said[event.first : event.last + 1])
-        books.events = len(events)
-        return books
-
-    async def _read_redis(self, books: Books) -> dict[str, UsageEvent]:
-        events: dict[str, UsageEvent] = {}
         async with self.redis() as client:
-            for org in self.orgs:
-                for name, amount in (await client.hgetall(NAMES.tally(org))).items():
-                    if name.endswith(b":settled_us"):
-                        books.settled[org] += int(amount)
-                    elif name.endswith(b":recorded_us"):
-                        books.recorded[org] += int(amount)
-                for _, fields in await client.xrange(NAMES.meter(org)):
-                    event = decode_event(fields)
-                    if event.id in events:
-                        books.mistakes.append(f"{event} is in the stream twice")
-                    events[event.id] = event
-                    books.streamed[org] += event.compute_us
-        return events
-
-    def _read_journals(self, books: Books, events: dict[str, UsageEvent]) -> None:
-        journaled: dict[str, UsageEvent] = {}
+            books = await books_in_redis(client, self.orgs)
         for name in self._names:
-            store = JournalStore(
-                self._folder / "journals" / name, StoreLimits(24 * MS_PER_HOUR, 2**30), window_slices=WINDOW_SLICES
-            )
-            books.mistakes += [f"{name} left {session_id} open" for session_id in store.recovered_sessions]
-            books.mistakes += [f"{name}: {damage}" for _, damage in store.recovery.damages if not damage.is_tail]
-            journaled |= {event.id: event for event in store.recent_events(since_ms=0)}
-        for event_id, event in journaled.items():
-            books.journaled[event.labels.org] += event.compute_us
-            if event_id not in events:
-                books.mistakes.append(f"the journal has {event}, the stream does not")
-            elif msgspec.structs.replace(events[event_id], is_last=event.is_last) != event:
-                books.mistakes.append(f"the journal has {event}, the stream {events[event_id]}")
-
-    def _read_sent_log(self, books: Books) -> None:
-        log = SentLog(self._folder / "exporter")
-        for each in log.sums(from_hour=0, to_hour=2**40):
-            if each.state is State.delivered:
-                books.sent[each.org] += each.compute_us
-            else:
-                books.mistakes.append(f"the sent log has {each}")
-        log.close()
-
-
-def _mistakes(sessions: dict[str, Testimony], events: list[UsageEvent]) -> list[str]:
-    """Whether the events of each session cover what was committed, each slice once, with the values that were said."""
-    mistakes = []
-    by_session: dict[str, list[UsageEvent]] = {}
-    for event in events:
-        by_session.setdefault(event.labels.session_id, []).append(event)
-    for session_id, testimony in sessions.items():
-        following = 0
-        for event in sorted(by_session.get(session_id, []), key=lambda event: event.first):
-            if event.first != following:
-                mistakes.append(f"{session_id}: slice {following} is followed by {event}")
-            following = event.last + 1
-            said = testimony.said[event.first : following]
-            if (event.compute_us, event.audio_ms, event.connection_ms) != (
-                sum(piece.compute_us for piece in said),
-                sum(piece.audio_ms for piece in said),
-                sum(piece.connection_ms for piece in said),
-            ):
-                mistakes.append(f"{session_id}: {event} is not the sum of {said}")
-        if not testimony.committed <= following <= len(testimony.said):
-            mistakes.append(
-                f"{session_id}: {testimony.committed} slices committed, {following} billed, {len(testimony.said)} said"
-            )
-    return mistakes
+            add_journal(books, self._folder / "journals" / name, window_slices=WINDOW_SLICES)
+        add_sent_log(books, self._folder / "exporter")
+        add_received(books, self.receiver)
+        add_testimonies(books, self._testimonies)
+        return books
 
 
 def _settled_and_recorded(numbers: bytes | None) -> tuple[int, int]:
