@@ -23,7 +23,7 @@ NUMPY_TYPES: dict[str, type[np.generic[Any]]] = {
 """Element types of the inputs and outputs that models here may have, as ONNX Runtime names them."""
 
 CPU_ONLY = ("CPUExecutionProvider",)
-_ERRORS_ONLY = 3
+ERRORS_ONLY = 3
 
 # ONNX Runtime's exceptions share no base of their own. The built-in ones come from its Python wrapper (an unknown
 # input name, metadata that is not UTF-8), from files, and from allocations that a broken model asks for.
@@ -72,7 +72,7 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = usable_threads(threads)
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = ERRORS_ONLY
     # Idle threads that spin would take the cores from the streams' own Python.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if weights_folder is not None:

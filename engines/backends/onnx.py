@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from engines.onnx_session import Providers
 
 
+_PART_NUMBERS = 16
+"""How many numbers one thread of a GPU writes of a row of state."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runner:
     """How one of ONNX Runtime's providers is used.
@@ -142,7 +146,13 @@ def pooled_model(contract: ModelContract, model_file: Path, settings: BackendSet
     outputs = [value.name for value in model.graph.output]
     shapes = contract.cache_channel_shape, contract.cache_time_shape, ()
     states = [State(*names) for names in zip(inputs[2:], outputs[2:], shapes, strict=True)]
-    pools = pool_states(model, states, pool_rows=settings.max_slots + SPARE_ROWS, kept_outputs=outputs[:1])
+    pools = pool_states(
+        model,
+        states,
+        pool_rows=settings.max_slots + SPARE_ROWS,
+        kept_outputs=outputs[:1],
+        part_numbers=_PART_NUMBERS if runner.device.is_staged else 0,
+    )
     row_shapes = {
         inputs[0]: (contract.feature_dim, contract.window_frames),
         **dict.fromkeys((inputs[1], READ_ROWS, WRITE_ROWS), ()),

@@ -21,6 +21,7 @@ from engines.backends.onnx_pools import Device
 from engines.contract import BackendKind
 from engines.errors import ModelRejected, RuntimeMissing
 from engines.model_files import check_model, find_model_file
+from engines.onnx_session import ERRORS_ONLY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +92,8 @@ def load_cuda_libraries() -> None:
     """
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
         onnxruntime.preload_dlls()
+    # A session's own level does not reach what it warns of before there is a session, once for each pool.
+    onnxruntime.set_default_logger_severity(ERRORS_ONLY)
 
 
 def open_on_device(contract: ModelContract, model_file: Path, settings: BackendSettings, runner: Runner) -> OnnxBackend:

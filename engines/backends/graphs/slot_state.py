@@ -7,12 +7,16 @@ updated where it lies, on the CPU as on a device: nothing else of it is touched 
 Many exports stack the states of all layers, and begin by taking the stack apart again. Where the graph does, each layer
 gets a pool of its own, and both copies are gone.
 
+On a GPU ONNX Runtime writes each indexed part of a pool with one thread (`_ScatterNDKernel`, scatter_nd_impl.cu): a row
+that is one part is copied number by number. So rows can be laid out, and written, in small parts.
+
 What must stay true: a pool's rows are written only after they were read. So the value that is written must follow from
 the one that was read; a graph in which it does not is refused.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 READ_ROWS, WRITE_ROWS = "patchbay/read_rows", "patchbay/write_rows"
 _WRITE_INDEX = "patchbay/write_index"
 _LAST_AXIS_NAME = "patchbay/last_axis"
+_PART_INDEX, _ROW_AND_NO_PART = "patchbay/part_index", "patchbay/row_and_no_part"
 _BATCH = "patchbay_batch"
 _LAYERS_FIRST = [1, 0]
 
@@ -47,7 +52,7 @@ class State(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """One pool of the rewritten graph; `element` is an ONNX data type."""
+    """One pool of the rewritten graph; `element` is an ONNX data type. Rows in parts have them on their first axis."""
 
     input: str
     output: str
@@ -70,9 +75,12 @@ class _Layers:
 
 
 def pool_states(
-    model: ModelGraph, states: Sequence[State], *, pool_rows: int, kept_outputs: Sequence[str]
+    model: ModelGraph, states: Sequence[State], *, pool_rows: int, kept_outputs: Sequence[str], part_numbers: int = 0
 ) -> list[Pool]:
     """Rewrite the graph in place: pools of `pool_rows` for states, and no outputs but `kept_outputs` and the pools.
+
+    Args:
+        part_numbers: the most numbers of a row that are written as one part; 0 writes each row as a whole.
 
     Raises:
         GraphUnfit: a state goes past its own past; the graph is left as it was.
@@ -86,24 +94,62 @@ def pool_states(
                 raise GraphUnfit(f"the next {piece.read} must follow from the last one")
     graph = model.graph
     elements = {value.name: value.type.tensor_type.elem_type for value in graph.input}
-    gathers: list[onnx.Node] = []
-    scatters = [make_node("Unsqueeze", [WRITE_ROWS, _LAST_AXIS_NAME], _WRITE_INDEX)]
+    access = _Access(graph, part_numbers)
     pools: list[Pool] = []
     for state, plan in zip(states, plans, strict=True):
         for number, piece in enumerate(plan.pieces):
-            pool = Pool(
-                f"{state.input}/pool_{number}",
-                f"{state.input}/next_pool_{number}",
-                piece.row_shape,
-                elements[state.input],
-            )
-            gathers.append(make_node("Gather", [pool.input, READ_ROWS], piece.read, axis=0))
-            scatters.append(make_node("ScatterND", [pool.input, _WRITE_INDEX, piece.written], pool.output))
-            pools.append(pool)
-    _replace_nodes(graph, gathers, scatters, [node for plan in plans for node in plan.nodes_gone])
+            names = f"{state.input}/pool_{number}", f"{state.input}/next_pool_{number}"
+            pools.append(access.pool(names, piece, elements[state.input]))
+    _replace_nodes(graph, access.gathers, access.scatters, [node for plan in plans for node in plan.nodes_gone])
     _replace_border(graph, states, pools, pool_rows, kept_outputs)
-    graph.initializer.append(integer_tensor(_LAST_AXIS_NAME, [-1]))
     return pools
+
+
+class _Access:
+    """The nodes that read pools at the beginning of the graph, and those that write them at its end."""
+
+    def __init__(self, graph: onnx.Graph, part_numbers: int) -> None:
+        self.gathers: list[onnx.Node] = []
+        self.scatters = [make_node("Unsqueeze", [WRITE_ROWS, _LAST_AXIS_NAME], _WRITE_INDEX)]
+        self._graph = graph
+        self._part_numbers = part_numbers
+        self._part_counts: set[int] = set()
+        graph.initializer.append(integer_tensor(_LAST_AXIS_NAME, [-1]))
+
+    def pool(self, names: tuple[str, str], piece: _Piece, element: onnx.Tensor.DataType) -> Pool:
+        """Read and write one piece through a pool; `names` are its input and its output."""
+        pool_input, pool_output = names
+        numbers = math.prod(piece.row_shape)
+        if not self._part_numbers or numbers <= self._part_numbers:
+            self.gathers.append(make_node("Gather", [pool_input, READ_ROWS], piece.read, axis=0))
+            self.scatters.append(make_node("ScatterND", [pool_input, _WRITE_INDEX, piece.written], pool_output))
+            return Pool(pool_input, pool_output, piece.row_shape, element)
+        width = next(width for width in range(self._part_numbers, 0, -1) if numbers % width == 0)
+        row_shape = numbers // width, width
+        whole, parted = f"{pool_input}/whole", f"{pool_output}/parted"
+        self._graph.initializer.append(integer_tensor(f"{whole}/shape", [-1, *piece.row_shape]))
+        self._graph.initializer.append(integer_tensor(f"{parted}/shape", [-1, *row_shape]))
+        self.gathers.append(make_node("Gather", [pool_input, READ_ROWS], whole, axis=0))
+        self.gathers.append(make_node("Reshape", [whole, f"{whole}/shape"], piece.read))
+        self.scatters.append(make_node("Reshape", [piece.written, f"{parted}/shape"], parted))
+        self.scatters.append(make_node("ScatterND", [pool_input, self._part_index(row_shape[0]), parted], pool_output))
+        return Pool(pool_input, pool_output, row_shape, element)
+
+    def _part_index(self, parts: int) -> str:
+        """Give the name of (batch, parts, 2) row and part."""
+        graph, name = self._graph, f"{_PART_INDEX}_{parts}"
+        if not self._part_counts:
+            graph.initializer.append(integer_tensor(_ROW_AND_NO_PART, [1, 0]))
+            rows, pairs = f"{_PART_INDEX}/rows", f"{_PART_INDEX}/pairs"
+            self.scatters.append(make_node("Unsqueeze", [_WRITE_INDEX, _LAST_AXIS_NAME], rows))
+            self.scatters.append(make_node("Mul", [rows, _ROW_AND_NO_PART], pairs))
+        if parts not in self._part_counts:
+            self._part_counts.add(parts)
+            numbered = integer_tensor(f"{name}/parts", [number for part in range(parts) for number in (0, part)])
+            numbered.dims[:] = [parts, 2]
+            graph.initializer.append(numbered)
+            self.scatters.append(make_node("Add", [f"{_PART_INDEX}/pairs", f"{name}/parts"], name))
+        return name
 
 
 def _layers_of(model: ModelGraph, state: State) -> _Layers | None:

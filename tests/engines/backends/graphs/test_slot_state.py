@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING
 
@@ -97,9 +98,9 @@ def graph_of(text: str) -> ModelGraph:
     return ModelGraph(onnx_graph_pb2.Model.FromString(parser.parse_model(text).SerializeToString()))
 
 
-def pooled(text: str) -> tuple[onnxruntime.InferenceSession, list[Pool]]:
+def pooled(text: str, *, part_numbers: int = 0) -> tuple[onnxruntime.InferenceSession, list[Pool]]:
     graph = graph_of(text)
-    pools = pool_states(graph, [State("s", "t", (2, 3))], pool_rows=ROWS, kept_outputs=["y"])
+    pools = pool_states(graph, [State("s", "t", (2, 3))], pool_rows=ROWS, kept_outputs=["y"], part_numbers=part_numbers)
     content = graph.model.SerializeToString()
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]), pools
@@ -122,18 +123,26 @@ def pooled(text: str) -> tuple[onnxruntime.InferenceSession, list[Pool]]:
         *("layers cut out", "the next stack read too", "layers cut out by steps"),
     ],
 )
+@pytest.mark.parametrize("part_numbers", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("seed", range(3))
 def test_pools_are_read_and_written_by_row_and_nothing_else_of_them_changes(
-    text: str, pool_shapes: list[tuple[int, ...]], seed: int
+    text: str, pool_shapes: list[tuple[int, ...]], seed: int, part_numbers: int
 ) -> None:
     dice = random.Random(seed)
     plain = onnxruntime.InferenceSession(
         parser.parse_model(text).SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    session, pools = pooled(text)
-    assert [pool.row_shape for pool in pools] == pool_shapes
+    session, pools = pooled(text, part_numbers=part_numbers)
+    for pool, shape in zip(pools, pool_shapes, strict=True):
+        if not part_numbers or math.prod(shape) <= part_numbers:
+            assert pool.row_shape == shape
+        else:
+            assert (math.prod(pool.row_shape), len(pool.row_shape)) == (math.prod(shape), 2)
+            assert pool.row_shape[1] <= part_numbers
     state = np.random.default_rng(seed).standard_normal((ROWS, 2, 3), dtype=np.float32)
-    places = [part.copy() for part in _parted(state, len(pools))]
+    places = [
+        part.reshape(ROWS, *pool.row_shape).copy() for part, pool in zip(_parted(state, len(pools)), pools, strict=True)
+    ]
     for _ in range(8):
         read = np.array(dice.sample(range(ROWS), dice.randint(1, ROWS)), np.int64)
         write = np.array(dice.sample(range(ROWS), len(read)), np.int64)
@@ -141,7 +150,8 @@ def test_pools_are_read_and_written_by_row_and_nothing_else_of_them_changes(
         expected, next_state = plain.run(None, {"x": x, "s": state[read]})
         state[write] = next_state
         assert np.array_equal(_run_in_place(session, pools, places, x, read, write), expected)
-        assert all(np.array_equal(*pair) for pair in zip(places, _parted(state, len(pools)), strict=True))
+        for place, part in zip(places, _parted(state, len(pools)), strict=True):
+            assert np.array_equal(place.reshape(part.shape), part)
 
 
 def _parted(state: npt.NDArray[np.float32], count: int) -> list[npt.NDArray[np.float32]]:
