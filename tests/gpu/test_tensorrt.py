@@ -19,7 +19,7 @@ from engines.backends.tensorrt.making import EngineRequest, Model, make_engine
 from engines.backends.tensorrt.toolchain import TensorRtToolchain
 from engines.contract import BackendKind, BackendSettings
 from engines.model_files import check_model, find_model_file
-from tests.contracts.backend_conformance import BackendConformance, Case
+from tests.contracts.backend_conformance import MAX_BATCH, BackendConformance, Case
 from tests.contracts.model_variants import EMBEDDED_MODEL, Reference
 
 if TYPE_CHECKING:
@@ -27,28 +27,39 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.gpu
 
-TOLERANCE = 5e-3
+FP32_TOLERANCE, FP16_TOLERANCE = 5e-3, 3e-1
 
 
-class TestTensorRtFloat32(BackendConformance):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def case(cls, tmp_path_factory: pytest.TempPathFactory) -> Case:
-        cache = str(tmp_path_factory.mktemp("engines"))
-        model_file = find_model_file(EMBEDDED_MODEL)
+def on_tensorrt(model: Model, cache: Path, precision: Precision, *, tolerance: float) -> Case:
+    """The model in an engine of this precision; its numbers and words are held against the CPU's."""
+    make_engine(TensorRtToolchain(0), model, EngineRequest(BatchRange(1, MAX_BATCH, MAX_BATCH), precision, cache))
 
-        def on_gpu(chosen: BackendSettings) -> Backend:
-            return load_backend(EMBEDDED_MODEL, msgspec.structs.replace(chosen, cache_folder=cache))
+    def on_gpu(chosen: BackendSettings) -> Backend:
+        return load_backend(EMBEDDED_MODEL, msgspec.structs.replace(chosen, cache_folder=str(cache)))
 
-        def on_cpu(chosen: BackendSettings) -> Backend:
-            return open_plain(check_model(EMBEDDED_MODEL), model_file, chosen)
+    def on_cpu(chosen: BackendSettings) -> Backend:
+        return open_plain(model.contract, model.file, chosen)
 
-        return Case(BackendKind.tensorrt, on_gpu, Reference(model_file).rows, on_cpu, TOLERANCE, model_file=model_file)
+    return Case(BackendKind.tensorrt, on_gpu, Reference(model.file).rows, on_cpu, tolerance, model_file=model.file)
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
     return Model(check_model(EMBEDDED_MODEL), find_model_file(EMBEDDED_MODEL))
+
+
+class TestTensorRtFloat32(BackendConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Case:
+        return on_tensorrt(model, tmp_path_factory.mktemp("engines"), Precision.fp32, tolerance=FP32_TOLERANCE)
+
+
+class TestTensorRtFloat16(BackendConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Case:
+        return on_tensorrt(model, tmp_path_factory.mktemp("engines"), Precision.fp16, tolerance=FP16_TOLERANCE)
 
 
 @pytest.mark.parametrize("precision", list(Precision))
