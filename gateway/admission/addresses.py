@@ -1,8 +1,8 @@
 """Limits for each client address, before anything of a token is looked at: against floods of handshakes.
 
 An address is one of IPv4, or the first 64 bits of one of IPv6, which is what one subscriber has. Three things are
-limited: handshakes, handshakes whose token failed, and connections whose `start` has not come yet. Refusing costs a few
-microseconds, and neither grows memory nor the log: what was refused is told once a second.
+limited: handshakes, handshakes whose token failed, and connections whose `start` has not come yet. Refusing grows
+neither memory nor the log: what was refused is told once a second.
 """
 
 from __future__ import annotations
