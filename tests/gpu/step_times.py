@@ -1,6 +1,6 @@
 """How long a step takes on this machine's GPU, beside ONNX Runtime on its CPU in the same run.
 
-    python -m tests.gpu.step_times onnx onnx-cuda onnx-cuda-recorded slots-on-cuda tensorrt tensorrt-fp16
+    python -m tests.gpu.step_times onnx-one-thread onnx-cuda slots-on-cuda tensorrt tensorrt-plain tensorrt-fp16
 
 Each step is timed from the call to the log-probabilities in the host's memory, over streams in random slots. Each way
 to run the model is also held against ONNX Runtime's CPU on made-up features (engines/backends/tensorrt/accuracy.py).
@@ -43,19 +43,17 @@ _PROBE_STREAMS, _PROBE_STEPS = 32, 6
 
 
 def open_way(way: str, model: Model, folder: Path) -> Backend:
-    """Open one way to run the model; `way` is a kind of backend, perhaps with how it is used."""
+    """Open one way to run the model; `plain` in it leaves out recorded graphs, `slots-on-cuda` is of onnx_plans.py."""
     settings = BackendSettings(
         kind=BackendKind.onnx, max_slots=max(SIZES), cache_folder=str(folder), threads=0 if way == "onnx" else 1
     )
     if way in ("onnx", "onnx-one-thread"):
         return load_backend(model.file, settings)
     require_provider(model.file, PROVIDER)
-    if way.startswith("onnx-cuda"):
-        return open_on_device(
-            model.contract, model.file, settings, cuda_runner(settings, records_launches=way.endswith("recorded"))
-        )
-    if way.startswith("slots-on-cuda"):
-        return TensorRtBackend(OnnxPlanToolchain(), model, settings, uses_graphs=way.endswith("recorded"))
+    if way == "onnx-cuda":
+        return open_on_device(model.contract, model.file, settings, cuda_runner(settings))
+    if way == "slots-on-cuda":
+        return TensorRtBackend(OnnxPlanToolchain(), model, settings, uses_graphs=False)
     toolchain = TensorRtToolchain(0)
     precision = Precision.fp16 if "fp16" in way else Precision.fp32
     made = make_engine(toolchain, model, EngineRequest(BatchRange(1, 32, max(SIZES)), precision, folder))
