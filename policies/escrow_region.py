@@ -43,7 +43,7 @@ MINTINGS = tuple(Minting)
 class Books:
     """Totals are of (epoch, generation). `minted_us` and `sequence`: of the generation.
 
-    `unanswered_at_us`: the first ask since the last answer that came to nothing; 0: none. `asker`: whose turn it is
+    `unanswered_at_us`: the first ask that came to nothing since one that did not; 0: none. `asker`: whose turn it is
     until `turn_until_us`.
     """
 
@@ -64,9 +64,9 @@ class Books:
 class Look:
     """What a gateway wants done at one level, and what it knows.
 
-    `holding_us`: H_i. `loan`: the root's answer, or None. `is_unanswered`: an ask has failed. `gives_back`: nobody
-    needs the balance. `resets`: begin a new generation. `away_after_us`: an ask unanswered for so long means that the
-    root is away.
+    `holding_us`: H_i. `loan`: the root's answer, or None. `is_unanswered`: an ask has failed, or the root said that it
+    does not lend at present. `gives_back`: nobody needs the balance. `resets`: begin a new generation.
+    `away_after_us`: when nothing came of asking for so long, the root is away.
     """
 
     asker: str
@@ -98,7 +98,7 @@ def look(books: Books | None, bucket: Bucket, step: Look, *, now_us: int, server
     """Bring the books of one level up to date. `now_us` and `server` are those of the region's Redis."""
     books = _in_this_life(books, bucket, step, now_us=now_us, server=server)
     _set_back(books, step, now_us=now_us)
-    credited_us = 0 if step.loan is None else _credit(books, bucket, step.loan, step.holding_us)
+    credited_us = 0 if step.loan is None else _credit(books, bucket, step, step.loan)
     if step.is_unanswered and books.unanswered_at_us == 0:
         books.unanswered_at_us = now_us
     is_away = books.unanswered_at_us > 0 and now_us - books.unanswered_at_us >= step.away_after_us
@@ -139,7 +139,7 @@ def _set_back(books: Books, step: Look, *, now_us: int) -> None:
     books.turn_until_us = min(books.turn_until_us, now_us + step.turn_us)
 
 
-def _credit(books: Books, bucket: Bucket, loan: Loan, holding_us: int) -> int:
+def _credit(books: Books, bucket: Bucket, step: Look, loan: Loan) -> int:
     if loan.generation > books.generation:
         # The root remembers a later life than ours: a clock went back between the two.
         books.generation = loan.generation + 1
@@ -150,13 +150,14 @@ def _credit(books: Books, bucket: Bucket, loan: Loan, holding_us: int) -> int:
     if loan.epoch > books.epoch:
         books.epoch = loan.epoch
         books.received_us = books.returned_us = 0
-    books.unanswered_at_us = 0
+    if not step.is_unanswered:
+        books.unanswered_at_us = 0
     new_us = loan.granted_us - books.received_us
     if new_us <= 0:
         return 0
     books.received_us = loan.granted_us
     before_us = bucket.balance_us
-    bucket.balance_us = max(before_us, min(before_us + new_us, holding_us - bucket.held_us))
+    bucket.balance_us = max(before_us, min(before_us + new_us, step.holding_us - bucket.held_us))
     return bucket.balance_us - before_us
 
 

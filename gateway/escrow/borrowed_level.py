@@ -29,11 +29,12 @@ class BorrowedLevel:
     def __init__(self, who: Principal, level: Level, settings: EscrowSettings, *, now_ms: int) -> None:
         self.who = who
         self.level = level
-        self.has_compute = asyncio.Event()
-        """Whether the region held something to spend when it was looked at last."""
+        self.is_known = asyncio.Event()
+        """The region holds something to spend, or the root has no more for it at present."""
         self.num_waiting = 0
         """Sessions that wait for compute to come."""
-        self.is_root_away = False
+        self.does_root_lend = True
+        """False: it is away, or learns; no word on whether the region holds something."""
         self.is_done = False
         """Nobody needs it, and the root has back what was held."""
         self.due_ms = now_ms
@@ -48,6 +49,7 @@ class BorrowedLevel:
         self._used_at_ms = now_ms
         self._acknowledged_us: int | None = None
         self._num_unanswered = 0
+        self._last_outcome: Outcome | None = None
 
     def noted(self, plan: str, rate: Rate, when_away: WhenLimiterAway, *, now_ms: int) -> None:
         """A session is opened with this plan."""
@@ -57,7 +59,7 @@ class BorrowedLevel:
         self._holding_us = self._settings.holding().holding_us(rate)
         self._used_at_ms = now_ms
         self.is_done = self._gives_back = False
-        if not self.has_compute.is_set():
+        if not self.is_known.is_set():
             self.due_ms = now_ms
 
     def step(self, asker: str) -> Look:
@@ -80,11 +82,11 @@ class BorrowedLevel:
         """What was found; the ask that is due, if any."""
         answered, self._loan = self._loan, None
         self._is_unanswered = self._resets = False
-        self.is_root_away = seen.is_root_away
-        if seen.balance_us > 0:
-            self.has_compute.set()
+        self.does_root_lend = not seen.is_root_away and self._last_outcome is not Outcome.learning
+        if seen.balance_us > 0 or self._last_outcome in (Outcome.short, Outcome.full):
+            self.is_known.set()
         else:
-            self.has_compute.clear()
+            self.is_known.clear()
         self._demand.observe(spent_us(seen.ask, seen.minted_us), now_ms=now_ms)
         self._mind_idleness(seen, num_sessions, now_ms=now_ms)
         low_us = low_water_us(self._demand.per_s, self.rate, self._holding_us, self._rules)
@@ -107,6 +109,9 @@ class BorrowedLevel:
             self.unanswered(now_ms=now_ms)
             return
         self._num_unanswered = 0
+        self._last_outcome = loan.outcome
+        # While it learns it counts as away: what the plan says of that time holds.
+        self._is_unanswered = loan.outcome is Outcome.learning
         self._acknowledged_us = loan.returned_us
         self._resets = loan.outcome is Outcome.absurd
         self._loan = loan
@@ -114,6 +119,7 @@ class BorrowedLevel:
 
     def unanswered(self, *, now_ms: int) -> None:
         self._is_unanswered = True
+        self._last_outcome = None
         wait_ms = self._rules.look_ms << min(self._num_unanswered, 10)
         self._num_unanswered += 1
         self.due_ms = now_ms + min(wait_ms, self._rules.report_ms)

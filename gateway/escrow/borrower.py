@@ -71,10 +71,10 @@ class Borrower:
         return levels
 
     async def ready(self, plan: CallerPlan) -> bool:
-        """Wait until the region holds something at every level of the plan, or the time for it is over.
+        """Wait until it is known of every level of the plan what the region may spend, or the time for it is over.
 
         Returns:
-            False: a level has nothing, and its root is away.
+            False: of one it is not, as its root does not lend: it is away, or learns.
         """
         levels = self.note(plan)
         for level in levels:
@@ -82,9 +82,9 @@ class Borrower:
         try:
             async with asyncio.timeout(self._settings.opening_timeout_ms / 1_000):
                 for level in levels:
-                    await level.has_compute.wait()
+                    await level.is_known.wait()
         except TimeoutError:
-            return not any(level.is_root_away and not level.has_compute.is_set() for level in levels)
+            return all(level.does_root_lend or level.is_known.is_set() for level in levels)
         finally:
             for level in levels:
                 level.num_waiting -= 1

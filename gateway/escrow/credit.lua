@@ -71,7 +71,7 @@ local function set_back(books)
   books.turn_until_us = min(books.turn_until_us, now + turn_us)
 end
 
-local function credit(books, bucket, loan, holding)
+local function credit(books, bucket, loan, level)
   if loan.generation > books.generation then
     books.generation = loan.generation + 1
     books.sequence, books.received_us, books.returned_us = 0, 0, 0
@@ -82,12 +82,12 @@ local function credit(books, bucket, loan, holding)
     books.epoch = loan.epoch
     books.received_us, books.returned_us = 0, 0
   end
-  books.unanswered_at_us = 0
+  if not level.is_unanswered then books.unanswered_at_us = 0 end
   local new = loan.granted - books.received_us
   if new <= 0 then return 0 end
   books.received_us = loan.granted
   local before = bucket.balance
-  bucket.balance = max(before, min(before + new, holding - bucket.held))
+  bucket.balance = max(before, min(before + new, level.holding - bucket.held))
   return bucket.balance - before
 end
 
@@ -113,7 +113,7 @@ for at = 1, #KEYS / 3 do
   local bucket_key, books_key, leases_key = KEYS[3 * at - 2], KEYS[3 * at - 1], KEYS[3 * at]
   local n = {}
   for j = 1, PER_LEVEL do n[j] = tonumber(ARGV[4 + (at - 1) * PER_LEVEL + j]) end
-  local level = { holding = n[1], minting = n[2], safe_per_s = n[3] }
+  local level = { holding = n[1], minting = n[2], safe_per_s = n[3], is_unanswered = n[4] == 1 }
 
   local stored = redis.call('HMGET', bucket_key, 'balance_us', 'held_us', 'at_us')
   local bucket = { balance = tonumber(stored[1]) or 0, held = tonumber(stored[2]) or 0 }
@@ -123,9 +123,9 @@ for at = 1, #KEYS / 3 do
   local credited = 0
   if n[7] == 1 then
     local loan = { epoch = n[8], generation = n[9], granted = n[10], is_absurd = n[11] == 1 }
-    credited = credit(books, bucket, loan, level.holding)
+    credited = credit(books, bucket, loan, level)
   end
-  if n[4] == 1 and books.unanswered_at_us == 0 then books.unanswered_at_us = now end
+  if level.is_unanswered and books.unanswered_at_us == 0 then books.unanswered_at_us = now end
   local is_away = books.unanswered_at_us > 0 and now - books.unanswered_at_us >= away_after_us
   mint(books, bucket, level, is_away)
   if n[5] == 1 and bucket.balance > 0 then

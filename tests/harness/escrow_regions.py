@@ -49,7 +49,7 @@ _SETTINGS: dict[str, Any] = {
     "opening_timeout_ms": 5_000,
     "turn_ms": 400,
     "away_after_ms": 300,
-    "learning_ms": 400,
+    "learning_ms": 250,
 }
 
 

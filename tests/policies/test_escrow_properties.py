@@ -92,7 +92,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(acts=ACTS)
 def test_no_history_of_messages_spends_more_than_the_bound(acts: list[tuple[int, str, int, int]]) -> None:
     world = World()
@@ -102,7 +102,7 @@ def test_no_history_of_messages_spends_more_than_the_bound(acts: list[tuple[int,
     assert excess_us <= len(REGIONS) * HOLDING_US
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(acts=ACTS)
 def test_with_loans_counted_against_the_burst_no_history_has_any_excess(
     acts: list[tuple[int, str, int, int]],

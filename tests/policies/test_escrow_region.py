@@ -127,6 +127,14 @@ def test_a_region_cut_off_spends_what_its_plan_says(minting: Minting, is_cut_off
     assert minted_us(minting, seconds=10, is_cut_off=is_cut_off) == expected * MICRO
 
 
+def test_an_answer_of_a_root_that_learns_does_not_end_the_time_away() -> None:
+    have, held = bucket(), books()
+    step = replace(STEP, is_unanswered=True, loan=LOAN)
+    for seconds in range(4):
+        held, seen = look(held, have, step, now_us=NOW + seconds * MICRO, server="server-a")
+    assert seen.is_root_away
+
+
 def test_an_answer_ends_the_time_away() -> None:
     have, held = bucket(), books()
     held, _ = look(held, have, replace(STEP, is_unanswered=True), now_us=NOW, server="server-a")

@@ -92,7 +92,7 @@ def test_a_safe_rate_that_is_set_aside_adds_nothing() -> None:
 def test_a_root_that_loses_its_books_mints_nothing(is_older_copy: bool) -> None:
     world = EscrowWorld(settings(), RATE, LOAD, AWAY_MS, seed=1)
     for life in range(1, 5):
-        world.run(61)
+        world.run(31)
         if is_older_copy and world.root is not None:
             world.root.balance_us = RATE.burst  # what was spent since the copy was made is in it
         else:
@@ -105,7 +105,7 @@ def test_a_root_that_loses_its_books_mints_nothing(is_older_copy: bool) -> None:
 def test_a_region_that_loses_its_books_mints_nothing() -> None:
     world = EscrowWorld(settings(), RATE, LOAD, AWAY_MS, seed=1)
     for _ in range(4):
-        world.run(61)
+        world.run(31)
         world.regions["us"].restart()
     world.run(60)
     assert world.spent.worst_excess_us(RATE) <= holdings_us(world)

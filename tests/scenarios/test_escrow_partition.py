@@ -50,7 +50,7 @@ async def test_one_region_with_worst_case_holds_has_no_excess(redis_server: Redi
     link = link_to(redis_server)
     load = Spending(link, plan(), "eu", num_sessions=40, worst_us=WORST_US, dice=random.Random(1))
     async with spending(load):
-        await until_spent(load, 30 * MICRO)
+        await until_spent(load, 20 * MICRO)
     await link.aclose()
     assert worst_excess_us(load.spends, per_s=RATE.per_s, burst=RATE.burst) <= 0
 
@@ -104,7 +104,7 @@ async def stays_inside(folder: Path, when_away: WhenLimiterAway) -> None:
             await spends_more([cut_off], 4 * MICRO)
             relay.swallow()
             began_us = max(at for at, _ in spent(loads))
-            await spends_more(loads[:2], 30 * MICRO)
+            await spends_more(loads[:2], 20 * MICRO)
             cut_us = max(at for at, _ in spent(loads)) - began_us
             in_cut_us = sum(amount for at, amount in cut_off.spends if at > began_us)
             relay.open()

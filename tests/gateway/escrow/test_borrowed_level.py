@@ -37,7 +37,7 @@ def test_an_empty_region_asks_at_once_and_says_what_it_holds() -> None:
     ask = borrowed.seen(EMPTY, 1, now_ms=0)
     assert ask is not None
     assert ask.ask.wanted_us > 0
-    assert not borrowed.has_compute.is_set()
+    assert not borrowed.is_known.is_set()
 
 
 def test_a_region_with_enough_reports_now_and_then_and_wants_nothing() -> None:
@@ -71,6 +71,25 @@ def test_an_ask_that_fails_is_tried_again_after_a_growing_wait() -> None:
         assert borrowed.step("g").is_unanswered
         waits.append(borrowed.due_ms)
     assert waits == [10, 20, 40, 80, 100, 100]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.short, Outcome.full])
+def test_nobody_waits_for_compute_that_the_root_does_not_have(outcome: Outcome) -> None:
+    borrowed = level()
+    borrowed.answered(Loan(outcome, 1, 1, 0, 0, 50), now_ms=0)
+    borrowed.seen(EMPTY, 1, now_ms=0)
+    assert borrowed.is_known.is_set()
+
+
+def test_a_root_that_learns_counts_as_one_that_does_not_lend() -> None:
+    borrowed = level()
+    borrowed.answered(Loan(Outcome.learning, 1, 1, 0, 0, 50), now_ms=0)
+    assert borrowed.step("g").is_unanswered
+    borrowed.seen(EMPTY, 1, now_ms=0)
+    assert (borrowed.does_root_lend, borrowed.is_known.is_set()) == (False, False)
+    borrowed.answered(Loan(Outcome.lent, 1, 1, 5, 0), now_ms=60)
+    borrowed.seen(FULL, 1, now_ms=60)
+    assert (borrowed.does_root_lend, borrowed.is_known.is_set()) == (True, True)
 
 
 def test_an_absurd_answer_begins_a_new_generation() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from policies.plans import MICRO, Level, Principal, WhenLimiterAway
-from tests.harness.escrow_regions import RATE, lending_regions, plan
+from tests.harness.escrow_regions import RATE, WHO, lending_regions, plan
 from tests.harness.waiting import until, until_true
 
 if TYPE_CHECKING:
@@ -49,9 +50,22 @@ async def test_what_nobody_uses_goes_back_to_the_root_and_the_org_is_forgotten(t
 
 
 async def test_a_root_that_is_away_is_told_to_who_waits(tmp_path: Path) -> None:
-    async with lending_regions(tmp_path, "eu", "us", opening_timeout_ms=1_500) as regions:
+    async with lending_regions(tmp_path, "eu", "us", opening_timeout_ms=700) as regions:
         await regions["eu"].kill()
         assert not await regions["us"].running.borrower.ready(plan())
+
+
+async def test_an_org_that_has_used_up_its_compute_lets_nobody_wait(tmp_path: Path) -> None:
+    async with lending_regions(tmp_path, "eu", "us") as regions:
+        region = regions["us"]
+        borrower = region.running.borrower
+        assert await borrower.ready(plan())
+        owing = region.link.names.bucket(WHO, Level.org)
+        await region.link.ask(lambda redis: redis.hset(owing, "balance_us", str(-1_000 * MICRO)))
+        await region.asked("short")
+        began_s = asyncio.get_running_loop().time()
+        assert await borrower.ready(plan())
+        assert asyncio.get_running_loop().time() - began_s < region.settings.opening_timeout_ms / 1_000 / 2
 
 
 async def test_a_plan_that_says_open_goes_on_while_the_root_is_away(tmp_path: Path) -> None:

@@ -71,12 +71,12 @@ async def test_a_limit_that_comes_with_new_plans_is_borrowed_for_while_the_sessi
         assert region.running.plans(Plans(None)).resolve_again(plan()) is None
 
 
-@pytest.mark.parametrize("when_away", list(WhenLimiterAway))
+@pytest.mark.parametrize("when_away", [WhenLimiterAway.closed, WhenLimiterAway.open])
 async def test_without_the_root_and_with_nothing_in_hand_only_closed_plans_are_refused(
     tmp_path: Path, when_away: WhenLimiterAway
 ) -> None:
     inner = Limits()
-    async with lending_regions(tmp_path, "eu", "us", opening_timeout_ms=1_000) as regions:
+    async with lending_regions(tmp_path, "eu", "us", opening_timeout_ms=700) as regions:
         await regions["eu"].kill()
         limits = regions["us"].running.limits(inner)
         if when_away is WhenLimiterAway.closed:
