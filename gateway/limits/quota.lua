@@ -28,20 +28,23 @@ local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now_ms = floor(now_us / 1000)
 
-for _, level in ipairs(levels) do
-  level.number, level.bucket, level.starts, level.leases, level.is_shadow, level.per_s, level.burst,
-    level.max_sessions, level.starts_per_s, level.starts_burst = unpack(level)
-  level.bit = 2 ^ (level.number - 1)
-  level.has_compute = level.per_s >= 0
-  level.is_limit = level.has_compute and not level.is_shadow
+for place, level in ipairs(levels) do
+  local number, is_shadow, per_s = level[1], level[5], level[6]
+  levels[place] = {
+    number = number, bucket = level[2], starts = level[3], leases = level[4], is_shadow = is_shadow, per_s = per_s,
+    burst = level[7], max_sessions = level[8], starts_per_s = level[9], starts_burst = level[10],
+    bit = number == 3 and 4 or number, has_compute = per_s >= 0, is_limit = per_s >= 0 and not is_shadow,
+  }
 end
 -- A caller is the list of its levels, narrowest first. `held_at`: the bits of those at which its compute is held.
 for _, caller in ipairs(callers) do
-  caller.held_at = 0
+  local held_at = 0
   for at = 1, #caller do
-    caller[at] = levels[caller[at]]
-    if caller[at].is_limit then caller.held_at = caller.held_at + caller[at].bit end
+    local level = levels[caller[at]]
+    caller[at] = level
+    if level.is_limit then held_at = held_at + level.bit end
   end
+  caller.held_at = held_at
 end
 
 -- Quotient and remainder. The quotient of doubles may be rounded up to the next integer, never down past one.
@@ -64,12 +67,14 @@ local function bucket_at(place, per_s, burst)
     if kept[1] then
       bucket = {
         place = place, balance_us = tonumber(kept[1]), held_us = tonumber(kept[2]) or 0,
-        at_us = tonumber(kept[3]) or now_us, carry = tonumber(kept[4]) or 0,
+        at_us = tonumber(kept[3]) or now_us, carry = tonumber(kept[4]) or 0, ttl_s = false,
       }
     elseif per_s < 0 then
       return nil
     else
-      bucket = { place = place, balance_us = per_s > 0 and burst or 0, held_us = 0, at_us = now_us, carry = 0 }
+      bucket = {
+        place = place, balance_us = per_s > 0 and burst or 0, held_us = 0, at_us = now_us, carry = 0, ttl_s = false,
+      }
     end
     buckets[place] = bucket
     touched[#touched + 1] = bucket

@@ -123,10 +123,10 @@ async def _round(redis: Redis, url: str, number: int, share: float) -> dict[str,
     item = RateLimitItemPerSecond(10**9)
     fixed, moving = FixedWindowRateLimiter(storage), MovingWindowRateLimiter(storage)
     costs = {}
-    for per_call in (1, _SESSIONS):
+    for per_call, full_calls in ((1, 2_000), (10, 1_000), (_SESSIONS, 400)):
         sessions = Sessions(redis, per_call, number)
         await sessions.open()
-        calls = int(share * (2_000 if per_call == 1 else 400))
+        calls = int(share * full_calls)
         name = "quota script, 1 session a call" if per_call == 1 else f"quota script, {per_call} sessions a call"
         costs[name] = await _measured(redis, sessions.call, calls=calls, sessions=per_call)
     subjects: dict[str, Callable[[], Awaitable[object]]] = {
