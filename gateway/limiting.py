@@ -136,6 +136,7 @@ def _with_redis(
         now_s=lambda: int(time.time()),
         monotonic_s=time.monotonic,
     )
+    await feed.poll()  # or the first sessions after a restart could be of revoked tokens
     tasks: list[Task] = [plans.run, limiter.run, feed.run]
     limits: SessionLimits = limiter
     if lending is not None:
