@@ -93,10 +93,10 @@ async def limiting(
         yield Limiting(LocalSessionLimits(settings.admission), NothingRevoked(), plans.run)
         return
     async with contextlib.AsyncExitStack() as stack:
-        yield _with_redis(stack, settings, redis, plans, sessions, metrics)
+        yield await _with_redis(stack, settings, redis, plans, sessions, metrics)
 
 
-def _with_redis(
+async def _with_redis(
     stack: contextlib.AsyncExitStack,
     settings: GatewaySettings,
     redis: RedisSettings,

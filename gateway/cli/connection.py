@@ -23,7 +23,7 @@ from gateway.wire.rpc_status import DETAILS_METADATA
 from gateway.wire.rpc_status import retry_after_ms_of as retry_info_ms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_MESSAGE_BYTES = 4 * 1_048_576
@@ -144,7 +144,7 @@ async def _websocket(url: str, token: str) -> AsyncIterator[Connection]:
 
 
 def _handshake_failure(error: aiohttp.WSServerHandshakeError) -> ConnectionFailed:
-    headers = error.headers or {}
+    headers: Mapping[str, str] = error.headers or {}
     reason, retry_after = headers.get("Patchbay-Reason", ""), headers.get("Retry-After", "")
     code = {
         401: ExitCode.not_permitted,

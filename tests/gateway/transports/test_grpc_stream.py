@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from gateway.session_settings import SessionSettings
+from gateway.transports.grpc_stream import address_of
 from gateway.wire.proto import speech_pb2 as pb
 from gateway.wire.proto import speech_pb2_grpc
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
@@ -113,3 +114,19 @@ async def test_a_client_that_cancels_frees_its_session(gateway: GatewayInProcess
         while len(gateway.registry):
             await asyncio.sleep(0.005)
     assert gateway.refusals() == {("grpc", "client_gone"): 1.0}
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:192.0.2.1:50001", "192.0.2.1"),
+        ("ipv6:[2001:db8::1]:50001", "2001:db8::1"),
+        ("ipv6:%5B2001:db8::1%5D:50001", "2001:db8::1"),
+        ("ipv6:%5B::ffff:192.0.2.1%5D:50001", "::ffff:192.0.2.1"),
+        ("unix:/run/patchbay/grpc.sock", ""),
+        ("unix:", ""),
+        ("", ""),
+    ],
+)
+def test_the_address_of_a_peer_is_what_limits_are_for(peer: str, address: str) -> None:
+    assert address_of(peer) == address
