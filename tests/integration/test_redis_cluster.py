@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import RedisCluster
 from redis.exceptions import ClusterCrossSlotError
 
@@ -12,12 +13,17 @@ from gateway.limits.calls import Close, Open, Record, Reply, Request, Restore, R
 from gateway.limits.script_call import quota_script, run_script, run_scripts
 from gateway.limits.script_codec import ScriptRules, decode, encode
 from gateway.metering.entries import Slice, UsageEvent
+from gateway.redis_link.settings import RedisSettings
 from policies.plans import MICRO, CallerPlan, LevelLimits, Principal, Rate
+from tests.harness.limited_gateway import plan_of as limited_plan_of
+from tests.harness.limited_gateway import running, settings_of
 from tests.harness.quota import NAMES, caller_plan, tab_labels
 from tests.harness.redis_cluster import RedisTestCluster
+from tests.harness.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -107,3 +113,18 @@ async def test_keys_of_two_orgs_in_one_call_are_refused(client: RedisCluster) ->
     keys, arguments = call(ORGS[0], Close(tab_labels("s1", plan_of(ORGS[0])), plan_of(ORGS[0])))
     with pytest.raises(ClusterCrossSlotError):
         await run_script(client, quota_script(), [*keys, NAMES.meter(ORGS[1])], arguments)
+
+
+async def test_a_gateways_limits_work_on_a_cluster_as_on_one_server(cluster: RedisTestCluster, tmp_path: Path) -> None:
+    """Sessions of orgs on every node, settled, swept past and closed; no node that it meets later counts as a loss."""
+    redis = RedisSettings(urls=tuple(map(SecretStr, cluster.urls)), is_cluster=True)
+    settings = settings_of(cluster.urls[0], tmp_path / "journal", redis=redis)
+    async with running(settings) as gateway:
+        sessions = [await gateway.open(limited_plan_of(f"limited-{number}")) for number in range(9)]
+        assert all(session.spend(1_234) for session in sessions)
+        await until(lambda: all(session.granted_us == 101_234 for session in sessions), what="the settlement")
+        for session in sessions:
+            session.tab.release()
+        await until(lambda: gateway.num_tabs == 0, what="the last settlement")
+        assert gateway.link.losses == 0
+        assert not gateway.limits.is_away
