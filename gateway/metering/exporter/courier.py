@@ -25,6 +25,7 @@ from gateway.metering.exporter.backoff import backoff_ms
 from gateway.metering.exporter.held_events import HeldEvent, HeldEvents
 from gateway.metering.exporter.sent_log import Death, Logged, SentLog, Source, Standing, State
 from gateway.metering.sinks.interface import Accepted, Outcome, Outgoing, Refused, TryAgain
+from gateway.metering.sinks.settings import StripeSettings
 from gateway.metering.stream_entries import MalformedEntry, decode_event
 from gateway.redis_link.client import reconnect_after_ms
 from gateway.redis_link.errors import RedisAway
@@ -80,6 +81,8 @@ class Courier:
         self._next_org = 0
         self._paused_until_ms = 0
         self._failures = 0
+        self._settles = settings.settle_ms > 0 or isinstance(settings, StripeSettings)
+        """Whether an error report may come later, so that events are kept."""
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -199,7 +202,7 @@ class Courier:
             await self._written(lambda sent: sent.tried(self.name, logged, at_ms=firsts))  # noqa: B023
             began_s = time.perf_counter()
             outcomes = await self._sink.deliver(
-                [Outgoing(held.event, held.event_id, was_tried=held.may_have_arrived) for held in batch]
+                [Outgoing(h.event, h.event_id, h.may_have_arrived, h.times_reported) for h in batch]
             )
             self._metrics.request_elapsed.labels(self.name).observe(time.perf_counter() - began_s)
             await self._apply(batch, outcomes)
@@ -267,14 +270,14 @@ class Courier:
     # --- writing down ---------------------------------------------------------------------------------------------
 
     async def _deliver(self, accepted: Sequence[HeldEvent]) -> None:
-        settle_ms = self._settings.settle_ms
+        settles = self._settles
         logged = [_logged(held) for held in accepted]
-        if settle_ms:
-            due_at_ms = _now_ms() + settle_ms
+        if settles:
+            due_at_ms = _now_ms() + self._settings.settle_ms
             await self._written(lambda sent: sent.settling(self.name, logged, due_at_ms=due_at_ms))
         else:
             await self._written(lambda sent: sent.delivered(self.name, logged))
-        if not settle_ms:
+        if not settles:
             # Not what was logged: another entry of an event may have come while this was written.
             self._to_acknowledge.update(source for held in accepted for source in held.sources)
         else:
@@ -338,7 +341,7 @@ class Courier:
         """What has settled, and dead letters that somebody wants to be sent again."""
         while not self._stopping.is_set():
             now_ms = _now_ms()
-            if self._settings.settle_ms:
+            if self._settles:
                 settled = await self._written(
                     lambda sent: sent.settled(self.name, now_ms=now_ms, limit=_SETTLED_AT_ONCE)  # noqa: B023
                 )
@@ -348,7 +351,7 @@ class Courier:
             room = min(self.room, 100)
             if room and await self._sink.is_ready():
                 for logged in await self._written(lambda sent: sent.take_marked(self.name, limit=room)):  # noqa: B023
-                    self._held.add(HeldEvent(logged.event_id, logged.event, []))
+                    self._held.add(HeldEvent(logged.event_id, logged.event, [], times_reported=logged.times_reported))
                     self._changed.set()
             self._metrics.held.labels(self.name).set(len(self._held))
             await self._rest(int(_LOOK_AGAIN_S * 1_000))

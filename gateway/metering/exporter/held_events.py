@@ -33,6 +33,7 @@ class HeldEvent:
     attempts: int = 0
     batch_limit: int = 1_000_000
     may_have_arrived: bool = False
+    times_reported: int = 0
 
 
 @dataclass(slots=True)

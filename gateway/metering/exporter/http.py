@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.metering.exporter.sent_log import State
+from gateway.metering.exporter.sent_log import Death, State
 from gateway.metering.sinks.secrets import Secret, SecretUnreadable
 from gateway.metering.sinks.settings import StripeSettings
 from gateway.metering.sinks.stripe_reports import REPORTS, BadEvent, is_signed, report_of
@@ -123,7 +123,13 @@ class ExporterHttp:
     async def _report(self, sink: str, bad: BadEvent) -> State | None:
         now_ms = time.time_ns() // 1_000_000
         return await self._sent.ask(
-            lambda sent: sent.reported(sink, bad.event_id, code=bad.code, detail=bad.message, now_ms=now_ms)
+            lambda sent: sent.reported(
+                sink,
+                bad.event_id,
+                times_before=bad.times_reported,
+                death=Death(f"reported_{bad.code}", bad.message, may_have_arrived=False),
+                now_ms=now_ms,
+            )
         )
 
 

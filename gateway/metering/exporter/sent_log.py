@@ -44,7 +44,8 @@ CREATE TABLE IF NOT EXISTS settling (
   entry BLOB NOT NULL, PRIMARY KEY (sink, due_at_ms, id, entry)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kept (
-  sink INTEGER NOT NULL, hour INTEGER NOT NULL, id BLOB NOT NULL, event BLOB NOT NULL, PRIMARY KEY (sink, hour, id)
+  sink INTEGER NOT NULL, hour INTEGER NOT NULL, id BLOB NOT NULL, event BLOB NOT NULL,
+  times_reported INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (sink, hour, id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead (
   sink INTEGER NOT NULL, hour INTEGER NOT NULL, id BLOB NOT NULL, at_ms INTEGER NOT NULL, reason TEXT NOT NULL,
@@ -86,6 +87,8 @@ class Logged:
     event_id: str
     event: UsageEvent
     sources: tuple[Source, ...] = ()
+    times_reported: int = 0
+    """How often the receiver took back its yes: it must be told that this is not what it refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,18 +233,24 @@ class SentLog:
                     encoded = msgspec.msgpack.encode(event)
                     self._lay_out(number, event.hour, event_id, now_ms, death, encoded)
 
-    def reported(self, sink: str, event_id: str, *, code: str, detail: str, now_ms: int) -> State | None:
-        """The receiver takes back its yes: the event dies. The state that it had; None: it is not known."""
+    def reported(self, sink: str, event_id: str, *, times_before: int, death: Death, now_ms: int) -> State | None:
+        """The receiver takes back its yes: the event dies. The state that it had; None: it is not known.
+
+        `times_before`: of the call that the report is about. One that came before changes nothing: `State.dead`.
+        """
         with _Transaction(self._db):
             number, event = self._number(sink), _bytes(event_id)
             hour = self._hour_of(number, event)
             if hour is None:
                 return None
+            key = (number, hour, event)
             org, compute_us, state = self._db.execute(
-                "SELECT org, compute_us, state FROM events WHERE sink = ? AND hour = ? AND id = ?",
-                (number, hour, event),
+                "SELECT org, compute_us, state FROM events WHERE sink = ? AND hour = ? AND id = ?", key
             ).fetchone()
-            if state == State.dead:
+            kept = self._db.execute(
+                "SELECT event, times_reported FROM kept WHERE sink = ? AND hour = ? AND id = ?", key
+            ).fetchone()
+            if state == State.dead or (kept is not None and kept[1] > times_before):
                 return State.dead
             if state == State.delivered:
                 self._db.execute(
@@ -249,13 +258,10 @@ class SentLog:
                     "WHERE sink = ? AND hour = ? AND org = ?",
                     (compute_us, number, hour, org),
                 )
+            self._db.execute("UPDATE events SET state = 4 WHERE sink = ? AND hour = ? AND id = ?", key)
             self._db.execute(
-                "UPDATE events SET state = 4 WHERE sink = ? AND hour = ? AND id = ?", (number, hour, event)
+                "UPDATE kept SET times_reported = times_reported + 1 WHERE sink = ? AND hour = ? AND id = ?", key
             )
-            kept = self._db.execute(
-                "SELECT event FROM kept WHERE sink = ? AND hour = ? AND id = ?", (number, hour, event)
-            ).fetchone()
-            death = Death(f"reported_{code}", detail, may_have_arrived=False)
             self._lay_out(number, hour, event, now_ms, death, None if kept is None else kept[0])
             return State(state)
 
@@ -306,7 +312,7 @@ class SentLog:
                 "WHERE sink = ? AND is_to_be_retried AND event IS NOT NULL LIMIT ?) RETURNING id, event",
                 (self._number(sink), limit),
             ).fetchall()
-            marked = [Logged(str(uuid.UUID(bytes=row[0])), _DECODER.decode(row[1])) for row in rows]
+            marked = [self._marked(self._number(sink), *row) for row in rows]
             self._db.executemany(
                 "UPDATE events SET state = 1 WHERE sink = ? AND hour = ? AND id = ? AND state = 4",
                 [(self._number(sink), each.event.hour, _bytes(each.event_id)) for each in marked],
@@ -371,6 +377,13 @@ class SentLog:
         )
         self._bury(sink, hour, event_id)
 
+    def _marked(self, sink: int, event_id: bytes, encoded: bytes) -> Logged:
+        event = _DECODER.decode(encoded)
+        row = self._db.execute(
+            "SELECT times_reported FROM kept WHERE sink = ? AND hour = ? AND id = ?", (sink, event.hour, event_id)
+        ).fetchone()
+        return Logged(str(uuid.UUID(bytes=event_id)), event, times_reported=0 if row is None else row[0])
+
     def _bury(self, sink: int, hour: int, event_id: bytes) -> None:
         self._db.execute("DELETE FROM dead WHERE sink = ? AND hour = ? AND id = ?", (sink, hour, event_id))
 
@@ -382,7 +395,7 @@ class SentLog:
 
     def _keep(self, sink: int, hour: int, event_id: bytes, event: UsageEvent) -> None:
         self._db.execute(
-            "INSERT INTO kept VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO kept (sink, hour, id, event) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (sink, hour, event_id, msgspec.msgpack.encode(event)),
         )
 

@@ -13,11 +13,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event under its id. `was_tried`: it was sent before, and nobody knows with what end."""
+    """An event under its id.
+
+    `was_tried`: it was sent before, and nobody knows with what end. `times_reported`: so often the receiver said yes
+    and then reported it as bad; it knows the id, and would take the event for a repetition.
+    """
 
     event: UsageEvent
     event_id: str
     was_tried: bool = False
+    times_reported: int = 0
+
+    @property
+    def identifier(self) -> str:
+        """What the receiver is to know it by; begins with the id."""
+        return f"{self.event_id}-r{self.times_reported}" if self.times_reported else self.event_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class StripeEventStream:
         lines: list[MeterLine] = []
         sent: list[int] = []
         for index, out in enumerate(batch):
-            found = self._lines.of(out.event, out.event_id, now_s=now_s)
+            found = self._lines.of(out.event, out.identifier, now_s=now_s)
             if isinstance(found, Accepted | TryAgain | Refused):
                 outcomes[index] = found
             elif found:

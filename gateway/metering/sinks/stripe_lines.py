@@ -5,6 +5,7 @@ An event's identifiers begin with its id, so that an error report leads back to 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ OLDEST_S = 35 * 86_400
 NEWEST_S = 300
 """Timestamps outside are refused (API reference, meter events)."""
 _ID_CHARS = 36
+_AGAIN = re.compile(r"-r([1-9][0-9]{0,5})(?:-|\Z)", re.ASCII)
 _RATED = "rated"
 _COMPUTE = "compute_us"
 
@@ -41,8 +43,10 @@ class MeterLine:
     at_ms: int
 
 
-def event_id_of(identifier: str) -> str:
-    return identifier[:_ID_CHARS]
+def event_of(identifier: str) -> tuple[str, int]:
+    """The usage event's id, and how often it had been reported when this was sent (Outgoing.identifier)."""
+    again = _AGAIN.match(identifier[_ID_CHARS:])
+    return identifier[:_ID_CHARS], int(again[1]) if again else 0
 
 
 class StripeLines:
@@ -52,7 +56,7 @@ class StripeLines:
         self._meters = settings.meters
         self._customers = _Customers(settings)
 
-    def of(self, event: UsageEvent, event_id: str, *, now_s: float) -> Sequence[MeterLine] | Outcome:
+    def of(self, event: UsageEvent, identifier: str, *, now_s: float) -> Sequence[MeterLine] | Outcome:
         """Lines of nothing are left out; without any line there is nothing to be billed."""
         at_s = event.at_ms / 1_000
         if at_s < now_s - OLDEST_S:
@@ -67,7 +71,7 @@ class StripeLines:
             return Refused("no_meter", f"no meter for quantities of rater {event.labels.rater}")
         return [
             MeterLine(
-                identifier=event_id if meter.line == _RATED else f"{event_id}-{meter.line}",
+                identifier=identifier if meter.line == _RATED else f"{identifier}-{meter.line}",
                 meter=meter.event_name,
                 customer=customer,
                 value=value,

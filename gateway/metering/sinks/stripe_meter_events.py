@@ -54,7 +54,7 @@ class StripeMeterEvents:
         outcomes: list[Outcome] = [Accepted()] * len(batch)
         by_place: dict[tuple[str, str], list[tuple[int, MeterLine]]] = {}
         for index, out in enumerate(batch):
-            lines = self._lines.of(out.event, out.event_id, now_s=now_s)
+            lines = self._lines.of(out.event, out.identifier, now_s=now_s)
             if isinstance(lines, Accepted | TryAgain | Refused):
                 outcomes[index] = lines
                 continue

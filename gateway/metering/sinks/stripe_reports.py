@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.metering.sinks.stripe_lines import event_id_of
+from gateway.metering.sinks.stripe_lines import event_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +21,15 @@ REPORTS = frozenset({"v1.billing.meter.error_report_triggered", "v1.billing.mete
 
 @dataclass(frozen=True, slots=True)
 class BadEvent:
-    """`event_id`: of the usage event. `code`: Stripe's, such as `meter_event_customer_not_found`."""
+    """`event_id`: of the usage event. `code`: Stripe's, such as `meter_event_customer_not_found`.
+
+    `times_reported`: how often it had been reported when the call that this is about was made.
+    """
 
     event_id: str
     code: str
     message: str
+    times_reported: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ def report_of(event: Mapping[str, Any]) -> ErrorReport | None:
             request = sample.get("request")
             identifier = request.get("identifier") if isinstance(request, dict) else None
             if isinstance(identifier, str):
-                bad.append(BadEvent(event_id_of(identifier), code, str(sample.get("error_message", ""))[:300]))
+                event_id, times = event_of(identifier)
+                bad.append(BadEvent(event_id, code, str(sample.get("error_message", ""))[:300], times))
     return ErrorReport(tuple(bad), max(0, errors - len(bad)))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.unit
 
 DEATH = Death("status_400", "bad", may_have_arrived=False)
+REPORTED = Death("reported_no_meter", "none", may_have_arrived=False)
 
 
 @pytest.fixture
@@ -83,10 +84,14 @@ def test_a_late_report_makes_a_dead_letter_that_can_be_sent_again(log: SentLog, 
     log.settling("s", [one, logged(2)], due_at_ms=100)
     if is_settled:
         log.settled("s", now_ms=100, limit=10)
-    was = log.reported("s", one.event_id, code="no_meter", detail="none", now_ms=150)
+
+    def report(event_id: str = one.event_id, times_before: int = 0) -> State | None:
+        return log.reported("s", event_id, times_before=times_before, death=REPORTED, now_ms=150)
+
+    was = report()
     assert was is (State.delivered if is_settled else State.settling)
-    assert log.reported("s", one.event_id, code="no_meter", detail="none", now_ms=150) is State.dead
-    assert log.reported("s", logged(9).event_id, code="no_meter", detail="none", now_ms=150) is None
+    assert report() is State.dead
+    assert report(logged(9).event_id) is None
     log.settled("s", now_ms=100, limit=10)
     (letter,) = log.dead_letters()
     assert (letter.event, letter.death.reason) == (one.event, "reported_no_meter")
@@ -95,9 +100,12 @@ def test_a_late_report_makes_a_dead_letter_that_can_be_sent_again(log: SentLog, 
         (State.dead, one.event.compute_us),
     }
     assert log.mark_for_retry([letter]) == 1
-    assert log.take_marked("s", limit=5) == [Logged(one.event_id, one.event)]
-    log.delivered("s", [one])
+    assert log.take_marked("s", limit=5) == [Logged(one.event_id, one.event, times_reported=1)]
+    log.settling("s", [one], due_at_ms=200)
     assert list(log.dead_letters()) == []
+    assert report() is State.dead, "Stripe says again what was wrong with the first"
+    assert standing(log, one) == Standing(State.settling, 1)
+    assert report(times_before=1) is State.settling
 
 
 def test_a_dead_letter_is_taken_by_one_exporter_and_stays_until_it_is_delivered(log: SentLog) -> None:
@@ -163,7 +171,7 @@ def test_every_event_is_in_one_state_and_the_sums_say_the_same(tmp_path: Path, s
                 log.died(sink, [(one, DEATH)], now_ms=at_ms)
                 known.add(number)
             case "reported":
-                log.reported(sink, one.event_id, code="c", detail="", now_ms=at_ms)
+                log.reported(sink, one.event_id, times_before=at_ms, death=REPORTED, now_ms=at_ms)
     found = log.ids(sink, "acme", 500_000)
     assert {logged(number).event_id for number in known} == set(found)
     by_state: dict[State, int] = {}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.metering.sinks.interface import Outgoing
 from gateway.metering.sinks.settings import StripeMeterEventsSettings
-from gateway.metering.sinks.stripe_lines import MeterLine, StripeLines, event_id_of
+from gateway.metering.sinks.stripe_lines import MeterLine, StripeLines, event_of
 from tests.harness.exporter import usage_event
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def test_an_identifier_leads_back_to_its_event() -> None:
         MeterLine(event.id, "a", "cus_1", 30_000, AT_MS),
         MeterLine(f"{event.id}-beam", "b", "cus_1", 30_000, AT_MS),
     ]
-    assert {event_id_of(line.identifier) for line in made if isinstance(line, MeterLine)} == {event.id}
+    assert {event_of(line.identifier) for line in made if isinstance(line, MeterLine)} == {(event.id, 0)}
+    again = Outgoing(event, event.id, times_reported=2).identifier
+    assert event_of(again) == event_of(f"{again}-beam") == (event.id, 2)
 
 
 def test_nothing_is_sent_for_what_counts_for_nothing() -> None:
