@@ -9,10 +9,13 @@ from pydantic import SecretStr
 from redis.asyncio import RedisCluster
 from redis.exceptions import ClusterCrossSlotError
 
+from gateway.admission.revocation_log import BEGINNING, RevocationLog
+from gateway.admission.revocations import Revocation, tenant_scope
 from gateway.limits.calls import Close, Open, Record, Reply, Request, Restore, Run, Status
 from gateway.limits.script_call import quota_script, run_script, run_scripts
 from gateway.limits.script_codec import ScriptRules, decode, encode
 from gateway.metering.entries import Slice, UsageEvent
+from gateway.redis_link.client import RedisLink
 from gateway.redis_link.settings import RedisSettings
 from policies.plans import MICRO, CallerPlan, LevelLimits, Principal, Rate
 from tests.harness.limited_gateway import plan_of as limited_plan_of
@@ -128,3 +131,16 @@ async def test_a_gateways_limits_work_on_a_cluster_as_on_one_server(cluster: Red
         await until(lambda: gateway.num_tabs == 0, what="the last settlement")
         assert gateway.link.losses == 0
         assert not gateway.limits.is_away
+
+
+async def test_revocations_work_on_a_cluster_as_on_one_server(cluster: RedisTestCluster) -> None:
+    link = RedisLink(RedisSettings(urls=tuple(map(SecretStr, cluster.urls)), is_cluster=True))
+    records = RevocationLog(link, max_life_s=3_600, max_entries=100)
+    await records.meet()
+    made = [Revocation(f"r{number}", tenant_scope("acme"), 1, 2**33, 1) for number in range(20)]
+    await records.append(made)
+    page = await records.after(BEGINNING)
+    assert page.news == tuple(made)
+    assert (page.through, records.losses) == (await records.newest(), 0)
+    assert [await records.may_restore() for _ in range(2)] == [True, False]
+    await link.aclose()
