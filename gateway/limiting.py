@@ -86,9 +86,11 @@ async def limiting(
     """Parts that are not running yet.
 
     Raises:
-        SettingsRefused: the journal's directory cannot be used.
+        SettingsRefused: the journal's directory cannot be used, or `escrow` has no Redis.
     """
     redis = settings.limits.redis
+    if redis is None and settings.escrow is not None:
+        raise SettingsRefused(["escrow: needs limits.redis; what is lent is kept there"])
     if redis is None:
         yield Limiting(LocalSessionLimits(settings.admission), NothingRevoked(), plans.run)
         return

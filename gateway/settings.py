@@ -83,8 +83,6 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
                 f"drain.finish_ms must exceed the longest utterance and its pause ({longest_ms} ms), or be 0: "
                 "a drain would cut words"
             )
-        if self.escrow is not None and self.limits.redis is None:
-            raise ValueError("escrow needs limits.redis: what is lent is kept there")
         if self.escrow is not None and self.region not in self.escrow.addresses:
             raise ValueError(f"escrow.addresses lacks this region, {self.region}")
         return self

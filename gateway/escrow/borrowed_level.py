@@ -30,7 +30,7 @@ class BorrowedLevel:
         self.who = who
         self.level = level
         self.is_known = asyncio.Event()
-        """The region holds something to spend, or the root has no more for it at present."""
+        """The region holds enough to open a session, or its sessions use up all that the root has for it."""
         self.num_waiting = 0
         """Sessions that wait for compute to come."""
         self.does_root_lend = True
@@ -83,13 +83,14 @@ class BorrowedLevel:
         answered, self._loan = self._loan, None
         self._is_unanswered = self._resets = False
         self.does_root_lend = not seen.is_root_away and self._last_outcome is not Outcome.learning
-        if seen.balance_us > 0 or self._last_outcome in (Outcome.short, Outcome.full):
-            self.is_known.set()
-        else:
-            self.is_known.clear()
         self._demand.observe(spent_us(seen.ask, seen.minted_us), now_ms=now_ms)
         self._mind_idleness(seen, num_sessions, now_ms=now_ms)
         low_us = low_water_us(self._demand.per_s, self.rate, self._holding_us, self._rules)
+        is_used_up = num_sessions > 0 and self._last_outcome in (Outcome.short, Outcome.full)
+        if seen.balance_us >= low_us or is_used_up:
+            self.is_known.set()
+        else:
+            self.is_known.clear()
         wanted = 0
         if not self._gives_back and answered is None:
             wanted = wanted_us(seen.balance_us, seen.ask, self._demand.per_s, self.rate, self._holding_us, self._rules)

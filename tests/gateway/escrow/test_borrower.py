@@ -62,6 +62,8 @@ async def test_an_org_that_has_used_up_its_compute_lets_nobody_wait(tmp_path: Pa
         assert await borrower.ready(plan())
         owing = region.link.names.bucket(WHO, Level.org)
         await region.link.ask(lambda redis: redis.hset(owing, "balance_us", str(-1_000 * MICRO)))
+        leases = region.link.names.leases(WHO, Level.org)
+        await region.link.ask(lambda redis: redis.zadd(leases, {"a session": 2**50}))
         await region.asked("short")
         began_s = asyncio.get_running_loop().time()
         assert await borrower.ready(plan())
