@@ -103,7 +103,7 @@ class RedisSessionLimits:
             ours=self._ticker.tabs,
         )
         self._ticker.may_restore = self._resync.may_restore
-        self._ticker.on_loss = self._resync.want
+        self._ticker.on_loss = parts.link.on_loss = self._resync.want
         self._ticker.used_away = self._used_away
 
     @property

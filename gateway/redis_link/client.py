@@ -48,6 +48,8 @@ class RedisLink:
         self.names = Names(settings.prefix)
         self.losses = 0
         """How often a server was met that may have lost data. A number that changes, not one that counts."""
+        self.on_loss: Callable[[], None] = lambda: None
+        """Called at each such meeting."""
         self._settings = settings
         self._client_name = client_name
         self._turns = asyncio.Semaphore(_MAX_CALLS)
@@ -167,6 +169,7 @@ class RedisLink:
             return
         if self._is_acquainted:
             self.losses += 1
+            self.on_loss()
         if not self._settings.is_cluster:
             self._known.clear()
         self._known.add(server)
