@@ -74,10 +74,11 @@ class Sweep:
         self._cursor = int(cursor)
         if not orgs:
             return 0
-        seconds, _ = await self._link.ask(lambda redis: redis.time())
+        seconds, micros = await self._link.ask(lambda redis: redis.time())
+        now_ms = int(seconds) * 1_000 + int(micros) // 1_000
         num_swept = 0
         names = [_text(org) for org in orgs]
-        expired = await self._link.ask(lambda redis: self._expired(redis, names, int(seconds) * 1_000))
+        expired = await self._link.ask(lambda redis: self._expired(redis, names, now_ms))
         for org, entries in zip(names, expired, strict=True):
             lost = [session_id for session_id in map(_text, entries) if session_id not in self._ours]
             if lost:
