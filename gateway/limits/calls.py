@@ -105,6 +105,9 @@ class Reply(msgspec.Struct, frozen=True):
 
     `remaining_us`: the least that a level that limits compute has left, and `level` which one that is; after a refusal
     the narrowest level that refused. `shadow_level`: the narrowest level in shadow mode that would have refused.
+
+    `num_cuts`: how many events of the tab were ended early, by a sweep or new labels, and `last_cut` the slice before
+    which the last of them ended: by nothing else does the gateway know of it.
     """
 
     status: Status
@@ -118,3 +121,5 @@ class Reply(msgspec.Struct, frozen=True):
     refused_for: RefusedFor | None = None
     shadow_level: Level | None = None
     shadow_for: RefusedFor | None = None
+    num_cuts: int = 0
+    last_cut: int = 0

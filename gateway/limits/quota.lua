@@ -47,12 +47,10 @@ for _, caller in ipairs(callers) do
   caller.held_at = held_at
 end
 
--- Quotient and remainder. The quotient of doubles may be rounded up to the next integer, never down past one.
+-- Quotient and remainder. Exact: below 2^53 a quotient is never rounded up to an integer that it does not reach.
 local function divide(number, by)
   local whole = floor(number / by)
-  local rest = number - whole * by
-  if rest < 0 then return whole - 1, rest + by end
-  return whole, rest
+  return whole, number - whole * by
 end
 
 -- Buckets: read once, kept for the batch, written at its end -------------------------------------------------------
@@ -132,19 +130,19 @@ local function read_tab(place)
   local kept = call('HGET', KEYS[place], 'numbers')
   if not kept then return nil end
   local state, held_at, held_us, settled, settled_us, settled_audio_ms, settled_conn_ms, recorded, recorded_us,
-    recorded_audio_ms, recorded_conn_ms, at_ms = cmsgpack.unpack(kept)
+    recorded_audio_ms, recorded_conn_ms, at_ms, num_cuts, last_cut = cmsgpack.unpack(kept)
   return {
     place = place, state = state, held_at = held_at, held_us = held_us, settled = settled, settled_us = settled_us,
     settled_audio_ms = settled_audio_ms, settled_conn_ms = settled_conn_ms, recorded = recorded,
     recorded_us = recorded_us, recorded_audio_ms = recorded_audio_ms, recorded_conn_ms = recorded_conn_ms,
-    at_ms = at_ms,
+    at_ms = at_ms, num_cuts = num_cuts, last_cut = last_cut,
   }
 end
 
 local function write_tab(tab, is_kept)
   local numbers = cmsgpack.pack(tab.state, tab.held_at, tab.held_us, tab.settled, tab.settled_us,
     tab.settled_audio_ms, tab.settled_conn_ms, tab.recorded, tab.recorded_us, tab.recorded_audio_ms,
-    tab.recorded_conn_ms, tab.at_ms)
+    tab.recorded_conn_ms, tab.at_ms, tab.num_cuts, tab.last_cut)
   if tab.new_labels then
     call('HSET', KEYS[tab.place], 'numbers', numbers, 'labels', tab.new_labels)
   else
@@ -172,6 +170,12 @@ local function record_open(tab, is_last)
     tab.new_labels or call('HGET', KEYS[tab.place], 'labels'))
   tab.recorded, tab.recorded_us = tab.settled, tab.settled_us
   tab.recorded_audio_ms, tab.recorded_conn_ms = tab.settled_audio_ms, tab.settled_conn_ms
+end
+
+-- The same where the session's gateway cannot know that an event ends: it is told.
+local function cut(tab)
+  if tab.settled ~= tab.recorded then tab.num_cuts, tab.last_cut = tab.num_cuts + 1, tab.settled end
+  record_open(tab, false)
 end
 
 -- What is held follows the limits: it is moved to levels that have become limited, and given back at those that are
@@ -338,6 +342,8 @@ local function answer(status, tab, caller, verdict)
   answers[count + 9] = verdict and verdict.refused_for or 0
   answers[count + 10] = verdict and verdict.shadow_level or 0
   answers[count + 11] = verdict and verdict.shadow_for or 0
+  answers[count + 12] = tab and tab.num_cuts or 0
+  answers[count + 13] = tab and tab.last_cut or 0
 end
 
 -- Requests -----------------------------------------------------------------------------------------------------------
@@ -356,7 +362,7 @@ local function run(_, tab_place, session, caller_place, labels, slices, hold_us,
     return answer(0, tab, caller)
   end
   if labels ~= '' and labels ~= call('HGET', KEYS[tab_place], 'labels') then
-    record_open(tab, false)
+    cut(tab)
     tab.new_labels = labels
   end
   align(tab, caller)
@@ -375,6 +381,7 @@ local function others()
   local function new_tab(place, state, first, compute_us, audio_ms, conn_ms, labels)
     return {
       place = place, state = state, held_at = 0, held_us = 0, new_labels = labels, at_ms = 0,
+      num_cuts = 0, last_cut = 0,
       settled = first, settled_us = compute_us, settled_audio_ms = audio_ms, settled_conn_ms = conn_ms,
       recorded = first, recorded_us = compute_us, recorded_audio_ms = audio_ms, recorded_conn_ms = conn_ms,
     }
@@ -459,7 +466,7 @@ local function others()
     align(tab, caller)
     settle(tab, caller, slices)
     release_all(tab, caller)
-    record_open(tab, not is_swept)
+    if is_swept then cut(tab) else record_open(tab, true) end
     if not is_swept then tab.state = 1 elseif tab.state == 0 then tab.state = 2 end
     give_places(caller, session)
     write_tab(tab, true)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from policies.plans import CallerPlan, LevelLimits
 
 OPEN, RUN, CLOSE, RESTORE, RECORD = range(1, 6)
-_PER_REPLY = 11
+_PER_REPLY = 13
 _NONE = -1
 _STATUSES = (Status.ok, Status.refused, Status.unknown_tab, Status.missing_slices)
 _LEVELS: tuple[Level | None, ...] = (None, Level.key, Level.project, Level.org)
@@ -80,7 +80,7 @@ def decode(answer: Sequence[int]) -> list[Reply]:
 def _reply(
     status: int, settled: int, recorded: int, settled_us: int, held_us: int, remaining_us: int, level: int, *rest: int
 ) -> Reply:
-    retry_after_ms, refused_for, shadow_level, shadow_for = rest
+    retry_after_ms, refused_for, shadow_level, shadow_for, num_cuts, last_cut = rest
     return Reply(
         status=_STATUSES[status],
         settled=settled,
@@ -93,6 +93,8 @@ def _reply(
         refused_for=_REFUSALS[refused_for],
         shadow_level=_LEVELS[shadow_level],
         shadow_for=_REFUSALS[shadow_for],
+        num_cuts=num_cuts,
+        last_cut=last_cut,
     )
 
 

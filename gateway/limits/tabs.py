@@ -184,11 +184,11 @@ class Tab:
         if pending and pending[0].number < before:
             self.pending = [piece for piece in pending if piece.number >= before]
 
-    def set_recorded(self, before: int) -> None:
-        """Redis has events of all slices below `before`."""
+    def set_recorded(self, before: int, *, num_cuts: int = 0, last_cut: int = 0) -> None:
+        """Redis has events of all slices below `before`. The others as in gateway.limits.calls.Reply."""
         if before > self.recorded:
             self.recorded = before
-            self._house.journal.recorded(self.session_id, before)
+            self._house.journal.recorded(self.session_id, before, num_cuts=num_cuts, last_cut=last_cut)
 
     def set_plan(self, plan: CallerPlan) -> None:
         """Limits as they are by now. What is billed goes on as it began: ids of events follow from it."""

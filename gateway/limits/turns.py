@@ -127,7 +127,7 @@ def take_reply(tab: Tab, request: TabRequest, reply: Reply, *, sent_at_ms: int, 
         return False
     tab.needs_restore = False
     tab.settled(reply.settled)
-    tab.set_recorded(reply.recorded)
+    tab.set_recorded(reply.recorded, num_cuts=reply.num_cuts, last_cut=reply.last_cut)
     if isinstance(request, Close) or (isinstance(request, Restore) and request.is_over):
         return True
     if isinstance(request, Restore) or request.has_new_labels:

@@ -96,8 +96,8 @@ class FileJournal:
         self._store.over(session_id)
         self._said_more()
 
-    def recorded(self, session_id: str, before: int) -> None:
-        self._store.recorded(session_id, before)
+    def recorded(self, session_id: str, before: int, *, num_cuts: int = 0, last_cut: int = 0) -> None:
+        self._store.recorded(session_id, before, num_cuts=num_cuts, last_cut=last_cut)
         self._said_more()
 
     async def committed(self) -> None:

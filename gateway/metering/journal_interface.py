@@ -24,8 +24,12 @@ class JournaledTab:
     connection_before_ms: int = 0
     slices: list[Slice] = field(default_factory=list)
     is_over: bool = False
+    num_cuts: int = 0
+    last_cut: int = 0
+    """As Redis said last, see gateway.limits.calls.Reply."""
     unproven_below: int = 0
-    """Slices before this one went through a damaged part of the journal; no event of the journal's covers them."""
+    """Of slices before this one it is not certain what they cost (a damaged file) or which events cover them; the
+    journal makes none of them."""
 
     @property
     def following(self) -> int:
@@ -46,8 +50,11 @@ class Journal(Protocol):
 
     def over(self, session_id: str) -> None: ...
 
-    def recorded(self, session_id: str, before: int) -> None:
-        """Redis said that events cover all slices below `before`. The journal works out the event by itself."""
+    def recorded(self, session_id: str, before: int, *, num_cuts: int = 0, last_cut: int = 0) -> None:
+        """Redis said that events cover all slices below `before`. The journal works out the events by itself.
+
+        `num_cuts`, `last_cut`: of the same answer, see gateway.limits.calls.Reply.
+        """
 
     async def committed(self) -> None:
         """Raises JournalFailed; what was not written is tried again by itself."""

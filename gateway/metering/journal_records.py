@@ -55,6 +55,8 @@ class Over(msgspec.Struct, frozen=True, array_like=True, tag=3):
 class Recorded(msgspec.Struct, frozen=True, array_like=True, tag=4):
     tab: int
     before: int
+    num_cuts: int = 0
+    last_cut: int = 0
 
 
 class Carried(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -69,6 +71,8 @@ class Carried(msgspec.Struct, frozen=True, array_like=True, tag=5):
     connection_before_ms: int
     slices: list[Slice]
     is_over: bool
+    num_cuts: int
+    last_cut: int
     unproven_below: int
 
 
@@ -169,6 +173,8 @@ def carried(number: int, tab: JournaledTab) -> Carried:
         connection_before_ms=tab.connection_before_ms,
         slices=tab.slices,
         is_over=tab.is_over,
+        num_cuts=tab.num_cuts,
+        last_cut=tab.last_cut,
         unproven_below=tab.unproven_below,
     )
 
@@ -183,6 +189,8 @@ def tab_of(record: Carried) -> JournaledTab:
         connection_before_ms=record.connection_before_ms,
         slices=list(record.slices),
         is_over=record.is_over,
+        num_cuts=record.num_cuts,
+        last_cut=record.last_cut,
         unproven_below=record.unproven_below,
     )
 

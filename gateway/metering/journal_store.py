@@ -138,10 +138,10 @@ class JournalStore:
         if number is not None:
             self._say(Over(number))
 
-    def recorded(self, session_id: str, before: int) -> None:
+    def recorded(self, session_id: str, before: int, *, num_cuts: int = 0, last_cut: int = 0) -> None:
         number = self.tabs.number_of(session_id)
         if number is not None and before > self.tabs.by_number[number].recorded:
-            self._say(Recorded(number, before))
+            self._say(Recorded(number, before, num_cuts, last_cut))
 
     def _say(self, record: TabRecord) -> None:
         for event in self.tabs.apply(record):

@@ -51,10 +51,10 @@ class JournalTabs:
                 if tab is not None:
                     tab.is_over = True
                     self._drop_if_done(number, tab)
-            case Recorded(tab=number, before=before):
+            case Recorded(tab=number):
                 tab = self.by_number.get(number)
                 if tab is not None:
-                    events = self._record(tab, before)
+                    events = self._record(tab, record)
                     self._drop_if_done(number, tab)
                     return events
         return ()
@@ -83,7 +83,19 @@ class JournalTabs:
             tab.unproven_below = below
             self.num_slices += 1
 
-    def _record(self, tab: JournaledTab, before: int) -> Sequence[UsageEvent]:
+    def _record(self, tab: JournaledTab, record: Recorded) -> Sequence[UsageEvent]:
+        events: list[UsageEvent] = []
+        if (record.num_cuts, record.last_cut) != (tab.num_cuts, tab.last_cut):
+            if record.num_cuts != tab.num_cuts + 1:
+                # More than one cut, or another tab of that name after Redis lost data: where is not known.
+                tab.unproven_below = max(tab.unproven_below, record.last_cut)
+            tab.num_cuts, tab.last_cut = record.num_cuts, record.last_cut
+            events += self._cover(tab, min(record.before, record.last_cut))
+        events += self._cover(tab, record.before)
+        return [event for event in events if event.first >= tab.unproven_below]
+
+    def _cover(self, tab: JournaledTab, before: int) -> Sequence[UsageEvent]:
+        """The events of the slices below, the last of which ends one."""
         self._make_up(tab, before, at_ms=tab.slices[-1].at_ms if tab.slices else 0)
         covered = tab.slices[: max(0, before - tab.recorded)]
         if not covered:
@@ -104,7 +116,7 @@ class JournalTabs:
         tab.compute_before_us += sum(event.compute_us for event in events)
         tab.audio_before_ms += sum(event.audio_ms for event in events)
         tab.connection_before_ms += sum(event.connection_ms for event in events)
-        return [event for event in events if event.first >= tab.unproven_below]
+        return events
 
     def _put(self, number: int, tab: JournaledTab) -> None:
         self._drop(number)

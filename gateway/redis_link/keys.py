@@ -35,10 +35,12 @@ if TYPE_CHECKING:
 TAB_NUMBERS = (
     *("state", "held_at", "held_us", "settled", "settled_us", "settled_audio_ms", "settled_conn_ms"),
     *("recorded", "recorded_us", "recorded_audio_ms", "recorded_conn_ms", "at_ms"),
+    *("num_cuts", "last_cut"),
 )
 """What a session holds, has settled and has recorded. `state`: 0 open, 1 closed, 2 swept, 3 known from events alone.
 `held_at`: 1 key + 2 project + 4 org, the levels at which `held_us` is held. `settled`, `recorded`: the first slice that
-is not; the others of these names: of all slices before. `at_ms`: of the last slice.
+is not; the others of these names: of all slices before. `at_ms`: of the last slice. `num_cuts`, `last_cut`: see
+gateway.limits.calls.Reply.
 """
 
 

@@ -53,6 +53,8 @@ class Tab:
     held_at: frozenset[Level] = frozenset()
     held_us: int = 0
     at_ms: int = 0
+    num_cuts: int = 0
+    last_cut: int = 0
 
 
 @dataclass
@@ -138,7 +140,7 @@ class QuotaTwin:
                 self._record_open(tab, is_last=True)
             return self._reply(Status.ok, tab, request.plan, Verdict())
         if request.has_new_labels and request.labels != tab.labels:
-            self._record_open(tab, is_last=False)
+            self._cut(tab)
             tab.labels = request.labels
         self._align(tab, request.plan)
         self._settle(tab, request.plan, request.slices)
@@ -165,7 +167,10 @@ class QuotaTwin:
         self._align(tab, request.plan)
         self._settle(tab, request.plan, request.slices)
         self._release(tab, request.plan)
-        self._record_open(tab, is_last=not request.is_swept)
+        if request.is_swept:
+            self._cut(tab)
+        else:
+            self._record_open(tab, is_last=True)
         if not request.is_swept:
             tab.state = CLOSED
         elif tab.state == OPEN:
@@ -287,6 +292,11 @@ class QuotaTwin:
             for level, rate in self._enforced(plan):
                 self._bucket(self.names.bucket(plan.principal, level), rate).release(tab.held_us)
         tab.held_us = 0
+
+    def _cut(self, tab: Tab) -> None:
+        if tab.settled.before != tab.recorded.before:
+            tab.num_cuts, tab.last_cut = tab.num_cuts + 1, tab.settled.before
+        self._record_open(tab, is_last=False)
 
     def _record_open(self, tab: Tab, *, is_last: bool) -> None:
         start, end = tab.recorded, tab.settled
@@ -433,6 +443,8 @@ class QuotaTwin:
             refused_for=verdict.refused_for,
             shadow_level=verdict.shadow_level,
             shadow_for=verdict.shadow_for,
+            num_cuts=tab.num_cuts if tab else 0,
+            last_cut=tab.last_cut if tab else 0,
         )
 
 

@@ -44,8 +44,8 @@ class WitnessedJournal:
     def over(self, session_id: str) -> None:
         self.journal.over(session_id)
 
-    def recorded(self, session_id: str, before: int) -> None:
-        self.journal.recorded(session_id, before)
+    def recorded(self, session_id: str, before: int, *, num_cuts: int = 0, last_cut: int = 0) -> None:
+        self.journal.recorded(session_id, before, num_cuts=num_cuts, last_cut=last_cut)
 
     async def committed(self) -> None:
         """The mark must not stand after slices that were said while this waited."""

@@ -225,7 +225,7 @@ def test_a_sweep_closes_what_nobody_renews_and_leaves_what_somebody_does(quota: 
     quota(opening(), running(0, 2))
     assert quota(sweep).status is Status.refused
     quota.wait(TTL_MS)
-    assert quota(sweep) == Reply(Status.ok, settled=2, recorded=2, settled_us=200_000)
+    assert quota(sweep) == Reply(Status.ok, settled=2, recorded=2, settled_us=200_000, num_cuts=1, last_cut=2)
     assert quota.script.places(NAMES.leases(WHO, Level.org)) == {}
     assert quota.bucket()["held_us"] == 0
 

@@ -68,8 +68,18 @@ def test_a_request_of_another_org_is_not_mixed_in(request_: Request) -> None:
 
 
 def test_numbers_become_replies() -> None:
-    assert decode([*(0, 5, 4, 300, 20, 1_000, 3, -1, 0, 0, 0), *(1, 0, 0, 0, 0, 0, 1, 250, 3, 2, 1)]) == [
-        Reply(Status.ok, settled=5, recorded=4, settled_us=300, held_us=20, remaining_us=1_000, level=Level.org),
+    assert decode([*(0, 5, 4, 300, 20, 1_000, 3, -1, 0, 0, 0, 1, 2), *(1, 0, 0, 0, 0, 0, 1, 250, 3, 2, 1, 0, 0)]) == [
+        Reply(
+            Status.ok,
+            settled=5,
+            recorded=4,
+            settled_us=300,
+            held_us=20,
+            remaining_us=1_000,
+            level=Level.org,
+            num_cuts=1,
+            last_cut=2,
+        ),
         Reply(
             Status.refused,
             remaining_us=0,
@@ -83,4 +93,4 @@ def test_numbers_become_replies() -> None:
 
 
 def test_an_answer_without_a_limit_has_no_level() -> None:
-    assert decode([2, 0, 0, 0, 0, -1, 0, -1, 0, 0, 0]) == [Reply(Status.unknown_tab)]
+    assert decode([2, 0, 0, 0, 0, -1, 0, -1, 0, 0, 0, 0, 0]) == [Reply(Status.unknown_tab)]

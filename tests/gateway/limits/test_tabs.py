@@ -41,7 +41,7 @@ class Journal:
     def over(self, session_id: str) -> None:
         self.lines.append("over")
 
-    def recorded(self, session_id: str, before: int) -> None:
+    def recorded(self, session_id: str, before: int, **_cuts: int) -> None:
         self.lines.append(("recorded", before))
 
     def house(self) -> TabHouse:

@@ -30,7 +30,7 @@ from tests.harness.usage import AT_MS, caller_plan, labels_of, piece_of
 
 pytestmark = pytest.mark.unit
 
-TAB = JournaledTab(labels_of("s"), caller_plan(), 30, 1, 2, 3, [piece_of(30), piece_of(31)], True, 4)
+TAB = JournaledTab(labels_of("s"), caller_plan(), 30, 1, 2, 3, [piece_of(30), piece_of(31)], True, 1, 28, 4)
 RECORDS: list[Record] = [
     Began(1, AT_MS),
     Opened(7, labels_of("s"), caller_plan()),

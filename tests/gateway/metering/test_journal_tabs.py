@@ -43,6 +43,25 @@ def test_a_tab_that_a_sweeper_closed_early_ends_its_event_there() -> None:
     assert covers(tabs.apply(Recorded(1, 10))) == [(6, 7), (8, 9)]
 
 
+def test_an_event_that_was_ended_early_unheard_ends_there() -> None:
+    tabs = opened(slices=12)
+    assert covers(tabs.apply(Recorded(1, 8, num_cuts=1, last_cut=6))) == [(0, 3), (4, 5), (6, 7)]
+    assert covers(tabs.apply(Recorded(1, 12, num_cuts=1, last_cut=6))) == [(8, 11)]
+
+
+def test_of_several_events_that_were_ended_early_unheard_only_what_follows_is_certain() -> None:
+    tabs = opened(slices=12)
+    assert covers(tabs.apply(Recorded(1, 8, num_cuts=2, last_cut=6))) == [(6, 7)]
+    assert covers(tabs.apply(Recorded(1, 12, num_cuts=2, last_cut=6))) == [(8, 11)]
+
+
+def test_a_tab_that_redis_lost_and_knows_again_was_not_cut_since() -> None:
+    tabs = opened(slices=12)
+    tabs.apply(Recorded(1, 8, num_cuts=1, last_cut=6))
+    assert covers(tabs.apply(Recorded(1, 12))) == [(8, 11)]
+    assert (tabs.by_number[1].num_cuts, tabs.by_number[1].last_cut) == (0, 0)
+
+
 def test_the_last_event_of_a_session_that_is_over_says_so() -> None:
     tabs = opened(slices=3)
     tabs.apply(Over(1))
