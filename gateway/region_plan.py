@@ -68,7 +68,7 @@ class RegionChildren:
     engines: list[Child]
     gateway: Child
     helpers: list[Child]
-    places: dict[str, str]
+    places: dict[str, Any]
 
     @property
     def all(self) -> list[Child]:
@@ -99,10 +99,10 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
     )
 
 
-def _places(plan: RegionPlan, sockets: Path, data: Path) -> dict[str, str]:
-    places = {"redis": f"unix://{_redis_socket(sockets)}"} if plan.has_redis else {}
+def _places(plan: RegionPlan, sockets: Path, data: Path) -> dict[str, Any]:
+    places: dict[str, Any] = {"redis": f"unix://{_redis_socket(sockets)}"} if plan.has_redis else {}
     if plan.has_exporter and not plan.names_sinks:
-        places["usage"] = str(data / "usage")
+        places |= {"usage": str(data / "usage"), "metering": _own_metering(data)}
     return places
 
 
@@ -154,9 +154,14 @@ def _exporter(plan: RegionPlan, settings: dict[str, Any], data: Path) -> Child:
     command = [sys.executable, "-m", "gateway.metering", "--json", "--exit-with-parent", *_config(plan)]
     over = {**plan.gateway_settings, **settings}
     if not plan.names_sinks:
-        file = {"kind": "json_lines", "name": "file", "directory": str(data / "usage")}
-        over["metering"] = {"state_directory": str(data / "exporter"), "sinks": [file], "listen": {"port": 0}}
+        over["metering"] = _own_metering(data)
     return Child("exporter", lambda: command, lambda: dict(os.environ) | as_environment(over))
+
+
+def _own_metering(data: Path) -> dict[str, Any]:
+    """Settings of an exporter that writes files of the region's own."""
+    file = {"kind": "json_lines", "name": "file", "directory": str(data / "usage")}
+    return {"state_directory": str(data / "exporter"), "sinks": [file], "listen": {"port": 0}}
 
 
 def _config(plan: RegionPlan) -> list[str]:

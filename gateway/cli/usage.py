@@ -14,24 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.dev_keys import state_directory
 from gateway.metering.entries import MS_PER_HOUR
 from gateway.metering.exporter.reconciliation import Verdict, differs
 from gateway.metering.exporter.sent_log import FILE_NAME, SentLog
+from gateway.metering.exporter.settings import ExporterSettings
 from gateway.metering.exporter.usage_reader import HourRow, OrgUsage, UsageReader
 from gateway.redis_link.client import RedisLink
 from gateway.redis_link.errors import RedisAway
-from gateway.settings import SettingsRefused, load
+from gateway.redis_link.settings import RedisSettings
+from gateway.running_regions import newest
+from gateway.settings import SettingsRefused, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from gateway.metering.exporter.sent_log import DeadLetter
-    from gateway.metering.exporter.settings import ExporterSettings
-    from gateway.redis_link.settings import RedisSettings
 
 app = typer.Typer(help="Usage, its delivery to the bill, and what could not be delivered.", no_args_is_help=True)
 letters_app = typer.Typer(help="Events that a receiver refused, or that got too old.", no_args_is_help=True)
@@ -169,13 +172,28 @@ def retry(
 
 
 def _settings(config: Path | None) -> tuple[RedisSettings, ExporterSettings]:
+    """What the settings do not say is that of the region that `patchbay up` runs here."""
     try:
-        settings = load(config, os.environ)
+        tree = read_tree(config, os.environ)
     except SettingsRefused as refused:
         _fail("\n".join(f"wrong setting: {mistake}" for mistake in refused.mistakes), ExitCode.usage)
-    if settings.limits.redis is None or settings.metering is None:
-        _fail("wrong setting: usage needs limits.redis and a section metering", ExitCode.usage)
-    return settings.limits.redis, settings.metering
+    region = newest(state_directory(os.environ)) or {}
+    redis = _part(tree, "limits").get("redis") or ({"urls": [region["redis"]]} if "redis" in region else None)
+    metering = tree.get("metering") or region.get("metering")
+    if redis is None or metering is None:
+        _fail(
+            "no region runs here: usage needs limits.redis and a section metering, by --config or the environment",
+            ExitCode.usage,
+        )
+    try:
+        return RedisSettings.model_validate(redis), ExporterSettings.model_validate(metering)
+    except ValidationError:
+        _fail("limits.redis or metering is not as it must be: see `patchbay config check`", ExitCode.usage)
+
+
+def _part(tree: dict[str, Any], name: str) -> dict[str, Any]:
+    part = tree.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _ask(redis: RedisSettings, exporter: ExporterSettings, read: Callable[[UsageReader], Awaitable[Answer]]) -> Answer:

@@ -25,7 +25,9 @@ def test_redis_is_ready_before_whoever_needs_it_is_started() -> None:
         ["redis"],
         ["engine-0", "engine-1", "gateway", "exporter"],
     ]
-    assert children.places == {"redis": "unix:///sockets/redis.sock", "usage": "/data/usage"}
+    assert children.places["redis"] == "unix:///sockets/redis.sock"
+    assert children.places["usage"] == "/data/usage"
+    assert children.places["metering"]["state_directory"] == "/data/exporter"
 
 
 def test_the_gateway_is_told_where_its_engines_its_redis_and_its_journal_are() -> None:
