@@ -30,11 +30,13 @@ class BorrowedLevel:
         self.who = who
         self.level = level
         self.is_known = asyncio.Event()
+        """Waiting does not help a new session, or not any more."""
+        self.may_open = False
         """The region holds enough to open a session, or its sessions use up all that the root has for it."""
         self.num_waiting = 0
         """Sessions that wait for compute to come."""
         self.does_root_lend = True
-        """False: it is away, or learns; no word on whether the region holds something."""
+        """False: it is away, or learns."""
         self.is_done = False
         """Nobody needs it, and the root has back what was held."""
         self.due_ms = now_ms
@@ -87,7 +89,9 @@ class BorrowedLevel:
         self._mind_idleness(seen, num_sessions, now_ms=now_ms)
         low_us = low_water_us(self._demand.per_s, self.rate, self._holding_us, self._rules)
         is_used_up = num_sessions > 0 and self._last_outcome in (Outcome.short, Outcome.full)
-        if seen.balance_us >= low_us or is_used_up:
+        self.may_open = seen.balance_us >= low_us or is_used_up
+        is_cut_off = seen.is_root_away and self._last_outcome is not Outcome.learning
+        if self.may_open or (is_cut_off and self._minting() is Minting.never):
             self.is_known.set()
         else:
             self.is_known.clear()

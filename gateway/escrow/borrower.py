@@ -46,6 +46,7 @@ class Borrower:
         self._metrics = metrics
         self._asker = uuid.uuid4().hex
         self._orgs: dict[str, _Org] = {}
+        self._away_homes: set[str] = set()
         self._new: asyncio.Queue[_Org] = asyncio.Queue()
 
     @property
@@ -74,7 +75,7 @@ class Borrower:
         """Wait until it is known of every level of the plan what the region may spend, or the time for it is over.
 
         Returns:
-            False: of one it is not, as its root does not lend: it is away, or learns.
+            False: there is too little for a session at one of them, and its root is away, or learns.
         """
         levels = self.note(plan)
         for level in levels:
@@ -84,11 +85,11 @@ class Borrower:
                 for level in levels:
                     await level.is_known.wait()
         except TimeoutError:
-            return all(level.does_root_lend or level.is_known.is_set() for level in levels)
+            pass  # what came in that time is looked at below
         finally:
             for level in levels:
                 level.num_waiting -= 1
-        return True
+        return all(level.does_root_lend or level.may_open for level in levels)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -143,9 +144,7 @@ class Borrower:
             return
         finally:
             self._metrics.ask_elapsed.observe(asyncio.get_running_loop().time() - began_s)
-        if org.refusal is not None:
-            log.info("lending.root_back", home=self._settings.home_of(org.name))
-            org.refusal = None
+        self._note_back(org)
         for (level, _), loan in zip(asks, loans, strict=True):
             self._metrics.asks.labels(loan.outcome.value).inc()
             if loan.outcome in (Outcome.absurd, Outcome.unlimited):
@@ -153,9 +152,21 @@ class Borrower:
             level.answered(loan, now_ms=self._now_ms())
 
     def _note_away(self, org: _Org, refusal: RootRefusal) -> None:
-        if org.refusal is not refusal:
-            org.refusal = refusal
-            log.warning("lending.root_away", home=self._settings.home_of(org.name), reason=refusal.value)
+        """A home that does not answer is told once, not for each org."""
+        home = self._settings.home_of(org.name)
+        is_new = home not in self._away_homes if refusal is RootRefusal.away else org.refusal is not refusal
+        if refusal is RootRefusal.away:
+            self._away_homes.add(home)
+        org.refusal = refusal
+        if is_new:
+            log.warning("lending.root_away", home=home, reason=refusal.value)
+
+    def _note_back(self, org: _Org) -> None:
+        home = self._settings.home_of(org.name)
+        if home in self._away_homes or org.refusal not in (None, RootRefusal.away):
+            log.info("lending.root_back", home=home)
+        self._away_homes.discard(home)
+        org.refusal = None
 
     def _now_ms(self) -> int:
         return int(asyncio.get_running_loop().time() * 1_000)

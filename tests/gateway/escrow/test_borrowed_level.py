@@ -73,6 +73,15 @@ def test_an_ask_that_fails_is_tried_again_after_a_growing_wait() -> None:
     assert waits == [10, 20, 40, 80, 100, 100]
 
 
+def test_a_closed_plan_lets_nobody_wait_for_a_root_that_is_away() -> None:
+    away = replace(EMPTY, is_root_away=True)
+    for when_away, waits in ((WhenLimiterAway.closed, False), (WhenLimiterAway.open, True)):
+        borrowed = level(when_away)
+        borrowed.seen(away, 0, now_ms=0)
+        assert borrowed.is_known.is_set() is not waits
+        assert not borrowed.may_open
+
+
 @pytest.mark.parametrize("outcome", [Outcome.short, Outcome.full])
 def test_nobody_waits_for_compute_that_the_root_does_not_have(outcome: Outcome) -> None:
     borrowed = level()
