@@ -24,6 +24,7 @@ from tests.harness.limited_gateway import (
     settings_of,
 )
 from tests.harness.moving_relay import relay_to
+from tests.harness.redis_clock import SettableClock
 from tests.harness.redis_server import RedisServer
 from tests.harness.waiting import until
 
@@ -228,3 +229,25 @@ async def test_while_redis_takes_no_writes_sessions_go_on_and_nothing_is_lost(
         await went_on(load, for_s=0.3)
         await bill_is_exact(gateway, load, redis_server)
         assert bill_in(redis_server, "beta") == (5 * 777,) * 3
+
+
+async def test_when_redis_clock_leaps_sessions_go_on_and_nothing_is_billed_twice(tmp_path: Path) -> None:
+    """Ahead by an hour, so that leases run out and another gateway closes tabs of live sessions; then back by two."""
+    clock = SettableClock(tmp_path / "clock")
+    server = RedisServer(tmp_path / "redis").start(clock.environment)
+    try:
+        async with (
+            running(settings_of(server.url, tmp_path / "other", sweep_interval_ms=50)) as other,
+            running(settings_of(server.url, tmp_path / "journal")) as gateway,
+            load_on(gateway) as load,
+        ):
+            await went_on(load, for_s=0.3)
+            clock.leap(3_600)
+            await went_on(load, for_s=0.6)
+            clock.leap(-7_200)
+            await went_on(load, for_s=0.6)
+            assert not gateway.limits.is_away
+            assert not other.limits.is_away
+            await bill_is_exact(gateway, load, server)
+    finally:
+        server.stop()
