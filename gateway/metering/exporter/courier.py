@@ -130,6 +130,7 @@ class Courier:
                 continue
             idle = 0 if entries else idle + len(orgs)
             if idle >= len(self._orgs):
+                idle = 0
                 await self._rest(self._exporter.poll_ms)
 
     def _next_orgs(self) -> list[str]:
