@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING
@@ -83,8 +84,14 @@ async def test_two_regions_spend_one_orgs_compute_and_one_that_is_cut_off_does_a
     plans = tmp_path / "plans.toml"
     plans.write_text(PLANS)
     ports = {"eu": free_port(), "us": free_port()}
-    with start_region(tmp_path / "us", "--scripted", **settings_of("us", ports, plans)) as away:
-        with start_region(tmp_path / "eu", "--scripted", **settings_of("eu", ports, plans)) as home:
+    away, home = await asyncio.gather(
+        *(
+            asyncio.to_thread(start_region, tmp_path / name, "--scripted", **settings_of(name, ports, plans))
+            for name in ("us", "eu")
+        )
+    )
+    with away:
+        with home:
             for region in (home, away):
                 caller = await speak(region, "acme")
                 assert caller.is_finished, caller.error
