@@ -25,7 +25,10 @@ pytestmark = pytest.mark.integration
 
 def usage(exporter: ExporterProcess | None, *arguments: str) -> Any:
     """`patchbay usage …` with the exporter's settings, in this process: (exit code, JSON or text)."""
-    done = CliRunner().invoke(app, ["usage", *arguments], env={} if exporter is None else exporter.environment)
+    nowhere = {"XDG_STATE_HOME": "/nowhere"}
+    done = CliRunner().invoke(
+        app, ["usage", *arguments], env=nowhere | ({} if exporter is None else exporter.environment)
+    )
     if "--json" in arguments and done.stdout:
         return done.exit_code, json.loads(done.stdout)
     return done.exit_code, done.output
@@ -122,4 +125,4 @@ def test_without_a_sent_log_or_redis_the_reason_is_said(redis_server: RedisServe
     assert (code, "no sent log" in said) == (66, True)
     code, said = usage(ExporterProcess(tmp_path, "redis://127.0.0.1:9/0", sink), "show")
     assert (code, "unreachable" in said) == (69, True)
-    assert usage(None, "show")[0] == 64
+    assert usage(None, "show")[0] == 64, "no region runs here"
