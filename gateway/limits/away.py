@@ -45,7 +45,7 @@ class Presence:
         """A call for that org, begun at that time, failed; whether that is news."""
         self._metrics.failures.labels(away.why.value).inc()
         # A call from before the last return says nothing of what came after it.
-        if self.is_away or began_at_ms < self._since_ms:
+        if self.is_away or began_at_ms < self._since_ms or not away.was_asked:
             return False
         now_ms = self._monotonic_ms()
         if now_ms - self._since_ms > _SETTLED_MS:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from gateway.errors import QuotaRefused, Reason, Unavailable
+from gateway.errors import QuotaRefused, Reason, SessionRefused, Unavailable
 from gateway.limits.away import Presence
 from gateway.limits.calls import Open, RefusedFor, Status
 from gateway.limits.local_buckets import LocalBuckets
@@ -122,10 +123,10 @@ class RedisSessionLimits:
 
     async def close(self) -> None:
         """After `run`: settle what can be settled in the time that the settings give; the journal keeps the rest."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.close_timeout_ms / 1_000):
                 await self._ticker.flush()
-        except TimeoutError:
+        if self._ticker.tabs:
             log.warning("limiter.unsettled", tabs=len(self._ticker.tabs))
 
     async def acquire(self, plan: CallerPlan, *, session_id: str) -> SessionTab:
@@ -134,7 +135,7 @@ class RedisSessionLimits:
         tab = Tab(labels, plan, self._house)
         tab.plans_version = self._parts.plans.version
         if self._presence.is_away:
-            return self._admit_away(tab)
+            return self._admit_away(tab, was_asked=False)
         began_at_ms = self._parts.monotonic_ms()
         credit, most_us = self._settings.credit, tab.burst_us or 0
         hold_us = min(credit.opening_hold_us(), most_us)
@@ -143,7 +144,7 @@ class RedisSessionLimits:
             (reply,) = await self._calls.one(labels.org, [opening])
         except RedisAway as away:
             self._ticker.failed(away, labels.org, began_at_ms=began_at_ms)
-            return self._admit_away(tab)
+            return self._admit_away(tab, was_asked=away.was_asked)
         except asyncio.CancelledError:
             self._abandon(tab)
             raise
@@ -171,29 +172,34 @@ class RedisSessionLimits:
     def _used_away(self, tab: Tab) -> None:
         self._local.used(tab.session_id, tab.compute_us, is_over=tab.is_over)
 
-    def _admit_away(self, tab: Tab) -> SessionTab:
-        """Redis cannot be asked: what the plan says then. Raises Unavailable or QuotaRefused."""
+    def _admit_away(self, tab: Tab, *, was_asked: bool) -> SessionTab:
+        """Redis cannot be asked: what the plan says then. Raises Unavailable or QuotaRefused.
+
+        `was_asked`: it may have given a place, and the answer was lost.
+        """
         mode = tab.plan.when_limiter_away
+        refusal: SessionRefused | None = None
         if mode is WhenLimiterAway.closed:
-            self._abandon(tab)
-            raise Unavailable(Reason.limiter_unavailable)
-        if mode is WhenLimiterAway.safe:
-            self._admit_by_share(tab)
+            refusal = Unavailable(Reason.limiter_unavailable)
+        elif mode is WhenLimiterAway.safe:
+            refusal = self._refusal_by_share(tab)
+        if refusal is not None:
+            if was_asked:
+                self._abandon(tab)
+            raise refusal
         self._parts.metrics.admitted_away.labels(mode.value).inc()
         tab.needs_restore = True
         tab.opening = UNLIMITED
         self._ticker.add(tab)
         return tab
 
-    def _admit_by_share(self, tab: Tab) -> None:
-        """Raises QuotaRefused."""
+    def _refusal_by_share(self, tab: Tab) -> QuotaRefused | None:
         hold_us = min(self._settings.credit.least_opening_hold_us(), self._local_burst_us(tab))
         refusal = self._local.admit(tab.plan, session_id=tab.session_id, hold_us=hold_us)
         if refusal is None:
-            return
-        self._abandon(tab)
+            return None
         self._parts.metrics.refusals.labels(refusal.limit.value, refusal.level.value).inc()
-        raise refusal_of(
+        return refusal_of(
             tab.plan,
             refusal.limit,
             refusal.level,

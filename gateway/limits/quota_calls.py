@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
 from gateway.limits.script_call import quota_script, run_script, run_scripts
 from gateway.limits.script_codec import decode, encode
-from gateway.redis_link.errors import RedisAway, away_reason
+from gateway.redis_link.errors import AwayReason, RedisAway, away_reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gateway.limits.calls import Reply, Request
     from gateway.limits.metrics import LimiterMetrics
+    from gateway.limits.script_call import Script
     from gateway.limits.script_codec import ScriptRules
     from gateway.redis_link.client import Answer, RedisLink
 
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 class QuotaCalls:
     """An org is written to the set of all orgs before anything of it is, once for each Redis that was met."""
 
-    def __init__(self, link: RedisLink, rules: ScriptRules, metrics: LimiterMetrics) -> None:
+    def __init__(
+        self, link: RedisLink, rules: ScriptRules, metrics: LimiterMetrics, *, script: Script | None = None
+    ) -> None:
         self._link = link
         self._rules = rules
         self._metrics = metrics
-        self._script = quota_script()
+        self._script = script or quota_script()
         self._registered: set[str] = set()
         self._losses = link.losses
 
@@ -40,7 +43,11 @@ class QuotaCalls:
         self._count(requests)
         await self._register([org])
         keys, arguments = encode(self._link.names, org, requests, self._rules)
-        return decode(await self._timed(lambda redis: run_script(redis, self._script, keys, arguments)))
+        answer = await self._timed(lambda redis: run_script(redis, self._script, keys, arguments))
+        outcome = _outcome(answer, len(requests))
+        if isinstance(outcome, RedisAway):
+            raise outcome
+        return outcome
 
     async def many(self, batches: Sequence[Batch]) -> list[list[Reply] | RedisAway]:
         """One round trip; the outcome of each batch, in their order. Raises RedisAway: of none is anything known."""
@@ -49,10 +56,7 @@ class QuotaCalls:
         await self._register([org for org, _ in batches])
         encoded = [encode(self._link.names, org, requests, self._rules) for org, requests in batches]
         answers = await self._timed(lambda redis: run_scripts(redis, self._script, encoded))
-        return [
-            RedisAway(away_reason(answer), type(answer).__name__) if isinstance(answer, RedisError) else decode(answer)
-            for answer in answers
-        ]
+        return [_outcome(answer, len(requests)) for answer, (_, requests) in zip(answers, batches, strict=True)]
 
     def _count(self, requests: Sequence[Request]) -> None:
         for request in requests:
@@ -74,3 +78,14 @@ class QuotaCalls:
         if new:
             await self._link.ask(lambda redis: redis.sadd(self._link.names.orgs, *new))
             self._registered.update(new)
+
+
+def _outcome(answer: Any, num_requests: int) -> list[Reply] | RedisAway:
+    """What a run of the script said; a script that answers something else is not ours."""
+    if isinstance(answer, RedisError):
+        return RedisAway(away_reason(answer), type(answer).__name__)
+    try:
+        replies = decode(answer)
+    except (IndexError, TypeError, ValueError) as error:
+        return RedisAway(AwayReason.broken, type(error).__name__)
+    return replies if len(replies) == num_requests else RedisAway(AwayReason.broken, "answers are missing")

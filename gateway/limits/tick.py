@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.limits.calls import Restore
+from gateway.limits.calls import Restore, Status
 from gateway.limits.tabs import UNLIMITED
 from gateway.limits.turns import cut_if_due, next_look_ms, next_request, restoring, take_reply
 from gateway.metering.errors import JournalFailed
@@ -208,7 +208,9 @@ class Ticker:
 
     def _take(self, tab: Tab, request: TabRequest, reply: Reply, sent_at_ms: int) -> None:
         had_tab = not tab.needs_restore
-        if take_reply(tab, request, reply, sent_at_ms=sent_at_ms, rules=self._rules):
+        if reply.status is Status.unknown_tab and tab.is_over and not tab.next_number:
+            self._forget(tab)  # its place was never taken, and it used nothing
+        elif take_reply(tab, request, reply, sent_at_ms=sent_at_ms, rules=self._rules):
             self._forget(tab)
         elif tab.needs_restore and had_tab:
             self.on_loss()

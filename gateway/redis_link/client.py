@@ -61,19 +61,19 @@ class RedisLink:
         """Make a call. A cluster's client is handed over as if it were a single server's: what is used is the same.
 
         Args:
-            timeout_ms: for waiting and answer together; as the settings say by default. Where a connection has to be
-                made first, that may take its own time.
+            timeout_ms: for the answer; as the settings say by default. As long again may be waited for a turn, and
+                where a connection has to be made first, that may take its own time.
 
         Raises:
             RedisAway: there was no answer, or not one that could be used.
             NoScriptError: of the library, as it is: the caller has the script.
         """
         allowed_ms = self._settings.call_timeout_ms if timeout_ms is None else timeout_ms
+        await self._turn(allowed_ms)
         client = self._client
         try:
-            async with asyncio.timeout(allowed_ms / 1_000) as deadline, self._turns:
+            async with asyncio.timeout(allowed_ms / 1_000) as deadline:
                 _deadline.set((deadline, allowed_ms))
-                client = self._client
                 return await call(cast("Redis", client))
         except (*LIBRARY_ERRORS, TimeoutError) as error:
             if isinstance(error, NoScriptError):
@@ -82,6 +82,15 @@ class RedisLink:
             if why in _NEW_CONNECTIONS:
                 await self._replace(client)
             raise RedisAway(why, _without_secrets(error)) from error
+        finally:
+            self._turns.release()
+
+    async def _turn(self, allowed_ms: int) -> None:
+        try:
+            async with asyncio.timeout(allowed_ms / 1_000):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise RedisAway(AwayReason.timed_out, "too many calls", was_asked=False) from error
 
     async def probe(self, org: str) -> None:
         """Ask whether writing works, at the server that keeps the keys of `org`, and learn who answers.

@@ -27,12 +27,16 @@ class AwayReason(StrEnum):
 
 
 class RedisAway(Exception):
-    """Redis did not do what it was asked, or did not say so. Ours for now: the same call can be made again."""
+    """Redis did not do what it was asked, or did not say so. Ours for now: the same call can be made again.
 
-    def __init__(self, why: AwayReason, detail: str = "") -> None:
+    `was_asked`: False where the call never had its turn, as too many others were under way. That says nothing of Redis.
+    """
+
+    def __init__(self, why: AwayReason, detail: str = "", *, was_asked: bool = True) -> None:
         super().__init__(f"{why.value}: {detail}" if detail else why.value)
         self.why = why
         self.detail = detail
+        self.was_asked = was_asked
 
 
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], AwayReason], ...] = (

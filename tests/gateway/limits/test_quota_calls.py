@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from gateway.limits.calls import Open, Reply, Status
 from gateway.limits.metrics import LimiterMetrics
 from gateway.limits.quota_calls import QuotaCalls
+from gateway.limits.script_call import Script
 from gateway.limits.script_codec import ScriptRules
 from gateway.metering.entries import TabLabels
 from gateway.redis_link.client import RedisLink
@@ -74,3 +75,11 @@ async def test_orgs_are_registered_again_with_a_redis_that_may_have_lost_them(
     await calls.one("acme", [opening("a", "acme")])
     with redis_server.client() as client:
         assert client.smembers("patchbay:orgs") == {"acme"}
+
+
+async def test_an_answer_that_no_script_of_ours_gives_is_no_reply(link: RedisLink) -> None:
+    for text in ("return {}", "return {99, 0, 0}", "return 'no'"):
+        calls = QuotaCalls(link, ScriptRules(), LimiterMetrics(CollectorRegistry()), script=Script.of(text))
+        with pytest.raises(RedisAway) as away:
+            await calls.one("acme", [opening("a", "acme")])
+        assert away.value.why is AwayReason.broken

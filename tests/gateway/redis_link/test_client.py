@@ -121,6 +121,18 @@ async def test_many_calls_at_once_share_a_bounded_number_of_connections(
         assert int(client.info("clients")["connected_clients"]) <= 34
 
 
+async def test_a_call_that_had_no_turn_says_nothing_of_redis(link: RedisLink) -> None:
+    never = asyncio.Event()
+    busy = [asyncio.create_task(link.ask(lambda redis: never.wait(), timeout_ms=2_000)) for _ in range(32)]
+    await asyncio.sleep(0)
+    with pytest.raises(RedisAway) as away:
+        await link.ask(lambda redis: redis.get("a"))
+    assert (away.value.why, away.value.was_asked) == (AwayReason.timed_out, False)
+    never.set()
+    await asyncio.gather(*busy)
+    await link.ask(lambda redis: redis.get("a"))
+
+
 async def test_a_unix_socket_and_a_password_lead_to_redis_too(tmp_path: Path) -> None:
     socket = tmp_path / "s"
     server = RedisServer(tmp_path / "redis", "--unixsocket", str(socket)).start()
