@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.errors import SessionRefused
 
 _US_PER_MS = 1_000
+_MAX_INTEGER = 999_999_999_999_999
+"""RFC 9651 §3.3.1: an Integer has 15 digits."""
 _CONCURRENT = ';qu="concurrent-requests"'
 _COMPUTE = ';qu="compute-ms"'
 
@@ -55,8 +57,8 @@ def rate_limit_fields(refusal: SessionRefused) -> dict[str, str]:
     window = "" if refusal.window_s is None else f";w={refusal.window_s}"
     effective = "" if refusal.retry_after_ms is None else f";t={retry_after_s(refusal.retry_after_ms)}"
     return {
-        "RateLimit-Policy": f'"{name}";q={quota}{unit}{window}',
-        "RateLimit": f'"{name}";r={left}{effective}',
+        "RateLimit-Policy": f'"{name}";q={min(quota, _MAX_INTEGER)}{unit}{window}',
+        "RateLimit": f'"{name}";r={min(left, _MAX_INTEGER)}{effective}',
     }
 
 

@@ -75,7 +75,7 @@ def test_what_is_no_limit_of_the_caller_has_no_fields(refusal: SessionRefused) -
     reason=st.sampled_from([Reason.quota_exhausted, Reason.concurrency_limit, Reason.start_rate_limit]),
     level=st.sampled_from(list(Level)),
     remaining=st.integers(-MAX_BURST, MAX_BURST),
-    limit=st.integers(0, MAX_BURST - 1),
+    limit=st.integers(0, MAX_BURST),
     retry_after_ms=st.integers(0, 10**9),
     window_s=st.none() | st.integers(1, 10**9),
 )
