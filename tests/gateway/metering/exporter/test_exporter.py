@@ -121,11 +121,13 @@ async def test_two_exporters_share_the_work_and_one_takes_over_from_the_dead_oth
     events = [usage_event(f"org{number % 5}", number) for number in range(200)]
     orgs = [f"org{number}" for number in range(5)]
     async with CloudEventsReceiver(seed=3) as receiver:
-        receiver.faults.then(HalfOpen(), HalfOpen(), LostReply(), Reset(), Status(429, "1"))
+        receiver.faults.then(HalfOpen(), LostReply(), Reset(), Status(429, "0"))
         state = str(tmp_path / "shared")
         one, two = (
             stack.enter_context(
-                ExporterProcess(tmp_path / name, redis_server.url, sink_of(receiver), state_directory=state)
+                ExporterProcess(
+                    tmp_path / name, redis_server.url, sink_of(receiver, timeout_ms=700), state_directory=state
+                )
             )
             for name in ("one", "two")
         )

@@ -45,7 +45,7 @@ async def test_an_event_that_stripe_reports_is_dead_and_the_others_are_delivered
 ) -> None:
     good, bad = usage_event("acme", 1), usage_event("ghost", 2)
     async with StripeReceiver() as receiver:
-        sink = stripe_sink(receiver, settle_ms=2_500)
+        sink = stripe_sink(receiver, settle_ms=1_500)
         exporter = stack.enter_context(ExporterProcess(tmp_path / "e", redis_server.url, sink))
         webhook = f"{exporter.ready['http']}/webhooks/stripe/stripe"
         record(redis_server, good, bad)
