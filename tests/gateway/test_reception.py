@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,14 @@ from gateway.errors import AuthenticationFailed, ClientFault, Reason, Unavailabl
 from gateway.session_runner import SessionRunner
 from gateway.wire.messages import Audio, AudioSpec, Finish, Start
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
+from tests.fakes.plans import UnlimitedPlans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from policies.facts import Caller
+    from policies.plans import CallerPlan
 
 pytestmark = pytest.mark.integration
 
@@ -85,4 +90,53 @@ async def test_audio_is_decoded_on_its_way(gateway: GatewayInProcess) -> None:
     runner.client_message(Audio(b"\x00\x00\x00\x3f" * 1_600))
     runner.client_message(Finish())
     assert bytes(gateway.pool.last.audio) == b"\x00\x40" * 1_600
+    runner.client_gone()
+
+
+class ShortPlans(UnlimitedPlans):
+    """Half a second for everybody."""
+
+    def resolve(self, caller: Caller) -> CallerPlan:
+        return replace(super().resolve(caller), max_session_ms=500)
+
+
+async def test_a_plan_can_make_sessions_shorter(tmp_path: Path) -> None:
+    async with running_gateway(
+        tmp_path, asyncio.get_running_loop(), steps=lambda standard: replace(standard, plans=ShortPlans())
+    ) as gateway:
+        runner = await begin(gateway, Start(token=gateway.token()))
+        runner.tick()
+        now_ms = asyncio.get_running_loop().time() * 1_000
+        assert runner.machine.due_ms <= now_ms + 500
+        runner.client_gone()
+
+
+class RevokedLater:
+    """Good at the door, revoked by the time that the session begins."""
+
+    def __init__(self) -> None:
+        self.num_checks = 0
+
+    def check(self, caller: Caller) -> None:
+        self.num_checks += 1
+        if self.num_checks > 1:
+            raise AuthenticationFailed(Reason.token_revoked)
+
+
+async def test_a_token_that_is_revoked_before_its_start_comes_opens_nothing(tmp_path: Path) -> None:
+    """Whoever holds an upgraded connection open cannot outwait a revocation."""
+    revocations = RevokedLater()
+    async with running_gateway(
+        tmp_path, asyncio.get_running_loop(), steps=lambda standard: replace(standard, revocations=revocations)
+    ) as gateway:
+        with pytest.raises(AuthenticationFailed) as refusal:
+            await begin(gateway, Start(token=gateway.token()))
+        assert refusal.value.reason is Reason.token_revoked
+        assert (len(gateway.registry), gateway.pool.streams) == (0, [])
+
+
+async def test_the_session_has_the_name_that_it_was_admitted_by(gateway: GatewayInProcess) -> None:
+    admitted = await gateway.reception.admit(gateway.token())
+    runner = gateway.reception.begin(admitted, gateway.reception.read_start(Start()), Port(), transport="test")
+    assert gateway.pool.last.opened.session_id == admitted.session_id
     runner.client_gone()
