@@ -19,6 +19,7 @@ import msgspec
 
 from tests.benchmarks.document import write_section
 from tests.benchmarks.findings import Findings, Memory
+from tests.benchmarks.limited_target import REDIS, running_limited_gateway
 from tests.benchmarks.load_client import LoadOrder, LoadResult
 from tests.benchmarks.load_report import report
 from tests.benchmarks.measures import machine, rss_kib
@@ -33,6 +34,9 @@ Result = TypeVar("Result")
 _REPOSITORY = Path(__file__).parents[2]
 _SLOTS = 4_000
 _ALGORITHMS = ("ES256", "EdDSA")
+_GATEWAYS = {"gateway": "gateway", "limited": "gateway with limits"}
+_ORGS = [f"org-{number}" for number in range(10)]
+"""Sessions are shared out among them, each with one key and one project."""
 _SETTLED_SESSIONS = 100
 """Opened before memory is counted: what a first session makes for all stays out of the figure per session."""
 _SLACK_S = 60
@@ -80,9 +84,11 @@ class Bench:
     def _servers(self) -> Iterator[dict[str, Target]]:
         with contextlib.ExitStack() as running:
             scratch = Path(running.enter_context(tempfile.TemporaryDirectory(dir=self._scratch)))
-            gateway = running.enter_context(running_gateway(self._issuer, scratch, slots=_SLOTS))
-            sink = running.enter_context(running_sink())
-            servers = {"gateway": gateway, "aiohttp": sink}
+            servers = {"gateway": running.enter_context(running_gateway(self._issuer, scratch / "plain", slots=_SLOTS))}
+            if REDIS is not None:
+                limited = running_limited_gateway(self._issuer, scratch / "limited", slots=_SLOTS)
+                servers["limited"] = running.enter_context(limited)
+            servers["aiohttp"] = sink = running.enter_context(running_sink())
             if HAPROXY is not None:
                 servers["haproxy"] = running.enter_context(running_haproxy(sink, scratch))
             yield servers
@@ -90,7 +96,7 @@ class Bench:
     def _memory(self, servers: dict[str, Target]) -> None:
         """Of processes that have had no session yet."""
         few, many = _SETTLED_SESSIONS, _SETTLED_SESSIONS + self._plan.idle_sessions
-        for name in ("gateway", "aiohttp"):
+        for name in [name for name in servers if name != "haproxy"]:
             pid = next(iter(servers[name].pids.values()))
             base_kib = rss_kib(pid)
             few_kib, many_kib = (self._idle(name, servers[name], count) for count in (few, many))
@@ -107,7 +113,9 @@ class Bench:
             fresh = [self._issuer.token(algorithm) for _ in range(count)]
             self._set_up(f"gateway, new {algorithm} tokens", servers["gateway"], list(fresh))
         one = self._issuer.token(_ALGORITHMS[0])
-        self._set_up("gateway, one token", servers["gateway"], [one] * count)
+        for name, gateway in _GATEWAYS.items():
+            if name in servers:
+                self._set_up(f"{gateway}, one token", servers[name], [one] * count)
         for name in ("aiohttp", "haproxy"):
             if name in servers:
                 self._set_up(name, servers[name], [None] * count)
@@ -129,8 +137,11 @@ class Bench:
         results.setdefault("engine", []).append(_client("load_client", direct, LoadResult, timeout_s=_timeout_s(order)))
 
     def _load(self, name: str, server: Target, order: LoadOrder) -> LoadResult:
-        token = self._issuer.token(_ALGORITHMS[0]) if name == "gateway" else None
-        complete = msgspec.structs.replace(order, port=server.port, cpu_of=server.pids, token=token)
+        is_gateway = name in _GATEWAYS
+        tokens = [self._issuer.token(_ALGORITHMS[0], tenant=org) for org in _ORGS] if is_gateway else []
+        complete = msgspec.structs.replace(
+            order, port=server.port, cpu_of=server.pids, tokens=tokens, redis_port=server.redis_port
+        )
         return _client("load_client", complete, LoadResult, timeout_s=_timeout_s(order))
 
 
@@ -166,6 +177,8 @@ def main() -> int:
     plan = SHORT if arguments.short else FULL if arguments.full else USUAL
     if HAPROXY is None:
         _say("HAProxy is not installed (Debian: apt-get install haproxy): its rows and the ratio to it are left out")
+    if REDIS is None:
+        _say("redis-server is not installed: the gateway with limits is left out")
     with tempfile.TemporaryDirectory(prefix="patchbay-bench-") as scratch:
         findings = Bench(plan, Path(scratch)).run()
     text = report(findings)

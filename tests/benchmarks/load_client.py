@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
+import redis
 import structlog
 import uvloop
 
@@ -43,8 +44,18 @@ class LoadOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Processes whose CPU is read at both ends of the measured time."""
     host: str = "127.0.0.1"
     port: int = 0
-    token: str | None = None
+    tokens: list[str] = []
+    """Sessions take them in turn; without any they bring none."""
     engine: str | None = None
+    redis_port: int | None = None
+    """A Redis whose own figures are read at both ends of the measured time."""
+
+
+class RedisWork(msgspec.Struct, frozen=True, kw_only=True):
+    """What a Redis says that it did in the measured time (INFO)."""
+
+    cpu_us_per_session_s: float
+    scripts_per_s: float
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +73,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     """Of one core, spent by the load process itself."""
     pace_p99_ms: float
     """How late the load was against its own plan."""
+    redis: RedisWork | None = None
 
 
 async def _load(order: LoadOrder) -> LoadResult:
@@ -77,11 +89,13 @@ async def _load(order: LoadOrder) -> LoadResult:
         pacer.late_ns.clear()
         sent_before = pacer.sent
         began_at_ns, own_ns = time.perf_counter_ns(), cpu_ns(0)
+        redis_before = _redis_figures(order.redis_port)
         before = {name: cpu_ns(pid) for name, pid in order.cpu_of.items()}
         if order.cycles:
             await pacer.run(order.cycles)
         spent = {name: cpu_ns(pid) - before[name] for name, pid in order.cpu_of.items()}
         elapsed_ns, own_ns = time.perf_counter_ns() - began_at_ns, cpu_ns(0) - own_ns
+        redis_work = _redis_work(redis_before, _redis_figures(order.redis_port), order.sessions, elapsed_ns / 1e9)
         messages = pacer.sent - sent_before
         ordered_ms = [value / 1e6 for value in sorted(latencies_ns)]
         return LoadResult(
@@ -95,7 +109,30 @@ async def _load(order: LoadOrder) -> LoadResult:
             rss_kib={name: rss_kib(pid) for name, pid in order.cpu_of.items()},
             load_cpu_share=own_ns / elapsed_ns,
             pace_p99_ms=quantile(sorted(pacer.late_ns), 0.99) / 1e6,
+            redis=redis_work,
         )
+
+
+def _redis_figures(port: int | None) -> dict[str, float]:
+    """Counters that only rise: CPU in microseconds, calls of scripts. Empty without a port."""
+    if port is None:
+        return {}
+    with redis.Redis(port=port, socket_timeout=5) as client:
+        cpu, calls = client.info("cpu"), client.info("commandstats")
+    return {
+        "cpu_us": 1e6 * (cpu["used_cpu_user"] + cpu["used_cpu_sys"]),
+        "scripts": float(sum(calls.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval"))),
+    }
+
+
+def _redis_work(before: dict[str, float], after: dict[str, float], sessions: int, elapsed_s: float) -> RedisWork | None:
+    if not before:
+        return None
+    grown = {name: after[name] - before[name] for name in after}
+    return RedisWork(
+        cpu_us_per_session_s=grown["cpu_us"] / sessions / elapsed_s,
+        scripts_per_s=grown["scripts"] / elapsed_s,
+    )
 
 
 @contextlib.asynccontextmanager
@@ -111,15 +148,15 @@ async def _opened(
             for stream in streams:
                 stream.abort()
         return
-    request = upgrade_request(PATH, f"{order.host}:{order.port}", order.token)
+    requests = [upgrade_request(PATH, f"{order.host}:{order.port}", token) for token in order.tokens or [None]]
     at_once = asyncio.Semaphore(_HANDSHAKES_AT_ONCE)
 
-    async def opened() -> WebSocketSession:
+    async def opened(number: int) -> WebSocketSession:
         async with at_once:
-            return await open_session(order.host, order.port, request, on_result)
+            return await open_session(order.host, order.port, requests[number % len(requests)], on_result)
 
     async with asyncio.TaskGroup() as tasks:
-        opening = [tasks.create_task(opened()) for _ in range(order.sessions)]
+        opening = [tasks.create_task(opened(number)) for number in range(order.sessions)]
     sessions = [task.result() for task in opening]
     yield sessions
     for session in sessions:

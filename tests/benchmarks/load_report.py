@@ -11,15 +11,30 @@ if TYPE_CHECKING:
     from tests.benchmarks.findings import Findings
     from tests.benchmarks.load_client import LoadResult
 
-_MEASURED_PROCESS = {"gateway": "gateway", "aiohttp": "sink", "haproxy": "haproxy", "engine": "engine"}
+_MEASURED_PROCESS = {
+    "gateway": "gateway",
+    "limited": "gateway",
+    "aiohttp": "sink",
+    "haproxy": "haproxy",
+    "engine": "engine",
+}
 _SERVERS = {
     "gateway": "**gateway** (and its engine)",
+    "limited": "**gateway with limits** (and its engine)",
     "aiohttp": "aiohttp WebSocket server",
     "haproxy": "HAProxy (and that server behind it)",
     "engine": "engine alone, no gateway",
 }
 _GOAL_SESSIONS = 1_000
-_GOALS = {"ratio": 1.5, "added_p50_ms": 0.3, "added_p99_ms": 5.0, "session_kib": 40.0, "base_mib": 90.0}
+_GOALS = {
+    "ratio": 1.5,
+    "limits_percent": 15.0,
+    "redis_us": 25.0,
+    "added_p50_ms": 0.3,
+    "added_p99_ms": 5.0,
+    "session_kib": 40.0,
+    "base_mib": 90.0,
+}
 
 
 def report(findings: Findings) -> str:
@@ -28,6 +43,8 @@ def report(findings: Findings) -> str:
     for sessions, by_server in findings.loads.items():
         parts += [f"### {sessions:,} sessions, {sessions * 10:,} audio messages a second", _load_table(by_server)]
         parts += _warnings(by_server)
+    if any("limited" in by_server for by_server in findings.loads.values()):
+        parts += ["### What limits add", _limits_table(findings)]
     parts += ["### Opening and closing sessions", _set_up_table(findings)]
     parts += ["### Memory", _memory_table(findings)]
     if _GOAL_SESSIONS in findings.loads:
@@ -47,13 +64,45 @@ def _load_table(by_server: dict[str, list[LoadResult]]) -> str:
                 _SERVERS[name],
                 _cpu_us(results, own).shown(),
                 _cpu_us(results, behind[0]).shown() if behind else "",
-                _ratio(results, haproxy, own).shown(2) if haproxy and name in ("gateway", "aiohttp") else "",
+                _ratio(results, haproxy, own).shown(2) if haproxy and own in ("gateway", "sink") else "",
                 Spread.of([result.latency_p50_ms for result in results]).shown(2),
                 Spread.of([result.latency_p99_ms for result in results]).shown(2),
                 Spread.of([result.latency_most_ms for result in results]).shown(),
             ]
         )
     return markdown_table(header, rows)
+
+
+def _limits_table(findings: Findings) -> str:
+    header = [
+        "sessions",
+        "CPU µs a message, without limits",
+        "with limits",
+        "more, %",
+        "Redis CPU µs a session-second",
+        "calls of the script a second",
+    ]
+    rows = []
+    for sessions, by_server in findings.loads.items():
+        plain, limited = by_server["gateway"], by_server["limited"]
+        redis = [result.redis for result in limited if result.redis is not None]
+        rows.append(
+            [
+                f"{sessions:,}",
+                _cpu_us(plain, "gateway").shown(),
+                _cpu_us(limited, "gateway").shown(),
+                _more_percent(by_server).shown(),
+                Spread.of([each.cpu_us_per_session_s for each in redis]).shown(),
+                Spread.of([each.scripts_per_s for each in redis]).shown(0),
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def _more_percent(by_server: dict[str, list[LoadResult]]) -> Spread:
+    """How much more CPU a message costs with limits, in the same round."""
+    pairs = zip(by_server["limited"], by_server["gateway"], strict=True)
+    return Spread.of([100 * (a.cpu_us_per_message["gateway"] / b.cpu_us_per_message["gateway"] - 1) for a, b in pairs])
 
 
 def _warnings(by_server: dict[str, list[LoadResult]]) -> list[str]:
@@ -97,19 +146,33 @@ def _memory_table(findings: Findings) -> str:
 
 def _goal_table(findings: Findings) -> str:
     loads = findings.loads[_GOAL_SESSIONS]
-    gateway, engine, memories = loads["gateway"], loads["engine"], findings.memory["gateway"]
+    rows = []
+    for name, shown in (("gateway", ""), ("limited", "with limits: ")):
+        if name in loads:
+            rows += _goals_of(findings, name, shown)
+    if "limited" in loads:
+        redis = [result.redis.cpu_us_per_session_s for result in loads["limited"] if result.redis is not None]
+        rows.append(_goal("CPU a message, more with limits than without, %", _more_percent(loads), "limits_percent", 1))
+        rows.append(_goal("Redis CPU µs a session-second", Spread.of(redis), "redis_us", 1))
+    return markdown_table([f"at {_GOAL_SESSIONS:,} sessions", "goal", "measured", "met"], rows)
+
+
+def _goals_of(findings: Findings, name: str, shown: str) -> list[list[str]]:
+    loads = findings.loads[_GOAL_SESSIONS]
+    gateway, engine, memories = loads[name], loads["engine"], findings.memory[name]
     rows = []
     if "haproxy" in loads:
-        rows.append(_goal("CPU a message, gateway / HAProxy", _ratio(gateway, loads["haproxy"], "gateway"), "ratio", 2))
+        ratio = _ratio(gateway, loads["haproxy"], "gateway")
+        rows.append(_goal(f"{shown}CPU a message, gateway / HAProxy", ratio, "ratio", 2))
     pairs = list(zip(gateway, engine, strict=True))
     for share in ("p50", "p99"):
         added = Spread.of([getattr(a, f"latency_{share}_ms") - getattr(b, f"latency_{share}_ms") for a, b in pairs])
-        rows.append(_goal(f"latency added by the gateway, {share}, ms", added, f"added_{share}_ms", 2))
-    rows.append(
-        _goal("each idle session, KiB", Spread.of([each.per_session_kib for each in memories]), "session_kib", 1)
-    )
-    rows.append(_goal("just started, MiB", Spread.of([each.base_kib / 1_024 for each in memories]), "base_mib", 1))
-    return markdown_table([f"at {_GOAL_SESSIONS:,} sessions", "goal", "measured", "met"], rows)
+        rows.append(_goal(f"{shown}latency added by the gateway, {share}, ms", added, f"added_{share}_ms", 2))
+    per_session = Spread.of([each.per_session_kib for each in memories])
+    base = Spread.of([each.base_kib / 1_024 for each in memories])
+    rows.append(_goal(f"{shown}each idle session, KiB", per_session, "session_kib", 1))
+    rows.append(_goal(f"{shown}just started, MiB", base, "base_mib", 1))
+    return rows
 
 
 def _goal(name: str, measured: Spread, goal: str, digits: int) -> list[str]:

@@ -42,6 +42,8 @@ class Target:
     pids: dict[str, int]
     engine: str = ""
     """Address of the engine behind a gateway."""
+    redis_port: int | None = None
+    """Of the Redis that keeps a gateway's limits."""
 
 
 class Issuer:
@@ -72,14 +74,15 @@ class Issuer:
     def public_key(self, algorithm: str) -> Any:
         return self._keys[algorithm].public_key()
 
-    def token(self, algorithm: str) -> str:
+    def token(self, algorithm: str, *, tenant: str = "benchmark") -> str:
         """A new one, unlike every other."""
         now_s = int(time.time())
         claims = {
             "iss": _ISSUER,
             "aud": _AUDIENCE,
             "sub": secrets.token_hex(8),
-            "tenant": "benchmark",
+            "tenant": tenant,
+            "project": "speech",
             "scope": "speech:stream",
             "iat": now_s,
             "nbf": now_s,
@@ -89,14 +92,18 @@ class Issuer:
 
 
 @contextlib.contextmanager
-def running_gateway(issuer: Issuer, scratch: Path, *, slots: int) -> Iterator[Target]:
-    """A whole region by `patchbay up`, with a scripted engine."""
+def running_gateway(issuer: Issuer, scratch: Path, *, slots: int, **more: Any) -> Iterator[Target]:
+    """A gateway and a scripted engine by `patchbay up`, without a Redis or an exporter of their own.
+
+    `more`: further settings of the gateway.
+    """
+    scratch.mkdir(exist_ok=True)
     command = [
         *(sys.executable, "-c", "from gateway.cli.app import main; main()", "up"),
-        *("--scripted", "--slots", str(slots), "--port", "0", "--json"),
+        *("--scripted", "--slots", str(slots), "--port", "0", "--json", "--no-redis", "--no-exporter"),
         *("--config", str(empty_config(scratch)), "--log-file", str(scratch / "up.log")),
     ]
-    with running(command, environment=gateway_environment(issuer, scratch, slots=slots)) as process:
+    with running(command, environment=gateway_environment(issuer, scratch, slots=slots, **more)) as process:
         ready = first_line(process)
         engine = ready["engines"][0]["pid"]
         pids = {"gateway": ready["gateway_pid"], "engine": engine}

@@ -28,12 +28,15 @@ def test_the_load_reaches_every_server_and_its_results_come_back(tmp_path: Path)
     printed = _run("gateway_load", "--short", "--json", str(figures)).stdout
     findings: dict[str, Any] = json.loads(figures.read_text())
     loads = findings["loads"]["50"]
-    assert {"gateway", "aiohttp", "engine"} <= set(loads)
+    assert {"gateway", "limited", "aiohttp", "engine"} <= set(loads)
     for results in loads.values():
         (result,) = results
         assert result["messages"] == 500
         assert result["results"] > 0
         assert all(cost_us > 0 for cost_us in result["cpu_us_per_message"].values())
+    (limited,) = loads["limited"]
+    assert limited["redis"]["scripts_per_s"] > 0
+    assert limited["redis"]["cpu_us_per_session_s"] > 0
     assert all(result["sessions_per_s"] > 0 for (result,) in findings["set_ups"].values())
     assert "CPU µs a message" in printed
 
