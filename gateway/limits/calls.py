@@ -60,7 +60,7 @@ class Restore(msgspec.Struct, frozen=True):
     Goes after the `Record`s of the session, as events before `recorded` are taken to be there.
 
     `recorded`: the number of the first slice that no event covers; `slices` begin there. The totals are those of all
-    slices before. A tab that is there, and knows as much, is left as it is.
+    slices before. A tab that is there, and knows as much, is left as it is; it takes the labels if it settled nothing.
     """
 
     labels: TabLabels

@@ -497,7 +497,7 @@ local function others()
     local caller, tab = callers[caller_place], read_tab(tab_place)
     if not follow(slices, recorded) then return answer(3, tab) end
     if not tab then tab = new_tab(tab_place, 3, recorded, compute_us, audio_ms, conn_ms) end
-    if tab.state == 3 then tab.new_labels = labels end
+    if tab.state == 3 or tab.settled == 0 then tab.new_labels = labels end
     catch_up(tab, recorded, compute_us, audio_ms, conn_ms, slices)
     align(tab, caller)
     settle(tab, caller, slices)

@@ -62,7 +62,7 @@ def next_request(
 ) -> TabRequest | None:
     """What is due for a tab that Redis has; None: nothing. `num_sharing`: sessions that may draw on the same limits."""
     slices = tuple(tab.pending[:MAX_SLICES])
-    if tab.is_over and len(slices) == len(tab.pending):
+    if tab.is_over and len(slices) == len(tab.pending) and not tab.has_new_labels:
         return Close(labels=tab.labels, plan=tab.plan, slices=slices)
     renews_lease = now_ms >= tab.renew_at_ms
     if not slices and not renews_lease and not tab.has_new_labels and not (used and _lacks_credit(tab, used, now_ms)):

@@ -188,7 +188,7 @@ class QuotaTwin:
         )
         if tab is None:
             tab = self.tabs[key] = Tab(request.labels, RECORDED, before, before)
-        if tab.state == RECORDED:
+        if tab.state == RECORDED or tab.settled.before == 0:
             tab.labels = request.labels
         self._catch_up(tab, before, request.slices)
         is_over = request.is_over or tab.state == CLOSED

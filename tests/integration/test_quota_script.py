@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import redis
 
@@ -271,6 +272,14 @@ def test_a_redis_that_lost_its_last_second_is_brought_up_and_bills_each_slice_on
         Status.ok, settled=5, recorded=5, settled_us=500_000, remaining_us=quota.bucket()["balance_us"], level=Level.org
     )
     assert quota.covered() == [(0, 3, 400_000, False), (4, 4, 100_000, True)]
+
+
+def test_what_a_session_asked_for_is_billed_though_the_answer_to_its_opening_was_lost(quota: Quota) -> None:
+    quota(opening())
+    labels = msgspec.structs.replace(tab_labels("s1", LIMITED), add_ons=("numerals",))
+    slices = (Slice(0, 100_000, 1_000, 1_000, NOON_MS),)
+    quota(Restore(labels, LIMITED, 0, 0, 0, 0, slices, 0, is_over=False), Close(labels, LIMITED))
+    assert [event.labels.add_ons for event in quota.script.events("acme")] == [("numerals",)]
 
 
 def test_tabs_and_idle_buckets_do_not_stay_for_ever_and_live_ones_stay(quota: Quota) -> None:

@@ -222,6 +222,20 @@ def test_new_labels_go_with_the_next_request_and_until_they_were_taken() -> None
     assert not here.tab.has_new_labels
 
 
+def test_a_session_that_ends_before_its_add_ons_were_told_tells_them_first() -> None:
+    here = Here()
+    here.tab.labels = msgspec.structs.replace(LABELS, add_ons=("numerals",))
+    here.tab.has_new_labels = True
+    here.session.use(100, wanted_us=650)
+    here.now_ms = 50
+    here.tab.release()
+    first = here.due(60)
+    assert isinstance(first, Run)
+    assert (first.labels.add_ons, first.has_new_labels, first.hold_us) == (("numerals",), True, 0)
+    assert not here.answer(first, settled=1, settled_us=100)
+    assert isinstance(here.due(70), Close)
+
+
 def test_who_spends_fast_is_looked_at_soon() -> None:
     here = Here()
     assert next_look_ms(here.tab, None, 1_000, RULES) == 1_500
