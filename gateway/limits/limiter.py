@@ -104,7 +104,8 @@ class RedisSessionLimits:
             ours=self._ticker.tabs,
         )
         self._ticker.may_restore = self._resync.may_restore
-        self._ticker.on_loss = parts.link.on_loss = self._resync.want
+        self._ticker.on_loss = self._resync.want
+        parts.link.on_loss = self._lost
         self._ticker.used_away = self._used_away
 
     @property
@@ -168,6 +169,11 @@ class RedisSessionLimits:
     def _is_back(self) -> None:
         self._local.reset()
         self._ticker.look_at_all()
+
+    def _lost(self) -> None:
+        """Redis may lack what was written last."""
+        self._resync.want()
+        self._ticker.tell_labels_again()
 
     def _used_away(self, tab: Tab) -> None:
         self._local.used(tab.session_id, tab.compute_us, is_over=tab.is_over)

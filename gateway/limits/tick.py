@@ -94,6 +94,13 @@ class Ticker:
         for tab in self.tabs.values():
             tab.look_at_ms = 0
 
+    def tell_labels_again(self) -> None:
+        """Those that were not told with the place."""
+        for tab in self.tabs.values():
+            if tab.labels.add_ons:
+                tab.has_new_labels = True
+                tab.look_at_ms = 0
+
     async def run(self) -> None:
         """For ever."""
         async with asyncio.TaskGroup() as rounds:

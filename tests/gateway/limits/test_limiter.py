@@ -11,8 +11,17 @@ import pytest
 from gateway.errors import QuotaRefused, Reason, Unavailable
 from gateway.limits.calls import RefusedFor
 from gateway.limits.limiter import refusal_of
+from gateway.limits.tabs import Tab
 from policies.plans import MICRO, Level, WhenLimiterAway
-from tests.harness.limited_gateway import LimitedGateway, bill_in, limited, plan_of, running, settings_of
+from tests.harness.limited_gateway import (
+    LimitedGateway,
+    SpendingSession,
+    bill_in,
+    limited,
+    plan_of,
+    running,
+    settings_of,
+)
 from tests.harness.moving_relay import relay_to
 from tests.harness.waiting import until
 
@@ -228,6 +237,21 @@ async def test_what_a_process_left_is_settled_by_the_next_one_with_its_journal(
         with redis_server.client() as client:
             assert client.zcard("patchbay:{acme}:leases:o") == 0
         assert bill_in(redis_server) == (session.compute_us,) * 3
+
+
+async def test_what_a_session_asked_for_is_told_again_where_redis_may_have_lost_it(
+    gateway: LimitedGateway, redis_server: RedisServer
+) -> None:
+    tab = await gateway.limits.acquire(plan_of(), session_id="s1")
+    assert isinstance(tab, Tab)
+    with redis_server.client() as client:
+        key = "patchbay:{acme}:tab:s1"
+        told_before = client.hget(key, "labels")
+        tab.attach(SpendingSession(tab), add_ons=("numerals",))
+        await until(lambda: "numerals" in client.hget(key, "labels"))
+        client.hset(key, "labels", told_before)
+        gateway.link.on_loss()
+        await until(lambda: "numerals" in client.hget(key, "labels"))
 
 
 async def test_the_end_of_a_process_settles_what_is_open_within_its_time(
