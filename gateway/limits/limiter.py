@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("gateway")
 
+_LEAST_TAB_TTL_S = 172_800
+
 
 class CurrentPlans(Protocol):
     """The plans in force."""
@@ -69,7 +71,12 @@ class RedisSessionLimits:
     def __init__(self, settings: LimitSettings, parts: LimiterParts) -> None:
         self._settings = settings
         self._parts = parts
-        rules = ScriptRules(lease_ttl_ms=settings.lease_ttl_ms, event_window_slices=settings.event_window_slices)
+        retention_s = 0 if settings.journal is None else settings.journal.retention_s
+        rules = ScriptRules(
+            lease_ttl_ms=settings.lease_ttl_ms,
+            event_window_slices=settings.event_window_slices,
+            tab_ttl_s=max(_LEAST_TAB_TTL_S, 2 * retention_s),
+        )
         self._calls = QuotaCalls(parts.link, rules, parts.metrics)
         self._presence = Presence(
             parts.link, parts.metrics, parts.monotonic_ms, first_probe_ms=settings.away.first_probe_ms
@@ -92,6 +99,7 @@ class RedisSessionLimits:
             parts.journal,
             parts.metrics,
             monotonic_ms=parts.monotonic_ms,
+            since_ms=lambda: parts.unix_ms() - retention_s * 1_000,
             failed=lambda away, began_at_ms: self._ticker.failed(away, "probe", began_at_ms=began_at_ms),
             returned=self._ticker.look_at_all,
         )

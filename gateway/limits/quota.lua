@@ -148,7 +148,11 @@ local function write_tab(tab, is_kept)
   else
     call('HSET', KEYS[tab.place], 'numbers', numbers)
   end
-  if is_kept then call('EXPIRE', KEYS[tab.place], tab_ttl_s) end
+  if is_kept then
+    local ttl_s = tab_ttl_s
+    if tab.state == 2 then ttl_s = max(ttl_s, tally_hours * 3600) end
+    call('EXPIRE', KEYS[tab.place], ttl_s)
+  end
 end
 
 local function write_event(first, last, compute_us, audio_ms, conn_ms, audio_before_ms, conn_before_ms, at_ms, is_last,

@@ -36,7 +36,9 @@ _PAUSE_S = 0.01
 
 
 class Resync:
-    """One per process."""
+    """One per process. `since_ms`: Unix time before which events are not given again; of those after it Redis knows
+    the tabs, unless it lost them.
+    """
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Resync:
         metrics: LimiterMetrics,
         *,
         monotonic_ms: Callable[[], int],
+        since_ms: Callable[[], int],
         failed: Callable[[RedisAway, int], None],
         returned: Callable[[], None],
     ) -> None:
@@ -52,6 +55,7 @@ class Resync:
         self._journal = journal
         self._metrics = metrics
         self._monotonic_ms = monotonic_ms
+        self._since_ms = since_ms
         self._failed = failed
         self._returned = returned
         self._is_wanted = asyncio.Event()
@@ -90,7 +94,7 @@ class Resync:
             log.info("limiter.resynced", events=num_events, elapsed_ms=self._monotonic_ms() - began_at_ms)
 
     async def _record_all(self) -> int:
-        events = self._journal.recent_events()
+        events = self._journal.recent_events(since_ms=self._since_ms())
         num_events = 0
         while chunk := await asyncio.to_thread(_next, events):
             num_events += len(chunk)

@@ -48,9 +48,10 @@ _REFUSALS: tuple[RefusedFor | None, ...] = (None, RefusedFor.sessions, RefusedFo
 class ScriptRules(msgspec.Struct, frozen=True, array_like=True):
     """What holds for all requests alike. All gateways of an installation must agree on the first two.
 
-    `tab_ttl_s`: how long a closed tab is known, and one that nobody renews or sweeps. `unknown_retry_ms`: the hint
-    where nobody knows when to try again: a place comes free when a session ends, a bucket without a rate is filled by
-    credits. `tally_hours`: how many hours the tally goes back.
+    `tab_ttl_s`: how long a closed tab is known, and one that nobody renews or sweeps; longer than a journal gives its
+    events again. `unknown_retry_ms`: the hint where nobody knows when to try again: a place comes free when a session
+    ends, a bucket without a rate is filled by credits. `tally_hours`: how many hours the tally goes back, and a swept
+    tab is known: its gateway may come back late with slices that are billed.
     """
 
     lease_ttl_ms: int = 15_000

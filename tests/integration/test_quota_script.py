@@ -292,6 +292,17 @@ def test_tabs_and_idle_buckets_do_not_stay_for_ever_and_live_ones_stay(quota: Qu
     assert quota.client.ttl(tab) > 5
 
 
+def test_a_tab_that_was_swept_is_known_as_long_as_its_hours_are(quota: Quota) -> None:
+    """Its gateway may come back with slices that the sweep has billed already."""
+    rules = quota.script.rules = ScriptRules(tab_ttl_s=60, tally_hours=2)
+    quota(opening(), running(0))
+    quota.wait(TTL_MS + 1)
+    quota(Close(tab_labels("s1"), caller_plan(), is_swept=True))
+    assert quota.client.ttl(NAMES.tab("acme", "s1")) > rules.tally_hours * 3_600 - 10
+    quota(running(1))
+    assert quota.client.ttl(NAMES.tab("acme", "s1")) <= 60
+
+
 def test_the_tally_forgets_hours_that_are_long_gone(quota: Quota) -> None:
     quota(opening())
     for hour in range(12):

@@ -12,6 +12,7 @@ from gateway.errors import QuotaRefused, Reason, Unavailable
 from gateway.limits.calls import RefusedFor
 from gateway.limits.limiter import refusal_of
 from gateway.limits.tabs import Tab
+from gateway.metering.settings import JournalSettings
 from policies.plans import MICRO, Level, WhenLimiterAway
 from tests.harness.limited_gateway import (
     LimitedGateway,
@@ -252,6 +253,17 @@ async def test_what_a_session_asked_for_is_told_again_where_redis_may_have_lost_
         client.hset(key, "labels", told_before)
         gateway.link.on_loss()
         await until(lambda: "numerals" in client.hget(key, "labels"))
+
+
+async def test_redis_knows_tabs_for_longer_than_the_journal_gives_their_events_again(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    days_s = 10 * 86_400
+    journal = JournalSettings(directory=tmp_path / "journal", retention_s=days_s)
+    async with running(settings_of(redis_server.url, tmp_path, journal=journal)) as gateway:
+        session = await gateway.open(plan_of())
+        with redis_server.client() as client:
+            assert client.ttl(f"patchbay:{{acme}}:tab:{session.tab.session_id}") > days_s + 86_400
 
 
 async def test_the_end_of_a_process_settles_what_is_open_within_its_time(

@@ -32,8 +32,10 @@ class Recent:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.asked_since_ms: list[int] = []
 
     def recent_events(self, *, since_ms: int = 0) -> Iterator[UsageEvent]:
+        self.asked_since_ms.append(since_ms)
         for first in range(0, 5 * self.number, 5):
             for org in ("acme", "beta"):
                 labels = TabLabels(f"of-{org}", org, "p", "k", "plan", "audio_second", "0123456789ab", "here")
@@ -59,6 +61,7 @@ async def test_events_are_given_again_once_after_each_loss_and_only_then_are_the
         journal,
         metrics,
         monotonic_ms=lambda: 0,
+        since_ms=lambda: 500,
         failed=lambda away, _: failures.append(away.why),
         returned=lambda: returns.append(1),
     )
@@ -70,6 +73,7 @@ async def test_events_are_given_again_once_after_each_loss_and_only_then_are_the
         await until(lambda: len(returns) == 1)
         assert resync.may_restore(old)  # type: ignore[arg-type]
         assert [bill_in(redis_server, org) for org in ("acme", "beta")] == [(2_100,) * 3] * 2
+        assert journal.asked_since_ms == [500]  # Redis may have forgotten that older ones are there
 
         resync.want()
         assert not resync.may_restore(old)  # type: ignore[arg-type]
