@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -59,8 +60,8 @@ class QuotaCalls:
         return [_outcome(answer, len(requests)) for answer, (_, requests) in zip(answers, batches, strict=True)]
 
     def _count(self, requests: Sequence[Request]) -> None:
-        for request in requests:
-            self._metrics.requests.labels(type(request).__name__.lower()).inc()
+        for kind, count in Counter(map(type, requests)).items():
+            self._metrics.requests.labels(kind.__name__.lower()).inc(count)
 
     async def _timed(self, call: Callable[[Redis], Awaitable[Answer]]) -> Answer:
         began_s = time.perf_counter()

@@ -134,9 +134,8 @@ class Ticker:
                 self._look_while_away(tab, now_ms)
                 continue
             request = self._request_of(tab, used, now_ms)
-            if request is None:
-                tab.look_at_ms = next_look_ms(tab, used, now_ms, self._rules)
-            else:
+            tab.look_at_ms = next_look_ms(tab, used, now_ms, self._rules, request=request)
+            if request is not None:
                 tab.is_in_flight = True
                 due.append((tab, request))
         self._stopped_at = 0
@@ -209,6 +208,8 @@ class Ticker:
         for (org, of_org), outcome in zip(batches, outcomes, strict=True):
             if isinstance(outcome, RedisAway):
                 self.failed(outcome, org, began_at_ms=sent_at_ms)
+                for tab, _ in of_org:
+                    tab.look_at_ms = 0
                 continue
             for (tab, request), reply in zip(of_org, outcome, strict=True):
                 self._take(tab, request, reply, sent_at_ms)

@@ -80,14 +80,23 @@ def next_request(
     )
 
 
-def next_look_ms(tab: Tab, used: UsedSoFar | None, now_ms: int, rules: TurnRules) -> int:
-    """When a tab of which nothing is due is looked at again: sooner where its credit goes fast."""
+def next_look_ms(
+    tab: Tab, used: UsedSoFar | None, now_ms: int, rules: TurnRules, *, request: TabRequest | None = None
+) -> int:
+    """When a tab is looked at again: sooner where its credit goes fast.
+
+    `request`: what was due now, if anything, taken as granted; `take_reply` has the tab looked at again at once where
+    it is not, or where more is due.
+    """
+    if request is not None and (used is None or not isinstance(request, Run)):
+        return 0
     latest_ms = now_ms + _LOOK_TICKS * rules.tick_ms
     if used is None or tab.granted_us is None:
         return latest_ms
+    granted_us = tab.granted_us if request is None else max(tab.granted_us, tab.compute_us + request.hold_us)
     spent_us, elapsed_ms = used.compute_us - tab.seen_compute_us, now_ms - tab.seen_at_ms
     tab.seen_compute_us, tab.seen_at_ms = used.compute_us, now_ms
-    spare_us = tab.granted_us - (used.wanted_us + used.compute_us) // 2
+    spare_us = granted_us - (used.wanted_us + used.compute_us) // 2
     if spent_us <= 0 or elapsed_ms <= 0:
         return latest_ms
     # Twice on the way to where more is due, should the pace rise.
@@ -134,10 +143,10 @@ def take_reply(tab: Tab, request: TabRequest, reply: Reply, *, sent_at_ms: int, 
         tab.has_new_labels = tab.labels is not request.labels
     if isinstance(request, Restore) or request.renews_lease:
         tab.renew_at_ms = sent_at_ms + rules.lease_ttl_ms // 3
-    if isinstance(request, Restore):
-        tab.look_at_ms = 0
-    else:
+    if isinstance(request, Run):
         _take_credit(tab, request, reply, sent_at_ms, rules)
+    if isinstance(request, Restore) or reply.held_us < request.hold_us or tab.pending or tab.has_new_labels:
+        tab.look_at_ms = 0
     return False
 
 
