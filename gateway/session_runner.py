@@ -135,8 +135,13 @@ class SessionRunner:
         return self.machine.used_so_far()
 
     def quota_update(self, update: QuotaUpdate) -> None:
-        self._carry_out(self.machine.quota_update(update, self._now_ms()))
-        self._go_on()
+        """A fault of ours ends this session alone: the limiter speaks to all of them in turn."""
+        try:
+            self._carry_out(self.machine.quota_update(update, self._now_ms()))
+            self._go_on()
+        except Exception:
+            self._observers.log.exception("session.failed")
+            self.refuse(SessionRefused(Reason.internal_error))
 
     # --- time -----------------------------------------------------------------------------------------
 

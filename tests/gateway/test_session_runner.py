@@ -15,6 +15,7 @@ from gateway.audio.settings import AudioSettings
 from gateway.client_queue import ClientQueue
 from gateway.errors import ClientFault, Reason
 from gateway.metrics import GatewayMetrics
+from gateway.session.credit import QuotaUpdate
 from gateway.session.identity import SessionIdentity
 from gateway.session.machine import SessionMachine
 from gateway.session_runner import Observers, SessionRunner
@@ -198,3 +199,19 @@ async def test_after_the_end_nothing_more_happens() -> None:
     session.runner.end_after_utterance(Reason.draining)
     assert session.closed == [session.runner]
     assert bytes(session.pool.last.audio) == b""
+
+
+async def test_a_fault_of_ours_while_credit_comes_ends_that_session_and_reaches_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+
+    def broken() -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(session.runner, "_go_on", broken)
+    session.runner.quota_update(QuotaUpdate(None))
+    assert session.closed == [session.runner]
+    assert session.counted(session.metrics.sessions_closed, transport="test", reason="internal_error") == 1
