@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from gateway.limits.calls import Status
 from gateway.limits.script_call import quota_script, run_script, run_scripts
 from gateway.limits.script_codec import decode, encode
 from gateway.redis_link.errors import AwayReason, RedisAway, away_reason
@@ -45,7 +46,7 @@ class QuotaCalls:
         await self._register([org])
         keys, arguments = encode(self._link.names, org, requests, self._rules)
         answer = await self._timed(lambda redis: run_script(redis, self._script, keys, arguments))
-        outcome = _outcome(answer, len(requests))
+        outcome = self._heard(org, answer, len(requests))
         if isinstance(outcome, RedisAway):
             raise outcome
         return outcome
@@ -57,7 +58,15 @@ class QuotaCalls:
         await self._register([org for org, _ in batches])
         encoded = [encode(self._link.names, org, requests, self._rules) for org, requests in batches]
         answers = await self._timed(lambda redis: run_scripts(redis, self._script, encoded))
-        return [_outcome(answer, len(requests)) for answer, (_, requests) in zip(answers, batches, strict=True)]
+        return [
+            self._heard(org, answer, len(requests)) for answer, (org, requests) in zip(answers, batches, strict=True)
+        ]
+
+    def _heard(self, org: str, answer: Any, num_requests: int) -> list[Reply] | RedisAway:
+        outcome = _outcome(answer, num_requests)
+        if isinstance(outcome, list) and any(reply.status is Status.unknown_tab for reply in outcome):
+            self._registered.discard(org)  # who emptied a server that runs on emptied that set too
+        return outcome
 
     def _count(self, requests: Sequence[Request]) -> None:
         for kind, count in Counter(map(type, requests)).items():

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from gateway.limits.calls import Open, Reply, Status
+from gateway.limits.calls import Open, Reply, Run, Status
 from gateway.limits.metrics import LimiterMetrics
 from gateway.limits.quota_calls import QuotaCalls
 from gateway.limits.script_call import Script
@@ -74,6 +74,24 @@ async def test_orgs_are_registered_again_with_a_redis_that_may_have_lost_them(
     await link.probe("acme")
     await calls.one("acme", [opening("a", "acme")])
     with redis_server.client() as client:
+        assert client.smembers("patchbay:orgs") == {"acme"}
+
+
+async def test_an_org_is_registered_again_where_its_tabs_are_gone_though_the_server_is_the_same(
+    link: RedisLink, registry: CollectorRegistry, redis_server: RedisServer
+) -> None:
+    calls = QuotaCalls(link, ScriptRules(), LimiterMetrics(registry))
+    open_ = opening("a", "acme")
+    run = Run(open_.labels, open_.plan, (), 0, 0, renews_lease=True)
+    await calls.one("acme", [open_])
+    with redis_server.client() as client:
+        client.flushall()
+        assert [reply.status for reply in await calls.one("acme", [run])] == [Status.unknown_tab]
+        await calls.one("acme", [opening("b", "acme")])
+        assert client.smembers("patchbay:orgs") == {"acme"}
+        client.flushall()
+        await calls.many([("acme", [run])])
+        await calls.many([("acme", [opening("c", "acme")])])
         assert client.smembers("patchbay:orgs") == {"acme"}
 
 
