@@ -98,7 +98,7 @@ class SpeechService:
             try:
                 port = _Port()
                 return self._reception.begin(admitted, request, port, transport=_TRANSPORT), port
-            except SessionRefused:
+            except BaseException:
                 if early is None:
                     admitted.tab.release()
                 raise

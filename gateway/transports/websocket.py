@@ -102,7 +102,7 @@ class WebSocketTransport:
         admitted = await self._reception.admit_start(request, token, early)
         try:
             return self._reception.begin(admitted, request, _Port(socket), transport=_TRANSPORT)
-        except SessionRefused:
+        except BaseException:
             if early is None:
                 admitted.tab.release()
             raise

@@ -96,6 +96,17 @@ async def test_the_token_of_the_start_will_do(gateway: GatewayInProcess) -> None
     assert status is grpc.StatusCode.OK
 
 
+async def test_a_session_that_a_fault_of_ours_keeps_from_beginning_keeps_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_gateway(tmp_path, asyncio.get_running_loop(), max_sessions=1) as gateway:
+        start = pb.ClientMessage(start=pb.Start(token=gateway.token()))
+        with monkeypatch.context() as broken:
+            broken.setattr(gateway.reception, "begin", None)
+            assert (await call(gateway, [start], token=None))[1] is grpc.StatusCode.UNKNOWN
+        assert (await call(gateway, [start], token=None))[1] is grpc.StatusCode.OK
+
+
 async def test_a_retryable_refusal_says_when(gateway: GatewayInProcess) -> None:
     gateway.reception.close()
     _, status, trailing = await call(gateway, [START])

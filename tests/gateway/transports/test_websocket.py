@@ -133,6 +133,21 @@ async def test_a_malformed_message_in_mid_session_ends_it_with_its_reason(
     assert len(gateway.registry) == 0
 
 
+async def test_a_session_that_a_fault_of_ours_keeps_from_beginning_keeps_no_place(
+    tmp_path: Path, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_gateway(tmp_path, asyncio.get_running_loop(), max_sessions=1) as gateway:
+        start = json.dumps({"type": "start", "token": gateway.token()})
+        with monkeypatch.context() as broken:
+            broken.setattr(gateway.reception, "begin", None)
+            async with http.ws_connect(gateway.websocket) as socket:
+                await socket.send_str(start)
+                assert (await socket.receive()).type is not aiohttp.WSMsgType.TEXT
+        async with http.ws_connect(gateway.websocket) as socket:
+            await socket.send_str(start)
+            assert (await socket.receive_json())["type"] == "started"
+
+
 async def test_a_clients_close_frame_ends_the_session_at_once(
     gateway: GatewayInProcess, http: aiohttp.ClientSession
 ) -> None:
