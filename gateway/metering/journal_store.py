@@ -14,6 +14,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.metering.errors import JournalUnusable
 from gateway.metering.journal_files import FileLog
 from gateway.metering.journal_records import (
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from gateway.metering.journal_interface import JournaledTab
     from gateway.metering.journal_records import TabRecord
     from policies.plans import CallerPlan
+
+log = structlog.get_logger()
 
 _TABS_FILE_BYTES = 2**24
 _EVENTS_FILE_BYTES = 2**23
@@ -325,6 +329,9 @@ def _events_since(since_ms: int, files: list[tuple[Path, int]], waiting: list[Us
         try:
             data = path.read_bytes()[:size_bytes]
         except FileNotFoundError:
+            continue
+        except OSError:
+            log.error("journal.damaged", file=path.name, offset_bytes=0, length_bytes=size_bytes)
             continue
         labels: dict[int, TabLabels] = {}
         for record in records_in(data):
