@@ -108,7 +108,7 @@ class RedisSessionLimits:
             self._calls,
             parts.metrics,
             interval_ms=settings.sweep_interval_ms,
-            is_away=lambda: self._presence.is_away,
+            may_sweep=lambda: self._resync.is_done and not self._presence.is_away,
             ours=self._ticker.tabs,
         )
         self._ticker.may_restore = self._resync.may_restore

@@ -60,16 +60,17 @@ class Resync:
         self._returned = returned
         self._is_wanted = asyncio.Event()
         self._is_wanted.set()
-        self._is_done = False
+        self.is_done = False
+        """Redis has what the journal knows."""
 
     def want(self) -> None:
         """Redis was found to lack something."""
-        self._is_done = False
+        self.is_done = False
         self._is_wanted.set()
 
     def may_restore(self, tab: Tab) -> bool:
         """A tab of which there is an event waits until events were given again."""
-        return self._is_done or tab.recorded == 0
+        return self.is_done or tab.recorded == 0
 
     async def run(self) -> None:
         """For ever."""
@@ -89,7 +90,7 @@ class Resync:
                 continue
             attempt = 0
             if not self._is_wanted.is_set():
-                self._is_done = True
+                self.is_done = True
                 self._returned()
             log.info("limiter.resynced", events=num_events, elapsed_ms=self._monotonic_ms() - began_at_ms)
 

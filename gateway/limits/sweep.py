@@ -3,6 +3,8 @@
 These must stay true:
   - Only the script decides that a lease has expired, by Redis's clock and in the step that closes the tab.
   - What is looked at in a round is bounded, however many orgs there are; every org's turn comes.
+  - Redis is given again what it may have lost before anything is swept: a sweep bills a session up to where Redis knows
+    it, and what is billed already would be billed again.
 """
 
 from __future__ import annotations
@@ -44,14 +46,14 @@ class Sweep:
         metrics: LimiterMetrics,
         *,
         interval_ms: int,
-        is_away: Callable[[], bool],
+        may_sweep: Callable[[], bool],
         ours: Container[str],
     ) -> None:
         self._link = link
         self._calls = calls
         self._metrics = metrics
         self._interval_ms = interval_ms
-        self._is_away = is_away
+        self._may_sweep = may_sweep
         self._ours = ours
         self._cursor = 0
 
@@ -59,7 +61,7 @@ class Sweep:
         """For ever. Gateways sweep at different times; a round that fails is left out."""
         while True:
             await asyncio.sleep(self._interval_ms * random.uniform(0.75, 1.25) / 1_000)
-            if self._is_away():
+            if not self._may_sweep():
                 continue
             try:
                 await self.round()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from gateway.errors import QuotaRefused, Reason, Unavailable
 from gateway.limits.calls import RefusedFor
 from gateway.limits.limiter import refusal_of
 from gateway.limits.tabs import Tab
+from gateway.metering.journal import FileJournal
 from gateway.metering.settings import JournalSettings
 from policies.plans import MICRO, Level, WhenLimiterAway
 from tests.harness.limited_gateway import (
@@ -27,9 +29,10 @@ from tests.harness.moving_relay import relay_to
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from gateway.metering.entries import UsageEvent
     from tests.harness.redis_server import RedisServer
 
 pytestmark = pytest.mark.integration
@@ -210,6 +213,29 @@ async def test_sessions_of_a_gateway_that_died_are_swept_by_another_and_billed(
         assert other.figure("patchbay_limiter_swept_total") == 1
         await dead.journal.close()
         await dead.link.aclose()
+
+
+async def test_nothing_is_swept_before_redis_was_given_again_what_it_may_lack(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep would bill a session whose end Redis lost up to where it knows it, under an id of its own."""
+    may_read = threading.Event()
+
+    def recent_events(_journal: FileJournal, *, since_ms: int) -> Iterator[UsageEvent]:
+        may_read.wait(10)
+        yield from ()
+
+    monkeypatch.setattr(FileJournal, "recent_events", recent_events)
+    settings = settings_of(redis_server.url, tmp_path / "journal", sweep_interval_ms=50)
+    with redis_server.client() as client:
+        client.sadd("patchbay:orgs", "acme")
+        client.zadd("patchbay:{acme}:leases:o", {"lost": 1})
+        async with running(settings) as gateway:
+            await until(lambda: gateway.figure("patchbay_limiter_resyncs_total") == 1)
+            await asyncio.sleep(0.3)
+            assert client.zcard("patchbay:{acme}:leases:o") == 1
+            may_read.set()
+            await until(lambda: client.zcard("patchbay:{acme}:leases:o") == 0)
 
 
 async def test_what_a_process_left_is_settled_by_the_next_one_with_its_journal(

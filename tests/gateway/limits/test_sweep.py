@@ -35,7 +35,7 @@ class Swept:
         metrics = LimiterMetrics(CollectorRegistry())
         self.calls = QuotaCalls(self.link, ScriptRules(lease_ttl_ms=lease_ttl_ms), metrics)
         self.ours: set[str] = set()
-        self.sweep = Sweep(self.link, self.calls, metrics, interval_ms=50, is_away=lambda: False, ours=self.ours)
+        self.sweep = Sweep(self.link, self.calls, metrics, interval_ms=50, may_sweep=lambda: True, ours=self.ours)
 
     async def open(self, session_id: str, org: str = "acme") -> None:
         plan = plan_of(org)
