@@ -83,6 +83,8 @@ class Courier:
         self._failures = 0
         self._settles = settings.settle_ms > 0 or isinstance(settings, StripeSettings)
         """Whether an error report may come later, so that events are kept."""
+        self._taking_in = asyncio.Lock()
+        """The same entries can come from reading and from looking for lost ones."""
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -147,6 +149,10 @@ class Courier:
 
         `were_anothers`: another exporter may have tried them.
         """
+        async with self._taking_in:
+            await self._take_all_in(entries, were_anothers=were_anothers)
+
+    async def _take_all_in(self, entries: Sequence[Entry], *, were_anothers: bool) -> None:
         fresh: list[tuple[Source, UsageEvent]] = []
         dead: list[tuple[Logged, Death]] = []
         oldest_hour = _now_ms() // MS_PER_HOUR - 24 * self._exporter.remember_days

@@ -11,7 +11,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gateway.metering.entries import UsageEvent
 from gateway.metering.exporter.reconciliation import HourAtSink
 from gateway.metering.exporter.sent_log import State
 from gateway.metering.exporter.streams import MeterStreams
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 _TALLY = re.compile(rb"(\d{1,12}):(settled_us|recorded_us|events)\Z")
 _CALL_MS = 5_000
 _ENTRIES_AT_ONCE = 1_000
-_MOST_ENTRIES = 100_000
-"""Of one org's stream; it is trimmed, so there are more only where a sink has been away for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,32 +121,30 @@ class UsageReader:
         )
         return LevelState(level, int(bucket.get(b"balance_us", 0)), int(bucket.get(b"held_us", 0)), int(sessions))
 
-    async def stream(self, org: str) -> list[UsageEvent]:
-        """The events that are in the org's stream: not yet trimmed."""
+    async def in_stream(self, org: str, *, from_hour: int, to_hour: int) -> dict[int, dict[str, int]]:
+        """The events of these hours that are in the org's stream, not yet trimmed: by hour, compute_us by id."""
         name, after = self._link.names.meter(org), b"-"
-        events: list[UsageEvent] = []
-        while len(events) < _MOST_ENTRIES:
+        found: dict[int, dict[str, int]] = defaultdict(dict)
+        while True:
             page: Any = await self._link.ask(
                 lambda redis, after=after: redis.xrange(name, min=after, count=_ENTRIES_AT_ONCE),  # type: ignore[misc]
                 timeout_ms=_CALL_MS,
             )
             for _entry, fields in page:
                 try:
-                    events.append(decode_event(fields))
+                    event = decode_event(fields)
                 except MalformedEntry:  # the exporter makes it a dead letter
                     continue
+                if from_hour <= event.hour <= to_hour:
+                    found[event.hour][event.id] = event.compute_us
             if len(page) < _ENTRIES_AT_ONCE:
-                break
+                return found
             after = b"(" + page[-1][0]
-        return events
 
     async def hours(self, org: str, logs: Sequence[SentLog], *, from_hour: int, to_hour: int) -> list[HourRow]:
         """What each sink has of the org's hours in which something happened."""
         tallies = await self.tallies(org)
-        in_stream: dict[int, dict[str, int]] = defaultdict(dict)
-        for event in await self.stream(org):
-            if from_hour <= event.hour <= to_hour:
-                in_stream[event.hour][event.id] = event.compute_us
+        in_stream = await self.in_stream(org, from_hour=from_hour, to_hour=to_hour)
         rows = []
         for hour in range(from_hour, to_hour + 1):
             known = {sink: _merged(logs, sink, org, hour) for sink in self._sinks}

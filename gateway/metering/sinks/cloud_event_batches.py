@@ -1,4 +1,4 @@
-"""CloudEvents in batches over HTTP: any receiver of them, and OpenMeter's ingest.
+"""CloudEvents over HTTP, in batches or one by one: any receiver of them, and OpenMeter's ingest.
 
 OpenMeter drops events whose (source, id) it knows only where its de-duplication is switched on, which by default it is
 not: without it a lost answer counts twice there.
@@ -27,10 +27,11 @@ _MAX_ANSWER_BYTES = 4_096
 
 
 class CloudEventBatches:
-    """A batch is one request, taken or refused as a whole."""
+    """A batch is one request, taken or refused as a whole; in single mode each event is."""
 
     def __init__(self, settings: HttpSinkSettings | OpenMeterSettings, *, source: str) -> None:
         self._url = settings.url if settings.kind == "http" else settings.url.rstrip("/") + _OPENMETER_PATH
+        self._is_single = settings.kind == "http" and settings.mode == "single"
         self._source = source
         self._token = Secret(settings.token, settings.token_file)
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=settings.timeout_ms / 1_000))
@@ -39,17 +40,29 @@ class CloudEventBatches:
         return True
 
     async def deliver(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
-        outcome = await self._post(batch)
-        return [outcome] * len(batch)
+        if not self._is_single:
+            return [await self._post(batch)] * len(batch)
+        outcomes: list[Outcome] = []
+        for out in batch:
+            if outcomes and isinstance(outcomes[-1], TryAgain):
+                outcomes.append(TryAgain(outcomes[-1].reason, outcomes[-1].after_ms))  # it was not sent
+            else:
+                outcomes.append(await self._post([out]))
+        return outcomes
 
     async def _post(self, batch: Sequence[Outgoing]) -> Outcome:
-        headers = {"Content-Type": cloud_events.BATCH_CONTENT_TYPE}
+        if self._is_single:
+            content_type = cloud_events.SINGLE_CONTENT_TYPE
+            body = cloud_events.encode_single(batch[0].event, source=self._source)
+        else:
+            content_type = cloud_events.BATCH_CONTENT_TYPE
+            body = cloud_events.encode_batch((out.event for out in batch), source=self._source)
+        headers = {"Content-Type": content_type}
         try:
             if self._token.is_given:
                 headers["Authorization"] = f"Bearer {self._token.text()}"
         except SecretUnreadable:
             return TryAgain("no_token")
-        body = cloud_events.encode_batch((out.event for out in batch), source=self._source)
         try:
             async with self._http.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
                 text = (await answer.content.read(_MAX_ANSWER_BYTES)).decode("utf-8", "replace")

@@ -43,10 +43,12 @@ class _BearerSettings(_HttpSettings, frozen=True):
 
 
 class HttpSinkSettings(_BearerSettings, frozen=True):
-    """Any receiver of CloudEvents in batches."""
+    """Any receiver of CloudEvents."""
 
     kind: Literal["http"]
     url: str = Field(pattern=_URL)
+    mode: Literal["batch", "single"] = "batch"
+    """`single`: one event a request, for receivers that know no batches."""
 
 
 class OpenMeterSettings(_BearerSettings, frozen=True):

@@ -44,6 +44,26 @@ async def test_any_receiver_of_cloud_events_has_its_own_path(outgoing: Callable[
         await sink.aclose()
 
 
+async def test_in_single_mode_each_event_is_a_request_and_none_follows_one_that_failed(
+    outgoing: Callable[..., list[Outgoing]],
+) -> None:
+    async with CloudEventsReceiver() as receiver:
+        settings = HttpSinkSettings(kind="http", name="any", url=receiver.endpoint, mode="single")
+        sink = CloudEventBatches(settings, source="here")
+        batch = outgoing(count=3)
+        assert await sink.deliver(batch) == [Accepted()] * 3
+        assert receiver.batches == [1, 1, 1]
+        receiver.faults.then(Status(503))
+        first, *others = await sink.deliver(batch)
+        assert first == TryAgain("status_503", may_have_arrived=True)
+        assert others == [TryAgain("status_503")] * 2
+        receiver.refuses = lambda event: event["id"] == batch[1].event_id
+        one, two, three = await sink.deliver(batch)
+        assert (one, three) == (Accepted(), Accepted())
+        assert two == Refused("status_400", '{"title": "bad request"}')
+        await sink.aclose()
+
+
 async def test_a_new_token_in_the_file_is_taken_after_the_old_one_was_refused(
     outgoing: Callable[..., list[Outgoing]], tmp_path: Path
 ) -> None:
