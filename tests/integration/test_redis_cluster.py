@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +12,16 @@ from redis.exceptions import ClusterCrossSlotError
 
 from gateway.admission.revocation_log import BEGINNING, RevocationLog
 from gateway.admission.revocations import Revocation, tenant_scope
+from gateway.escrow import script_calls as escrow_calls
 from gateway.limits.calls import Close, Open, Record, Reply, Request, Restore, Run, Status
 from gateway.limits.script_call import quota_script, run_script, run_scripts
 from gateway.limits.script_codec import ScriptRules, decode, encode
 from gateway.metering.entries import Slice, UsageEvent
 from gateway.redis_link.client import RedisLink
 from gateway.redis_link.settings import RedisSettings
-from policies.plans import MICRO, CallerPlan, LevelLimits, Principal, Rate
+from policies.escrow import Terms
+from policies.escrow_region import Look, Minting
+from policies.plans import MICRO, CallerPlan, Level, LevelLimits, Principal, Rate
 from tests.harness.limited_gateway import plan_of as limited_plan_of
 from tests.harness.limited_gateway import running, settings_of
 from tests.harness.quota import NAMES, caller_plan, tab_labels
@@ -143,4 +147,22 @@ async def test_revocations_work_on_a_cluster_as_on_one_server(cluster: RedisTest
     assert page.news == tuple(made)
     assert (page.through, records.losses) == (await records.newest(), 0)
     assert [await records.may_restore() for _ in range(2)] == [True, False]
+    await link.aclose()
+
+
+async def test_compute_is_lent_and_credited_on_a_cluster_as_on_one_server(cluster: RedisTestCluster) -> None:
+    """All levels of an org in one call, for orgs on every node."""
+    link = RedisLink(RedisSettings(urls=tuple(map(SecretStr, cluster.urls)), is_cluster=True))
+    terms = Terms(Rate(MICRO, MICRO), MICRO, 0)
+    step = Look("gateway", MICRO, MICRO, Minting.never, 0, MICRO)
+    for org in ORGS:
+        who = Principal(f"lent-{org}", "web", "aa")
+        seen = await escrow_calls.look(link, [((who, level), step) for level in Level])
+        asks = [((who, level), found.ask, terms) for level, (found, _) in zip(Level, seen, strict=True)]
+        loans = await escrow_calls.lend(link, "eu", asks)
+        credited = [
+            ((who, level), replace(step, loan=replace(loan, granted_us=5)))
+            for level, loan in zip(Level, loans, strict=True)
+        ]
+        assert [found.balance_us for found, _ in await escrow_calls.look(link, credited)] == [5, 5, 5]
     await link.aclose()
