@@ -74,7 +74,7 @@ async def call_again_and_again(region: Region, number: int, is_enough: asyncio.E
 
 
 async def kill_at_random(region: Region, dice: random.Random, victim: str) -> None:
-    await asyncio.sleep(dice.uniform(0.3, 2.0))
+    await asyncio.sleep(dice.uniform(0.2, 1.0))
     before = pids(region, victim)
     pid = dice.choice(before)
     os.kill(pid, signal.SIGKILL)
