@@ -152,7 +152,7 @@ class RedisSessionLimits:
         try:
             (reply,) = await self._calls.one(labels.org, [opening])
         except RedisAway as away:
-            self._ticker.failed(away, labels.org, began_at_ms=began_at_ms)
+            self._ticker.failed_for(away, labels.org, began_at_ms=began_at_ms)
             return self._admit_away(tab, was_asked=away.was_asked)
         except asyncio.CancelledError:
             self._abandon(tab)

@@ -16,7 +16,7 @@ import structlog
 
 from gateway.limits.calls import Record
 from gateway.redis_link.client import reconnect_after_ms
-from gateway.redis_link.errors import RedisAway
+from gateway.redis_link.errors import AwayReason, RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +104,9 @@ class Resync:
                 by_org.setdefault(event.labels.org, []).append(Record(event))
             for outcome in await self._calls.many(list(by_org.items())):
                 if isinstance(outcome, RedisAway):
-                    raise outcome
+                    if outcome.why is not AwayReason.broken:  # which is of that org alone
+                        raise outcome
+                    self._metrics.failures.labels(outcome.why.value).inc()
             self._metrics.rerecorded.inc(len(chunk))
             await asyncio.sleep(_PAUSE_S)
         return num_events

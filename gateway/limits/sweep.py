@@ -18,7 +18,7 @@ import structlog
 
 from gateway.limits.calls import Close, Status
 from gateway.metering.entries import TabLabels
-from gateway.redis_link.errors import RedisAway
+from gateway.redis_link.errors import AwayReason, RedisAway
 from policies.plans import CallerPlan, Level, LevelLimits, Principal, Rater, Tier, WhenExhausted, WhenLimiterAway
 
 if TYPE_CHECKING:
@@ -83,8 +83,12 @@ class Sweep:
         expired = await self._link.ask(lambda redis: self._expired(redis, names, now_ms))
         for org, entries in zip(names, expired, strict=True):
             lost = [session_id for session_id in map(_text, entries) if session_id not in self._ours]
-            if lost:
-                num_swept += await self._close(org, lost)
+            try:
+                num_swept += await self._close(org, lost) if lost else 0
+            except RedisAway as away:
+                if away.why is not AwayReason.broken:  # which is of that org alone
+                    raise
+                self._metrics.failures.labels(away.why.value).inc()
         if num_swept:
             self._metrics.swept.inc(num_swept)
             log.info("limiter.swept", tabs=num_swept)
@@ -96,8 +100,8 @@ class Sweep:
         for org in orgs:
             key = self._link.names.leases(Principal(org, "", ""), Level.org)
             pipeline.zrangebyscore(key, "-inf", now_ms, start=0, num=_SESSIONS_AN_ORG)
-        found: list[list[bytes]] = await pipeline.execute()
-        return found
+        found: list[list[bytes] | Exception] = await pipeline.execute(raise_on_error=False)
+        return [[] if isinstance(entries, Exception) else entries for entries in found]
 
     async def _close(self, org: str, sessions: Sequence[str]) -> int:
         all_labels = await self._link.ask(lambda redis: self._labels(redis, org, sessions))

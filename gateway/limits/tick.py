@@ -3,6 +3,7 @@
 These must stay true:
   - What is settled was committed to the journal before, unless the disk fails; then the bill goes by Redis alone.
   - Scanning sessions that have nothing due costs a comparison each.
+  - Where the keys of one org are broken, that org alone is without limits meanwhile.
   - Rounds may overlap where Redis is slow; a tab is in one of them at most.
 """
 
@@ -18,8 +19,9 @@ import structlog
 from gateway.limits.calls import Restore, Status
 from gateway.limits.tabs import UNLIMITED
 from gateway.limits.turns import cut_if_due, next_look_ms, next_request, restoring, take_reply
+from gateway.logs import tenant_hash
 from gateway.metering.errors import JournalFailed
-from gateway.redis_link.errors import RedisAway
+from gateway.redis_link.errors import AwayReason, RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -72,6 +74,7 @@ class Ticker:
         self._stopped_at = 0
         self._num_rounds = 0
         self._is_journal_failing = False
+        self._broken_orgs: set[str] = set()
         metrics.tabs.set_function(lambda: len(self.tabs))
         metrics.throttled.set_function(lambda: sum(tab.is_waiting for tab in self.tabs.values()))
         metrics.unsettled_slices.set_function(lambda: sum(len(tab.pending) for tab in self.tabs.values()))
@@ -84,6 +87,7 @@ class Ticker:
         """All of it is settled."""
         if self.tabs.pop(tab.session_id, None) is None:
             return
+        self.used_away(tab)
         org = tab.labels.org
         self._num_of_org[org] -= 1
         if not self._num_of_org[org]:
@@ -200,17 +204,23 @@ class Ticker:
 
     async def _send(self, batches: Sequence[tuple[str, Due]]) -> None:
         sent_at_ms = self._house.monotonic_ms()
-        outcomes: Sequence[list[Reply] | RedisAway]
         try:
             outcomes = await self._calls.many([(org, [request for _, request in of_org]) for org, of_org in batches])
         except RedisAway as away:
-            outcomes = [away] * len(batches)
-        for (org, of_org), outcome in zip(batches, outcomes, strict=True):
-            if isinstance(outcome, RedisAway):
-                self.failed(outcome, org, began_at_ms=sent_at_ms)
+            for org, of_org in batches:
+                self.failed(away, org, began_at_ms=sent_at_ms)
                 for tab, _ in of_org:
                     tab.look_at_ms = 0
+            return
+        for (org, of_org), outcome in zip(batches, outcomes, strict=True):
+            if isinstance(outcome, RedisAway):
+                is_of_org_alone = self.failed_for(outcome, org, began_at_ms=sent_at_ms)
+                for tab, _ in of_org:
+                    tab.look_at_ms = 0
+                    if is_of_org_alone:
+                        self._look_while_away(tab, self._house.monotonic_ms())
                 continue
+            self._broken_orgs.discard(org)
             for (tab, request), reply in zip(of_org, outcome, strict=True):
                 self._take(tab, request, reply, sent_at_ms)
 
@@ -228,6 +238,17 @@ class Ticker:
             tab.tell(UNLIMITED)  # the answer came late
         if reply.shadow_for is not None and reply.shadow_level is not None:
             self._metrics.shadow_refusals.labels(reply.shadow_for.value, reply.shadow_level.value).inc()
+
+    def failed_for(self, away: RedisAway, org: str, *, began_at_ms: int) -> bool:
+        """A call that was for that org alone failed; whether Redis is away for that org only."""
+        if away.why is not AwayReason.broken:
+            self.failed(away, org, began_at_ms=began_at_ms)
+            return False
+        self._metrics.failures.labels(away.why.value).inc()
+        if org not in self._broken_orgs:
+            self._broken_orgs.add(org)
+            log.error("limiter.org_broken", tenant=tenant_hash(org), error=away.detail)
+        return True
 
     def failed(self, away: RedisAway, org: str, *, began_at_ms: int) -> None:
         """A call failed, of whoever."""

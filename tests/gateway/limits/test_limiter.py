@@ -238,6 +238,30 @@ async def test_nothing_is_swept_before_redis_was_given_again_what_it_may_lack(
             await until(lambda: client.zcard("patchbay:{acme}:leases:o") == 0)
 
 
+async def test_an_org_whose_keys_are_broken_is_alone_with_it(
+    gateway: LimitedGateway, redis_server: RedisServer
+) -> None:
+    good, bad = await gateway.open(plan_of("good")), await gateway.open(plan_of("bad"))
+    leases = "patchbay:{bad}:leases:o"
+    with redis_server.client() as client:
+        client.delete(leases)
+        client.set(leases, "not what it should be")
+        bad.spend(50_000)
+        await until(lambda: bad.is_unlimited)
+        assert (await gateway.open(plan_of("bad", away=WhenLimiterAway.open))).is_unlimited
+        with pytest.raises(Unavailable):
+            await gateway.open(plan_of("bad", away=WhenLimiterAway.closed))
+        failures = gateway.figure("patchbay_limiter_failures_total", reason="broken")
+        await until(lambda: gateway.figure("patchbay_limiter_failures_total", reason="broken") > failures + 3)
+        assert not any(update.granted_us is None for update in good.news)
+        assert gateway.figure("patchbay_limiter_away_seconds_total") == 0
+        client.zadd("patchbay:{good}:leases:o", {"lost": 1})
+        await until(lambda: client.zscore("patchbay:{good}:leases:o", "lost") is None, what="the sweep")
+        client.delete(leases)
+        await until(lambda: not bad.is_unlimited)
+    await until(lambda: bill_in(redis_server, "bad")[0] == 50_000)
+
+
 async def test_what_a_process_left_is_settled_by_the_next_one_with_its_journal(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
