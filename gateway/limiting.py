@@ -1,6 +1,7 @@
 """What limits the sessions of one gateway: plans, Redis, the journal, lending between regions, revocations.
 
-Built from settings once. Without a Redis in them compute is not limited, and each process counts sessions alone.
+Built from settings once. Without a Redis in them compute is not limited, and each process counts sessions alone. What
+only some settings need is loaded where they say so: Redis's client takes as much memory as several hundred sessions.
 """
 
 from __future__ import annotations
@@ -12,20 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.admission.admit import LocalSessionLimits
-from gateway.admission.revocation_feed import NothingRevoked, RevocationFeed
-from gateway.admission.revocation_log import RevocationLog
+from gateway.admission.revocation_check import NothingRevoked
 from gateway.errors import Reason
-from gateway.escrow.escrow import Escrow
-from gateway.escrow.metrics import EscrowMetrics
 from gateway.escrow.rates import rate_in
-from gateway.limits.limiter import LimiterParts, RedisSessionLimits
-from gateway.limits.metrics import LimiterMetrics
 from gateway.limits.plans_file import Plans, PlansRefused
 from gateway.limits.plans_metrics import PlansMetrics
 from gateway.metering.errors import JournalUnusable
 from gateway.metering.journal import FileJournal
 from gateway.metering.journal_metrics import JournalMetrics
-from gateway.redis_link.client import RedisLink
 from gateway.settings import SettingsRefused
 
 if TYPE_CHECKING:
@@ -34,8 +29,11 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from gateway.admission.metrics import AdmissionMetrics
-    from gateway.admission.revocation_feed import RevocationCheck
+    from gateway.admission.revocation_check import RevocationCheck
+    from gateway.escrow.escrow import Escrow
     from gateway.limits.interface import SessionLimits
+    from gateway.limits.limiter import RedisSessionLimits
+    from gateway.redis_link.client import RedisLink
     from gateway.redis_link.settings import RedisSettings
     from gateway.session_registry import SessionRegistry
     from gateway.settings import GatewaySettings
@@ -106,14 +104,15 @@ async def _with_redis(
     sessions: SessionRegistry,
     metrics: AdmissionMetrics,
 ) -> Limiting:
-    registry, escrow = metrics.registry, settings.escrow
+    from gateway.admission.revocation_feed import RevocationFeed
+    from gateway.admission.revocation_log import RevocationLog
+    from gateway.limits.limiter import LimiterParts, RedisSessionLimits
+    from gateway.limits.metrics import LimiterMetrics
+
+    registry = metrics.registry
     journal = _journal(settings, registry)
     stack.push_async_callback(journal.close)
-    lending = None
-    if escrow is not None:
-        lending = Escrow(
-            escrow, _linked(stack, redis), _rate_by(plans), EscrowMetrics(registry), region=settings.region
-        )
+    lending = _lending(stack, settings, redis, plans, registry)
     limiter = RedisSessionLimits(
         settings.limits,
         LimiterParts(
@@ -149,6 +148,23 @@ async def _with_redis(
     return Limiting(limits, feed, lambda: _run(journal, limiter, tasks))
 
 
+def _lending(
+    stack: contextlib.AsyncExitStack,
+    settings: GatewaySettings,
+    redis: RedisSettings,
+    plans: Plans,
+    registry: CollectorRegistry,
+) -> Escrow | None:
+    """None: this region has all of its compute itself."""
+    if settings.escrow is None:
+        return None
+    from gateway.escrow.escrow import Escrow
+    from gateway.escrow.metrics import EscrowMetrics
+
+    link = _linked(stack, redis)
+    return Escrow(settings.escrow, link, _rate_by(plans), EscrowMetrics(registry), region=settings.region)
+
+
 async def _run(journal: FileJournal, limiter: RedisSessionLimits, tasks: Iterable[Task]) -> None:
     """All of them. When it is cancelled, the journal goes on until the limiter has settled what it can."""
     async with asyncio.TaskGroup() as group:
@@ -164,6 +180,8 @@ async def _run(journal: FileJournal, limiter: RedisSessionLimits, tasks: Iterabl
 
 def _linked(stack: contextlib.AsyncExitStack, redis: RedisSettings) -> RedisLink:
     """A link of its own for each part: one that is slow holds up no other."""
+    from gateway.redis_link.client import RedisLink
+
     link = RedisLink(redis)
     stack.push_async_callback(link.aclose)
     return link

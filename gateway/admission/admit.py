@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.admission.addresses import AddressLimits, Visit
     from gateway.admission.policy_sets import PolicySet, PolicySets
-    from gateway.admission.revocation_feed import RevocationCheck
+    from gateway.admission.revocation_check import RevocationCheck
     from gateway.admission.settings import SessionLimitSettings
     from gateway.admission.tokens import TokenVerifier
     from gateway.limits.interface import LimitedSession, SessionLimits, SessionTab

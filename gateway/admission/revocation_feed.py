@@ -8,7 +8,7 @@ These must stay true:
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -26,25 +26,6 @@ if TYPE_CHECKING:
     from policies.facts import Caller
 
 log = structlog.get_logger("gateway")
-
-
-class RevocationCheck(Protocol):
-    """Whether a token that proves its caller was revoked since."""
-
-    def check(self, caller: Caller) -> None:
-        """Does not wait.
-
-        Raises:
-            AuthenticationFailed: `token_revoked`.
-            Unavailable: `revocations_unavailable`.
-        """
-
-
-class NothingRevoked:
-    """Where there is no Redis: every token holds until it expires."""
-
-    def check(self, caller: Caller) -> None:
-        pass
 
 
 class RevocationFeed:

@@ -16,7 +16,7 @@ from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
 from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.policy_sets import ThisRegionOnly
-from gateway.admission.revocation_feed import NothingRevoked
+from gateway.admission.revocation_check import NothingRevoked
 from gateway.admission.settings import AddressSettings, IssuerSettings, SessionLimitSettings, TokenSettings
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from gateway.admission.admit import LocalSessionLimits
 from gateway.admission.metrics import AdmissionMetrics
-from gateway.admission.revocation_feed import NothingRevoked, RevocationFeed
+from gateway.admission.revocation_check import NothingRevoked
+from gateway.admission.revocation_feed import RevocationFeed
 from gateway.limiting import limiting, monotonic_ms, read_plans_of
 from gateway.metrics import GatewayMetrics
 from gateway.session_registry import SessionRegistry
@@ -94,3 +97,9 @@ async def test_a_plans_file_that_cannot_be_used_is_refused_with_its_mistakes(tmp
     file.write_text('default_plan = "nowhere"\n[plans.a.org]\nmax_sessions = 0\n')
     with pytest.raises(SettingsRefused, match=r"limits\.plans_file"):
         read_plans_of(settings_of(plans_file=str(file)), CollectorRegistry())
+
+
+def test_the_client_of_redis_is_loaded_only_where_a_redis_is_configured() -> None:
+    loaded = "import sys, gateway.serve; print([name for name in ('redis', 'grpc') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "['grpc']\n"

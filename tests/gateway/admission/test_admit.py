@@ -16,7 +16,7 @@ from gateway.admission.jwks import FixedKeys
 from gateway.admission.keys import key_set_of
 from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.policy_sets import ThisRegionOnly
-from gateway.admission.revocation_feed import NothingRevoked
+from gateway.admission.revocation_check import NothingRevoked
 from gateway.admission.settings import AddressSettings, SessionLimitSettings
 from gateway.admission.tokens import TokenVerifier
 from gateway.errors import AuthenticationFailed, Reason, Unavailable

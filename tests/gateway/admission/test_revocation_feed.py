@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.metrics import AdmissionMetrics
-from gateway.admission.revocation_feed import NothingRevoked, RevocationFeed
+from gateway.admission.revocation_feed import RevocationFeed
 from gateway.admission.revocation_log import BEGINNING, RevocationLog
 from gateway.admission.revocations import Revocation, Undone, tenant_scope
 from gateway.admission.settings import RevocationSettings
@@ -174,7 +174,3 @@ async def test_it_follows_by_itself(redis_server: RedisServer) -> None:
     await until(lambda: gateway.sessions == [caller("other")], within_s=5)
     following.cancel()
     await gateway.link.aclose()
-
-
-def test_where_there_is_no_redis_nothing_is_revoked() -> None:
-    NothingRevoked().check(caller())
