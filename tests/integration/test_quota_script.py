@@ -210,6 +210,14 @@ def test_limits_that_come_and_go_move_what_is_held(quota: Quota) -> None:
     assert quota.bucket()["balance_us"] == 10 * MICRO
 
 
+def test_a_bucket_that_was_lost_never_gives_back_more_than_it_knows_to_be_held(quota: Quota) -> None:
+    quota(opening(hold_us=4 * MICRO))
+    quota.client.delete(NAMES.bucket(WHO, Level.org))
+    quota(opening(session="s2"))
+    quota(running(0, 0, plan=caller_plan()))
+    assert quota.bucket() == {"balance_us": 10 * MICRO, "held_us": 0, "at_us": NOON_US, "carry": 0}
+
+
 def test_a_borrowed_bucket_spends_what_was_credited_and_never_more(quota: Quota) -> None:
     plan = caller_plan(org=LevelLimits(compute=Rate(per_s=0, burst=10 * MICRO)))
     refused = quota(opening(plan))
