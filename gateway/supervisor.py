@@ -168,7 +168,8 @@ class Supervisor:
             raise RuntimeError("the child's standard output is no pipe")
         if child.becomes_ready is None:
             line = await process.stdout.readline()
-            child.ready = json.loads(line) if line else {}
+            if line:  # or what it said the last time still describes it
+                child.ready = json.loads(line)
             return bool(line)
         waiting = asyncio.create_task(child.becomes_ready())
         ending = asyncio.create_task(process.wait())
