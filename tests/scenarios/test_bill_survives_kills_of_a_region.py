@@ -75,14 +75,10 @@ async def call_again_and_again(region: Region, number: int, is_enough: asyncio.E
 
 async def kill_at_random(region: Region, dice: random.Random, victim: str) -> None:
     await asyncio.sleep(dice.uniform(0.2, 1.0))
-    before = pids(region, victim)
-    pid = dice.choice(before)
+    await until(lambda: bool(pids(region, victim)), within_s=30, what=f"a {victim}")
+    pid = dice.choice(pids(region, victim))
     os.kill(pid, signal.SIGKILL)
-    await until(
-        lambda: pid not in (now := pids(region, victim)) and len(now) == len(before),
-        within_s=30,
-        what=f"a new {victim}",
-    )
+    await until(lambda: bool(set(pids(region, victim)) - {pid}), within_s=30, what=f"another {victim}")
 
 
 async def is_delivered(client: redis.asyncio.Redis, orgs: list[str]) -> bool:
