@@ -140,7 +140,12 @@ class Bench:
         is_gateway = name in _GATEWAYS
         tokens = [self._issuer.token(_ALGORITHMS[0], tenant=org) for org in _ORGS] if is_gateway else []
         complete = msgspec.structs.replace(
-            order, port=server.port, cpu_of=server.pids, tokens=tokens, redis_port=server.redis_port
+            order,
+            port=server.port,
+            cpu_of=server.pids,
+            tokens=tokens,
+            redis_port=server.redis_port,
+            metrics_url=server.metrics_url,
         )
         return _client("load_client", complete, LoadResult, timeout_s=_timeout_s(order))
 

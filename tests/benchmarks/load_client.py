@@ -12,6 +12,7 @@ import gc
 import logging
 import sys
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,13 +50,16 @@ class LoadOrder(msgspec.Struct, frozen=True, kw_only=True):
     engine: str | None = None
     redis_port: int | None = None
     """A Redis whose own figures are read at both ends of the measured time."""
+    metrics_url: str = ""
+    """Of the gateway whose limits that Redis keeps."""
 
 
 class RedisWork(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Redis says that it did in the measured time (INFO)."""
+    """What a Redis says that it did in the measured time (INFO), and how many calls the gateway says that failed."""
 
     cpu_us_per_session_s: float
     scripts_per_s: float
+    failed_calls: int
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,13 +93,13 @@ async def _load(order: LoadOrder) -> LoadResult:
         pacer.late_ns.clear()
         sent_before = pacer.sent
         began_at_ns, own_ns = time.perf_counter_ns(), cpu_ns(0)
-        redis_before = _redis_figures(order.redis_port)
+        redis_before = _redis_figures(order)
         before = {name: cpu_ns(pid) for name, pid in order.cpu_of.items()}
         if order.cycles:
             await pacer.run(order.cycles)
         spent = {name: cpu_ns(pid) - before[name] for name, pid in order.cpu_of.items()}
         elapsed_ns, own_ns = time.perf_counter_ns() - began_at_ns, cpu_ns(0) - own_ns
-        redis_work = _redis_work(redis_before, _redis_figures(order.redis_port), order.sessions, elapsed_ns / 1e9)
+        redis_work = _redis_work(redis_before, _redis_figures(order), order.sessions, elapsed_ns / 1e9)
         messages = pacer.sent - sent_before
         ordered_ms = [value / 1e6 for value in sorted(latencies_ns)]
         return LoadResult(
@@ -113,15 +117,19 @@ async def _load(order: LoadOrder) -> LoadResult:
         )
 
 
-def _redis_figures(port: int | None) -> dict[str, float]:
-    """Counters that only rise: CPU in microseconds, calls of scripts. Empty without a port."""
-    if port is None:
+def _redis_figures(order: LoadOrder) -> dict[str, float]:
+    """Counters that only rise: CPU in microseconds, calls of scripts, calls that failed. Empty without a Redis."""
+    if order.redis_port is None:
         return {}
-    with redis.Redis(port=port, socket_timeout=5) as client:
+    with redis.Redis(port=order.redis_port, socket_timeout=5) as client:
         cpu, calls = client.info("cpu"), client.info("commandstats")
+    with urllib.request.urlopen(order.metrics_url, timeout=5) as page:
+        lines = page.read().decode().splitlines()
+    failures = [line for line in lines if line.startswith("patchbay_limiter_failures_total{")]
     return {
         "cpu_us": 1e6 * (cpu["used_cpu_user"] + cpu["used_cpu_sys"]),
         "scripts": float(sum(calls.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval"))),
+        "failures": sum(float(line.rpartition(" ")[2]) for line in failures),
     }
 
 
@@ -132,6 +140,7 @@ def _redis_work(before: dict[str, float], after: dict[str, float], sessions: int
     return RedisWork(
         cpu_us_per_session_s=grown["cpu_us"] / sessions / elapsed_s,
         scripts_per_s=grown["scripts"] / elapsed_s,
+        failed_calls=int(grown["failures"]),
     )
 
 

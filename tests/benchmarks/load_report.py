@@ -115,6 +115,9 @@ def _warnings(by_server: dict[str, list[LoadResult]]) -> list[str]:
         late_ms = max(result.pace_p99_ms for result in results)
         if late_ms > 5:
             said.append(f"**{name}: the load fell behind its pace (p99 {late_ms:.1f} ms): the machine was too busy.**")
+        failed = sum(result.redis.failed_calls for result in results if result.redis is not None)
+        if failed:
+            said.append(f"**{name}: {failed} calls to Redis failed: for a while no limit held.**")
     return said
 
 

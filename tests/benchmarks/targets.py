@@ -42,6 +42,7 @@ class Target:
     pids: dict[str, int]
     engine: str = ""
     """Address of the engine behind a gateway."""
+    metrics_url: str = ""
     redis_port: int | None = None
     """Of the Redis that keeps a gateway's limits."""
 
@@ -107,7 +108,7 @@ def running_gateway(issuer: Issuer, scratch: Path, *, slots: int, **more: Any) -
         ready = first_line(process)
         engine = ready["engines"][0]["pid"]
         pids = {"gateway": ready["gateway_pid"], "engine": engine}
-        yield Target(port_of(ready["websocket"]), pids, engine=_listen_option(engine))
+        yield Target(port_of(ready["websocket"]), pids, engine=_listen_option(engine), metrics_url=ready["metrics"])
 
 
 def gateway_environment(issuer: Issuer, scratch: Path, *, slots: int, **more: Any) -> dict[str, str]:
