@@ -183,6 +183,22 @@ async def test_a_child_that_is_killed_again_and_again_is_started_again_and_again
         await until_true(region.is_serving, what="the engine's return")
 
 
+async def test_a_child_that_is_killed_before_it_is_there_again_takes_nothing_with_it(tmp_path: Path) -> None:
+    async with running(plan_of(tmp_path)) as region:
+
+        def kill_engines() -> bool:
+            """As soon as each is a process, until the gateway is noted anew."""
+            for pid in children():
+                with contextlib.suppress(psutil.Error, ProcessLookupError):
+                    if psutil.Process(pid).cmdline()[1:3] == ["-m", "engines"]:
+                        os.kill(pid, signal.SIGKILL)
+            return bool(region.note["gateway_pid"] != region.ready["gateway_pid"])
+
+        os.kill(region.ready["gateway_pid"], signal.SIGKILL)
+        await until(kill_engines, what="the renewed note")
+        await until_true(region.is_serving, what="the engine's return")
+
+
 def test_a_child_that_keeps_dying_young_is_started_ever_later_and_never_given_up() -> None:
     delays_s = [restart_delay_s(deaths) for deaths in range(9)]
     assert delays_s == [0.0, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
