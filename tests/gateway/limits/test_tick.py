@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unit
 
-RULES = TurnRules(tick_ms=1, slice_ms=100, away_slice_ms=1_000, lease_ttl_ms=3_000)
+RULES = TurnRules(tick_ms=1, slice_ms=100, away_slice_ms=1_000, lease_ttl_ms=3_000, phase_ms_of=lambda _: 0)
 
 
 class Journal:

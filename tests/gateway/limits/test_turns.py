@@ -19,7 +19,7 @@ from tests.harness.limited_gateway import limited, plan_of
 pytestmark = pytest.mark.unit
 
 LABELS = TabLabels("s1", "acme", "speech", "88fa0d759f845b47", "p", "audio_second", "0123456789ab", "here")
-RULES = TurnRules(tick_ms=100, slice_ms=1_000, away_slice_ms=10_000, lease_ttl_ms=15_000)
+RULES = TurnRules(tick_ms=100, slice_ms=1_000, away_slice_ms=10_000, lease_ttl_ms=15_000, phase_ms_of=lambda _: 0)
 
 
 class Session:
@@ -243,3 +243,12 @@ def test_who_spends_fast_is_looked_at_soon() -> None:
     assert next_look_ms(here.tab, here.session.used, 1_000, RULES) == 1_500
     here.session.use(240, wanted_us=740)
     assert 1_100 <= next_look_ms(here.tab, here.session.used, 1_100, RULES) < 1_200
+
+
+def test_all_sessions_of_an_org_cut_their_slices_together_and_orgs_at_different_times() -> None:
+    rules = TurnRules(tick_ms=100, slice_ms=1_000, away_slice_ms=10_000, lease_ttl_ms=15_000)
+    ends = {rules.next_cut_ms("acme", cut_at_ms) % 1_000 for cut_at_ms in range(0, 5_000, 37)}
+    assert len(ends) == 1
+    assert ends != {rules.next_cut_ms("beta", 0) % 1_000}
+    for cut_at_ms in range(0, 5_000, 37):
+        assert 500 <= rules.next_cut_ms("acme", cut_at_ms) - cut_at_ms <= 1_500, "a slice is too short or too long"
