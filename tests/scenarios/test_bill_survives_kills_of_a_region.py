@@ -48,8 +48,9 @@ def pids(region: Region, victim: str) -> list[int]:
     for child in psutil.Process(region.process.pid).children():
         with contextlib.suppress(psutil.NoSuchProcess):
             words = child.cmdline()
-            is_meant = "redis-server" in words[0] if victim == "redis" else words[1:3] == ["-m", PROCESSES[victim]]
-            if words and is_meant and not is_gone(child.pid):
+            name = words[0] if victim == "redis" and words else " ".join(words[2:3])
+            is_meant = PROCESSES[victim] in name if victim == "redis" else name == PROCESSES[victim]
+            if is_meant and not is_gone(child.pid):
                 found.append(child.pid)
     return found
 
