@@ -96,10 +96,10 @@ class RedisSessionLimits:
         )
         self._resync = Resync(
             self._calls,
-            parts.journal,
+            lambda: parts.journal.recent_events(since_ms=parts.unix_ms() - retention_s * 1_000),
             parts.metrics,
             monotonic_ms=parts.monotonic_ms,
-            since_ms=lambda: parts.unix_ms() - retention_s * 1_000,
+            ours=self._ticker.tabs,
             failed=lambda away, began_at_ms: self._ticker.failed(away, "probe", began_at_ms=began_at_ms),
             returned=self._ticker.look_at_all,
         )

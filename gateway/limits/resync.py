@@ -19,58 +19,64 @@ from gateway.redis_link.client import reconnect_after_ms
 from gateway.redis_link.errors import AwayReason, RedisAway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from gateway.limits.metrics import LimiterMetrics
     from gateway.limits.quota_calls import QuotaCalls
     from gateway.limits.tabs import Tab
     from gateway.metering.entries import UsageEvent
-    from gateway.metering.journal_interface import Journal
 
 log = structlog.get_logger("gateway")
 
 _CHUNK = 256
 """Events in one round trip."""
+_FOUND = 4_096
+"""Events looked through in one go for those of live sessions."""
 _PAUSE_S = 0.01
 """Between round trips: sessions come first."""
 
 
 class Resync:
-    """One per process. `since_ms`: Unix time before which events are not given again; of those after it Redis knows
-    the tabs, unless it lost them.
+    """One per process.
+
+    `events`: of the journal, none older than Redis knows tabs for, unless it lost them. `ours`: the sessions whose tabs
+    this process keeps.
     """
 
     def __init__(
         self,
         calls: QuotaCalls,
-        journal: Journal,
+        events: Callable[[], Iterator[UsageEvent]],
         metrics: LimiterMetrics,
         *,
         monotonic_ms: Callable[[], int],
-        since_ms: Callable[[], int],
+        ours: Container[str],
         failed: Callable[[RedisAway, int], None],
         returned: Callable[[], None],
     ) -> None:
         self._calls = calls
-        self._journal = journal
+        self._events = events
         self._metrics = metrics
         self._monotonic_ms = monotonic_ms
-        self._since_ms = since_ms
+        self._ours = ours
         self._failed = failed
         self._returned = returned
         self._is_wanted = asyncio.Event()
         self._is_wanted.set()
+        self._num_wanted = 0
+        self._are_ours_given = False
         self.is_done = False
         """Redis has what the journal knows."""
 
     def want(self) -> None:
         """Redis was found to lack something."""
-        self.is_done = False
+        self._num_wanted += 1
+        self._are_ours_given = self.is_done = False
         self._is_wanted.set()
 
     def may_restore(self, tab: Tab) -> bool:
-        """A tab of which there is an event waits until events were given again."""
-        return self.is_done or tab.recorded == 0
+        """A tab of which there is an event waits until those of live sessions were given again."""
+        return self._are_ours_given or tab.recorded == 0
 
     async def run(self) -> None:
         """For ever."""
@@ -91,26 +97,45 @@ class Resync:
             attempt = 0
             if not self._is_wanted.is_set():
                 self.is_done = True
-                self._returned()
             log.info("limiter.resynced", events=num_events, elapsed_ms=self._monotonic_ms() - began_at_ms)
 
     async def _record_all(self) -> int:
-        events = self._journal.recent_events(since_ms=self._since_ms())
+        """How many events there are."""
         num_events = 0
-        while chunk := await asyncio.to_thread(_next, events):
+        await self._record_ours()
+        events = self._events()
+        while chunk := await asyncio.to_thread(_next, events, _CHUNK):
+            if not self._are_ours_given:
+                await self._record_ours()
             num_events += len(chunk)
-            by_org: dict[str, list[Record]] = {}
-            for event in chunk:
-                by_org.setdefault(event.labels.org, []).append(Record(event))
-            for outcome in await self._calls.many(list(by_org.items())):
-                if isinstance(outcome, RedisAway):
-                    if outcome.why is not AwayReason.broken:  # which is of that org alone
-                        raise outcome
-                    self._metrics.failures.labels(outcome.why.value).inc()
-            self._metrics.rerecorded.inc(len(chunk))
-            await asyncio.sleep(_PAUSE_S)
+            await self._record(chunk)
         return num_events
 
+    async def _record_ours(self) -> None:
+        """Those of live sessions, which have no limit until their tabs are restored; they wait for no others."""
+        number = self._num_wanted
+        events = self._events()
+        while found := await asyncio.to_thread(_next, events, _FOUND):
+            ours = [event for event in found if event.labels.session_id in self._ours]
+            for at in range(0, len(ours), _CHUNK):
+                await self._record(ours[at : at + _CHUNK])
+            await asyncio.sleep(_PAUSE_S)
+        if number == self._num_wanted:
+            self._are_ours_given = True
+            self._returned()
 
-def _next(events: Iterator[UsageEvent]) -> list[UsageEvent]:
-    return list(itertools.islice(events, _CHUNK))
+    async def _record(self, chunk: Sequence[UsageEvent]) -> None:
+        by_org: dict[str, list[Record]] = {}
+        for event in chunk:
+            by_org.setdefault(event.labels.org, []).append(Record(event))
+        for outcome in await self._calls.many(list(by_org.items())):
+            if isinstance(outcome, RedisAway):
+                if outcome.why is not AwayReason.broken:  # which is of that org alone
+                    raise outcome
+                self._metrics.failures.labels(outcome.why.value).inc()
+        self._metrics.rerecorded.inc(len(chunk))
+        await asyncio.sleep(_PAUSE_S)
+
+
+def _next(events: Iterator[UsageEvent], number: int) -> list[UsageEvent]:
+    return list(itertools.islice(events, number))

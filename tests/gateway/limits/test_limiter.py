@@ -220,8 +220,10 @@ async def test_nothing_is_swept_before_redis_was_given_again_what_it_may_lack(
 ) -> None:
     """A sweep would bill a session whose end Redis lost up to where it knows it, under an id of its own."""
     may_read = threading.Event()
+    asked_since_s: set[int] = set()
 
     def recent_events(_journal: FileJournal, *, since_ms: int) -> Iterator[UsageEvent]:
+        asked_since_s.add(since_ms // 1_000)
         may_read.wait(10)
         yield from ()
 
@@ -236,6 +238,8 @@ async def test_nothing_is_swept_before_redis_was_given_again_what_it_may_lack(
             assert client.zcard("patchbay:{acme}:leases:o") == 1
             may_read.set()
             await until(lambda: client.zcard("patchbay:{acme}:leases:o") == 0)
+    a_day_ago_s = int(time.time()) - 86_400
+    assert all(a_day_ago_s - 60 <= since_s <= a_day_ago_s for since_s in asked_since_s)  # older: retention_s is over
 
 
 async def test_an_org_whose_keys_are_broken_is_alone_with_it(
