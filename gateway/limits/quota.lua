@@ -303,7 +303,11 @@ local function credit(tab, caller, hold_us, least_hold_us, find_refusals)
     if level.has_compute then
       local bucket = bucket_at(level.bucket, level.per_s, level.burst)
       if needed_us > 0 and bucket.balance_us < needed_us then
-        refuse(verdict, level, 3, wait_ms(bucket, needed_us, level.per_s, level.burst))
+        local retry_after_ms = wait_ms(bucket, needed_us, level.per_s, level.burst)
+        if find_refusals and needed_us > level.burst - bucket.held_us then  -- no time brings that, only who lets go
+          retry_after_ms = max(retry_after_ms, unknown_retry_ms)
+        end
+        refuse(verdict, level, 3, retry_after_ms)
       end
       if bucket.balance_us < more_us and level.is_limit then has_room = false end
     end

@@ -368,6 +368,8 @@ class QuotaTwin:
                 bucket = self._bucket(self.names.bucket(plan.principal, level), limits.compute)
                 if needed_us > 0 and not bucket.may_hold(needed_us):
                     wait_ms = self._wait_ms(bucket, needed_us, limits.compute)
+                    if is_start and needed_us > limits.compute.burst - bucket.held_us:
+                        wait_ms = max(wait_ms, self.rules.unknown_retry_ms)
                     self._refuse(verdict, level, limits, RefusedFor.compute, wait_ms)
                 has_room = has_room and (limits.is_shadow or bucket.may_hold(more_us))
         if verdict.level:

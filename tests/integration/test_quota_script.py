@@ -290,6 +290,12 @@ def test_what_a_session_asked_for_is_billed_though_the_answer_to_its_opening_was
     assert [event.labels.add_ons for event in quota.script.events("acme")] == [("numerals",)]
 
 
+def test_a_new_session_is_told_to_come_back_when_others_may_have_let_go_what_they_hold(quota: Quota) -> None:
+    quota(opening(session="s1", hold_us=9_900_000))
+    refused = quota(opening(session="s2", hold_us=110_000))
+    assert (refused.refused_for, refused.retry_after_ms) == (RefusedFor.compute, 1_000)  # no time fills it by itself
+
+
 def test_tabs_and_idle_buckets_do_not_stay_for_ever_and_live_ones_stay(quota: Quota) -> None:
     tab, bucket = NAMES.tab("acme", "s1"), NAMES.bucket(WHO, Level.org)
     quota(opening(hold_us=10 * MICRO))
