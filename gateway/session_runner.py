@@ -135,9 +135,12 @@ class SessionRunner:
         return self.machine.used_so_far()
 
     def quota_update(self, update: QuotaUpdate) -> None:
-        """A fault of ours ends this session alone: the limiter speaks to all of them in turn."""
+        self._take_turn(lambda: self.machine.quota_update(update, self._now_ms()))
+
+    def _take_turn(self, step: Callable[[], Sequence[Effect]]) -> None:
+        """For who calls all sessions one after the other: a fault of ours ends this one alone."""
         try:
-            self._carry_out(self.machine.quota_update(update, self._now_ms()))
+            self._carry_out(step())
             self._go_on()
         except Exception:
             self._observers.log.exception("session.failed")
@@ -147,8 +150,7 @@ class SessionRunner:
 
     def tick(self) -> None:
         """A deadline of the machine passed; or the port is paused, and a decoder may have worked off its input."""
-        self._carry_out(self.machine.timer(self._now_ms()))
-        self._go_on()
+        self._take_turn(lambda: self.machine.timer(self._now_ms()))
 
     # --- the inbound pipeline's sink ----------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -24,6 +24,9 @@ from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finishe
 from policies.facts import AudioEncoding, AudioFormat
 from tests.fakes.engine_pool import FakePool
 from tests.fakes.quota import unlimited_quota
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.unit
 
@@ -201,8 +204,9 @@ async def test_after_the_end_nothing_more_happens() -> None:
     assert bytes(session.pool.last.audio) == b""
 
 
-async def test_a_fault_of_ours_while_credit_comes_ends_that_session_and_reaches_no_other(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("turn", [SessionRunner.tick, lambda runner: runner.quota_update(QuotaUpdate(None))])
+async def test_a_fault_of_ours_in_a_sessions_turn_ends_that_session_and_reaches_no_other(
+    turn: Callable[[SessionRunner], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Session()
     session.grant()
@@ -212,6 +216,6 @@ async def test_a_fault_of_ours_while_credit_comes_ends_that_session_and_reaches_
         raise ValueError("a fault")
 
     monkeypatch.setattr(session.runner, "_go_on", broken)
-    session.runner.quota_update(QuotaUpdate(None))
+    turn(session.runner)
     assert session.closed == [session.runner]
     assert session.counted(session.metrics.sessions_closed, transport="test", reason="internal_error") == 1
