@@ -143,7 +143,7 @@ class RedisSessionLimits:
         labels = self._labels(plan, session_id)
         tab = Tab(labels, plan, self._house)
         tab.plans_version = self._parts.plans.version
-        if self._presence.is_away:
+        if self._presence.is_away or self._ticker.is_broken(labels.org):
             return self._admit_away(tab, was_asked=False)
         began_at_ms = self._parts.monotonic_ms()
         credit, most_us = self._settings.credit, tab.burst_us or 0

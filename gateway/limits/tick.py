@@ -239,6 +239,10 @@ class Ticker:
         if reply.shadow_for is not None and reply.shadow_level is not None:
             self._metrics.shadow_refusals.labels(reply.shadow_for.value, reply.shadow_level.value).inc()
 
+    def is_broken(self, org: str) -> bool:
+        """Whether its keys were broken at the last call, and one of its tabs will tell when they are not."""
+        return org in self._broken_orgs and self._num_of_org[org] > 0
+
     def failed_for(self, away: RedisAway, org: str, *, began_at_ms: int) -> bool:
         """A call that was for that org alone failed; whether Redis is away for that org only."""
         if away.why is not AwayReason.broken:
