@@ -115,7 +115,7 @@ async def test_a_new_connection_does_not_take_the_time_of_the_call(redis_server:
 async def test_many_calls_at_once_share_a_bounded_number_of_connections(
     link: RedisLink, redis_server: RedisServer
 ) -> None:
-    await asyncio.gather(*(link.ask(lambda redis: redis.incr("n")) for _ in range(300)))
+    await asyncio.gather(*(link.ask(lambda redis: redis.incr("n"), timeout_ms=5_000) for _ in range(300)))
     assert await link.ask(lambda redis: redis.get("n")) == b"300"
     with redis_server.client() as client:
         assert int(client.info("clients")["connected_clients"]) <= 34
