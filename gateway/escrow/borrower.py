@@ -47,12 +47,19 @@ class Borrower:
         self._asker = uuid.uuid4().hex
         self._orgs: dict[str, _Org] = {}
         self._away_homes: set[str] = set()
+        self.num_turns = 0
+        """Changes whenever an org's root begins or ends to lend to us."""
         self._new: asyncio.Queue[_Org] = asyncio.Queue()
 
     @property
     def num_orgs(self) -> int:
         """Orgs that are borrowed for."""
         return len(self._orgs)
+
+    def does_root_lend(self, org_name: str) -> bool:
+        """False: it is away, or learns; what is missing then may be there, and nobody is to be ended for it."""
+        org = self._orgs.get(org_name)
+        return org is None or org.is_lent_to
 
     def note(self, plan: CallerPlan) -> list[BorrowedLevel]:
         """A session is about to be opened: its levels are watched from here on. Does not wait."""
@@ -141,6 +148,7 @@ class Borrower:
             self._note_away(org, error.refusal)
             for level, _ in asks:
                 level.unanswered(now_ms=self._now_ms())
+            self._note_lending(org)
             return
         finally:
             self._metrics.ask_elapsed.observe(asyncio.get_running_loop().time() - began_s)
@@ -150,6 +158,13 @@ class Borrower:
             if loan.outcome in (Outcome.absurd, Outcome.unlimited):
                 log.warning("lending.ask_refused", reason=loan.outcome.value, level=level.level.value)
             level.answered(loan, now_ms=self._now_ms())
+        self._note_lending(org)
+
+    def _note_lending(self, org: _Org) -> None:
+        is_lent_to = org.refusal is None and all(level.does_root_lend for level in org.levels.values())
+        if is_lent_to != org.is_lent_to:
+            org.is_lent_to = is_lent_to
+            self.num_turns += 1
 
     def _note_away(self, org: _Org, refusal: RootRefusal) -> None:
         """A home that does not answer is told once, not for each org."""
@@ -181,6 +196,7 @@ class _Org:
         self.wake = asyncio.Event()
         self.is_over = False
         self.refusal: RootRefusal | None = None
+        self.is_lent_to = True
         self._minted: dict[BorrowedLevel, tuple[int, int]] = {}
 
     def level(self, who: Principal, level: Level, settings: EscrowSettings, *, now_ms: int) -> BorrowedLevel:

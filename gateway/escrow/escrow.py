@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,7 +13,7 @@ from gateway.escrow.borrowed import borrowed_plan
 from gateway.escrow.borrower import Borrower
 from gateway.escrow.remote import RootsEverywhere
 from gateway.escrow.root import RootDesk, RootServer
-from policies.plans import WhenLimiterAway
+from policies.plans import WhenExhausted, WhenLimiterAway
 
 if TYPE_CHECKING:
     from gateway.escrow.metrics import EscrowMetrics
@@ -65,7 +66,10 @@ class Escrow:
 
 
 class _BorrowingPlans:
-    """What changes of a plan is borrowed for from then on, too."""
+    """What changes of a plan is borrowed for from then on, too.
+
+    While the root does not lend, nobody is ended for want of compute: whether there is some is not known here.
+    """
 
     def __init__(self, settings: EscrowSettings, borrower: Borrower, inner: CurrentPlans) -> None:
         self._holding = settings.holding()
@@ -74,14 +78,17 @@ class _BorrowingPlans:
 
     @property
     def version(self) -> object:
-        return self._inner.version
+        return self._inner.version, self._borrower.num_turns
 
     def resolve_again(self, plan: CallerPlan) -> CallerPlan | None:
         resolved = self._inner.resolve_again(plan)
         if resolved is None:
             return None
         self._borrower.note(resolved)
-        return borrowed_plan(resolved, self._holding)
+        borrowed = borrowed_plan(resolved, self._holding)
+        if self._borrower.does_root_lend(plan.principal.org):
+            return borrowed
+        return replace(borrowed, when_exhausted=WhenExhausted.throttle)
 
 
 class _BorrowingLimits:

@@ -32,6 +32,8 @@ class CreditSettings(BaseModel, frozen=True, extra="forbid"):
     """With less than this left, no session is opened."""
     piece_ms: int = Field(default=500, ge=10, le=10_000)
     """A session whose waiting audio gets less credit than for so much of it is short of compute."""
+    finish_after_ms: int = Field(default=1_500, ge=0, le=60_000)
+    """A session whose plan says `finish` ends when it was short of compute for so long; news of credit may be late."""
     usage_interval_ms: int = Field(default=10_000, ge=1_000, le=3_600_000)
     """How often a limited session hears what is left."""
     usage_change_ms: int = Field(default=1_000, ge=0, le=60_000)
@@ -61,6 +63,7 @@ class CreditSettings(BaseModel, frozen=True, extra="forbid"):
             reservation=self.rules(),
             ahead_ms=self.ahead_ms,
             piece_ms=self.piece_ms,
+            finish_after_ms=self.finish_after_ms,
             usage_interval_ms=self.usage_interval_ms,
             usage_change_ms=self.usage_change_ms,
         )

@@ -201,7 +201,9 @@ def _take_credit(tab: Tab, request: Run, reply: Reply, sent_at_ms: int, rules: T
     if tab.granted_us is None or granted_us > tab.granted_us:
         tab.raised_at_ms = sent_at_ms
     tab.remaining_us = reply.remaining_us
-    tab.tell(QuotaUpdate(granted_us, reply.remaining_us, reply.level, retry_after_ms))
+    tab.tell(
+        QuotaUpdate(granted_us, reply.remaining_us, reply.level, retry_after_ms, when_exhausted=tab.plan.when_exhausted)
+    )
 
 
 def _lacks_credit(tab: Tab, used: UsedSoFar, now_ms: int) -> bool:

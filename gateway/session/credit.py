@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from policies.plans import Level
+    from policies.plans import Level, WhenExhausted
 
 
 class UsedSoFar(msgspec.Struct, frozen=True):
@@ -29,10 +29,12 @@ class QuotaUpdate(msgspec.Struct, frozen=True):
 
     `granted_us`: the session may spend this in all; None: no limit holds at present (no limiter, or it is away).
     `remaining_us`: what the tightest level has left; None: unknown or unlimited. `level`: which that is, or which
-    refused. `retry_after_ms`: set if less than `least_us` could be granted; when to expect more.
+    refused. `retry_after_ms`: set if less than `least_us` could be granted; when to expect more. `when_exhausted`: what
+    the plan says of that by now; None: what it said at the start.
     """
 
     granted_us: int | None
     remaining_us: int | None = None
     level: Level | None = None
     retry_after_ms: int | None = None
+    when_exhausted: WhenExhausted | None = None

@@ -49,7 +49,6 @@ from gateway.session.version_pin import VersionPin
 from gateway.wire.messages import Ack, Finished, Migrated, Started
 from gateway.wire.refusal import error_message
 from policies.backpressure import may_read
-from policies.plans import WhenExhausted
 
 if TYPE_CHECKING:
     from engines.interface import StreamEvent
@@ -251,17 +250,22 @@ class SessionMachine:
         if self.is_closed:
             return []
         quota = self._quota
-        quota.update(update)
+        quota.update(update, now_ms)
         self._follow_quota()
         effects = self._pump(now_ms)
-        if quota.is_short and quota.when_exhausted is WhenExhausted.finish:
-            detail = f"the compute of the {quota.level or 'plan'} is used up"
-            return effects + self.end_after_utterance(
-                Reason.quota_exhausted, now_ms, detail, retry_after_ms=quota.retry_after_ms, level=quota.level
-            )
+        if now_ms >= quota.finishes_at_ms:
+            return effects + self._exhausted(now_ms)
+        self._be_due(quota.finishes_at_ms)
         if self._is_started and quota.is_worth_telling(now_ms):
             effects.append(SendToClient(quota.usage(self._committed_ms())))
         return effects
+
+    def _exhausted(self, now_ms: int) -> list[Effect]:
+        quota = self._quota
+        detail = f"the compute of the {quota.level or 'plan'} is used up"
+        return self.end_after_utterance(
+            Reason.quota_exhausted, now_ms, detail, retry_after_ms=quota.retry_after_ms, level=quota.level
+        )
 
     def _follow_quota(self) -> None:
         """Once all that may be sent is known, credit changes nothing any more."""
@@ -396,6 +400,8 @@ class SessionMachine:
         if ending is None and now_ms >= self._end_at_ms:
             is_expired = self._identity.expires_at_ms <= now_ms
             return self.end_after_utterance(Reason.token_expired if is_expired else Reason.session_too_long, now_ms)
+        if ending is None and now_ms >= self._quota.finishes_at_ms:
+            return self._exhausted(now_ms)
         if self._is_client_idle(now_ms):
             return self.end_now(Reason.idle_timeout)
         if self._upstream.link is not Link.granted:
@@ -421,7 +427,8 @@ class SessionMachine:
         return self._ask_engine(now_ms) if now_ms >= search.ask_again_at_ms else []
 
     def _next_deadline_ms(self) -> int:
-        deadlines = [self._end_at_ms if self._ending is None else self._ending.next_ms]
+        ending = self._ending
+        deadlines = [min(self._end_at_ms, self._quota.finishes_at_ms) if ending is None else ending.next_ms]
         if self.is_reading and not self._has_finished_sending:
             deadlines.append(self._heard_client_at_ms + self._limits.idle_ms)
         if self._upstream.link is not Link.granted:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from engines.interface import SAMPLE_RATE_HZ, SAMPLES_PER_MS
 from gateway.session.credit import QuotaUpdate, UsedSoFar
+from gateway.session.search import NEVER_MS
 from gateway.wire.messages import Usage
+from policies.plans import WhenExhausted
 from policies.reservation import Reservation
 
 if TYPE_CHECKING:
-    from policies.plans import Level, WhenExhausted
+    from policies.plans import Level
     from policies.reservation import ReservationRules
 
 UNLIMITED_SAMPLE = 1 << 62
@@ -30,6 +32,7 @@ class QuotaRules:
     Attributes:
         ahead_ms: audio beyond what is there that credit is wished for, so that no audio waits for the limiter.
         piece_ms: with less credit than for so much waiting audio, the session is short of it.
+        finish_after_ms: a plan that ends sessions then ends one that was short for so long: news of credit may be late.
         usage_interval_ms: how often a client is told what is left.
         usage_change_ms: and at most how often that it begins or ends to wait for compute.
     """
@@ -38,6 +41,7 @@ class QuotaRules:
     reservation: ReservationRules
     ahead_ms: int
     piece_ms: int
+    finish_after_ms: int
     usage_interval_ms: int
     usage_change_ms: int
 
@@ -53,7 +57,9 @@ class SessionQuota:
         "_rules",
         "_told_at_ms",
         "_told_short",
+        "_when_exhausted",
         "charged_us",
+        "finishes_at_ms",
         "level",
         "remaining_us",
         "replayed_us",
@@ -79,11 +85,10 @@ class SessionQuota:
         self.level: Level | None = None
         self.retry_after_ms: int | None = None
         """Set while the limiter grants less than the next piece of waiting audio needs."""
-        self.update(opening)
-
-    @property
-    def when_exhausted(self) -> WhenExhausted:
-        return self._rules.when_exhausted
+        self._when_exhausted = rules.when_exhausted
+        self.finishes_at_ms = NEVER_MS
+        """When the session must end for want of compute, if none comes."""
+        self.update(opening, now_ms)
 
     @property
     def is_short(self) -> bool:
@@ -95,12 +100,17 @@ class SessionQuota:
         """Audio that engines are done with, each piece counted once."""
         return self._consumed_sample // SAMPLES_PER_MS
 
-    def update(self, news: QuotaUpdate) -> None:
+    def update(self, news: QuotaUpdate, now_ms: int) -> None:
         """Take what the limiter says."""
         self._granted_us = news.granted_us
         self.remaining_us = news.remaining_us
         self.level = news.level
         self.retry_after_ms = news.retry_after_ms
+        self._when_exhausted = news.when_exhausted or self._when_exhausted
+        if not self.is_short or self._when_exhausted is not WhenExhausted.finish:
+            self.finishes_at_ms = NEVER_MS
+        elif self.finishes_at_ms == NEVER_MS:
+            self.finishes_at_ms = now_ms + self._rules.finish_after_ms
         self._extend()
 
     def consumed(self, through_sample: int, compute_us: int) -> None:

@@ -12,13 +12,18 @@ US_PER_AUDIO_S = 1_000_000
 
 
 def quota_rules(
-    when_exhausted: WhenExhausted = WhenExhausted.throttle, *, ahead_ms: int = 200, piece_ms: int = 50
+    when_exhausted: WhenExhausted = WhenExhausted.throttle,
+    *,
+    ahead_ms: int = 200,
+    piece_ms: int = 50,
+    finish_after_ms: int = 0,
 ) -> QuotaRules:
     return QuotaRules(
         when_exhausted=when_exhausted,
         reservation=ReservationRules(ReservationMode.worst_case, worst_case_us_per_audio_s=US_PER_AUDIO_S),
         ahead_ms=ahead_ms,
         piece_ms=piece_ms,
+        finish_after_ms=finish_after_ms,
         usage_interval_ms=10_000,
         usage_change_ms=1_000,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from gateway.errors import Reason, Unavailable
 from gateway.escrow.borrowed import borrowed_plan
 from gateway.session.credit import QuotaUpdate
-from policies.plans import WhenLimiterAway
+from policies.plans import WhenExhausted, WhenLimiterAway
 from tests.harness.escrow_regions import lending_regions, plan
+from tests.harness.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +67,7 @@ async def test_a_limit_that_comes_with_new_plans_is_borrowed_for_while_the_sessi
     async with lending_regions(tmp_path, "eu", "us") as regions:
         region = regions["us"]
         plans = region.running.plans(Plans(plan()))
-        assert plans.version == 2
+        assert plans.version == (2, 0)
         assert plans.resolve_again(plan(rate=None)) == borrowed_plan(plan(), region.settings.holding())
         await region.received()
         assert region.running.plans(Plans(None)).resolve_again(plan()) is None
@@ -86,3 +88,21 @@ async def test_without_the_root_and_with_nothing_in_hand_only_closed_plans_are_r
         else:
             await limits.acquire(plan(when_away), session_id="s")
     assert len(inner.plans) == (when_away is not WhenLimiterAway.closed)
+
+
+async def test_while_the_root_does_not_lend_a_plan_that_finishes_holds_audio_instead(tmp_path: Path) -> None:
+    finishing = replace(plan(), when_exhausted=WhenExhausted.finish)
+    async with lending_regions(tmp_path, "eu", "us") as regions:
+        region = regions["us"]
+        await region.running.limits(Limits()).acquire(finishing, session_id="s")
+        plans = region.running.plans(Plans(finishing))
+
+        def says() -> WhenExhausted | None:
+            now = plans.resolve_again(finishing)
+            return None if now is None else now.when_exhausted
+
+        await until(lambda: says() is WhenExhausted.finish, what="the root's answer")
+        version = plans.version
+        await regions["eu"].kill()
+        await until(lambda: says() is WhenExhausted.throttle, what="the root's absence")
+        assert plans.version != version, "running sessions would not hear of it"

@@ -13,7 +13,7 @@ from gateway.limits.turns import MAX_SLICES, TurnRules, cut_if_due, next_look_ms
 from gateway.metering.entries import Slice, TabLabels
 from gateway.metering.journal_interface import JournaledTab
 from gateway.session.credit import QuotaUpdate, UsedSoFar
-from policies.plans import Level
+from policies.plans import Level, WhenExhausted
 from tests.harness.limited_gateway import limited, plan_of
 
 pytestmark = pytest.mark.unit
@@ -117,7 +117,7 @@ def test_credit_is_what_is_settled_and_held() -> None:
     here.session.use(100, wanted_us=650)
     request = here.due(1_000)
     here.answer(request, settled=1, settled_us=100, held_us=550, remaining_us=9, level=Level.org)
-    assert here.session.news == [QuotaUpdate(650, 9, Level.org)]
+    assert here.session.news == [QuotaUpdate(650, 9, Level.org, when_exhausted=WhenExhausted.throttle)]
     assert here.tab.pending == []
 
 
@@ -135,7 +135,7 @@ def test_after_a_refusal_the_session_is_told_when_and_asked_for_then() -> None:
         retry_after_ms=2_000,
         remaining_us=0,
     )
-    assert here.session.news == [QuotaUpdate(500, 0, Level.org, retry_after_ms=2_000)]
+    assert here.session.news == [QuotaUpdate(500, 0, Level.org, 2_000, WhenExhausted.throttle)]
     assert here.tab.is_waiting
     assert 2_500 <= here.tab.credit_at_ms <= 3_001
 

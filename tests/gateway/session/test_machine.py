@@ -675,6 +675,16 @@ def test_a_plan_that_finishes_lets_the_utterance_end_while_there_is_credit() -> 
     assert next_effects(machine) == [CutEngine(2_400, is_last=True)], "no final can come: what would bring it waits"
 
 
+def test_a_plan_that_finishes_waits_for_late_news_of_credit_and_not_for_ever() -> None:
+    rules = quota_rules(WhenExhausted.finish, finish_after_ms=1_500)
+    machine = streaming(quota=SessionQuota(rules, QuotaUpdate(50_000), 0))
+    machine.client_audio(PCM_100_MS, 10)
+    assert sent_to_client(machine.quota_update(exhausted(50), 1_000)) != []
+    assert machine.due_ms <= 2_500
+    assert machine.timer(2_499) == []
+    assert machine.timer(2_500) == [CutEngine(800, is_last=True)]
+
+
 def test_a_plan_that_finishes_ends_at_once_when_nothing_is_held() -> None:
     machine = short_of_compute(WhenExhausted.finish)
     assert machine.quota_update(exhausted(0), 30)[-1] == CloseClient(Reason.quota_exhausted)

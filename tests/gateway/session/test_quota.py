@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from gateway.session.credit import QuotaUpdate, UsedSoFar
 from gateway.session.quota import UNLIMITED_SAMPLE, SessionQuota
+from gateway.session.search import NEVER_MS
 from gateway.wire.messages import Usage
-from policies.plans import Level
+from policies.plans import Level, WhenExhausted
 from tests.fakes.quota import quota_rules, unlimited_quota
 
 pytestmark = pytest.mark.unit
@@ -62,7 +63,7 @@ def test_without_a_limit_everything_may_go_and_when_it_holds_again_only_what_is_
     quota = unlimited_quota()
     assert quota.through_sample == UNLIMITED_SAMPLE
     quota.consumed(100 * MS, 20_000)
-    quota.update(QuotaUpdate(20_000 + 50_000))
+    quota.update(QuotaUpdate(20_000 + 50_000), 0)
     assert quota.through_sample == 150 * MS
 
 
@@ -81,12 +82,12 @@ def test_the_client_is_told_now_and_then_and_when_it_begins_or_ends_to_wait() ->
     assert not quota.is_worth_telling(9_999)
     assert quota.is_worth_telling(10_000)
     assert not quota.is_worth_telling(10_001)
-    quota.update(QuotaUpdate(1_000_000, 7, Level.project, 1_500))
+    quota.update(QuotaUpdate(1_000_000, 7, Level.project, 1_500), 0)
     assert not quota.is_worth_telling(10_999)
     assert quota.is_worth_telling(11_000)
     assert quota.usage(40) == Usage(40, 0, remaining_us=7, level="project", is_throttled=True, retry_after_ms=1_500)
     assert not quota.is_worth_telling(12_000)
-    quota.update(QuotaUpdate(2_000_000, 9, Level.project))
+    quota.update(QuotaUpdate(2_000_000, 9, Level.project), 0)
     assert quota.is_worth_telling(12_001)
 
 
@@ -103,9 +104,27 @@ def test_in_the_worst_case_mode_credit_is_never_overdrawn(steps: list[tuple[int,
     granted_us, consumed = 0, 0
     for samples, price_permille, more_us in steps:
         granted_us += more_us
-        quota.update(QuotaUpdate(granted_us))
+        quota.update(QuotaUpdate(granted_us), 0)
         end = min(consumed + samples, quota.through_sample)
         cost_us = (end - consumed) * 1_000_000 // 16_000 * min(price_permille, 1_000) // 1_000
         consumed = end
         quota.consumed(consumed, cost_us)
         assert quota.charged_us <= granted_us
+
+
+def test_a_plan_that_finishes_waits_a_little_whether_credit_comes_after_all() -> None:
+    quota = SessionQuota(quota_rules(WhenExhausted.finish, finish_after_ms=1_500), QuotaUpdate(0), 0)
+    assert quota.finishes_at_ms == NEVER_MS
+    quota.update(QuotaUpdate(0, retry_after_ms=100), 1_000)
+    quota.update(QuotaUpdate(0, retry_after_ms=100), 2_000)
+    assert quota.finishes_at_ms == 2_500
+    quota.update(QuotaUpdate(50_000), 2_400)
+    assert quota.finishes_at_ms == NEVER_MS
+
+
+def test_what_the_plan_says_by_now_counts() -> None:
+    quota = SessionQuota(quota_rules(WhenExhausted.finish), QuotaUpdate(0), 0)
+    quota.update(QuotaUpdate(0, retry_after_ms=100, when_exhausted=WhenExhausted.throttle), 10)
+    assert quota.finishes_at_ms == NEVER_MS
+    quota.update(QuotaUpdate(0, retry_after_ms=100, when_exhausted=WhenExhausted.finish), 20)
+    assert quota.finishes_at_ms == 20
