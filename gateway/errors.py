@@ -121,7 +121,7 @@ TABLE: dict[Reason, Row] = {
         _CLIENT, 4429, 429, _EXHAUSTED, "The client does not read its results, and too many wait for it."
     ),
     Reason.session_too_long: Row(
-        _CLIENT, 4413, 413, _PRECONDITION, "The session reached `sessions.max_session_ms` or its plan's longest; open another."
+        _CLIENT, 4413, 413, _PRECONDITION, "It reached `sessions.max_session_ms` or its plan's longest; open a new one."
     ),
     Reason.token_missing: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "No token came with the request or in `start`."),
     Reason.token_malformed: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token is not a JWT we can read."),
