@@ -88,8 +88,8 @@ def settled_us(region: Region, org: str) -> int:
     return sum(int(value) for field, value in tally.items() if field.endswith(":settled_us"))
 
 
-def token_of(region: Region, org: str) -> str:
-    claims = DevClaims(tenant=org, project="calls", subject="a key")
+def token_of(region: Region, org: str, *, subject: str = "a key") -> str:
+    claims = DevClaims(tenant=org, project="calls", subject=subject)
     return region.keys.mint(claims, ttl_s=600, now_s=int(time.time()))
 
 
@@ -156,7 +156,7 @@ async def test_a_place_is_refused_beyond_the_plan_and_free_again_after_the_sessi
     limited: tuple[Region, Path], protocol: str
 ) -> None:
     region, _ = limited
-    token = token_of(region, "single")
+    token = token_of(region, "single", subject=protocol)  # whose place nobody else's session still has
     async with calling(region, protocol, token=token) as first:
         await first.start()
         await first.until_started()
