@@ -182,7 +182,7 @@ def _settings(config: Path | None) -> tuple[RedisSettings, ExporterSettings]:
     metering = tree.get("metering") or region.get("metering")
     if redis is None or metering is None:
         _fail(
-            "no region runs here: usage needs limits.redis and a section metering, by --config or the environment",
+            "no region here says where its usage goes: name the settings file of the gateways with --config",
             ExitCode.usage,
         )
     try:

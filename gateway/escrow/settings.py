@@ -25,7 +25,7 @@ class EscrowSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_error
     secret: SecretStr = Field(min_length=16, max_length=512)
     """Shared by all regions. It is sent as it is: let the regions talk over a private or encrypted network."""
     host: str = "127.0.0.1"
-    port: int = Field(default=8083, ge=0, le=65_535)
+    port: int = Field(default=8084, ge=0, le=65_535)
     """Where this gateway answers the other regions; 0: any free port."""
 
     holding_ms: int = Field(default=3_000, ge=10, le=600_000)

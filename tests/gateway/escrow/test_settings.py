@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.escrow.settings import EscrowSettings
+from gateway.metering.exporter.settings import ExporterListenSettings
 from policies.plans import MICRO, Rate
 from tests.harness.escrow_regions import escrow_settings
 
@@ -57,3 +58,7 @@ def test_the_default_chunk_is_a_quarter_second_of_the_rate_and_fits_into_what_ma
     settings = EscrowSettings.model_validate({"default_home": "eu", "addresses": THREE, "secret": "0123456789abcdef"})
     assert settings.asking().chunk_ms == 250
     assert settings.terms(RATE).holding_us == 300 * MICRO
+
+
+def test_its_port_is_not_the_one_of_an_exporter_on_the_same_machine() -> None:
+    assert EscrowSettings.model_fields["port"].default != ExporterListenSettings.model_fields["port"].default
