@@ -39,8 +39,8 @@ class RegionPlan:
     """A Redis of the region's own, for its limits; without, they are the settings' or those of one process."""
     has_exporter: bool = False
     """Usage events are delivered."""
-    names_sinks: bool = False
-    """The settings say where to; else into files of the region."""
+    metering: Mapping[str, Any] | None = None
+    """The section of the settings that says where to; None: into files of the region."""
 
 
 @dataclass(slots=True)
@@ -87,6 +87,7 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
     engines = [_engine(plan.engines, sockets, number) for number in numbers]
     settings = {"engines__addresses": [f"unix:{_engine_socket(sockets, number)}" for number in numbers]}
     settings |= _own_limits(sockets, data) if plan.has_redis else {}
+    settings |= _metering_defaults(plan, data)
     gateway = _gateway(plan, settings, ports)
     stores = [_redis(sockets, data)] if plan.has_redis else []
     exporters = [_exporter(plan, settings, data)] if plan.has_exporter else []
@@ -101,9 +102,32 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
 
 def _places(plan: RegionPlan, sockets: Path, data: Path) -> dict[str, Any]:
     places: dict[str, Any] = {"redis": f"unix://{_redis_socket(sockets)}"} if plan.has_redis else {}
-    if plan.has_exporter and not plan.names_sinks:
-        places |= {"usage": str(data / "usage"), "metering": _own_metering(data)}
+    if not plan.has_exporter:
+        return places
+    if plan.metering is None:
+        places["usage"] = str(data / "usage")
+    metering = _own_metering(data) if plan.metering is None else plan.metering
+    # Names alone: the settings of sinks hold secrets.
+    places["sinks"] = [sink["name"] for sink in metering["sinks"] if isinstance(sink, dict) and "name" in sink]
+    places["sent_log"] = str(metering.get("state_directory", _exporter_state(data)))
     return places
+
+
+def _metering_defaults(plan: RegionPlan, data: Path) -> dict[str, Any]:
+    """What a region on one machine knows by itself of sinks that the settings name."""
+    given = plan.metering
+    if given is None:
+        return {}
+    defaults: dict[str, Any] = {}
+    if "state_directory" not in given:
+        defaults["metering__state_directory"] = str(_exporter_state(data))
+    if "listen" not in given:
+        defaults["metering__listen__port"] = 0
+    return defaults
+
+
+def _exporter_state(data: Path) -> Path:
+    return data / "exporter"
 
 
 def _engine_socket(sockets: Path, number: int) -> Path:
@@ -153,7 +177,7 @@ def _gateway(plan: RegionPlan, settings: dict[str, Any], ports: Mapping[str, int
 def _exporter(plan: RegionPlan, settings: dict[str, Any], data: Path) -> Child:
     command = [sys.executable, "-m", "gateway.metering", "--json", "--exit-with-parent", *_config(plan)]
     over = {**plan.gateway_settings, **settings}
-    if not plan.names_sinks:
+    if plan.metering is None:
         over["metering"] = _own_metering(data)
     return Child("exporter", lambda: command, lambda: dict(os.environ) | as_environment(over))
 
@@ -161,7 +185,7 @@ def _exporter(plan: RegionPlan, settings: dict[str, Any], data: Path) -> Child:
 def _own_metering(data: Path) -> dict[str, Any]:
     """Settings of an exporter that writes files of the region's own."""
     file = {"kind": "json_lines", "name": "file", "directory": str(data / "usage")}
-    return {"state_directory": str(data / "exporter"), "sinks": [file], "listen": {"port": 0}}
+    return {"state_directory": str(_exporter_state(data)), "sinks": [file], "listen": {"port": 0}}
 
 
 def _config(plan: RegionPlan) -> list[str]:

@@ -228,6 +228,7 @@ class Supervisor:
                 for child in self._region.engines
             ],
             **{f"{child.name}_pid": _pid_of(child) for child in self._region.helpers},
+            **{child.name: child.ready["http"] for child in self._region.helpers if "http" in child.ready},
             **self._region.places,
         }
 

@@ -97,7 +97,7 @@ def up(
         logs,
         has_redis=redis and not _names(given, "limits", "redis"),
         has_exporter=exporter and (redis or _names(given, "limits", "redis")),
-        names_sinks=_names(given, "metering", "sinks"),
+        metering=given["metering"] if _names(given, "metering", "sinks") else None,
     )
     try:
         asyncio.run(_run(Supervisor(plan), logs, is_json=as_json))
@@ -126,8 +126,12 @@ def _gateway_settings(state: Path, host: str | None, port: int | None, config: P
             "static_keys": create_or_load(state).jwks()["keys"],
         }
         settings["tokens__issuers"] = [issuer]
-    # The supervisor knows the engines' addresses only once it runs; all else is checked before anything starts.
-    load(config, {**os.environ, **as_environment(settings | {"engines__addresses": ["unix:engine.sock"]})})
+    # The supervisor knows addresses and folders only once it runs; all else is checked before anything starts.
+    known_later: dict[str, Any] = {"engines__addresses": ["unix:engine.sock"]}
+    tree = read_tree(config, os.environ)
+    if _names(tree, "metering", "sinks") and "state_directory" not in tree["metering"]:
+        known_later["metering__state_directory"] = str(state)
+    load(config, {**os.environ, **as_environment(settings | known_later)})
     return settings
 
 

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -51,25 +51,29 @@ _NAMED_IDS = 20
 @app.command()
 def show(config: Config = None, org: Org = None, as_json: AsJson = False) -> None:
     """Print what each org uses now; with --org its projects and keys too."""
-    redis, exporter = _settings(config)
+    place = _place(config)
     hour = time.time_ns() // 1_000_000 // MS_PER_HOUR
 
     async def read(reader: UsageReader) -> list[OrgUsage]:
         orgs = [org] if org else await reader.orgs()
         return [await reader.show(one, hour=hour, all_levels=org is not None) for one in orgs]
 
-    rows = _ask(redis, exporter, read)
+    rows = _ask(place, read)
     if as_json:
         print(json.dumps([_org_json(row) for row in rows]))
         return
-    table = Table("org", "level", "sessions", "balance", "held", "settled this hour", "recorded", "lag")
+    table = _table("org", "level", "sessions", "balance", "held", "settled", "recorded")
     for row in rows:
-        lag = ", ".join(f"{sink} {entries} ({age_ms / 1_000:.0f} s)" for sink, (entries, age_ms) in row.lag.items())
         for index, level in enumerate(row.levels):
-            of_org = (_seconds(row.settled_us), _seconds(row.recorded_us), lag) if index == 0 else ("", "", "")
+            of_org = (_seconds(row.settled_us), _seconds(row.recorded_us)) if index == 0 else ("", "")
             state = (str(level.sessions), _seconds(level.balance_us), _seconds(level.held_us))
-            table.add_row(row.org if index == 0 else "", level.level, *state, *of_org)
-    Console().print(table)
+            table.add_row(row.org if index == 0 else "", _level(level.level), *state, *of_org)
+    console = Console()
+    console.print(table)
+    console.print("settled and recorded: in this hour (UTC)", style="dim")
+    for row in rows:
+        for sink, (entries, age_ms) in row.lag.items():
+            console.print(f"{row.org}: {sink} has {entries} to deliver, the oldest {age_ms / 1_000:.0f} s old")
 
 
 @app.command()
@@ -89,8 +93,8 @@ def reconcile(
     Exit codes: 0 equal; 1 a complete hour differs, or something is lost or counted twice; 75 nothing is wrong, but of a
     complete hour some is still on its way.
     """
-    redis, exporter = _settings(config)
-    logs = [_open_log(directory) for directory in state or [exporter.state_directory]]
+    place = _place(config)
+    logs = [_open_log(directory) for directory in state or [place.state_directory]]
     now_ms = time.time_ns() // 1_000_000
     to_hour = now_ms // MS_PER_HOUR
 
@@ -101,7 +105,7 @@ def reconcile(
             rows += await reader.hours(one, logs, from_hour=to_hour - hours + 1, to_hour=to_hour)
         return rows
 
-    rows = _ask(redis, exporter, read)
+    rows = _ask(place, read)
     checked = [(row, _is_complete(row.hour, now_ms=now_ms, grace_s=grace_s)) for row in rows]
     _print_rows(checked, as_json=as_json)
     if any(differs(row.sums.verdict, is_complete=is_complete) for row, is_complete in checked):
@@ -119,24 +123,19 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """List events that were given up, oldest first, with the reason."""
-    _redis, exporter = _settings(config)
-    letters = list(_open_log(exporter.state_directory).dead_letters(sink=sink, org=org, limit=limit))
+    place = _place(config)
+    letters = list(_open_log(place.state_directory).dead_letters(sink=sink, org=org, limit=limit))
     if as_json:
         print(json.dumps([_letter_json(letter) for letter in letters]))
         return
-    table = Table("sink", "id", "org", "hour", "compute", "reason", "may have arrived", "detail")
+    console = Console()
     for letter in letters:
-        table.add_row(
-            letter.sink,
-            letter.event_id,
-            letter.org,
-            _hour(letter.hour),
-            _seconds(letter.compute_us),
-            letter.death.reason,
-            "yes" if letter.death.may_have_arrived else "no",
-            letter.death.detail,
-        )
-    Console().print(table)
+        arrived = ", may have arrived" if letter.death.may_have_arrived else ""
+        where = f"{letter.org}, {_hour(letter.hour)}, {_seconds(letter.compute_us)}"
+        console.print(f"{letter.sink}  {letter.event_id}  {where}", soft_wrap=True)
+        console.print(f"  {letter.death.reason}{arrived}: {letter.death.detail}", soft_wrap=True, markup=False)
+    if not letters:
+        console.print("no dead letters")
 
 
 @letters_app.command()
@@ -152,8 +151,8 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Have the exporter send dead letters again; they stay on the list until the receiver takes them."""
-    _redis, exporter = _settings(config)
-    log = _open_log(exporter.state_directory)
+    place = _place(config)
+    log = _open_log(place.state_directory)
     wanted = [
         letter
         for letter in log.dead_letters(sink=sink, org=org)
@@ -171,7 +170,16 @@ def retry(
     )
 
 
-def _settings(config: Path | None) -> tuple[RedisSettings, ExporterSettings]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the books are."""
+
+    redis: RedisSettings
+    sinks: list[str]
+    state_directory: Path
+
+
+def _place(config: Path | None) -> _Place:
     """What the settings do not say is that of the region that `patchbay up` runs here."""
     try:
         tree = read_tree(config, os.environ)
@@ -179,16 +187,22 @@ def _settings(config: Path | None) -> tuple[RedisSettings, ExporterSettings]:
         _fail("\n".join(f"wrong setting: {mistake}" for mistake in refused.mistakes), ExitCode.usage)
     region = newest(state_directory(os.environ)) or {}
     redis = _part(tree, "limits").get("redis") or ({"urls": [region["redis"]]} if "redis" in region else None)
-    metering = tree.get("metering") or region.get("metering")
-    if redis is None or metering is None:
-        _fail(
-            "no region here says where its usage goes: name the settings file of the gateways with --config",
-            ExitCode.usage,
-        )
+    metering = _part(tree, "metering")
+    if "sent_log" in region:
+        metering = {"state_directory": region["sent_log"]} | metering
     try:
-        return RedisSettings.model_validate(redis), ExporterSettings.model_validate(metering)
+        if redis is not None and "sinks" in metering:
+            exporter = ExporterSettings.model_validate(metering)
+            sinks = [sink.name for sink in exporter.sinks]
+            return _Place(RedisSettings.model_validate(redis), sinks, exporter.state_directory)
+        if redis is not None and "sinks" in region and "state_directory" in metering:
+            directory = Path(metering["state_directory"])
+            return _Place(RedisSettings.model_validate(redis), region["sinks"], directory)
     except ValidationError:
         _fail("limits.redis or metering is not as it must be: see `patchbay config check`", ExitCode.usage)
+    _fail(
+        "no region here says where its usage goes: name the settings file of the gateways with --config", ExitCode.usage
+    )
 
 
 def _part(tree: dict[str, Any], name: str) -> dict[str, Any]:
@@ -196,11 +210,11 @@ def _part(tree: dict[str, Any], name: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _ask(redis: RedisSettings, exporter: ExporterSettings, read: Callable[[UsageReader], Awaitable[Answer]]) -> Answer:
+def _ask(place: _Place, read: Callable[[UsageReader], Awaitable[Answer]]) -> Answer:
     async def ask() -> Answer:
-        link = RedisLink(redis, client_name="patchbay-usage")
+        link = RedisLink(place.redis, client_name="patchbay-usage")
         try:
-            return await read(UsageReader(link, [one.name for one in exporter.sinks], is_cluster=redis.is_cluster))
+            return await read(UsageReader(link, place.sinks, is_cluster=place.redis.is_cluster))
         finally:
             await link.aclose()
 
@@ -232,23 +246,47 @@ def _print_rows(rows: Sequence[tuple[HourRow, bool]], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([_hour_json(row, is_complete=is_complete) for row, is_complete in rows]))
         return
-    table = Table("org", "hour (UTC)", "sink", "settled µs", "recorded µs", "delivered µs", "verdict", "of it")
+    table = _table("org", "hour (UTC)", "sink", "settled µs", "recorded µs", "delivered µs", "verdict")
     for row, is_complete in rows:
         sums = row.sums
-        parts = {
-            "open": sums.open_us,
-            "in flight": sums.in_flight_us,
-            "dead": sums.dead_us,
-            "lost": sums.lost_us,
-            "surplus": sums.surplus_us,
-        }
-        of_it = ", ".join(f"{name} {value}" for name, value in parts.items() if value)
-        verdict = sums.verdict.value + ("" if is_complete else " (not complete)")
+        verdict = sums.verdict.value.replace("_", " ") + ("" if is_complete else ", so far")
         values = (str(sums.settled_us), str(sums.recorded_us), str(sums.delivered_us))
-        table.add_row(row.org, _hour(row.hour), row.sink, *values, verdict, of_it)
-        for event_id in (*row.dead_ids, *row.missing_ids)[:_NAMED_IDS]:
-            table.add_row("", "", "", "", "", "", "", event_id)
-    Console().print(table)
+        table.add_row(row.org, _hour(row.hour), row.sink, *values, verdict)
+    console = Console()
+    console.print(table)
+    for row, _ in rows:
+        _print_rest(console, row)
+
+
+def _print_rest(console: Console, row: HourRow) -> None:
+    """What of an hour is not settled, recorded and delivered alike, and the events that it is about."""
+    sums = row.sums
+    parts = {
+        "open": sums.open_us,
+        "in flight": sums.in_flight_us,
+        "dead": sums.dead_us,
+        "lost": sums.lost_us,
+        "surplus": sums.surplus_us,
+    }
+    of_it = ", ".join(f"{name} {value} µs" for name, value in parts.items() if value)
+    if of_it:
+        console.print(f"{row.org}, {_hour(row.hour)}, {row.sink}: {of_it}", soft_wrap=True)
+    for event_id in (*row.dead_ids, *row.missing_ids)[:_NAMED_IDS]:
+        console.print(f"  {event_id}", soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    """Narrow, and what does not fit goes on below instead of being cut off."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _level(level: str) -> str:
+    """As users know it: keys of Redis have `o`, `p:NAME` and `k:PSEUDONYM`."""
+    kind, _, name = level.partition(":")
+    return f"{ {'o': 'org', 'p': 'project', 'k': 'key'}.get(kind, kind) } {name}".rstrip()
 
 
 def _hour_json(row: HourRow, *, is_complete: bool) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def test_redis_is_ready_before_whoever_needs_it_is_started() -> None:
     ]
     assert children.places["redis"] == "unix:///sockets/redis.sock"
     assert children.places["usage"] == "/data/usage"
-    assert children.places["metering"]["state_directory"] == "/data/exporter"
+    assert children.places["sent_log"] == "/data/exporter"
+    assert children.places["sinks"] == ["file"]
 
 
 def test_the_gateway_is_told_where_its_engines_its_redis_and_its_journal_are() -> None:
@@ -55,7 +56,21 @@ def test_without_redis_the_settings_of_limits_are_left_alone() -> None:
     assert (children.helpers, children.places) == ([], {})
 
 
-def test_an_exporter_whose_settings_name_sinks_writes_no_files_of_its_own() -> None:
-    children = children_of(plan(has_exporter=True, names_sinks=True), SOCKETS, DATA, {})
-    assert "PATCHBAY__METERING" not in children.helpers[-1].environment()
+def test_an_exporter_whose_settings_name_sinks_gets_only_what_they_leave_out() -> None:
+    sinks = [{"kind": "http", "name": "bill", "url": "https://bill.example", "token": "secret"}]
+    children = children_of(plan(has_exporter=True, metering={"sinks": sinks}), SOCKETS, DATA, {})
+    for child in (children.gateway, children.helpers[-1]):
+        told = child.environment()
+        assert "PATCHBAY__METERING" not in told
+        assert json.loads(told["PATCHBAY__METERING__STATE_DIRECTORY"]) == "/data/exporter"
+        assert told["PATCHBAY__METERING__LISTEN__PORT"] == "0"
     assert "usage" not in children.places
+    assert children.places["sinks"] == ["bill"]
+    assert "secret" not in str(children.places)
+
+
+def test_settings_of_metering_that_are_given_are_left_as_they_are() -> None:
+    given = {"sinks": [{"name": "bill"}], "state_directory": "/var/exporter", "listen": {"port": 9}}
+    children = children_of(plan(has_exporter=True, metering=given), SOCKETS, DATA, {})
+    assert not [name for name in children.helpers[-1].environment() if name.startswith("PATCHBAY__METERING")]
+    assert children.places["sent_log"] == "/var/exporter"
