@@ -251,7 +251,7 @@ def _print_rows(rows: Sequence[tuple[HourRow, bool]], *, as_json: bool) -> None:
         sums = row.sums
         verdict = sums.verdict.value.replace("_", " ") + ("" if is_complete else ", so far")
         values = (str(sums.settled_us), str(sums.recorded_us), str(sums.delivered_us))
-        table.add_row(row.org, _hour(row.hour), row.sink, *values, verdict)
+        table.add_row(row.org, _hour(row.hour).removesuffix(":00Z"), row.sink, *values, verdict)
     console = Console()
     console.print(table)
     for row, _ in rows:
