@@ -293,7 +293,7 @@ async def test_plans_change_under_a_running_gateway(tmp_path: Path) -> None:
         await until_true(lambda: is_known("silver"), what="the new plans")
         assert not await is_known("gold")
         write_beside_and_rename(plans, "[plans.gold\n")
-        await until_true(lambda: metric("patchbay_plans_reload_failed 1"), what="the alarm")
+        await until_true(lambda: metric("\npatchbay_plans_reload_failed 1.0\n"), what="the alarm")
         assert await is_known("silver")
         gateway.process.send_signal(signal.SIGTERM)
         assert await gateway.end() == 0
