@@ -71,7 +71,7 @@ docs: setup-dev  ## Make the generated pages of docs/ anew
 proto: setup-dev  ## Generate the code of the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. \
 	  engines/proto/engine.proto engines/proto/kserve.proto gateway/wire/proto/speech.proto
-	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. engines/proto/onnx_graph.proto gateway/escrow/proto/escrow.proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. engines/proto/onnx_graph.proto gateway/escrow/proto/escrow.proto regions/proto/region.proto
 
 lock:  ## Resolve the requirements anew (needs uv)
 	echo 'setuptools>=77' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/build.txt

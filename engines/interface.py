@@ -58,6 +58,18 @@ class LossReason(StrEnum):
     """The engine is going away and hands the stream back."""
 
 
+class MoveReason(StrEnum):
+    """Why a session should go on elsewhere although its engine still works."""
+
+    engine_draining = "engine_draining"
+    region_draining = "region_draining"
+    engine_slow = "engine_slow"
+    """It falls behind its audio."""
+    outside_policy = "outside_policy"
+    """The caller's policy set does not hold its region any more."""
+    operator = "operator"
+
+
 class Decoding(StrEnum):
     """How words are found in what the model says."""
 
@@ -134,6 +146,10 @@ class OpenStream(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     start_sample: int
     options: StreamOptions
+    tier: str = ""
+    """The policies.plans.Tier of the caller's plan; empty: not known."""
+    is_replay: bool = False
+    """The session was on another engine before: audio is there that is sent faster than real time."""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -207,7 +223,15 @@ class Lost(msgspec.Struct, frozen=True, tag="lost"):
     reason: LossReason
 
 
-StreamEvent = Granted | Refused | Progress | SpeechStarted | PartialResult | FinalResult | Lost
+class MoveAway(msgspec.Struct, frozen=True, tag="move_away"):
+    """Go on elsewhere, before `within_ms` are over; until then the stream works. Links say this, engines do not."""
+
+    epoch: int
+    reason: MoveReason
+    within_ms: int
+
+
+StreamEvent = Granted | Refused | Progress | SpeechStarted | PartialResult | FinalResult | Lost | MoveAway
 
 
 class ModelLoad(msgspec.Struct, frozen=True, kw_only=True):

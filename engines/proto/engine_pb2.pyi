@@ -7,20 +7,38 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ToEngine(_message.Message):
-    __slots__ = ("hello", "commands")
+    __slots__ = ("hello", "commands", "ping")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    PING_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     commands: _containers.RepeatedCompositeFieldContainer[StreamCommand]
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., commands: _Optional[_Iterable[_Union[StreamCommand, _Mapping]]] = ...) -> None: ...
+    ping: Ping
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., commands: _Optional[_Iterable[_Union[StreamCommand, _Mapping]]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ...) -> None: ...
+
+class Ping(_message.Message):
+    __slots__ = ("sequence",)
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    def __init__(self, sequence: _Optional[int] = ...) -> None: ...
+
+class Pong(_message.Message):
+    __slots__ = ("sequence", "unix_ms")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    unix_ms: int
+    def __init__(self, sequence: _Optional[int] = ..., unix_ms: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("gateway", "protocol_version")
+    __slots__ = ("gateway", "protocol_version", "heartbeat_interval_ms")
     GATEWAY_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
     gateway: str
     protocol_version: int
-    def __init__(self, gateway: _Optional[str] = ..., protocol_version: _Optional[int] = ...) -> None: ...
+    heartbeat_interval_ms: int
+    def __init__(self, gateway: _Optional[str] = ..., protocol_version: _Optional[int] = ..., heartbeat_interval_ms: _Optional[int] = ...) -> None: ...
 
 class StreamCommand(_message.Message):
     __slots__ = ("stream_id", "open", "audio", "finalize", "finish", "cancel")
@@ -39,7 +57,7 @@ class StreamCommand(_message.Message):
     def __init__(self, stream_id: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Cut, _Mapping]] = ..., finish: _Optional[_Union[Cut, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("session_id", "tenant", "epoch", "start_sample", "model", "language", "wants_partials", "min_trailing_silence_ms", "max_utterance_ms", "model_version", "max_silence_without_speech_ms", "decoding", "keywords", "text")
+    __slots__ = ("session_id", "tenant", "epoch", "start_sample", "model", "language", "wants_partials", "min_trailing_silence_ms", "max_utterance_ms", "model_version", "max_silence_without_speech_ms", "decoding", "keywords", "text", "tier", "is_replay")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +72,8 @@ class Open(_message.Message):
     DECODING_FIELD_NUMBER: _ClassVar[int]
     KEYWORDS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    IS_REPLAY_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     tenant: str
     epoch: int
@@ -68,7 +88,9 @@ class Open(_message.Message):
     decoding: str
     keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
     text: TextOptions
-    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., epoch: _Optional[int] = ..., start_sample: _Optional[int] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., wants_partials: _Optional[bool] = ..., min_trailing_silence_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., max_silence_without_speech_ms: _Optional[int] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ...) -> None: ...
+    tier: str
+    is_replay: bool
+    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., epoch: _Optional[int] = ..., start_sample: _Optional[int] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., wants_partials: _Optional[bool] = ..., min_trailing_silence_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., max_silence_without_speech_ms: _Optional[int] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ..., tier: _Optional[str] = ..., is_replay: _Optional[bool] = ...) -> None: ...
 
 class Keyword(_message.Message):
     __slots__ = ("phrase", "boost_permille")
@@ -101,12 +123,39 @@ class Cancel(_message.Message):
     def __init__(self) -> None: ...
 
 class FromEngine(_message.Message):
-    __slots__ = ("load", "events")
+    __slots__ = ("load", "events", "pong", "region")
     LOAD_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PONG_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     load: Load
     events: _containers.RepeatedCompositeFieldContainer[StreamEvent]
-    def __init__(self, load: _Optional[_Union[Load, _Mapping]] = ..., events: _Optional[_Iterable[_Union[StreamEvent, _Mapping]]] = ...) -> None: ...
+    pong: Pong
+    region: RegionStatus
+    def __init__(self, load: _Optional[_Union[Load, _Mapping]] = ..., events: _Optional[_Iterable[_Union[StreamEvent, _Mapping]]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., region: _Optional[_Union[RegionStatus, _Mapping]] = ...) -> None: ...
+
+class RegionStatus(_message.Message):
+    __slots__ = ("region", "state", "free_slots_of_tier", "live_permille", "spot_permille", "lag_ms")
+    class FreeSlotsOfTierEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FREE_SLOTS_OF_TIER_FIELD_NUMBER: _ClassVar[int]
+    LIVE_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    SPOT_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    state: str
+    free_slots_of_tier: _containers.ScalarMap[str, int]
+    live_permille: int
+    spot_permille: int
+    lag_ms: int
+    def __init__(self, region: _Optional[str] = ..., state: _Optional[str] = ..., free_slots_of_tier: _Optional[_Mapping[str, int]] = ..., live_permille: _Optional[int] = ..., spot_permille: _Optional[int] = ..., lag_ms: _Optional[int] = ...) -> None: ...
 
 class StreamEvent(_message.Message):
     __slots__ = ("stream_id", "epoch", "granted", "refused", "progress", "speech_started", "partial", "final", "lost")

@@ -20,6 +20,7 @@ from engines.interface import (
     Granted,
     LossReason,
     Lost,
+    MoveAway,
     OpenStream,
     PartialResult,
     Progress,
@@ -46,7 +47,7 @@ from gateway.session.search import NEVER_MS, EngineSearch
 from gateway.session.transcript import Transcript
 from gateway.session.upstream import Cut, Link, Upstream
 from gateway.session.version_pin import VersionPin
-from gateway.wire.messages import Ack, Finished, Migrated, Started
+from gateway.wire.messages import PROTOCOL_VERSION, Ack, Finished, Migrated, Started
 from gateway.wire.refusal import error_message
 from policies.backpressure import may_read
 
@@ -300,6 +301,8 @@ class SessionMachine:
                 return self._refused(event, now_ms)
             case Lost():
                 return self._lost(event.reason, now_ms)
+            case MoveAway():
+                return []
 
     def _granted(self, event: Granted, now_ms: int) -> list[Effect]:
         if not self._pin.admits(event):
@@ -314,6 +317,7 @@ class SessionMachine:
                 model=event.model,
                 model_version=event.model_version,
                 region=self._identity.region,
+                protocol_version=PROTOCOL_VERSION,
             )
             effects += [SendToClient(started), Measured(Figure.open_elapsed_ms, pause_ms)]
         elif self._search.loss is not None:

@@ -45,6 +45,22 @@ class TextSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     redact: tuple[str, ...] = ()
 
 
+class Resume(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Go on with a session whose connection or gateway was lost.
+
+    Attributes:
+        token: the `resume_token` of its `started`, or of its last `ack` that had one.
+        from_sample: `sample` of the last `ack` received, 0 before the first. All finals before it are there; all audio
+            from it on is sent again.
+        audio_from_ms: where the audio that follows begins, at or before `from_sample`: for encodings that cannot be cut
+            anywhere. What lies before `from_sample` is dropped. Left out: exactly at `from_sample`.
+    """
+
+    token: str
+    from_sample: int
+    audio_from_ms: int | None = None
+
+
 class Start(msgspec.Struct, frozen=True, tag="start", kw_only=True, forbid_unknown_fields=True):
     """Must come first. `token` may be left out when the transport carried one."""
 
@@ -59,6 +75,7 @@ class Start(msgspec.Struct, frozen=True, tag="start", kw_only=True, forbid_unkno
     decoding: str = "greedy"
     keywords: tuple[KeywordSpec, ...] = ()
     text: TextSpec = TextSpec()
+    resume: Resume | None = None
 
 
 class Audio(msgspec.Struct, frozen=True, tag="audio"):
@@ -91,12 +108,21 @@ class WordMessage(msgspec.Struct, frozen=True):
     confidence: float
 
 
-class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
+class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True, omit_defaults=True):
+    """`resume_token`: shows who may go on with the session elsewhere; empty where it cannot be resumed. `resume_at`:
+    gateways that may take it up, best first. `resumed_from_sample`: audio from here on is recognised (again); absent in
+    a session that begins. `region` ends the connection; `engine_region` recognises, absent where it is the same.
+    """
+
     session_id: str
     model: str
     model_version: str
     region: str
-    protocol_version: int = PROTOCOL_VERSION
+    protocol_version: int
+    resume_token: str = ""
+    resume_at: tuple[str, ...] = ()
+    resumed_from_sample: int | None = None
+    engine_region: str = ""
 
 
 class SpeechStartedMessage(msgspec.Struct, frozen=True, tag="speech_started"):
@@ -129,23 +155,27 @@ class UtteranceEnd(msgspec.Struct, frozen=True, tag="utterance_end"):
 class Ack(msgspec.Struct, frozen=True, tag="ack", omit_defaults=True):
     """All audio before `audio_ms` is committed: its finals are out and it need not be kept.
 
-    `finalized`: the ids of the `finalize` requests that this completes.
+    `finalized`: the ids of the `finalize` requests that this completes. `sample`: the same place exactly, in samples at
+    16 kHz; it is what a client that resumes sends.
     """
 
     audio_ms: int
     finalized: tuple[str, ...] = ()
+    sample: int = 0
 
 
 class Migrated(msgspec.Struct, frozen=True, tag="migrated"):
     """The session moved to another engine after `reason`; `replayed_ms` of audio was sent again. Nothing is lost.
 
     `model_version` is what recognises from here on; another one than before only where nothing was sent again.
+    `engine_region`: where; absent where it is the region that ends the connection.
     """
 
     reason: str
     replayed_ms: int
     pause_elapsed_ms: int
     model_version: str = ""
+    engine_region: str = ""
 
 
 class Usage(msgspec.Struct, frozen=True, tag="usage", omit_defaults=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engines.interface import LoadReport, OpenStream, StreamEvent
+    from engines.interface import LoadReport, LossReason, OpenStream, StreamEvent
 
 
 class EngineStream(Protocol):
@@ -26,8 +26,11 @@ class EngineStream(Protocol):
     def finish(self, at_sample: int) -> None:
         """As `finalize`, and no audio follows."""
 
-    def cancel(self) -> None:
-        """Forget the stream: no event comes after this. May be called twice, and after the end."""
+    def cancel(self, reason: LossReason | None = None) -> None:
+        """Forget the stream: no event comes after this. May be called twice, and after the end.
+
+        `reason`: what is wrong with the engine, if that is why; it counts against it.
+        """
 
 
 class EnginePool(Protocol):

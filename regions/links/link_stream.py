@@ -80,7 +80,7 @@ class LinkStream:
     def finish(self, at_sample: int) -> None:
         self._cut(at_sample, is_last=True)
 
-    def cancel(self) -> None:
+    def cancel(self, reason: LossReason | None = None) -> None:
         if self.is_over:
             return
         self._end()

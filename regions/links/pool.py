@@ -14,7 +14,7 @@ from regions.links.grpc_link import GrpcLink
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engines.interface import LoadReport, OpenStream, StreamEvent, StreamOptions
+    from engines.interface import LoadReport, LossReason, OpenStream, StreamEvent, StreamOptions
     from regions.links.interface import EngineStream
     from regions.links.settings import PoolSettings
 
@@ -115,7 +115,7 @@ class _RefusedStream:
     def finish(self, at_sample: int) -> None:
         """Nobody listens."""
 
-    def cancel(self) -> None:
+    def cancel(self, reason: LossReason | None = None) -> None:
         self._is_over = True
 
     def refuse(self, refusal: Refused) -> None:

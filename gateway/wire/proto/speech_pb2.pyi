@@ -21,7 +21,7 @@ class ClientMessage(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("token", "audio", "language", "model", "partials", "endpointing", "max_utterance_ms", "model_version", "decoding", "keywords", "text")
+    __slots__ = ("token", "audio", "language", "model", "partials", "endpointing", "max_utterance_ms", "model_version", "decoding", "keywords", "text", "resume")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class Start(_message.Message):
     DECODING_FIELD_NUMBER: _ClassVar[int]
     KEYWORDS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     token: str
     audio: AudioSpec
     language: str
@@ -44,7 +45,18 @@ class Start(_message.Message):
     decoding: str
     keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
     text: Text
-    def __init__(self, token: _Optional[str] = ..., audio: _Optional[_Union[AudioSpec, _Mapping]] = ..., language: _Optional[str] = ..., model: _Optional[str] = ..., partials: _Optional[bool] = ..., endpointing: _Optional[_Union[Endpointing, _Mapping]] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ...) -> None: ...
+    resume: Resume
+    def __init__(self, token: _Optional[str] = ..., audio: _Optional[_Union[AudioSpec, _Mapping]] = ..., language: _Optional[str] = ..., model: _Optional[str] = ..., partials: _Optional[bool] = ..., endpointing: _Optional[_Union[Endpointing, _Mapping]] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...
+
+class Resume(_message.Message):
+    __slots__ = ("token", "from_sample", "audio_from_ms")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FROM_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    from_sample: int
+    audio_from_ms: int
+    def __init__(self, token: _Optional[str] = ..., from_sample: _Optional[int] = ..., audio_from_ms: _Optional[int] = ...) -> None: ...
 
 class AudioSpec(_message.Message):
     __slots__ = ("encoding", "sample_rate_hz", "channels", "channel")
@@ -125,18 +137,26 @@ class ServerMessage(_message.Message):
     def __init__(self, started: _Optional[_Union[Started, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., utterance_end: _Optional[_Union[UtteranceEnd, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., migrated: _Optional[_Union[Migrated, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
 
 class Started(_message.Message):
-    __slots__ = ("session_id", "model", "model_version", "region", "protocol_version")
+    __slots__ = ("session_id", "model", "model_version", "region", "protocol_version", "resume_token", "resume_at", "resumed_from_sample", "engine_region")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    RESUME_AT_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_FROM_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_REGION_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     model: str
     model_version: str
     region: str
     protocol_version: int
-    def __init__(self, session_id: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., region: _Optional[str] = ..., protocol_version: _Optional[int] = ...) -> None: ...
+    resume_token: str
+    resume_at: _containers.RepeatedScalarFieldContainer[str]
+    resumed_from_sample: int
+    engine_region: str
+    def __init__(self, session_id: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., region: _Optional[str] = ..., protocol_version: _Optional[int] = ..., resume_token: _Optional[str] = ..., resume_at: _Optional[_Iterable[str]] = ..., resumed_from_sample: _Optional[int] = ..., engine_region: _Optional[str] = ...) -> None: ...
 
 class SpeechStarted(_message.Message):
     __slots__ = ("at_ms",)
@@ -189,24 +209,28 @@ class UtteranceEnd(_message.Message):
     def __init__(self, at_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Ack(_message.Message):
-    __slots__ = ("audio_ms", "finalized")
+    __slots__ = ("audio_ms", "finalized", "sample")
     AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
     FINALIZED_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
     audio_ms: int
     finalized: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, audio_ms: _Optional[int] = ..., finalized: _Optional[_Iterable[str]] = ...) -> None: ...
+    sample: int
+    def __init__(self, audio_ms: _Optional[int] = ..., finalized: _Optional[_Iterable[str]] = ..., sample: _Optional[int] = ...) -> None: ...
 
 class Migrated(_message.Message):
-    __slots__ = ("reason", "replayed_ms", "pause_elapsed_ms", "model_version")
+    __slots__ = ("reason", "replayed_ms", "pause_elapsed_ms", "model_version", "engine_region")
     REASON_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_MS_FIELD_NUMBER: _ClassVar[int]
     PAUSE_ELAPSED_MS_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_REGION_FIELD_NUMBER: _ClassVar[int]
     reason: str
     replayed_ms: int
     pause_elapsed_ms: int
     model_version: str
-    def __init__(self, reason: _Optional[str] = ..., replayed_ms: _Optional[int] = ..., pause_elapsed_ms: _Optional[int] = ..., model_version: _Optional[str] = ...) -> None: ...
+    engine_region: str
+    def __init__(self, reason: _Optional[str] = ..., replayed_ms: _Optional[int] = ..., pause_elapsed_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., engine_region: _Optional[str] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("audio_ms", "compute_us", "remaining_us", "level", "is_throttled", "retry_after_ms")

@@ -1,0 +1,1 @@
+"""Composition of what has to do with regions: catalog, discovery, links to peers, placement, the relay, resumption."""

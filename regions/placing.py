@@ -1,0 +1,65 @@
+"""The border between a session and placement: where its engine streams are opened is decided behind an EnginePool.
+
+One pool a session: it knows the session's policy set and tier, where the session is, and where it failed a moment ago.
+Nothing here waits; see regions.links.interface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from engines.interface import StreamOptions
+    from policies.plans import Tier
+    from policies.routing_facts import RegionSnapshot, RouteDecision
+    from regions.links.interface import EnginePool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlace:
+    """What placement has to know of a session, for all of its life. `draw_permille`: as in RouteRequest."""
+
+    session_id: str
+    permitted: frozenset[str]
+    tier: Tier
+    draw_permille: int
+
+
+class SessionPool(Protocol):
+    """An EnginePool of one session (regions.links.interface), and where it went last.
+
+    Its streams never leave `permitted`. An open beyond the retry budget, or while re-placements are paced, is answered
+    with `Refused` and when to ask again.
+    """
+
+    def pool(self) -> EnginePool:
+        """Where the session opens its streams."""
+
+    @property
+    def region(self) -> str | None:
+        """Of the stream that was granted last."""
+
+    def permit(self, permitted: frozenset[str]) -> None:
+        """The policy set is another one from here on; a stream outside of it hears `MoveAway`."""
+
+    def close(self) -> None:
+        """The session is over."""
+
+
+class Placement(Protocol):
+    """Places sessions of this gateway, in this region and in others."""
+
+    def session(self, place: SessionPlace) -> SessionPool:
+        """A pool for a session that begins."""
+
+    def decide(self, place: SessionPlace, options: StreamOptions) -> RouteDecision:
+        """What would be decided now, for people who ask."""
+
+    @property
+    def snapshot(self) -> RegionSnapshot:
+        """What is known now."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether anything can be placed anywhere."""
