@@ -50,7 +50,7 @@ class FakeStream:
     def finish(self, at_sample: int) -> None:
         self.cuts.append((at_sample, True))
 
-    def cancel(self) -> None:
+    def cancel(self, reason: LossReason | None = None) -> None:
         self.is_cancelled = True
 
     def say(self, event: StreamEvent) -> None:
