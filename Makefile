@@ -28,7 +28,7 @@ check: setup-interop  ## ruff, mypy --strict, import rules, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m unit tests
+	$(BIN)/pytest -q -n auto --dist worksteal -m unit tests
 
 fmt: setup-dev  ## Format the code
 	$(BIN)/ruff format .
