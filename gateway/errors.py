@@ -49,6 +49,11 @@ class Reason(StrEnum):
     client_too_slow = "client_too_slow"
     session_too_long = "session_too_long"
 
+    resume_token_invalid = "resume_token_invalid"
+    resume_expired = "resume_expired"
+    resume_not_possible = "resume_not_possible"
+    resumed_elsewhere = "resumed_elsewhere"
+
     token_missing = "token_missing"
     token_malformed = "token_malformed"
     token_algorithm_refused = "token_algorithm_refused"
@@ -122,6 +127,18 @@ TABLE: dict[Reason, Row] = {
     ),
     Reason.session_too_long: Row(
         _CLIENT, 4413, 413, _PRECONDITION, "It reached `sessions.max_session_ms` or its plan's longest; open a new one."
+    ),
+    Reason.resume_token_invalid: Row(
+        _CLIENT, 4403, 403, _DENIED, "The resume token is not one of ours, or is another caller's; open a new session."
+    ),
+    Reason.resume_expired: Row(
+        _CLIENT, 4410, 410, _PRECONDITION, "It has been too long to go on with that session; open a new one."
+    ),
+    Reason.resume_not_possible: Row(
+        _CLIENT, 4410, 410, _PRECONDITION, "That session cannot be gone on with here; open a new one."
+    ),
+    Reason.resumed_elsewhere: Row(
+        _NOBODY, 4409, 409, _ABORTED, "The session goes on over another connection, perhaps at another gateway."
     ),
     Reason.token_missing: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "No token came with the request or in `start`."),
     Reason.token_malformed: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token is not a JWT we can read."),

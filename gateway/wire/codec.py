@@ -18,6 +18,7 @@ from gateway.wire.messages import (
     Finish,
     KeepAlive,
     KeywordSpec,
+    Resume,
     ServerMessage,
     Start,
     TextSpec,
@@ -34,7 +35,7 @@ _server_encoder = msgspec.json.Encoder()
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 
 
-_WITH_FIELDS = (Start, Finalize, AudioSpec, Endpointing, KeywordSpec, TextSpec)
+_WITH_FIELDS = (Start, Finalize, AudioSpec, Endpointing, KeywordSpec, TextSpec, Resume)
 _A_FIELD = "|".join(["type", *(name for kind in _WITH_FIELDS for name in kind.__struct_fields__)])
 _PLACE = re.compile(rf" - at `(\$(?:\.(?:{_A_FIELD})|\[\d+\])*)`$")
 _SAYS_NOTHING_GIVEN = re.compile(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from engines.interface import StreamOptions
+from engines.interface import SAMPLES_PER_MS, StreamOptions
 from gateway.errors import ClientFault, Reason
+from gateway.wire.option_digests import option_digests
 from gateway.wire.recognition_options import KeywordLimits, read_decoding, read_keywords, read_text
 from policies.facts import AudioEncoding, AudioFormat
 
 if TYPE_CHECKING:
-    from gateway.wire.messages import Start
+    from collections.abc import Mapping
+
+    from gateway.wire.messages import Resume, Start
 
 _MAX_NAME_CHARS = 128
+_MAX_SAMPLE = 1 << 40
+"""Two years of audio."""
+_MAX_RESUME_TOKEN_CHARS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,30 @@ class OptionLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ResumeRequest:
+    """Which session goes on, and from where: see gateway.wire.messages.Resume. `skipped_samples`: so much of the audio
+    that follows lies before `from_sample`.
+    """
+
+    token: str
+    from_sample: int
+    skipped_samples: int
+
+    def __repr__(self) -> str:
+        return f"ResumeRequest(from_sample={self.from_sample}, skipped_samples={self.skipped_samples})"
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """What a client asks for, in our own words. `token` is the one in the message, if any."""
+    """What a client asks for, in our own words. `token` is the one in the message, if any; `option_digests` as in
+    gateway.wire.option_digests.
+    """
 
     token: str | None
     audio: AudioFormat
     options: StreamOptions
+    resume: ResumeRequest | None = None
+    option_digests: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"SessionRequest(audio={self.audio})"  # never the token, nor phrases
@@ -79,9 +103,28 @@ def read_start(start: Start, limits: OptionLimits) -> SessionRequest:
         keywords=read_keywords(start.keywords, limits.keywords, mistakes),
         text=read_text(start.text, mistakes),
     )
+    resume = None if start.resume is None else _read_resume(start.resume, mistakes)
     if mistakes:
         raise ClientFault(Reason.bad_option, "; ".join(mistakes))
-    return SessionRequest(token=start.token, audio=audio, options=options)
+    return SessionRequest(
+        token=start.token, audio=audio, options=options, resume=resume, option_digests=option_digests(start)
+    )
+
+
+def _read_resume(resume: Resume, mistakes: list[str]) -> ResumeRequest:
+    if not 0 < len(resume.token) <= _MAX_RESUME_TOKEN_CHARS:
+        mistakes.append(f"resume.token must have 1 to {_MAX_RESUME_TOKEN_CHARS} characters")
+    if not 0 <= resume.from_sample <= _MAX_SAMPLE:
+        mistakes.append(f"resume.from_sample must be 0 to {_MAX_SAMPLE}, not {resume.from_sample}")
+    audio_from_ms = resume.audio_from_ms
+    if audio_from_ms is None:
+        return ResumeRequest(resume.token, resume.from_sample, 0)
+    if not 0 <= audio_from_ms * SAMPLES_PER_MS <= resume.from_sample:
+        mistakes.append(
+            f"resume.audio_from_ms must be 0 to {resume.from_sample // SAMPLES_PER_MS}, where from_sample lies, "
+            f"not {audio_from_ms}"
+        )
+    return ResumeRequest(resume.token, resume.from_sample, resume.from_sample - audio_from_ms * SAMPLES_PER_MS)
 
 
 class _Range(NamedTuple):

@@ -164,7 +164,7 @@ class Ack(msgspec.Struct, frozen=True, tag="ack", omit_defaults=True):
     sample: int = 0
 
 
-class Migrated(msgspec.Struct, frozen=True, tag="migrated"):
+class Migrated(msgspec.Struct, frozen=True, tag="migrated", omit_defaults=True):
     """The session moved to another engine after `reason`; `replayed_ms` of audio was sent again. Nothing is lost.
 
     `model_version` is what recognises from here on; another one than before only where nothing was sent again.

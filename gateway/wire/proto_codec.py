@@ -21,6 +21,7 @@ from gateway.wire.messages import (
     KeywordSpec,
     Migrated,
     PartialMessage,
+    Resume,
     SpeechStartedMessage,
     Start,
     Started,
@@ -85,6 +86,15 @@ def _decode_start(start: pb.Start) -> Start:
             profanity=text.profanity or _STANDARD_START.text.profanity,
             redact=tuple(text.redact),
         ),
+        resume=_decode_resume(start.resume) if start.HasField("resume") else None,
+    )
+
+
+def _decode_resume(resume: pb.Resume) -> Resume:
+    return Resume(
+        token=resume.token,
+        from_sample=resume.from_sample,
+        audio_from_ms=resume.audio_from_ms if resume.HasField("audio_from_ms") else None,
     )
 
 
@@ -127,6 +137,7 @@ def encode_client(message: ClientMessage) -> pb.ClientMessage:
                         profanity=message.text.profanity,
                         redact=message.text.redact,
                     ),
+                    resume=None if message.resume is None else _encode_resume(message.resume),
                 )
             )
         case Finalize(request_id):
@@ -135,6 +146,10 @@ def encode_client(message: ClientMessage) -> pb.ClientMessage:
             return pb.ClientMessage(finish=pb.Finish())
         case KeepAlive():
             return pb.ClientMessage(keepalive=pb.KeepAlive())
+
+
+def _encode_resume(resume: Resume) -> pb.Resume:
+    return pb.Resume(token=resume.token, from_sample=resume.from_sample, audio_from_ms=resume.audio_from_ms)
 
 
 def encode_server(message: ServerMessage) -> pb.ServerMessage:
@@ -157,7 +172,9 @@ def encode_server(message: ServerMessage) -> pb.ServerMessage:
                 final=pb.Final(text=message.text, start_ms=message.start_ms, end_ms=message.end_ms, words=words)
             )
         case Ack():
-            return pb.ServerMessage(ack=pb.Ack(audio_ms=message.audio_ms, finalized=message.finalized))
+            return pb.ServerMessage(
+                ack=pb.Ack(audio_ms=message.audio_ms, finalized=message.finalized, sample=message.sample)
+            )
         case SpeechStartedMessage():
             return pb.ServerMessage(speech_started=pb.SpeechStarted(at_ms=message.at_ms))
         case UtteranceEnd():
@@ -170,6 +187,10 @@ def encode_server(message: ServerMessage) -> pb.ServerMessage:
                     model_version=message.model_version,
                     region=message.region,
                     protocol_version=message.protocol_version,
+                    resume_token=message.resume_token,
+                    resume_at=message.resume_at,
+                    resumed_from_sample=message.resumed_from_sample,
+                    engine_region=message.engine_region,
                 )
             )
         case Migrated():
@@ -179,6 +200,7 @@ def encode_server(message: ServerMessage) -> pb.ServerMessage:
                     replayed_ms=message.replayed_ms,
                     pause_elapsed_ms=message.pause_elapsed_ms,
                     model_version=message.model_version,
+                    engine_region=message.engine_region,
                 )
             )
         case Usage():
@@ -217,7 +239,7 @@ def decode_server(message: pb.ServerMessage) -> ServerMessage:
             words = tuple(WordMessage(w.text, w.start_ms, w.end_ms, w.confidence) for w in final.words)
             return FinalMessage(final.text, final.start_ms, final.end_ms, words)
         case "ack":
-            return Ack(message.ack.audio_ms, tuple(message.ack.finalized))
+            return Ack(message.ack.audio_ms, tuple(message.ack.finalized), message.ack.sample)
         case "speech_started":
             return SpeechStartedMessage(message.speech_started.at_ms)
         case "utterance_end":
@@ -230,10 +252,20 @@ def decode_server(message: pb.ServerMessage) -> ServerMessage:
                 model_version=started.model_version,
                 region=started.region,
                 protocol_version=started.protocol_version,
+                resume_token=started.resume_token,
+                resume_at=tuple(started.resume_at),
+                resumed_from_sample=(started.resumed_from_sample if started.HasField("resumed_from_sample") else None),
+                engine_region=started.engine_region,
             )
         case "migrated":
             migrated = message.migrated
-            return Migrated(migrated.reason, migrated.replayed_ms, migrated.pause_elapsed_ms, migrated.model_version)
+            return Migrated(
+                migrated.reason,
+                migrated.replayed_ms,
+                migrated.pause_elapsed_ms,
+                migrated.model_version,
+                migrated.engine_region,
+            )
         case "usage":
             usage = message.usage
             return Usage(

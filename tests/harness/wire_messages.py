@@ -18,6 +18,7 @@ from gateway.wire.messages import (
     KeywordSpec,
     Migrated,
     PartialMessage,
+    Resume,
     SpeechStartedMessage,
     Start,
     Started,
@@ -56,6 +57,7 @@ STARTS = st.builds(
     decoding=st.sampled_from(["greedy", "beam"]) | TEXTS.filter(bool),
     keywords=st.lists(KEYWORDS, max_size=3).map(tuple),
     text=TEXT_SPECS,
+    resume=st.none() | st.builds(Resume, token=TEXTS, from_sample=INT64, audio_from_ms=st.none() | INT64),
 )
 
 TEXT_MESSAGES = st.one_of(STARTS, st.builds(Finalize, TEXTS), st.builds(Finish), st.builds(KeepAlive))
@@ -63,14 +65,23 @@ CLIENT_MESSAGES = TEXT_MESSAGES | st.builds(Audio, st.binary(max_size=64))
 
 SERVER_MESSAGES = st.one_of(
     st.builds(
-        Started, session_id=TEXTS, model=TEXTS, model_version=TEXTS, region=TEXTS, protocol_version=st.just(1) | INT32
+        Started,
+        session_id=TEXTS,
+        model=TEXTS,
+        model_version=TEXTS,
+        region=TEXTS,
+        protocol_version=st.just(1) | INT32,
+        resume_token=TEXTS,
+        resume_at=st.lists(TEXTS, max_size=3).map(tuple),
+        resumed_from_sample=st.none() | INT64,
+        engine_region=TEXTS,
     ),
     st.builds(SpeechStartedMessage, INT64),
     st.builds(PartialMessage, TEXTS, INT64, INT64, INT32),
     st.builds(FinalMessage, TEXTS, INT64, INT64, st.lists(WORDS, max_size=3).map(tuple)),
     st.builds(UtteranceEnd, INT64, TEXTS),
-    st.builds(Ack, INT64, st.lists(TEXTS, max_size=3).map(tuple)),
-    st.builds(Migrated, TEXTS, INT64, INT64, TEXTS),
+    st.builds(Ack, INT64, st.lists(TEXTS, max_size=3).map(tuple), INT64),
+    st.builds(Migrated, TEXTS, INT64, INT64, TEXTS, TEXTS),
     st.builds(
         Usage,
         INT64,

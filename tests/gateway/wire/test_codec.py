@@ -56,6 +56,9 @@ FIELD_NAMES = st.sampled_from(
         "text",
         "redact",
         "id",
+        "resume",
+        "from_sample",
+        "audio_from_ms",
         CANARY,
         f"x` - at `$.{CANARY}",
     ]
@@ -68,7 +71,7 @@ JSON_VALUES = st.recursive(
 
 SHAPES: list[tuple[ServerMessage, dict[str, Any]]] = [
     (
-        Started(session_id="s", model="m", model_version="1", region="eu"),
+        Started(session_id="s", model="m", model_version="1", region="eu", protocol_version=1),
         {
             "type": "started",
             "session_id": "s",
@@ -76,6 +79,31 @@ SHAPES: list[tuple[ServerMessage, dict[str, Any]]] = [
             "model_version": "1",
             "region": "eu",
             "protocol_version": 1,
+        },
+    ),
+    (
+        Started(
+            session_id="s",
+            model="m",
+            model_version="1",
+            region="eu",
+            protocol_version=1,
+            resume_token="t",
+            resume_at=("wss://other/v1/stream",),
+            resumed_from_sample=0,
+            engine_region="us",
+        ),
+        {
+            "type": "started",
+            "session_id": "s",
+            "model": "m",
+            "model_version": "1",
+            "region": "eu",
+            "protocol_version": 1,
+            "resume_token": "t",
+            "resume_at": ["wss://other/v1/stream"],
+            "resumed_from_sample": 0,
+            "engine_region": "us",
         },
     ),
     (SpeechStartedMessage(120), {"type": "speech_started", "at_ms": 120}),
@@ -96,6 +124,7 @@ SHAPES: list[tuple[ServerMessage, dict[str, Any]]] = [
     (UtteranceEnd(900, "silence"), {"type": "utterance_end", "at_ms": 900, "reason": "silence"}),
     (Ack(900), {"type": "ack", "audio_ms": 900}),
     (Ack(900, ("a", "b")), {"type": "ack", "audio_ms": 900, "finalized": ["a", "b"]}),
+    (Ack(900, (), 14_407), {"type": "ack", "audio_ms": 900, "sample": 14_407}),
     (
         Migrated("engine_lost", 3_240, 410, "v1"),
         {

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from engines.interface import Decoding, Keyword, ProfanityHandling, RedactionKind, StreamOptions, TextOptions
 from gateway.errors import ClientFault, Reason
-from gateway.wire.handshake import OptionLimits, SessionRequest, read_start
-from gateway.wire.messages import AudioSpec, Endpointing, KeywordSpec, Start, TextSpec
+from gateway.wire.handshake import OptionLimits, ResumeRequest, SessionRequest, read_start
+from gateway.wire.messages import AudioSpec, Endpointing, KeywordSpec, Resume, Start, TextSpec
+from gateway.wire.option_digests import option_digests
 from gateway.wire.recognition_options import KeywordLimits
 from policies.facts import AudioEncoding, AudioFormat
 from tests.harness.wire_messages import STARTS
@@ -100,6 +101,7 @@ def test_what_a_client_asks_for_is_what_the_engines_are_asked_for() -> None:
                 redact=(RedactionKind.email, RedactionKind.iban),
             ),
         ),
+        option_digests=option_digests(start),
     )
 
 
@@ -201,3 +203,37 @@ def test_any_start_is_a_request_within_the_limits_or_a_typed_fault(start: Start,
     assert LIMITS.min_no_speech_ms <= outcome.options.max_silence_without_speech_ms <= LIMITS.max_no_speech_ms
     assert len(outcome.options.keywords) <= LIMITS.keywords.max_keywords
     assert outcome.audio.mistakes() == []
+
+
+def test_a_session_that_goes_on_says_where() -> None:
+    def resume_of(resume: Resume) -> ResumeRequest | None:
+        return read_start(Start(resume=resume), LIMITS).resume
+
+    assert resume_of(Resume(token="t", from_sample=0)) == ResumeRequest("t", 0, 0)
+    assert resume_of(Resume(token="t", from_sample=16_007)) == ResumeRequest("t", 16_007, 0)
+    assert resume_of(Resume(token="t", from_sample=16_007, audio_from_ms=500)) == ResumeRequest("t", 16_007, 8_007)
+    assert resume_of(Resume(token="t", from_sample=16_007, audio_from_ms=1_000)) == ResumeRequest("t", 16_007, 7)
+
+
+@pytest.mark.parametrize(
+    "resume",
+    [
+        Resume(token="", from_sample=0),
+        Resume(token=CANARY * 1_000, from_sample=0),
+        Resume(token="t", from_sample=-1),
+        Resume(token="t", from_sample=2**60),
+        Resume(token="t", from_sample=15_999, audio_from_ms=1_000),
+        Resume(token="t", from_sample=16_000, audio_from_ms=-1),
+    ],
+)
+def test_a_place_that_no_session_can_go_on_from_is_a_bad_option(resume: Resume) -> None:
+    fault = fault_of(Start(resume=resume))
+    assert fault.reason is Reason.bad_option
+    assert "resume." in fault.detail
+    assert CANARY not in fault.detail
+
+
+def test_a_request_shows_no_token() -> None:
+    shown = repr(read_start(Start(token=CANARY, resume=Resume(token=CANARY, from_sample=0)), LIMITS))
+    assert CANARY not in shown
+    assert CANARY not in repr(ResumeRequest(CANARY, 0, 0))
