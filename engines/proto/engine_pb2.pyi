@@ -158,7 +158,7 @@ class RegionStatus(_message.Message):
     def __init__(self, region: _Optional[str] = ..., state: _Optional[str] = ..., free_slots_of_tier: _Optional[_Mapping[str, int]] = ..., live_permille: _Optional[int] = ..., spot_permille: _Optional[int] = ..., lag_ms: _Optional[int] = ...) -> None: ...
 
 class StreamEvent(_message.Message):
-    __slots__ = ("stream_id", "epoch", "granted", "refused", "progress", "speech_started", "partial", "final", "lost")
+    __slots__ = ("stream_id", "epoch", "granted", "refused", "progress", "speech_started", "partial", "final", "lost", "move_away")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     GRANTED_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +168,7 @@ class StreamEvent(_message.Message):
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
+    MOVE_AWAY_FIELD_NUMBER: _ClassVar[int]
     stream_id: int
     epoch: int
     granted: Granted
@@ -177,7 +178,8 @@ class StreamEvent(_message.Message):
     partial: Partial
     final: Final
     lost: Lost
-    def __init__(self, stream_id: _Optional[int] = ..., epoch: _Optional[int] = ..., granted: _Optional[_Union[Granted, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., lost: _Optional[_Union[Lost, _Mapping]] = ...) -> None: ...
+    move_away: MoveAway
+    def __init__(self, stream_id: _Optional[int] = ..., epoch: _Optional[int] = ..., granted: _Optional[_Union[Granted, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., lost: _Optional[_Union[Lost, _Mapping]] = ..., move_away: _Optional[_Union[MoveAway, _Mapping]] = ...) -> None: ...
 
 class Granted(_message.Message):
     __slots__ = ("model", "model_version", "window_samples")
@@ -256,6 +258,14 @@ class Lost(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     reason: str
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
+class MoveAway(_message.Message):
+    __slots__ = ("reason", "within_ms")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    within_ms: int
+    def __init__(self, reason: _Optional[str] = ..., within_ms: _Optional[int] = ...) -> None: ...
 
 class Load(_message.Message):
     __slots__ = ("pool", "slots_total", "slots_used", "queued_audio_ms", "step_p50_us", "busy_permille", "is_draining", "heartbeat_interval_ms", "models")

@@ -12,6 +12,7 @@ from engines.interface import (
     Granted,
     Keyword,
     Lost,
+    MoveAway,
     OpenStream,
     PartialResult,
     ProfanityHandling,
@@ -41,6 +42,8 @@ def decode_open(message: engine_pb2.Open) -> OpenStream | Refused:
         epoch=message.epoch,
         start_sample=message.start_sample,
         options=options,
+        tier=message.tier,
+        is_replay=message.is_replay,
     )
 
 
@@ -116,6 +119,9 @@ def append_event(message: engine_pb2.FromEngine, stream_id: int, event: StreamEv
                 entry.refused.retry_after_ms = event.retry_after_ms
         case Lost():
             entry.lost.reason = event.reason.value
+        case MoveAway():
+            entry.move_away.reason = event.reason.value
+            entry.move_away.within_ms = event.within_ms
 
 
 def fill_load(message: engine_pb2.Load, report: LoadReport, *, heartbeat_interval_ms: int) -> None:

@@ -41,10 +41,16 @@ class AudioFraming:
         return self._head
 
 
-def encode_hello(gateway: str) -> bytes:
-    return engine_pb2.ToEngine(
-        hello=engine_pb2.Hello(gateway=gateway, protocol_version=PROTOCOL_VERSION)
-    ).SerializeToString()
+def encode_hello(gateway: str, *, heartbeat_interval_ms: int = 0) -> bytes:
+    """`heartbeat_interval_ms`: how often pings will come, at least; 0: none will."""
+    hello = engine_pb2.Hello(
+        gateway=gateway, protocol_version=PROTOCOL_VERSION, heartbeat_interval_ms=heartbeat_interval_ms
+    )
+    return engine_pb2.ToEngine(hello=hello).SerializeToString()
+
+
+def encode_ping(sequence: int) -> bytes:
+    return engine_pb2.ToEngine(ping=engine_pb2.Ping(sequence=sequence)).SerializeToString()
 
 
 def encode_open(stream_id: int, stream: OpenStream) -> bytes:
@@ -69,6 +75,8 @@ def encode_open(stream_id: int, stream: OpenStream) -> bytes:
             profanity=options.text.profanity.value,
             redact=[kind.value for kind in options.text.redact],
         ),
+        tier=stream.tier,
+        is_replay=stream.is_replay,
     )
     return _encode(engine_pb2.StreamCommand(stream_id=stream_id, open=message))
 

@@ -1,4 +1,4 @@
-"""The gateway's side of engine.proto: events and load reports in."""
+"""The gateway's side of engine.proto: events, load reports and what relays say of their regions in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from engines.interface import (
     LossReason,
     Lost,
     ModelLoad,
+    MoveAway,
+    MoveReason,
     PartialResult,
     Progress,
     RefusalReason,
@@ -20,6 +22,8 @@ from engines.interface import (
     Word,
 )
 from engines.proto import engine_pb2
+from policies.routing_facts import RegionState
+from regions.links.region_status import RegionStatus
 
 
 class MalformedEvent(Exception):
@@ -54,6 +58,8 @@ def decode_event(message: engine_pb2.StreamEvent) -> StreamEvent:
                 return _refused(epoch, message.refused)
             case "lost":
                 return Lost(epoch, LossReason(message.lost.reason))
+            case "move_away":
+                return MoveAway(epoch, _move_reason(message.move_away.reason), message.move_away.within_ms)
             case _:
                 raise MalformedEvent("an event of a kind that is not known")
     except ValueError as error:
@@ -71,6 +77,30 @@ def decode_load(message: engine_pb2.Load) -> LoadReport:
         busy_permille=message.busy_permille,
         is_draining=message.is_draining,
     )
+
+
+def decode_region(message: engine_pb2.RegionStatus) -> RegionStatus:
+    """Read what a relay says of its region. A state that this gateway does not know takes no sessions."""
+    try:
+        state = RegionState(message.state)
+    except ValueError:
+        state = RegionState.disabled
+    return RegionStatus(
+        region=message.region,
+        state=state,
+        free_slots_of_tier=dict(message.free_slots_of_tier),
+        live_permille=message.live_permille,
+        spot_permille=message.spot_permille,
+        lag_ms=message.lag_ms,
+    )
+
+
+def _move_reason(name: str) -> MoveReason:
+    """A stream that works is not lost for a reason of a newer relay that has no name here."""
+    try:
+        return MoveReason(name)
+    except ValueError:
+        return MoveReason.operator
 
 
 def _model_load(message: engine_pb2.ModelLoad) -> ModelLoad:

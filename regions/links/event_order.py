@@ -6,6 +6,7 @@ from engines.interface import (
     EndReason,
     FinalResult,
     Lost,
+    MoveAway,
     PartialResult,
     Progress,
     Refused,
@@ -18,7 +19,8 @@ class EventOrder:
     """What a stream's engine has said so far, as far as later events must agree with it.
 
     The grant comes first and once; progress never goes back; each final begins where the last one ended; nothing is
-    said of audio that was not sent; every event carries the stream's epoch.
+    said of audio that was not sent; a granted stream may be told to move, which neither grants nor ends it; every event
+    carries the stream's epoch.
     """
 
     __slots__ = ("_consumed_through_sample", "_epoch", "_final_through_sample", "is_granted")
@@ -56,12 +58,14 @@ class EventOrder:
                 self._final_through_sample = event.end_sample
             case SpeechStarted():
                 is_right = self._final_through_sample <= event.at_sample <= sent_through_sample
+            case MoveAway():
+                is_right = event.within_ms >= 0
             case _:
                 is_right = False
         return is_right
 
 
-_RESULTS = frozenset({Progress, SpeechStarted, PartialResult, FinalResult})
+_RESULTS = frozenset({Progress, SpeechStarted, PartialResult, FinalResult, MoveAway})
 
 
 def ends_stream(event: StreamEvent) -> bool:

@@ -17,7 +17,14 @@ from engines.interface import (
 )
 from engines.proto import engine_pb2
 from engines.server.codec import decode_open
-from regions.links.command_codec import AudioFraming, encode_cancel, encode_cut, encode_hello, encode_open
+from regions.links.command_codec import (
+    AudioFraming,
+    encode_cancel,
+    encode_cut,
+    encode_hello,
+    encode_open,
+    encode_ping,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -51,6 +58,8 @@ openings = st.builds(
     epoch=st.integers(0, 2**32 - 1),
     start_sample=st.integers(0, 2**62),
     options=options,
+    tier=names,
+    is_replay=st.booleans(),
 )
 
 
@@ -80,7 +89,8 @@ def test_commands_of_every_kind_join_into_one_message(stream_id: int, at_sample:
         options=StreamOptions(model="m", language="en", wants_partials=False, max_utterance_ms=9_000),
     )
     message = engine_pb2.ToEngine.FromString(
-        encode_hello("g")
+        encode_hello("g", heartbeat_interval_ms=500)
+        + encode_ping(7)
         + encode_open(stream_id, opened)
         + AudioFraming(stream_id).head(2)
         + b"ab"
@@ -89,6 +99,7 @@ def test_commands_of_every_kind_join_into_one_message(stream_id: int, at_sample:
         + encode_cancel(stream_id)
     )
     assert (message.hello.gateway, message.hello.protocol_version) == ("g", 1)
+    assert (message.hello.heartbeat_interval_ms, message.ping.sequence) == (500, 7)
     kinds = [command.WhichOneof("command") for command in message.commands]
     assert kinds == ["open", "audio", "finalize", "finish", "cancel"]
     assert {command.stream_id for command in message.commands} == {stream_id}

@@ -15,6 +15,8 @@ from engines.interface import (
     LossReason,
     Lost,
     ModelLoad,
+    MoveAway,
+    MoveReason,
     PartialResult,
     Progress,
     RefusalReason,
@@ -25,7 +27,9 @@ from engines.interface import (
 )
 from engines.proto import engine_pb2
 from engines.server.codec import append_event, fill_load
-from regions.links.event_codec import MalformedEvent, decode_event, decode_load
+from policies.routing_facts import RegionState
+from regions.links.event_codec import MalformedEvent, decode_event, decode_load, decode_region
+from regions.links.region_status import RegionStatus
 
 pytestmark = pytest.mark.unit
 
@@ -42,6 +46,7 @@ events = st.one_of(
     st.builds(PartialResult, epochs, samples, samples, texts, st.integers(0, 20)),
     st.builds(FinalResult, epochs, samples, samples, texts, words, st.sampled_from(EndReason)),
     st.builds(Lost, epochs, st.sampled_from(LossReason)),
+    st.builds(MoveAway, epochs, st.sampled_from(MoveReason), st.integers(0, 600_000)),
 )
 
 
@@ -80,6 +85,34 @@ def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool) ->
     message = engine_pb2.Load()
     fill_load(message, sent, heartbeat_interval_ms=500)
     assert decode_load(message) == sent
+
+
+def test_what_a_relay_says_of_its_region_is_read_whole() -> None:
+    message = engine_pb2.RegionStatus(
+        region="eu-west",
+        state="draining",
+        free_slots_of_tier={"free": 1, "enterprise": 9},
+        live_permille=990,
+        spot_permille=400,
+        lag_ms=120,
+    )
+    assert decode_region(message) == RegionStatus(
+        region="eu-west",
+        state=RegionState.draining,
+        free_slots_of_tier={"free": 1, "enterprise": 9},
+        live_permille=990,
+        spot_permille=400,
+        lag_ms=120,
+    )
+
+
+def test_a_region_in_a_state_of_a_newer_relay_takes_no_sessions() -> None:
+    assert decode_region(engine_pb2.RegionStatus(region="r", state="asleep")).state is RegionState.disabled
+
+
+def test_a_stream_moves_for_a_reason_of_a_newer_relay() -> None:
+    message = engine_pb2.StreamEvent(epoch=3, move_away=engine_pb2.MoveAway(reason="full moon", within_ms=9))
+    assert decode_event(message) == MoveAway(3, MoveReason.operator, 9)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from engines.interface import (
     Granted,
     LossReason,
     Lost,
+    MoveAway,
+    MoveReason,
     PartialResult,
     Progress,
     RefusalReason,
@@ -42,6 +44,8 @@ def test_an_undisturbed_stream_is_admitted_whole() -> None:
         Progress(1, 500, 5),
         final(100, 500),
         final(500, 500),
+        MoveAway(1, MoveReason.engine_slow, 5_000),
+        MoveAway(1, MoveReason.region_draining, 0),
         Progress(1, 1_000, 5),
         final(500, 1_000, EndReason.finish),
     ]
@@ -68,13 +72,17 @@ def test_an_undisturbed_stream_is_admitted_whole() -> None:
         final(300, 1_001),
         final(300, 500, epoch=0),
         final(300, 500, EndReason.finish),
+        MoveAway(2, MoveReason.operator, 5_000),
+        MoveAway(1, MoveReason.operator, -1),
     ],
 )
 def test_what_contradicts_the_past_is_not_admitted(illegal: StreamEvent) -> None:
     assert verdicts(GRANTED, Progress(1, 400, 0), final(100, 300), illegal) == [True, True, True, False]
 
 
-@pytest.mark.parametrize("early", [Progress(1, 100, 0), SpeechStarted(1, 100), final(100, 100)])
+@pytest.mark.parametrize(
+    "early", [Progress(1, 100, 0), SpeechStarted(1, 100), final(100, 100), MoveAway(1, MoveReason.operator, 9)]
+)
 def test_nothing_is_said_before_the_grant(early: StreamEvent) -> None:
     assert verdicts(early) == [False]
 
@@ -90,3 +98,4 @@ def test_a_stream_ends_with_its_last_final_or_a_loss_or_a_refusal() -> None:
     assert ends_stream(Refused(1, RefusalReason.draining))
     assert not ends_stream(final(0, 1))
     assert not ends_stream(GRANTED)
+    assert not ends_stream(MoveAway(1, MoveReason.operator, 0))

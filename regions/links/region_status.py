@@ -1,0 +1,26 @@
+"""What a region says of itself to its peers, beside its load."""
+
+from __future__ import annotations
+
+import msgspec
+
+from policies.routing_facts import RegionState
+
+
+class RegionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Said by the region's relay with each load report.
+
+    Attributes:
+        free_slots_of_tier: new streams that each policies.plans.Tier would be granted now.
+        live_permille: of the streams that owe an answer, those that got one within their liveness budget; 1000 where
+            none owes.
+        spot_permille: of the slots, those of spot capacity.
+        lag_ms: audio received and not yet recognised, of the engine that is furthest behind.
+    """
+
+    region: str
+    state: RegionState
+    free_slots_of_tier: dict[str, int] = {}
+    live_permille: int = 1_000
+    spot_permille: int = 0
+    lag_ms: int = 0
