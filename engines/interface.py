@@ -41,6 +41,8 @@ class RefusalReason(StrEnum):
     unsupported_language = "unsupported_language"
     bad_options = "bad_options"
     unreachable = "unreachable"
+    paced = "paced"
+    """It is not the session's turn yet. Placement says this, engines do not; `retry_after_ms` is set."""
 
 
 class LossReason(StrEnum):
@@ -56,6 +58,8 @@ class LossReason(StrEnum):
     """The engine sent something that it may not send: it counts as lost."""
     drained = "drained"
     """The engine is going away and hands the stream back."""
+    slow = "slow"
+    """The engine fell behind its audio, and the session left it. Sessions say this, engines and links do not."""
 
 
 class MoveReason(StrEnum):

@@ -59,6 +59,15 @@ class GatewayMetrics:
         self.migration_pause = self._wait_histogram(
             "patchbay_migration_pause_seconds", "From the loss of an engine to the grant of the next."
         )
+        self.sessions_moved = Counter(
+            "patchbay_sessions_moved_total",
+            "Live sessions that went on elsewhere as planned.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.move_elapsed = self._wait_histogram(
+            "patchbay_move_seconds", "From the wish to move a session to the switch; it is recognised meanwhile."
+        )
         self.session_audio = Histogram(
             "patchbay_session_audio_seconds", "Audio per session.", buckets=_SESSION_S, registry=self.registry
         )

@@ -21,6 +21,7 @@ from gateway.session.quota import SessionQuota
 from gateway.session_runner import Observers, SessionRunner
 from gateway.wire.handshake import read_start
 from gateway.wire.messages import Start
+from regions.whole_pool import WholePool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +148,7 @@ class Reception:
         )
         runner = SessionRunner(
             SessionMachine(identity, self._limits_of(admitted), self._quota_of(admitted, now_ms), now_ms),
-            house.pool,
+            WholePool(house.pool, house.region),
             ClientQueue(house.sessions.max_queued_messages),
             port,
             Observers(house.metrics, session_log, span, transport),

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from engines.interface import SAMPLES_PER_MS
+from engines.interface import SAMPLES_PER_MS, Granted
 from gateway.errors import Reason, SessionRefused
 from gateway.session.effects import (
     CancelEngine,
+    CancelStandby,
     CloseClient,
+    Committed,
     CutEngine,
     EngineLost,
+    EngineMoved,
     Figure,
     Measured,
     OpenEngine,
+    OpenStandby,
     PauseClient,
     ResumeClient,
     SendAudio,
     SendToClient,
+    StandbyAudio,
+    StandbyCut,
+    SwitchToStandby,
 )
 from gateway.session_inbound import SessionInbound
 from gateway.wire.refusal import level_of
@@ -41,7 +48,8 @@ if TYPE_CHECKING:
     from gateway.session.machine import SessionMachine
     from gateway.wire.messages import ClientMessage
     from policies.facts import AudioFormat
-    from regions.links.interface import EnginePool, EngineStream
+    from regions.links.interface import EngineStream
+    from regions.placing import SessionPool
 
 
 class ClientPort(Protocol):
@@ -52,6 +60,18 @@ class ClientPort(Protocol):
 
     def resume(self) -> None:
         """Read on."""
+
+
+class SessionCommits(Protocol):
+    """Where a session that may be resumed writes down how far it is."""
+
+    def commit(
+        self, *, committed_sample: int, charged_through_sample: int, epoch: int, model: str, model_version: str
+    ) -> None:
+        """Keep it; never waits. The fields are those of gateway.resumption.interface.CommitPoint."""
+
+    def close(self, reason: Reason) -> None:
+        """The session is over here."""
 
 
 class Observers:
@@ -72,22 +92,25 @@ class SessionRunner:
     def __init__(
         self,
         machine: SessionMachine,
-        pool: EnginePool,
+        pool: SessionPool,
         queue: ClientQueue,
         port: ClientPort,
         observers: Observers,
         *,
         now_ms: Callable[[], int],
         on_closed: Callable[[SessionRunner], None],
+        commits: SessionCommits | None = None,
     ) -> None:
         self.machine = machine
         self.queue = queue
         self._pool = pool
+        self._commits = commits
         self._port = port
         self._observers = observers
         self._now_ms = now_ms
         self._on_closed = on_closed
         self._stream: EngineStream | None = None
+        self._standby: EngineStream | None = None
         self._inbound: SessionInbound | None = None
         self.is_port_paused = False
         self._first_partial_ms: int | None = None
@@ -173,7 +196,10 @@ class SessionRunner:
     # --- engine events ------------------------------------------------------------------------------
 
     def engine_event(self, event: StreamEvent) -> None:
-        self._carry_out(self.machine.engine_event(event, self._now_ms()))
+        if type(event) is Granted:
+            self._carry_out(self.machine.engine_event(event, self._now_ms(), self._pool.region or ""))
+        else:
+            self._carry_out(self.machine.engine_event(event, self._now_ms()))
         self._go_on()
 
     def _go_on(self) -> None:
@@ -218,18 +244,54 @@ class SessionRunner:
                     (self._current().finish if is_last else self._current().finalize)(at_sample)
                 case OpenEngine(stream):
                     self._engines += 1
-                    self._stream = self._pool.open(stream, self.engine_event)
-                case CancelEngine():
-                    self._current().cancel()
+                    self._stream = self._pool.pool().open(stream, self.engine_event)
+                case CancelEngine(why):
+                    self._current().cancel(why)
+                case OpenStandby() | StandbyAudio() | StandbyCut() | CancelStandby() | SwitchToStandby():
+                    self._move(effect)
                 case PauseClient() | ResumeClient():
                     if self._inbound is not None:
                         self._inbound.hold(isinstance(effect, PauseClient))
                 case CloseClient(reason):
                     self._close(reason)
+                case Committed():
+                    self._commit(effect)
                 case EngineLost():
                     self._note_loss(effect)
+                case EngineMoved():
+                    self._note_move(effect)
                 case Measured(figure, value):
                     self._note_figure(figure, value)
+
+    def _move(self, effect: OpenStandby | StandbyAudio | StandbyCut | CancelStandby | SwitchToStandby) -> None:
+        """What concerns the second stream, of a session that is being moved."""
+        if isinstance(effect, OpenStandby):
+            self._engines += 1
+            self._standby = self._pool.pool().open(effect.stream, self.engine_event)
+            return
+        standby = self._standby
+        if standby is None:
+            raise RuntimeError("the machine speaks to a standby that it never opened")
+        match effect:
+            case StandbyAudio(pcm16):
+                standby.send_audio(pcm16)
+            case StandbyCut(at_sample, is_last):
+                (standby.finish if is_last else standby.finalize)(at_sample)
+            case CancelStandby(why):
+                self._standby = None
+                standby.cancel(why)
+            case SwitchToStandby():
+                self._stream, self._standby = standby, None
+
+    def _commit(self, effect: Committed) -> None:
+        if self._commits is not None:
+            self._commits.commit(
+                committed_sample=effect.committed_sample,
+                charged_through_sample=effect.charged_through_sample,
+                epoch=effect.epoch,
+                model=effect.model,
+                model_version=effect.model_version,
+            )
 
     def _current(self) -> EngineStream:
         if self._stream is None:
@@ -252,6 +314,9 @@ class SessionRunner:
             self.is_port_paused = False
             self._port.resume()
         self._note_end(reason)
+        if self._commits is not None:
+            self._commits.close(reason)
+        self._pool.close()
         self._on_closed(self)
 
     # --- what is seen from outside ----------------------------------------------------------------------
@@ -266,6 +331,14 @@ class SessionRunner:
             "engine.lost", reason=effect.reason.value, replayed_ms=effect.to_replay_ms, losses=effect.losses
         )
         self._observers.span.add_event("engine.lost", {"reason": effect.reason.value})
+
+    def _note_move(self, effect: EngineMoved) -> None:
+        self._observers.metrics.sessions_moved.labels(effect.reason.value).inc()
+        self._observers.metrics.move_elapsed.observe(effect.elapsed_ms / 1_000)
+        self._observers.log.info(
+            "session.moved", reason=effect.reason.value, replayed_ms=effect.replayed_ms, elapsed_ms=effect.elapsed_ms
+        )
+        self._observers.span.add_event("session.moved", {"reason": effect.reason.value})
 
     def _note_figure(self, figure: Figure, value_ms: int) -> None:
         metrics = self._observers.metrics

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from engines.interface import LossReason, OpenStream
+from engines.interface import LossReason, MoveReason, OpenStream
 from gateway.errors import Reason
 from gateway.wire.messages import ServerMessage
 
@@ -35,7 +35,38 @@ class CutEngine(msgspec.Struct, frozen=True):
 
 
 class CancelEngine(msgspec.Struct, frozen=True):
-    """Forget the engine stream that was opened last."""
+    """Forget the engine stream. `reason`: what is wrong with the engine, if that is why."""
+
+    reason: LossReason | None = None
+
+
+class OpenStandby(msgspec.Struct, frozen=True):
+    """Ask the pool for a second engine, which is to take over; its events come back through `engine_event` too."""
+
+    stream: OpenStream
+
+
+class StandbyAudio(msgspec.Struct, frozen=True):
+    """Samples for the standby."""
+
+    pcm16: bytes
+
+
+class StandbyCut(msgspec.Struct, frozen=True):
+    """As `CutEngine`, for the standby."""
+
+    at_sample: int
+    is_last: bool
+
+
+class CancelStandby(msgspec.Struct, frozen=True):
+    """Forget the standby's stream."""
+
+    reason: LossReason | None = None
+
+
+class SwitchToStandby(msgspec.Struct, frozen=True):
+    """The standby's stream is the session's engine stream from here on; the one before is over."""
 
 
 class PauseClient(msgspec.Struct, frozen=True):
@@ -58,6 +89,29 @@ class EngineLost(msgspec.Struct, frozen=True):
     reason: LossReason
     to_replay_ms: int
     losses: int
+
+
+class EngineMoved(msgspec.Struct, frozen=True):
+    """For the log: the session goes on elsewhere as planned; `replayed_ms` of audio was heard by both engines.
+
+    `elapsed_ms`: from the wish to move to the switch.
+    """
+
+    reason: MoveReason
+    replayed_ms: int
+    elapsed_ms: int
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """All before `committed_sample` is final, and all before `charged_through_sample` is charged. Of sessions that can
+    be resumed.
+    """
+
+    committed_sample: int
+    charged_through_sample: int
+    epoch: int
+    model: str
+    model_version: str
 
 
 class Figure(StrEnum):
@@ -84,9 +138,16 @@ Effect = (
     | SendAudio
     | CutEngine
     | CancelEngine
+    | OpenStandby
+    | StandbyAudio
+    | StandbyCut
+    | CancelStandby
+    | SwitchToStandby
     | PauseClient
     | ResumeClient
     | CloseClient
     | EngineLost
+    | EngineMoved
+    | Committed
     | Measured
 )

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.session.origin import SessionOrigin
+
 if TYPE_CHECKING:
     from engines.interface import StreamOptions
 
 
 @dataclass(frozen=True, slots=True)
 class SessionIdentity:
-    """`expires_at_ms` is on the machine's clock; `jitter_permille` (0-999) is drawn once, by the shell."""
+    """`expires_at_ms` is on the machine's clock; `jitter_permille` (0-999) is drawn once, by the shell.
+
+    `tier`: of the caller's plan, for engines. `resume_token`, `resume_at`: what the client is told about going on
+    elsewhere; without a token the session cannot be resumed.
+    """
 
     session_id: str
     tenant: str
@@ -19,3 +25,7 @@ class SessionIdentity:
     options: StreamOptions
     expires_at_ms: int
     jitter_permille: int
+    tier: str = ""
+    resume_token: str = ""
+    resume_at: tuple[str, ...] = ()
+    origin: SessionOrigin = SessionOrigin()

@@ -275,8 +275,8 @@ class SessionMachine:
 
     # --- the engine's inputs ------------------------------------------------------------------------
 
-    def engine_event(self, event: StreamEvent, now_ms: int) -> list[Effect]:
-        """Events of an engine stream that is no longer current are dropped by their epoch."""
+    def engine_event(self, event: StreamEvent, now_ms: int, region: str = "") -> list[Effect]:
+        """Events of an engine stream that is no longer current are dropped by their epoch. `region`: of a grant."""
         if self.is_closed or event.epoch != self._upstream.epoch or self._upstream.link is Link.none:
             return []
         effects = self._heard(event, now_ms)

@@ -22,6 +22,7 @@ from gateway.session_runner import Observers, SessionRunner
 from gateway.session_settings import SessionSettings
 from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finished, Started
 from policies.facts import AudioEncoding, AudioFormat
+from regions.whole_pool import WholePool
 from tests.fakes.engine_pool import FakePool
 from tests.fakes.quota import unlimited_quota
 
@@ -61,7 +62,7 @@ class Session:
         span = trace.NoOpTracerProvider().get_tracer("test").start_span("session")
         self.runner = SessionRunner(
             SessionMachine(identity, SETTINGS.session_limits(), unlimited_quota(), 0),
-            self.pool,
+            WholePool(self.pool, "r"),
             self.queue,
             self.port,
             Observers(self.metrics, structlog.get_logger(), span, "test"),
