@@ -65,6 +65,9 @@ class Reason(StrEnum):
     token_revoked = "token_revoked"
     scope_missing = "scope_missing"
 
+    residency_unknown_profile = "residency_unknown_profile"
+    wrong_region = "wrong_region"
+
     unknown_plan = "unknown_plan"
     address_limited = "address_limited"
     quota_exhausted = "quota_exhausted"
@@ -154,6 +157,12 @@ TABLE: dict[Reason, Row] = {
     Reason.token_expired: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token's `exp` has passed."),
     Reason.token_revoked: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token, its key or its tenant was revoked."),
     Reason.scope_missing: Row(_CLIENT, 4403, 403, _DENIED, "The token lacks the scope for streaming."),
+    Reason.residency_unknown_profile: Row(
+        _CLIENT, 4403, 403, _DENIED, "The token names a residency profile that is not known here, or none where it must."
+    ),
+    Reason.wrong_region: Row(
+        _CLIENT, 4421, 421, _PRECONDITION, "The audio may not come to this region; connect to one of `gateways`."
+    ),
     Reason.unknown_plan: Row(_CLIENT, 4403, 403, _DENIED, "The token names a plan that is not known here."),
     Reason.address_limited: Row(
         _LIMIT, 4430, 429, _EXHAUSTED, "Too many connections are opened from this address.", retry_after_ms=1_000
@@ -251,6 +260,14 @@ class AddressRefused(SessionRefused):
         self.limit_name = limit_name
         self.limit = limit
         self.window_s = window_s
+
+
+class WrongRegion(SessionRefused):
+    """This gateway's region may not hear the caller; `gateways`: those that may, nearest first."""
+
+    def __init__(self, detail: str, gateways: tuple[str, ...]) -> None:
+        super().__init__(Reason.wrong_region, detail)
+        self.gateways = gateways
 
 
 class Unavailable(SessionRefused):

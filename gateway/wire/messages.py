@@ -196,7 +196,8 @@ class Usage(msgspec.Struct, frozen=True, tag="usage", omit_defaults=True):
 class ErrorMessage(msgspec.Struct, frozen=True, tag="error", kw_only=True):
     """Why the session ends. `reason` is one of gateway.errors.Reason (docs/errors.md).
 
-    `level`: whose limit refused, where one did: key, project, org or address.
+    `level`: whose limit refused, where one did: key, project, org or address. `gateways`: where the session may be
+    opened instead, nearest first, when this gateway may not have it.
     """
 
     reason: str
@@ -204,6 +205,7 @@ class ErrorMessage(msgspec.Struct, frozen=True, tag="error", kw_only=True):
     retryable: bool
     retry_after_ms: int | None = None
     level: str | None = None
+    gateways: tuple[str, ...] = ()
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

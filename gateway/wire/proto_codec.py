@@ -222,6 +222,7 @@ def encode_server(message: ServerMessage) -> pb.ServerMessage:
                     retryable=message.retryable,
                     retry_after_ms=message.retry_after_ms,
                     level=message.level,
+                    gateways=message.gateways,
                 )
             )
         case Finished():
@@ -284,6 +285,7 @@ def decode_server(message: pb.ServerMessage) -> ServerMessage:
                 retryable=error.retryable,
                 retry_after_ms=error.retry_after_ms if error.HasField("retry_after_ms") else None,
                 level=error.level if error.HasField("level") else None,
+                gateways=tuple(error.gateways),
             )
         case "finished":
             return Finished(message.finished.audio_ms)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.errors import TABLE, AddressRefused, QuotaRefused
+import msgspec
+
+from gateway.errors import TABLE, AddressRefused, QuotaRefused, WrongRegion
 from gateway.wire.messages import ErrorMessage
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ def error_message(
 
 
 def error_of(refusal: SessionRefused) -> ErrorMessage:
-    return error_message(refusal.reason, refusal.detail, refusal.retry_after_ms, level_of(refusal))
+    error = error_message(refusal.reason, refusal.detail, refusal.retry_after_ms, level_of(refusal))
+    return msgspec.structs.replace(error, gateways=refusal.gateways) if isinstance(refusal, WrongRegion) else error
 
 
 def level_of(refusal: SessionRefused) -> str | None:

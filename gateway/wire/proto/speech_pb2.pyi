@@ -249,18 +249,20 @@ class Usage(_message.Message):
     def __init__(self, audio_ms: _Optional[int] = ..., compute_us: _Optional[int] = ..., remaining_us: _Optional[int] = ..., level: _Optional[str] = ..., is_throttled: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
 
 class Error(_message.Message):
-    __slots__ = ("reason", "message", "retryable", "retry_after_ms", "level")
+    __slots__ = ("reason", "message", "retryable", "retry_after_ms", "level", "gateways")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
+    GATEWAYS_FIELD_NUMBER: _ClassVar[int]
     reason: str
     message: str
     retryable: bool
     retry_after_ms: int
     level: str
-    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., level: _Optional[str] = ...) -> None: ...
+    gateways: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., level: _Optional[str] = ..., gateways: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Finished(_message.Message):
     __slots__ = ("audio_ms",)

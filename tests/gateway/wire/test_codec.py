@@ -145,6 +145,7 @@ SHAPES: list[tuple[ServerMessage, dict[str, Any]]] = [
             "retryable": True,
             "retry_after_ms": 2_000,
             "level": None,
+            "gateways": [],
         },
     ),
     (
@@ -156,6 +157,19 @@ SHAPES: list[tuple[ServerMessage, dict[str, Any]]] = [
             "retryable": True,
             "retry_after_ms": None,
             "level": "org",
+            "gateways": [],
+        },
+    ),
+    (
+        ErrorMessage(reason="wrong_region", message="no", retryable=False, gateways=("wss://eu.example/v1/stream",)),
+        {
+            "type": "error",
+            "reason": "wrong_region",
+            "message": "no",
+            "retryable": False,
+            "retry_after_ms": None,
+            "level": None,
+            "gateways": ["wss://eu.example/v1/stream"],
         },
     ),
     (Finished(61_000), {"type": "finished", "audio_ms": 61_000}),

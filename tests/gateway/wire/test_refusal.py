@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import TABLE, Reason, SessionRefused
+from gateway.errors import TABLE, Reason, SessionRefused, WrongRegion
 from gateway.wire.messages import ErrorMessage
 from gateway.wire.refusal import error_message, error_of
 
@@ -24,3 +24,9 @@ def test_a_detail_and_a_time_of_its_own_go_before_the_rows() -> None:
     refusal = SessionRefused(Reason.no_capacity, "all 64 slots are taken", retry_after_ms=50)
     told = error_of(refusal)
     assert (told.message, told.retry_after_ms) == ("all 64 slots are taken", 50)
+
+
+def test_a_refusal_by_region_names_where_to_go_instead() -> None:
+    gateways = ("wss://eu.example/v1/stream", "grpcs://eu.example")
+    told = error_of(WrongRegion("the profile `eu` excludes us-east", gateways))
+    assert (told.reason, told.retryable, told.gateways) == ("wrong_region", False, gateways)
