@@ -99,12 +99,11 @@ class SessionRunner:
         *,
         now_ms: Callable[[], int],
         on_closed: Callable[[SessionRunner], None],
-        commits: SessionCommits | None = None,
     ) -> None:
         self.machine = machine
         self.queue = queue
         self._pool = pool
-        self._commits = commits
+        self._commits: SessionCommits | None = None
         self._port = port
         self._observers = observers
         self._now_ms = now_ms
@@ -117,9 +116,18 @@ class SessionRunner:
         self._engines = 0
 
     def begin(
-        self, audio_format: AudioFormat, decoder: Callable[[SessionRunner], AudioDecoder], *, max_waiting_bytes: int
+        self,
+        audio_format: AudioFormat,
+        decoder: Callable[[SessionRunner], AudioDecoder],
+        *,
+        max_waiting_bytes: int,
+        commits: SessionCommits | None = None,
     ) -> None:
-        """Ask for an engine; audio may come from here on, before the engine is there."""
+        """Ask for an engine; audio may come from here on, before the engine is there.
+
+        `commits`: of a session that may be resumed.
+        """
+        self._commits = commits
         self._inbound = SessionInbound(audio_format, decoder(self), self, max_waiting_bytes=max_waiting_bytes)
         self._carry_out(self.machine.begin(self._now_ms()))
 
@@ -256,12 +264,8 @@ class SessionRunner:
                     self._close(reason)
                 case Committed():
                     self._commit(effect)
-                case EngineLost():
-                    self._note_loss(effect)
-                case EngineMoved():
-                    self._note_move(effect)
-                case Measured(figure, value):
-                    self._note_figure(figure, value)
+                case EngineLost() | EngineMoved() | Measured():
+                    self._note(effect)
 
     def _move(self, effect: OpenStandby | StandbyAudio | StandbyCut | CancelStandby | SwitchToStandby) -> None:
         """What concerns the second stream, of a session that is being moved."""
@@ -324,6 +328,15 @@ class SessionRunner:
     @property
     def waiting_bytes(self) -> int:
         return 0 if self._inbound is None else self._inbound.waiting_bytes
+
+    def _note(self, effect: EngineLost | EngineMoved | Measured) -> None:
+        match effect:
+            case EngineLost():
+                self._note_loss(effect)
+            case EngineMoved():
+                self._note_move(effect)
+            case Measured(figure, value):
+                self._note_figure(figure, value)
 
     def _note_loss(self, effect: EngineLost) -> None:
         self._observers.metrics.engines_lost.labels(effect.reason.value).inc()

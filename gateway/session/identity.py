@@ -10,6 +10,8 @@ from gateway.session.origin import SessionOrigin
 if TYPE_CHECKING:
     from engines.interface import StreamOptions
 
+_NEW = SessionOrigin()
+
 
 @dataclass(frozen=True, slots=True)
 class SessionIdentity:
@@ -28,4 +30,4 @@ class SessionIdentity:
     tier: str = ""
     resume_token: str = ""
     resume_at: tuple[str, ...] = ()
-    origin: SessionOrigin = SessionOrigin()
+    origin: SessionOrigin = _NEW

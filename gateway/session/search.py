@@ -106,7 +106,9 @@ class EngineSearch:
                 return None
 
     def _no_engine_to_open_on(self) -> InVain:
-        """Whether there was none, or none with a free slot."""
+        """Whether there was none, none with a free slot, or none where the audio may go."""
+        if self.refusal is not None and self.refusal.reason is RefusalReason.no_permitted_region:
+            return InVain(Reason.no_permitted_region)
         if self.refusal is None or self.refusal.reason is not RefusalReason.no_free_slot:
             return InVain(Reason.engine_unavailable)
         return InVain(Reason.no_capacity, retry_after_ms=self.refusal.retry_after_ms)

@@ -42,6 +42,7 @@ from gateway.session.limits import SessionLimits
 from gateway.session.machine import SessionMachine
 from gateway.session.quota import SessionQuota
 from gateway.wire.messages import (
+    PROTOCOL_VERSION,
     Ack,
     ErrorMessage,
     FinalMessage,
@@ -134,7 +135,9 @@ def test_a_session_opens_an_engine_and_tells_the_client_when_it_has_one() -> Non
     machine = make()
     assert machine.begin(0) == [opening(1)]
     assert machine.engine_event(granted(), 7) == [
-        SendToClient(Started(session_id="s", model="m", model_version="v1", region="here")),
+        SendToClient(
+            Started(session_id="s", model="m", model_version="v1", region="here", protocol_version=PROTOCOL_VERSION)
+        ),
         Measured(Figure.open_elapsed_ms, 7),
     ]
 
