@@ -43,6 +43,8 @@ class RefusalReason(StrEnum):
     unreachable = "unreachable"
     paced = "paced"
     """It is not the session's turn yet. Placement says this, engines do not; `retry_after_ms` is set."""
+    no_permitted_region = "no_permitted_region"
+    """None of the regions that the caller's policy set holds recognises now. Placement says this, engines do not."""
 
 
 class LossReason(StrEnum):

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     too_many_sessions = "too_many_sessions"
     draining = "draining"
     no_capacity = "no_capacity"
+    no_permitted_region = "no_permitted_region"
     engine_unavailable = "engine_unavailable"
     keys_unavailable = "keys_unavailable"
     limiter_unavailable = "limiter_unavailable"
@@ -181,6 +182,14 @@ TABLE: dict[Reason, Row] = {
     ),
     Reason.draining: Row(_NOW, 1012, 503, _UNAVAILABLE, "This gateway is going away.", retry_after_ms=100),
     Reason.no_capacity: Row(_NOW, 4503, 503, _EXHAUSTED, "No engine has a free slot.", retry_after_ms=2_000),
+    Reason.no_permitted_region: Row(
+        _NOW,
+        4508,
+        503,
+        _UNAVAILABLE,
+        "None of the regions where the caller's audio may be recognised does so now.",
+        retry_after_ms=2_000,
+    ),
     Reason.engine_unavailable: Row(
         _NOW, 4504, 503, _UNAVAILABLE, "No engine could take the session on in time.", retry_after_ms=2_000
     ),

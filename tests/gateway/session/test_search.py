@@ -91,6 +91,12 @@ def test_a_session_that_opens_waits_less_and_hears_whether_there_was_an_engine()
     assert search.in_vain(700, is_opening=True) == InVain(Reason.no_capacity, retry_after_ms=900)
 
 
+def test_a_session_that_opens_hears_that_nothing_is_there_where_its_audio_may_go() -> None:
+    search = make()
+    search.refusal = Refused(1, RefusalReason.no_permitted_region, retry_after_ms=900)
+    assert search.in_vain(700, is_opening=True) == InVain(Reason.no_permitted_region)
+
+
 def test_a_session_whose_version_is_gone_is_told_so() -> None:
     search = make()
     search.refusal = Refused(1, RefusalReason.unknown_model)
