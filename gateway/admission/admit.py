@@ -35,6 +35,15 @@ class Plans(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """Who calls and what holds for him; he has no place yet."""
+
+    caller: Caller
+    policies: PolicySet
+    plan: CallerPlan
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """Who is let in, what holds for him, and his place; release its tab when the session ends, however it ends."""
 
@@ -43,6 +52,7 @@ class Admitted:
     plan: CallerPlan
     session_id: str
     tab: SessionTab
+    tab_id: str
 
     def __enter__(self) -> Admitted:
         return self
@@ -86,13 +96,16 @@ class Admission:
         self._steps.revocations.check(caller)
 
     async def admit(self, token: str | None) -> Admitted:
-        """Let one session in, whose connection was let in by `knock`.
+        """Let one session in, whose connection was let in by `knock`. Raises what `prove` and `place` raise."""
+        return await self.place(await self.prove(token), session_id=uuid.uuid4().hex)
+
+    async def prove(self, token: str | None) -> Proven:
+        """All that is asked before the limits.
 
         Raises:
             AuthenticationFailed: `token_missing`, or what is wrong with the token.
             SessionRefused: what the policy set says; `unknown_plan`.
-            QuotaRefused: a limit of the plan.
-            Unavailable: `too_many_sessions`, or one of `keys_`, `revocations_` and `limiter_unavailable`.
+            Unavailable: one of `keys_unavailable` and `revocations_unavailable`.
         """
         if not token:
             raise AuthenticationFailed(
@@ -110,8 +123,22 @@ class Admission:
                 f"the plan `{caller.plan}`, which is not known" if caller.plan else "no plan, and none is the default"
             )
             raise SessionRefused(Reason.unknown_plan, f"the token names {named}")
-        session_id = uuid.uuid4().hex
-        return Admitted(caller, policies, plan, session_id, await steps.limits.acquire(plan, session_id=session_id))
+        return Proven(caller, policies, plan)
+
+    async def place(self, proven: Proven, *, session_id: str, tab_id: str = "") -> Admitted:
+        """Take the session's place. `tab_id`: how the limiter knows it, where that is not its own name.
+
+        Raises:
+            QuotaRefused: a limit of the plan.
+            Unavailable: `too_many_sessions` or `limiter_unavailable`.
+        """
+        tab_id = tab_id or session_id
+        tab = await self._steps.limits.acquire(proven.plan, session_id=tab_id)
+        return Admitted(proven.caller, proven.policies, proven.plan, session_id, tab, tab_id)
+
+    async def close_left(self, org: str, tab_id: str) -> None:
+        """See gateway.limits.interface.SessionLimits."""
+        await self._steps.limits.close_left(org, tab_id)
 
 
 class LocalSessionLimits:
@@ -150,6 +177,10 @@ class LocalSessionLimits:
             self._release(tenant)
             raise
         return _LocalTab(lambda: self._release(tenant), beyond)
+
+    async def close_left(self, org: str, tab_id: str) -> None:
+        if self._beyond is not None:
+            await self._beyond.close_left(org, tab_id)
 
     def _full(self, detail: str) -> Unavailable:
         return Unavailable(Reason.too_many_sessions, detail, retry_after_ms=self._settings.retry_after_ms)

@@ -106,3 +106,6 @@ class _BorrowingLimits:
                 Reason.limiter_unavailable, "the region that lends your compute cannot be reached", retry_after_ms=1_000
             )
         return await self._inner.acquire(borrowed_plan(plan, self._holding), session_id=session_id)
+
+    async def close_left(self, org: str, tab_id: str) -> None:
+        await self._inner.close_left(org, tab_id)

@@ -48,3 +48,8 @@ class SessionLimits(Protocol):
             QuotaRefused: `concurrency_limit`, `start_rate_limit` or `quota_exhausted`, with level and retry hint.
             Unavailable: `too_many_sessions` (this gateway), or `limiter_unavailable` where the plan says `closed`.
         """
+
+    async def close_left(self, org: str, tab_id: str) -> None:
+        """Close the tab of a session that goes on under another name, whichever gateway had it: its place comes back,
+        and what it used is billed. Bounded as `acquire`; where it cannot be done, the tab's lease ends by itself.
+        """

@@ -167,6 +167,15 @@ class RedisSessionLimits:
         self._ticker.add(tab)
         return tab
 
+    async def close_left(self, org: str, tab_id: str) -> None:
+        """See gateway.limits.interface.SessionLimits."""
+        if self._presence.is_away or not self._resync.is_done:
+            return
+        try:
+            await self._sweep.close_one(org, tab_id)
+        except RedisAway as away:
+            self._parts.metrics.failures.labels(away.why.value).inc()
+
     def _take_over(self) -> None:
         for left in self._parts.journal.left_open():
             plan = left.plan

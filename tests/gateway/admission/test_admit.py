@@ -80,6 +80,16 @@ async def test_a_bad_token_takes_no_place(admission: Admission, signers: dict[st
     await admission.admit(signers["ES256"].sign(kit.claims()))
 
 
+async def test_a_session_that_goes_on_keeps_its_name_and_gets_another_tab(
+    admission: Admission, signers: dict[str, Any], kit: Any
+) -> None:
+    proven = await admission.prove(signers["ES256"].sign(kit.claims()))
+    with await admission.place(proven, session_id="s", tab_id="s.2") as admitted:
+        assert (admitted.caller, admitted.session_id, admitted.tab_id) == (proven.caller, "s", "s.2")
+    with await admission.place(proven, session_id="s") as admitted:
+        assert admitted.tab_id == "s"
+
+
 async def test_one_tenant_cannot_take_every_place() -> None:
     limits = _limits(max_sessions=3, of_tenant=2)
     for _ in range(2):

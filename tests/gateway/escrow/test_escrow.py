@@ -41,6 +41,8 @@ class Limits:
         self.plans.append(plan)
         return Tab()
 
+    async def close_left(self, org: str, tab_id: str) -> None: ...
+
 
 async def test_a_session_is_let_in_with_a_borrowed_plan_once_the_region_holds_something(tmp_path: Path) -> None:
     inner = Limits()

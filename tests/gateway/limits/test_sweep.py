@@ -75,6 +75,21 @@ async def test_only_what_has_expired_and_is_not_ours_is_closed(swept: Swept, red
         assert client.hget("patchbay:{beta}:bucket:o", "held_us") == "0"
 
 
+async def test_the_tab_of_a_session_that_goes_on_elsewhere_is_closed_before_its_lease_ends(
+    redis_server: RedisServer,
+) -> None:
+    swept = Swept(redis_server, lease_ttl_ms=60_000)
+    for session_id in ("gone", "stays"):
+        await swept.open(session_id)
+    assert await swept.sweep.close_one("acme", "gone")
+    assert not await swept.sweep.close_one("acme", "unknown")
+    with redis_server.client() as client:
+        assert client.zrange("patchbay:{acme}:leases:o", 0, -1) == ["stays"]
+        assert client.hget("patchbay:{acme}:bucket:o", "held_us") == "1000"
+    assert await swept.sweep.close_one("acme", "gone")  # and nothing is done twice
+    await swept.link.aclose()
+
+
 async def test_two_gateways_that_sweep_at_once_close_each_tab_once(swept: Swept, redis_server: RedisServer) -> None:
     other = Swept(redis_server, lease_ttl_ms=300)
     for number in range(20):
