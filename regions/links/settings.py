@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, model_validator
 
+from regions.discovery.settings import DiscoverySettings
+
 
 class LinkSettings(BaseModel, frozen=True, extra="forbid"):
     """One link. The engine's heartbeat must fit several times into `liveness_ms`."""
@@ -33,8 +35,19 @@ class LinkSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 class PoolSettings(BaseModel, frozen=True, extra="forbid"):
-    """The replicas behind one pool. `retry_after_ms`: advice for a session that found none."""
+    """The replicas behind one pool: those of `addresses`, and those that `discovery` finds.
 
-    addresses: tuple[str, ...] = Field(min_length=1)
+    `retry_after_ms`: advice for a session that found none.
+    """
+
+    addresses: tuple[str, ...] = ()
+    """Empty, and without discovery: an edge site, which recognises nothing by itself."""
+    discovery: DiscoverySettings | None = None
     link: LinkSettings = LinkSettings()
     retry_after_ms: int = Field(default=500, ge=0, le=60_000)
+    removal_grace_ms: int = Field(default=5_000, ge=0, le=600_000)
+    """A replica that left the listing stays for so long: nobody loses his engine because a listing blinked."""
+    retire_within_ms: int = Field(default=60_000, ge=0, le=3_600_000)
+    """After that it takes no new streams, and its sessions move away; what is left on it then is cut."""
+    open_retries: int = Field(default=2, ge=0, le=5)
+    """A stream that a replica would not take, for want of room, is offered to so many others before it is refused."""

@@ -15,8 +15,7 @@ def test_the_shortest_wait_between_attempts_may_not_exceed_the_longest() -> None
         LinkSettings(reconnect_min_ms=200, reconnect_max_ms=100)
 
 
-def test_a_pool_needs_a_replica_and_takes_no_unknown_setting() -> None:
-    with pytest.raises(ValidationError):
-        PoolSettings(addresses=())
+def test_a_pool_may_be_without_replicas_and_takes_no_unknown_setting() -> None:
+    assert PoolSettings().addresses == ()
     with pytest.raises(ValidationError):
         PoolSettings.model_validate({"addresses": ("a:1",), "adresses": ()})
