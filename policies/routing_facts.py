@@ -81,11 +81,13 @@ class RegionFacts:
     Attributes:
         rtt_ms: round trip to its relay; measured (EWMA), or reckoned from the distance until it is.
         age_ms: how old its last report is; None: it never sent one.
+        models: their free slots, too, are less `placed_since_report`.
         free_slots_of_tier: by its last report, less `placed_since_report`.
         placed_since_report: streams that this gateway placed there and that the report cannot know of.
         lag_ms: audio that its slowest engine has not recognised yet.
         cost_permille: of its compute, against the catalog's reference of 1000.
         clock_offset_ms: its wall clock less ours; None: not known. Shown, never reckoned with.
+        is_reachable: whether a link to it stands.
     """
 
     name: str
@@ -104,6 +106,7 @@ class RegionFacts:
     spot_permille: int = 0
     cost_permille: int = 1_000
     clock_offset_ms: int | None = None
+    is_reachable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,48 @@
+"""How much of an engine replays may take, and how long they take to catch up. Pure rules.
+
+A session that was lost somewhere else brings a backlog: audio since its last final. It is recognised at `speed` times
+real time while new audio goes on coming, so a backlog of B takes B / (speed - 1): 12 s take 4 s at 4 times real time,
+and 48 s at 1.25 times. While it catches up a stream costs `speed` streams. Slots say how many streams an engine serves
+in real time; replays live on what is left above that, and on a share that is set aside for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_PERMILLE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayLimits:
+    """`share_permille`: compute that replays may take beyond real time, of what all slots take."""
+
+    share_permille: int = 250
+
+    def __post_init__(self) -> None:
+        if self.share_permille < 1:
+            raise ValueError("replays need some share: without one no lost session goes on")
+
+
+def replays_at_once(*, slots_total: int, speed_permille: int, limits: ReplayLimits) -> int:
+    """Give how many streams may catch up at once; at least one, or an engine would never take a lost session.
+
+    Args:
+        speed_permille: how fast one stream is replayed, against 1000 for real time.
+    """
+    beyond_real_time = max(1, speed_permille - _PERMILLE)
+    return max(1, slots_total * limits.share_permille // beyond_real_time)
+
+
+def admits_replay(*, catching_up: int, slots_total: int, speed_permille: int, limits: ReplayLimits) -> bool:
+    """Whether an engine takes one more stream with a backlog, beside those that are catching up."""
+    return catching_up < replays_at_once(slots_total=slots_total, speed_permille=speed_permille, limits=limits)
+
+
+def catch_up_ms(*, backlog_ms: int, speed_permille: int) -> int | None:
+    """Give how long a stream takes until it is in time again; None: never, at this speed."""
+    if backlog_ms <= 0:
+        return 0
+    if speed_permille <= _PERMILLE:
+        return None
+    return -(-backlog_ms * _PERMILLE // (speed_permille - _PERMILLE))
