@@ -1,10 +1,8 @@
-"""One long-lived gRPC stream to one engine, shared by all sessions that are placed there.
+"""A lasting link to one engine or relay: dials, dials again, and renews the connection when certificates change.
 
 These must stay true:
-  - `open` and everything a stream is told return at once and call nobody back.
-  - When the link is lost, each stream hears `Lost` exactly once; no event comes to it from a later connection.
-  - What waits to be sent is bounded by `max_queued_bytes`; an engine that does not read that much is lost.
-  - An engine is alive while its load reports come: it sends them only while its inference thread turns.
+  - `open` returns at once and calls nobody back; no event comes to a stream from a later connection than its own.
+  - A renewed connection is made before the old one takes no more streams; the old one ends with its last stream.
 """
 
 from __future__ import annotations
@@ -14,27 +12,30 @@ import errno
 import math
 import random
 import socket
-from collections import deque
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
+import grpc
 import grpc.aio
 import structlog
-from google.protobuf.message import DecodeError
 
-from engines.interface import LossReason, Lost, RefusalReason, Refused
-from engines.proto import engine_pb2
-from regions.links.command_codec import encode_hello, encode_open
-from regions.links.event_codec import MalformedEvent, decode_event, decode_load
+from engines.interface import RefusalReason, Refused
+from policies.routing_facts import RegionState
+from regions.links.connection import Connection
+from regions.links.link_break import LinkBreak
 from regions.links.link_stream import LinkStream
+from regions.links.outcomes import StreamCancelled, StreamLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.interface import LoadReport, OpenStream, StreamEvent
+    from engines.interface import LoadReport, MoveReason, OpenStream, StreamEvent
+    from regions.links.certificates import CertificatePair, LinkTls
+    from regions.links.heartbeat import RttSample
+    from regions.links.outcomes import StreamOutcome
+    from regions.links.region_status import RegionStatus
     from regions.links.settings import LinkSettings
 
-_METHOD = "/patchbay.engine.v1.Engine/Link"
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -50,73 +51,81 @@ _CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
 )
-_OVERSLEPT_S = 0.1
 FAILURE_REMEMBERED_S = 5.0
+_RENEW_WITHIN_S = 2.0
+"""Links of all gateways see new certificates at once; they dial spread over this time."""
 
 log = structlog.get_logger("links")
 
 
-class LinkBreak(StrEnum):
-    """Why a link was lost, or not made."""
-
-    unreachable = "unreachable"
-    silent = "silent"
-    """No load report for the liveness budget."""
-    closed = "closed"
-    """The engine or the network ended the call."""
-    backlogged = "backlogged"
-    """The engine did not read."""
-    malformed = "malformed"
-
-
 class GrpcLink:
-    """A link to the engine at `address`, `unix:/path` or `host:port`; `run` makes it, and makes it again.
+    """A link to `address`, `unix:/path` or `host:port`; `run` makes it, and makes it again.
 
     Args:
-        gateway: what this gateway process calls itself.
+        gateway: what this gateway process calls itself; for a relay it begins with its region's name and a `/`.
         retry_after_ms: advice to sessions that are refused because the engine is not connected.
+        tls: for a relay, which is another region's; None: plain.
+        on_outcome, on_rtt: called from inside; must return at once.
     """
 
-    def __init__(self, address: str, settings: LinkSettings, *, gateway: str, retry_after_ms: int = 500) -> None:
+    def __init__(
+        self,
+        address: str,
+        settings: LinkSettings,
+        *,
+        gateway: str,
+        retry_after_ms: int = 500,
+        tls: LinkTls | None = None,
+        on_outcome: Callable[[StreamOutcome], None] | None = None,
+        on_rtt: Callable[[RttSample], None] | None = None,
+    ) -> None:
         self.address = address
         self._settings = settings
-        # A pydantic model's attributes cost more than the rest of queueing a message.
-        self._max_message_bytes = settings.max_message_bytes
-        self._max_commands_per_message = settings.max_commands_per_message
-        self._max_queued_bytes = settings.max_queued_bytes
-        self._flush_gap_s = settings.flush_gap_ms / 1_000
         self._gateway = gateway
         self._retry_after_ms = retry_after_ms
-        self._last_stream_id = 0
-        self._streams: dict[int, LinkStream] = {}
-        self._load: LoadReport | None = None
-        self._unanswered_opens = 0
-        self._grants_since_report = 0
-        self._is_broken = True
-        self._broken: asyncio.Future[LinkBreak] | None = None
-        self._heard_at_s = 0.0
+        self._tls = tls
+        self._on_outcome = on_outcome
+        self._on_rtt = on_rtt
+        self._connection: Connection | None = None
+        self._retiring: set[Connection] = set()
+        self._untrusted_digest: str | None = None
         self._failed_at_s = -math.inf
-        self._wake = asyncio.Event()
-        self._parts: list[bytes] = []
-        self._parts_bytes = 0
-        self._parts_commands = 0
-        self._messages: deque[bytes] = deque()
-        self._queued_bytes = 0
+        self.heard_at_s = -math.inf
+        """When the last load report came, on the loop's clock."""
+        self.rtt: RttSample | None = None
+        """The last one measured."""
+        self.last_break: LinkBreak | None = None
+        """Why the last connection was lost, or not made."""
 
     @property
     def is_connected(self) -> bool:
         """Whether the engine answers: it sent a load report on this connection."""
-        return self._load is not None and not self._is_broken
+        return self._connection is not None and self._connection.is_connected
 
     @property
     def load(self) -> LoadReport | None:
         """The last report of the connected engine."""
-        return self._load if self.is_connected else None
+        connection = self._connection
+        return connection.load if connection is not None and connection.is_connected else None
+
+    @property
+    def region(self) -> RegionStatus | None:
+        """What the connected relay said last of its region."""
+        connection = self._connection
+        return connection.region if connection is not None and connection.is_connected else None
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether what is connected takes no streams, because it, or its region, is going away."""
+        load, region = self.load, self.region
+        return (load is not None and load.is_draining) or (
+            region is not None and region.state is not RegionState.active
+        )
 
     @property
     def placed_since_report(self) -> int:
         """Streams that the last report does not count yet."""
-        return self._unanswered_opens + self._grants_since_report
+        return 0 if self._connection is None else self._connection.placed_since_report
 
     @property
     def free_slots(self) -> int:
@@ -126,25 +135,29 @@ class GrpcLink:
 
     @property
     def open_streams(self) -> int:
-        return len(self._streams)
+        current = () if self._connection is None else (self._connection,)
+        return sum(len(connection.streams) for connection in (*current, *self._retiring))
 
     @property
     def has_failed_lately(self) -> bool:
-        """Whether the engine gave up a stream of its own accord a moment ago, though its connection stands."""
+        """Whether the engine gave up a stream of its own accord a moment ago, though its connection stands; or a
+        session found it wanting.
+        """
         return asyncio.get_running_loop().time() - self._failed_at_s < FAILURE_REMEMBERED_S
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> LinkStream:
         """Ask the engine for a slot; `Refused` with `unreachable` when it is not connected. See EnginePool.open."""
-        self._last_stream_id += 1
-        opened = LinkStream(self, self._last_stream_id, stream, on_event)
-        if not self.is_connected:
-            refusal = Refused(stream.epoch, RefusalReason.unreachable, self._retry_after_ms)
-            asyncio.get_running_loop().call_soon(opened.receive, refusal)
-            return opened
-        self._streams[opened.stream_id] = opened
-        self._unanswered_opens += 1
-        self.queue(encode_open(opened.stream_id, stream))
-        return opened
+        if self._connection is not None and self._connection.is_connected:
+            return self._connection.open(stream, on_event)
+        refused = LinkStream(_Nowhere(self), 0, stream, on_event)
+        refusal = Refused(stream.epoch, RefusalReason.unreachable, self._retry_after_ms)
+        asyncio.get_running_loop().call_soon(refused.receive, refusal)
+        return refused
+
+    def move_away(self, reason: MoveReason, *, within_ms: int) -> None:
+        """Every stream that this connection has, or gets, hears `MoveAway`, paced. A drain does that by itself."""
+        if self._connection is not None:
+            self._connection.move_away(reason, within_ms=within_ms)
 
     async def run(self) -> None:
         """Keep the link up until cancelled; then every stream is lost."""
@@ -152,177 +165,110 @@ class GrpcLink:
         # loop, for ever if the channel's last write is still under way (seen with an engine that was stopped).
         grpc.aio.init_grpc_aio()
         attempts = 0
-        try:
+        async with asyncio.TaskGroup() as tasks:
             while True:
-                had_connected = await self._converse()
-                attempts = 1 if had_connected else attempts + 1
+                ended = await self._converse(tasks)
+                self._note_end(ended)
+                attempts = 1 if ended.load is not None else attempts + 1
                 await self._wait_to_dial(attempts)
-        finally:
-            self._is_broken = True
-            self._lose_streams()
 
-    def queue(self, command: bytes) -> None:
-        if self._is_broken:
-            return
-        self._parts.append(command)
-        self._count_queued(len(command))
+    # --- what connections tell ----------------------------------------------------------------------------
 
-    def queue_audio(self, head: bytes, pcm16: bytes) -> None:
-        if self._is_broken:
-            return
-        self._parts += (head, pcm16)
-        self._count_queued(len(head) + len(pcm16))
+    def note_load(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self.heard_at_s = asyncio.get_running_loop().time()
 
-    def forget(self, stream: LinkStream) -> None:
-        if self._streams.pop(stream.stream_id, None) is not None and not stream.is_answered:
-            self._unanswered_opens -= 1
-
-    def _count_queued(self, num_bytes: int) -> None:
-        self._parts_bytes += num_bytes
-        self._parts_commands += 1
-        if self._parts_bytes >= self._max_message_bytes or self._parts_commands >= self._max_commands_per_message:
-            self._seal()
-        if self._queued_bytes + self._parts_bytes > self._max_queued_bytes:
-            self._break(LinkBreak.backlogged)
-        self._wake.set()
-
-    def _seal(self) -> None:
-        """What was gathered becomes one message."""
-        self._messages.append(b"".join(self._parts))
-        self._queued_bytes += self._parts_bytes
-        self._parts = []
-        self._parts_bytes = 0
-        self._parts_commands = 0
-
-    async def _converse(self) -> bool:
-        """One connection, from dialling to its loss; whether the engine ever answered."""
-        loop = asyncio.get_running_loop()
-        self._start_afresh(loop)
-        broken = self._broken = loop.create_future()
-        async with grpc.aio.insecure_channel(self.address, options=_CHANNEL_OPTIONS) as channel:
-            call = channel.stream_stream(_METHOD)()
-            async with asyncio.TaskGroup() as tasks:
-                halves = [
-                    tasks.create_task(self._read(call)),
-                    tasks.create_task(self._write(call)),
-                    tasks.create_task(self._watch()),
-                ]
-                cause = await broken
-                for half in halves:
-                    half.cancel()
-            had_connected = self._load is not None
-            if had_connected:
-                log.warning("link.lost", replica=self.address, reason=cause.value, streams=len(self._streams))
-            # Before the channel is closed, which takes its time: sessions want to move on.
-            self._lose_streams()
-        return had_connected
-
-    def _start_afresh(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._load = None
-        self._unanswered_opens = 0
-        self._grants_since_report = 0
-        self._parts = []
-        self._parts_bytes = self._parts_commands = self._queued_bytes = 0
-        self._messages.clear()
-        self._wake.clear()
-        self._heard_at_s = loop.time()
-        self._is_broken = False
-
-    def _break(self, cause: LinkBreak) -> None:
-        """Give the connection up soon; the first cause counts. Calls nobody back."""
-        self._is_broken = True
-        if self._broken is not None and not self._broken.done():
-            self._broken.set_result(cause)
-
-    def _lose_streams(self) -> None:
-        for stream in list(self._streams.values()):
-            self._call_back(stream, stream.lose, LossReason.link_lost)
-
-    async def _read(self, call: Any) -> None:
-        try:
-            while isinstance(payload := await call.read(), bytes):
-                self._receive(engine_pb2.FromEngine.FromString(payload))
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            self._break(LinkBreak.closed if self._load is not None else LinkBreak.unreachable)
-        except DecodeError:
-            self._break(LinkBreak.malformed)
-        else:
-            self._break(LinkBreak.closed)
-
-    async def _write(self, call: Any) -> None:
-        gap_s = self._settings.flush_gap_ms / 1_000
-        try:
-            await call.write(encode_hello(self._gateway))
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._messages or self._parts:
-                    if not self._messages:
-                        self._seal()
-                    message = self._messages.popleft()
-                    await call.write(message)
-                    self._queued_bytes -= len(message)
-                # The next message gathers what comes meanwhile; one that comes after a pause goes at once.
-                await asyncio.sleep(gap_s)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            self._break(LinkBreak.closed if self._load is not None else LinkBreak.unreachable)
-
-    async def _watch(self) -> None:
-        """Give the engine up when it has been silent for too long."""
-        loop = asyncio.get_running_loop()
-        while True:
-            budget_ms = self._settings.connect_timeout_ms if self._load is None else self._settings.liveness_ms
-            due_at_s = self._heard_at_s + budget_ms / 1_000
-            if loop.time() >= due_at_s:
-                self._break(LinkBreak.unreachable if self._load is None else LinkBreak.silent)
-                return
-            await asyncio.sleep(due_at_s - loop.time())
-            overslept_s = loop.time() - due_at_s
-            if overslept_s > _OVERSLEPT_S:
-                # It was this process that did not listen: what the engine sent meanwhile is still to be read.
-                self._heard_at_s += overslept_s
-
-    def _receive(self, message: engine_pb2.FromEngine) -> None:
-        streams = self._streams
-        for entry in message.events:
-            stream = streams.get(entry.stream_id)
-            if stream is None:
-                continue
-            try:
-                event = decode_event(entry)
-            except MalformedEvent:
-                self._call_back(stream, stream.break_off)
-                continue
-            if isinstance(event, Lost):
+    def note_outcome(self, connection: Connection | None, outcome: StreamOutcome) -> None:
+        is_alive = connection is not None and not connection.is_broken
+        match outcome:
+            case StreamLost() if is_alive:
                 self._failed_at_s = asyncio.get_running_loop().time()
-            was_answered = stream.is_answered
-            self._call_back(stream, stream.receive, event)
-            if not was_answered and stream.is_answered:
-                self._note_answer(stream)
-        if message.HasField("load"):
-            self._take_load(decode_load(message.load))
+            case StreamCancelled(reason=reason) if is_alive and reason is not None:
+                self._failed_at_s = asyncio.get_running_loop().time()
+            case _:
+                pass
+        if self._on_outcome is not None:
+            try:
+                self._on_outcome(outcome)
+            except Exception:
+                log.exception("link.callback_failed", replica=self.address)
 
-    def _note_answer(self, stream: LinkStream) -> None:
-        """`forget` counts a stream that ended unanswered; this one was answered."""
-        self._unanswered_opens -= 1
-        if not stream.is_over:
-            self._grants_since_report += 1
+    def note_rtt(self, sample: RttSample) -> None:
+        self.rtt = sample
+        if self._on_rtt is not None:
+            self._on_rtt(sample)
 
-    def _take_load(self, load: LoadReport) -> None:
-        if self._load is None:
-            names = [f"{model.name} {model.version}" for model in load.models]
-            log.info("link.connected", replica=self.address, models=names, slots=load.slots_total)
-        self._load = load
-        self._grants_since_report = 0
-        self._heard_at_s = asyncio.get_running_loop().time()
+    # --- connections --------------------------------------------------------------------------------------
 
-    def _call_back(self, stream: LinkStream, tell: Callable[..., None], *arguments: object) -> None:
-        """One session's fault must not take the other sessions' link with it."""
-        try:
-            tell(*arguments)
-        except Exception:
-            log.exception("link.callback_failed", replica=self.address, stream_id=stream.stream_id)
-            stream.cancel()
+    async def _converse(self, tasks: asyncio.TaskGroup) -> Connection:
+        """From dialling to the loss of the connection, or of the last of those that renewed it."""
+        connection, running = self._dial(tasks)
+        self._connection = connection
+        while (renewed := await self._renewed(tasks, connection, running)) is not None:
+            self._retire(connection, running)
+            connection, running = renewed
+            self._connection = connection
+        return connection
+
+    async def _renewed(
+        self, tasks: asyncio.TaskGroup, connection: Connection, running: asyncio.Task[None]
+    ) -> tuple[Connection, asyncio.Task[None]] | None:
+        """A second connection, with the certificates that came meanwhile, once it stands; None when the first is over.
+
+        A second one that is not made leaves the first as it is.
+        """
+        if self._tls is None or connection.pair is None:
+            await asyncio.wait({running})
+            return None
+        while True:
+            changed = tasks.create_task(self._tls.certificates.until_other_than(connection.pair.digest))
+            await asyncio.wait({running, changed}, return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+            await asyncio.wait({running}, timeout=random.uniform(0, _RENEW_WITHIN_S))
+            if running.done():
+                return None
+            successor, succeeding = self._dial(tasks)
+            connected = tasks.create_task(successor.until_connected())
+            await asyncio.wait({running, succeeding, connected}, return_when=asyncio.FIRST_COMPLETED)
+            connected.cancel()
+            if successor.is_connected:
+                return successor, succeeding
+            succeeding.cancel()
+            self._note_end(successor)
+            await asyncio.wait({running}, timeout=self._settings.reconnect_max_ms / 1_000)
+
+    def _retire(self, connection: Connection, running: asyncio.Task[None]) -> None:
+        self._retiring.add(connection)
+        running.add_done_callback(lambda _: self._retiring.discard(connection))
+        expires_in_s = 0.0 if connection.pair is None else connection.pair.expires_at_unix_s - time.time()
+        connection.retire(move_in_s=max(0.0, expires_in_s - 2 * self._settings.move_within_ms / 1_000))
+
+    def _dial(self, tasks: asyncio.TaskGroup) -> tuple[Connection, asyncio.Task[None]]:
+        """With the certificates in force."""
+        pair = None if self._tls is None else self._tls.certificates.current
+        connection = Connection(self.address, self._settings, self, pair=pair)
+        return connection, tasks.create_task(connection.run(self._channel(pair), gateway=self._gateway))
+
+    def _channel(self, pair: CertificatePair | None) -> grpc.aio.Channel:
+        if self._tls is None or pair is None:
+            return grpc.aio.insecure_channel(self.address, options=_CHANNEL_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(pair.ca_pem, pair.key_pem, pair.certificate_pem)
+        name = self._tls.server_name
+        options = (*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name), ("grpc.default_authority", name))
+        return grpc.aio.secure_channel(self.address, credentials, options=options)
+
+    def _note_end(self, connection: Connection) -> None:
+        cause, pair = connection.cause, connection.pair
+        if cause is LinkBreak.unreachable and pair is not None and pair.is_expired:
+            cause = LinkBreak.untrusted  # the relay only hung up
+        self.last_break = cause
+        if self._tls is None or pair is None or cause is not LinkBreak.untrusted:
+            return
+        if self._tls.certificates.metrics is not None:
+            self._tls.certificates.metrics.untrusted.labels(self._tls.server_name).inc()
+        if self._untrusted_digest != pair.digest:
+            self._untrusted_digest = pair.digest
+            log.warning("link.untrusted", region=self._tls.server_name, is_expired=pair.is_expired)
 
     async def _wait_to_dial(self, attempts: int) -> None:
         settings = self._settings
@@ -333,6 +279,25 @@ class GrpcLink:
                     return
         longest_ms = min(settings.reconnect_max_ms, settings.reconnect_min_ms * 2 ** min(attempts - 1, 16))
         await asyncio.sleep(random.uniform(longest_ms / 2, longest_ms) / 1_000)
+
+
+class _Nowhere:
+    """Carries a stream that no engine was asked for."""
+
+    def __init__(self, link: GrpcLink) -> None:
+        self._link = link
+
+    def queue(self, command: bytes) -> None:
+        """Nobody listens."""
+
+    def queue_audio(self, head: bytes, pcm16: bytes) -> None:
+        """Nobody listens."""
+
+    def note_granted(self, stream: LinkStream) -> None:
+        """Nobody grants."""
+
+    def forget(self, stream: LinkStream, outcome: StreamOutcome) -> None:
+        self._link.note_outcome(None, outcome)
 
 
 def _is_listening(path: str) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 MAX_UNANSWERED = 64
 """Pings that are remembered; a pong of an older one shows nothing any more."""
 _EARLY = 0.75
-"""Of the interval: from here on a message that goes anyway takes the ping along."""
+"""Of the interval."""
 
 
 class RttSample(msgspec.Struct, frozen=True):
@@ -39,9 +39,10 @@ class Heartbeat:
         """When a ping must go, if none went along with something else."""
         return self._due_at_s
 
-    def may_ride(self, now_s: float) -> bool:
-        """Whether a message that goes now should carry a ping."""
-        return now_s >= self._due_at_s - (1 - _EARLY) * self._interval_s
+    @property
+    def rides_from_s(self) -> float:
+        """From when on a message that goes anyway should take the ping along."""
+        return self._due_at_s - (1 - _EARLY) * self._interval_s
 
     def ping(self, now_s: float) -> int:
         """The sequence number of a ping that goes now."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from engines.interface import BYTES_PER_SAMPLE, LossReason, Lost
+from engines.interface import BYTES_PER_SAMPLE, Granted, LossReason, Lost, MoveAway, Refused
 from regions.links.command_codec import AudioFraming, encode_cancel, encode_cut
 from regions.links.event_order import EventOrder, ends_stream
+from regions.links.outcomes import StreamCancelled, StreamFinished, StreamLost, StreamRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.interface import OpenStream, StreamEvent
+    from engines.interface import MoveReason, OpenStream, StreamEvent
+    from regions.links.outcomes import StreamOutcome
 
 MAX_AUDIO_BYTES = 262_144
 """Of one command; more is cut in pieces, so that no message outgrows gRPC's limit."""
@@ -26,7 +28,10 @@ class Carrier(Protocol):
     def queue_audio(self, head: bytes, pcm16: bytes) -> None:
         """Send one audio command in two parts."""
 
-    def forget(self, stream: LinkStream) -> None:
+    def note_granted(self, stream: LinkStream) -> None:
+        """The engine granted it."""
+
+    def forget(self, stream: LinkStream, outcome: StreamOutcome) -> None:
         """The stream is over: late events for it go nowhere."""
 
 
@@ -42,6 +47,7 @@ class LinkStream:
         "_order",
         "_sent_through_sample",
         "is_over",
+        "opened_at_s",
         "stream_id",
     )
 
@@ -50,6 +56,8 @@ class LinkStream:
     ) -> None:
         self.stream_id = stream_id
         self.is_over = False
+        self.opened_at_s = 0.0
+        """For the link: when it asked."""
         self._carrier = carrier
         self._epoch = opened.epoch
         self._on_event = on_event
@@ -81,10 +89,7 @@ class LinkStream:
         self._cut(at_sample, is_last=True)
 
     def cancel(self, reason: LossReason | None = None) -> None:
-        if self.is_over:
-            return
-        self._end()
-        self._carrier.queue(encode_cancel(self.stream_id))
+        self._give_up(StreamCancelled(reason))
 
     def receive(self, event: StreamEvent) -> None:
         """Pass an event on, or make it the stream's loss. Called on the event loop, never from the caller's step."""
@@ -96,22 +101,29 @@ class LinkStream:
             self.break_off()
             return
         if ends_stream(event):
-            self._end()
+            self._end(_outcome_of(event))
+        elif type(event) is Granted:
+            self._carrier.note_granted(self)
         self._on_event(event)
 
     def break_off(self) -> None:
         """The engine said what it may not say."""
         if self.is_over:
             return
-        self.cancel()
+        self._give_up(StreamLost(LossReason.protocol_broken))
         self._on_event(Lost(self._epoch, LossReason.protocol_broken))
 
     def lose(self, reason: LossReason) -> None:
         """The link speaks for an engine that cannot."""
         if self.is_over:
             return
-        self._end()
+        self._end(StreamLost(reason))
         self._on_event(Lost(self._epoch, reason))
+
+    def move_away(self, reason: MoveReason, within_ms: int) -> None:
+        """The link says that the stream should go on elsewhere."""
+        if not self.is_over:
+            self._on_event(MoveAway(self._epoch, reason, within_ms))
 
     def _cut(self, at_sample: int, *, is_last: bool) -> None:
         if self.is_over:
@@ -119,6 +131,22 @@ class LinkStream:
         self._is_finishing |= is_last
         self._carrier.queue(encode_cut(self.stream_id, at_sample, is_last=is_last))
 
-    def _end(self) -> None:
+    def _give_up(self, outcome: StreamOutcome) -> None:
+        if self.is_over:
+            return
+        self._end(outcome)
+        self._carrier.queue(encode_cancel(self.stream_id))
+
+    def _end(self, outcome: StreamOutcome) -> None:
         self.is_over = True
-        self._carrier.forget(self)
+        self._carrier.forget(self, outcome)
+
+
+def _outcome_of(last: StreamEvent) -> StreamOutcome:
+    match last:
+        case Lost():
+            return StreamLost(last.reason)
+        case Refused():
+            return StreamRefused(last.reason)
+        case _:
+            return StreamFinished()

@@ -14,6 +14,8 @@ class LinkSettings(BaseModel, frozen=True, extra="forbid"):
     """From dialling to the engine's first load report."""
     liveness_ms: int = Field(default=2_000, gt=0, le=60_000)
     """Without a load report for this long, the engine is lost: it sends them only while it recognises."""
+    heartbeat_interval_ms: int = Field(default=500, ge=20, le=60_000)
+    """The gateway's own: a ping goes at least so often, and an engine frees the slots of a gateway that is silent."""
     reconnect_min_ms: int = Field(default=50, gt=0, le=10_000)
     reconnect_max_ms: int = Field(default=1_000, gt=0, le=60_000)
     """Between attempts over TCP: doubled each time, with jitter. A UNIX socket is asked every `local_probe_ms`."""
@@ -26,6 +28,12 @@ class LinkSettings(BaseModel, frozen=True, extra="forbid"):
     """Below gRPC's limit of 4 MiB by more than one command."""
     max_queued_bytes: int = Field(default=67_108_864, ge=65_536)
     """Commands that wait for an engine that does not read. More, and the link is lost."""
+
+    move_within_ms: int = Field(default=15_000, ge=1_000, le=600_000)
+    """What sessions are given for their move when the engine, or the region at the other end, drains."""
+    moves_per_s: float = Field(default=40.0, gt=0, le=10_000)
+    move_burst: int = Field(default=20, ge=1, le=10_000)
+    """So many are told at once, the others at this pace; quicker where the last would hear of it too late."""
 
     @model_validator(mode="after")
     def _reconnect_range_is_one(self) -> LinkSettings:
