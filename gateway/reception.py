@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.admission.carriers import agreed_token
+from gateway.admission.places import NOBODY
 from gateway.client_queue import ClientQueue
 from gateway.errors import ClientFault, Reason, SessionRefused, Unavailable
 from gateway.limits.settings import CreditSettings
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from gateway.admission.addresses import Visit
     from gateway.admission.admit import Admission, Admitted
+    from gateway.admission.edge_headers import HeaderLines
+    from gateway.admission.places import Visitor
     from gateway.audio.decoders import AudioDecoders
     from gateway.audio.interface import AudioDecoder
     from gateway.metrics import GatewayMetrics
@@ -90,6 +93,10 @@ class Reception:
         """New sessions are refused from here on, as retryable."""
         self._is_open = False
 
+    def visitor(self, peer: str, lines: HeaderLines) -> Visitor:
+        """Who is behind a connection: asked once, before it knocks. `lines`: what its headers say, by name."""
+        return self._house.admission.visitor(peer, lines)
+
     def knock(self, address: str) -> Visit:
         """A connection came from this address, before anything of it is read; `with` it until its session begins.
 
@@ -98,11 +105,11 @@ class Reception:
         """
         return self._house.admission.knock(address)
 
-    async def admit(self, token: str | None) -> Admitted:
+    async def admit(self, token: str | None, visitor: Visitor = NOBODY) -> Admitted:
         """Raises SessionRefused. The tab of what is returned must be released by whoever holds it last."""
         if not self._is_open:
             raise Unavailable(Reason.draining)
-        return await self._house.admission.admit(token)
+        return await self._house.admission.admit(token, visitor)
 
     def read_start(self, message: ClientMessage) -> SessionRequest:
         """The first message. Raises ClientFault."""
@@ -111,11 +118,15 @@ class Reception:
         return read_start(message, self._option_limits)
 
     async def admit_start(
-        self, request: SessionRequest, token_of_request: str | None, early: Admitted | None
+        self,
+        request: SessionRequest,
+        token_of_request: str | None,
+        early: Admitted | None,
+        visitor: Visitor = NOBODY,
     ) -> Admitted:
         """The caller of a session whose `start` came: admitted before it, or by the token in it."""
         token = agreed_token(token_of_request, request.token)
-        return early if early is not None else await self.admit(token)
+        return early if early is not None else await self.admit(token, visitor)
 
     def begin(self, admitted: Admitted, request: SessionRequest, port: ClientPort, *, transport: str) -> SessionRunner:
         """Make the session and ask for its engine. Its tab is released when it closes.

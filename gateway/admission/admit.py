@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.admission.places import NOBODY, Visitor
 from gateway.errors import AuthenticationFailed, Reason, SessionRefused, Unavailable
 from gateway.session.credit import QuotaUpdate
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from gateway.admission.addresses import AddressLimits, Visit
+    from gateway.admission.edge_headers import HeaderLines
+    from gateway.admission.geography import Geography
+    from gateway.admission.places import Place
     from gateway.admission.policy_sets import PolicySet, PolicySets
     from gateway.admission.revocation_check import RevocationCheck
     from gateway.admission.settings import SessionLimitSettings
@@ -36,16 +40,19 @@ class Plans(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """Who calls and what holds for him; he has no place yet."""
+    """Who calls, from where as far as that is known, and what holds for him; he is not among the sessions yet."""
 
     caller: Caller
     policies: PolicySet
     plan: CallerPlan
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Who is let in, what holds for him, and his place; release its tab when the session ends, however it ends."""
+    """Who is let in, what holds for him, and his tab; release it when the session ends, however it ends. `place`: where
+    he is, as far as that is known.
+    """
 
     caller: Caller
     policies: PolicySet
@@ -53,6 +60,7 @@ class Admitted:
     session_id: str
     tab: SessionTab
     tab_id: str
+    place: Place | None = None
 
     def __enter__(self) -> Admitted:
         return self
@@ -65,7 +73,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionSteps:
-    """Who is asked, in this order."""
+    """Who is asked, in this order; `geography` before all of them: without it, whoever is connected is the client."""
 
     addresses: AddressLimits
     verifier: TokenVerifier
@@ -73,6 +81,7 @@ class AdmissionSteps:
     policies: PolicySets
     plans: Plans
     limits: SessionLimits
+    geography: Geography | None = None
 
 
 class Admission:
@@ -81,6 +90,15 @@ class Admission:
     def __init__(self, steps: AdmissionSteps, now_s: Callable[[], int]) -> None:
         self._steps = steps
         self._now_s = now_s
+
+    @property
+    def policies(self) -> PolicySets:
+        return self._steps.policies
+
+    def visitor(self, peer: str, lines: HeaderLines) -> Visitor:
+        """Who is behind a connection of this peer; `lines` gives what its headers say, by name."""
+        geography = self._steps.geography
+        return Visitor(peer) if geography is None else geography.visitor(peer, lines)
 
     def knock(self, address: str) -> Visit:
         """A connection came from this address; leave what is returned. Raises AddressRefused."""
@@ -95,35 +113,48 @@ class Admission:
         """
         self._steps.revocations.check(caller)
 
-    async def admit(self, token: str | None) -> Admitted:
+    async def admit(self, token: str | None, visitor: Visitor = NOBODY) -> Admitted:
         """Let one session in, whose connection was let in by `knock`. Raises what `prove` and `place` raise."""
-        return await self.place(await self.prove(token), session_id=uuid.uuid4().hex)
+        return await self.place(await self.prove(token, visitor), session_id=uuid.uuid4().hex)
 
-    async def prove(self, token: str | None) -> Proven:
-        """All that is asked before the limits.
+    async def identify(self, token: str | None) -> tuple[Caller, PolicySet]:
+        """Who a token proves, and what he may, wherever he came to.
 
         Raises:
             AuthenticationFailed: `token_missing`, or what is wrong with the token.
-            SessionRefused: what the policy set says; `unknown_plan`.
+            SessionRefused: `residency_unknown_profile`.
             Unavailable: one of `keys_unavailable` and `revocations_unavailable`.
         """
         if not token:
             raise AuthenticationFailed(
                 Reason.token_missing, "send `Authorization: Bearer <token>`, or `token` in `start`"
             )
-        steps = self._steps
-        caller = await steps.verifier.verify(token, now_s=self._now_s())
-        steps.revocations.check(caller)
-        policies = steps.policies.permitted(caller)
+        caller = await self._steps.verifier.verify(token, now_s=self._now_s())
+        self._steps.revocations.check(caller)
+        policies = self._steps.policies.permitted(caller)
         if isinstance(policies, SessionRefused):
             raise policies
+        return caller, policies
+
+    async def prove(self, token: str | None, visitor: Visitor = NOBODY) -> Proven:
+        """All that is asked before the limits.
+
+        Raises:
+            AuthenticationFailed, Unavailable: as `identify` does.
+            SessionRefused: `residency_unknown_profile`, `wrong_region`, `unknown_plan`.
+        """
+        steps = self._steps
+        caller, policies = await self.identify(token)
+        wrong_region = steps.policies.refusal_here(policies, visitor.place)
+        if wrong_region is not None:
+            raise wrong_region
         plan = steps.plans.resolve(caller)
         if plan is None:
             named = (
                 f"the plan `{caller.plan}`, which is not known" if caller.plan else "no plan, and none is the default"
             )
             raise SessionRefused(Reason.unknown_plan, f"the token names {named}")
-        return Proven(caller, policies, plan)
+        return Proven(caller, policies, plan, visitor.place)
 
     async def place(self, proven: Proven, *, session_id: str, tab_id: str = "") -> Admitted:
         """Take the session's place. `tab_id`: how the limiter knows it, where that is not its own name.
@@ -134,7 +165,7 @@ class Admission:
         """
         tab_id = tab_id or session_id
         tab = await self._steps.limits.acquire(proven.plan, session_id=tab_id)
-        return Admitted(proven.caller, proven.policies, proven.plan, session_id, tab, tab_id)
+        return Admitted(proven.caller, proven.policies, proven.plan, session_id, tab, tab_id, proven.place)
 
     async def close_left(self, org: str, tab_id: str) -> None:
         """See gateway.limits.interface.SessionLimits."""

@@ -1,27 +1,101 @@
-"""What a caller's agreement permits: where his audio may go."""
+"""What a caller's agreement permits: in which regions his audio may be, and which gateways those are.
+
+One list says where audio may go, the gateway that ends the connection included. These must stay true:
+  - A profile that is not known permits nothing, and neither does a token without one where there is no default.
+  - Nothing here looks at health or load: a set is never widened because nothing in it works.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.admission.nearest import nearest_first
+from gateway.errors import Reason, SessionRefused, WrongRegion
+from policies.routing_facts import RegionState
+
 if TYPE_CHECKING:
-    from gateway.errors import SessionRefused
+    from collections.abc import Callable, Iterable
+
+    from gateway.admission.places import Place
+    from gateway.admission.residency_settings import ResidencySettings
     from policies.facts import Caller
+    from regions.catalog import Catalog, RegionSpec
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """What holds for one session. `regions`: those whose engines may hear it."""
+    """What holds for one session. `regions`: those that may hear it. `profile`: whose list that is; empty where the
+    token names none.
+    """
 
     regions: frozenset[str]
+    profile: str = ""
 
 
 class PolicySets(Protocol):
-    """The policy set of each caller."""
+    """The policy set of each caller. Nothing here waits or raises."""
 
     def permitted(self, caller: Caller) -> PolicySet | SessionRefused:
-        """His set, or why he may not be served here. Does not wait and does not raise."""
+        """His set, or why he has none. Whether this region is in it is asked by `refusal_here`."""
+
+    def refusal_here(self, policies: PolicySet, place: Place | None) -> WrongRegion | None:
+        """Why this gateway may not end his connection, and which may."""
+
+    def regions_for(self, policies: PolicySet | None, place: Place | None) -> tuple[RegionSpec, ...]:
+        """Regions of the catalog that take clients, nearest first; those that are permitted, where a set is given."""
+
+    def gateways_for(self, policies: PolicySet, place: Place | None) -> tuple[str, ...]:
+        """Addresses at which the session may be opened or gone on with, nearest first."""
+
+
+class CatalogPolicySets:
+    """By the profiles of the settings and the catalog in force.
+
+    Args:
+        residency: None: every region of the catalog is permitted to everybody.
+        region: this one.
+        catalog: gives the one in force; where it has no regions, this one is all there is.
+    """
+
+    def __init__(self, residency: ResidencySettings | None, *, region: str, catalog: Callable[[], Catalog]) -> None:
+        self._region = region
+        self._catalog = catalog
+        self._is_restricted = residency is not None
+        lists = {} if residency is None else residency.profiles
+        self._sets = {name: PolicySet(frozenset(regions), name) for name, regions in lists.items()}
+        default = () if residency is None else residency.default
+        self._default = PolicySet(frozenset(default)) if default else None
+
+    def permitted(self, caller: Caller) -> PolicySet | SessionRefused:
+        profile = caller.residency_profile
+        if profile:
+            found = self._sets.get(profile)
+            return _unknown(f"the residency profile `{profile}` is not known here") if found is None else found
+        if not self._is_restricted:
+            return PolicySet(frozenset(self._catalog().regions) | {self._region})
+        if self._default is None:
+            return _unknown("the token names no residency profile, and there is no default")
+        return self._default
+
+    def refusal_here(self, policies: PolicySet, place: Place | None) -> WrongRegion | None:
+        if self._region in policies.regions:
+            return None
+        whose = f"the residency profile `{policies.profile}`" if policies.profile else "the default residency"
+        return WrongRegion(f"{whose} excludes the region {self._region}", self.gateways_for(policies, place))
+
+    def regions_for(self, policies: PolicySet | None, place: Place | None) -> tuple[RegionSpec, ...]:
+        regions = self._catalog().regions
+        here = regions.get(self._region)
+        takes_clients = [
+            spec
+            for name, spec in regions.items()
+            if (policies is None or name in policies.regions) and spec.state in (None, RegionState.active)
+        ]
+        return nearest_first(takes_clients, place, here=here)
+
+    def gateways_for(self, policies: PolicySet, place: Place | None) -> tuple[str, ...]:
+        return tuple(gateway for spec in self.regions_for(policies, place) for gateway in spec.gateways)
 
 
 class ThisRegionOnly:
@@ -32,3 +106,35 @@ class ThisRegionOnly:
 
     def permitted(self, _caller: Caller) -> PolicySet:
         return self._permitted
+
+    def refusal_here(self, _policies: PolicySet, _place: Place | None) -> None:
+        return None
+
+    def regions_for(self, _policies: PolicySet | None, _place: Place | None) -> tuple[RegionSpec, ...]:
+        return ()
+
+    def gateways_for(self, _policies: PolicySet, _place: Place | None) -> tuple[str, ...]:
+        return ()
+
+
+def residency_mistakes(residency: ResidencySettings | None, *, catalog: Catalog, region: str) -> list[str]:
+    """What the profiles say that cannot be with these regions; at start, and for a catalog that is to be put in force.
+    A catalog without regions stands for this region alone.
+    """
+    if residency is None:
+        return []
+    known = set(catalog.regions) or {region}
+    lists: Iterable[tuple[str, tuple[str, ...]]] = [
+        *((f"residency.profiles.{name}", regions) for name, regions in residency.profiles.items()),
+        ("residency.default", residency.default),
+    ]
+    return [
+        f"{where}: the catalog has no region {name}"
+        for where, regions in lists
+        for name in regions
+        if name not in known
+    ]
+
+
+def _unknown(detail: str) -> SessionRefused:
+    return SessionRefused(Reason.residency_unknown_profile, detail)

@@ -20,6 +20,8 @@ from gateway.wire.rpc_status import DETAILS_METADATA, status_details, status_tex
 if TYPE_CHECKING:
     from gateway.admission.addresses import Visit
     from gateway.admission.admit import Admitted
+    from gateway.admission.edge_headers import HeaderLines
+    from gateway.admission.places import Visitor
     from gateway.reception import Reception
     from gateway.session_runner import SessionRunner
 
@@ -33,6 +35,9 @@ read.
 """
 REASON_METADATA = "patchbay-reason"
 RETRY_METADATA = "patchbay-retry-after-ms"
+GATEWAY_METADATA = "patchbay-gateway"
+_MAX_GATEWAYS = 8
+"""A status travels in headers; the `error` message before it names them all."""
 
 Context = Any  # grpc.aio.ServicerContext has no type information
 
@@ -62,8 +67,9 @@ class SpeechService:
 
     async def _stream(self, _requests: object, context: Context) -> None:
         try:
-            with self._reception.knock(address_of(context.peer())) as visit:
-                runner, port = await self._opened(context, visit)
+            visitor = self._reception.visitor(address_of(context.peer()), _lines_of(context))
+            with self._reception.knock(visitor.address) as visit:
+                runner, port = await self._opened(context, visitor, visit)
         except AddressRefused as refusal:
             self._reception.note_refusal(refusal, transport=_TRANSPORT)
             await _abort(context, refusal.reason, error_of(refusal))
@@ -77,24 +83,23 @@ class SpeechService:
             await asyncio.sleep(_HEARING_S)
             await _abort(context, reason, error_message(reason) if error is None else error)
 
-    async def _opened(self, context: Context, visit: Visit) -> tuple[SessionRunner, _Port]:
+    async def _opened(self, context: Context, visitor: Visitor, visit: Visit) -> tuple[SessionRunner, _Port]:
         """A session; or the call is ended, by raising what the library knows."""
         try:
-            return await self._open(context)
+            return await self._open(context, visitor)
         except SessionRefused as refusal:
             self._reception.note_refusal(refusal, transport=_TRANSPORT, visit=visit)
             await context.write(encode_server(error_of(refusal)))
             await asyncio.sleep(_HEARING_S)
             await _abort(context, refusal.reason, error_of(refusal))
 
-    async def _open(self, context: Context) -> tuple[SessionRunner, _Port]:
+    async def _open(self, context: Context, visitor: Visitor) -> tuple[SessionRunner, _Port]:
         """Admit by metadata or by `start`, then begin. Raises SessionRefused."""
-        values = [str(value) for key, value in context.invocation_metadata() or () if key == "authorization"]
-        token = token_of_request(authorization=values)
-        early: Admitted | None = None if token is None else await self._reception.admit(token)
+        token = token_of_request(authorization=_lines_of(context)("authorization"))
+        early: Admitted | None = None if token is None else await self._reception.admit(token, visitor)
         try:
             request = self._reception.read_start(decode_client(await self._first(context)))
-            admitted = await self._reception.admit_start(request, token, early)
+            admitted = await self._reception.admit_start(request, token, early, visitor)
             try:
                 port = _Port()
                 return self._reception.begin(admitted, request, port, transport=_TRANSPORT), port
@@ -214,6 +219,16 @@ class _Port:
         await self._readable.wait()
 
 
+def _lines_of(context: Context) -> HeaderLines:
+    """Every value of a call's metadata, by its name in any case."""
+
+    def lines(name: str) -> list[str]:
+        name = name.lower()  # HTTP/2 has no other
+        return [str(value) for key, value in context.invocation_metadata() or () if key == name]
+
+    return lines
+
+
 def address_of(peer: str) -> str:
     """The address in what the library calls a peer: `ipv4:192.0.2.1:443`, `ipv6:%5B2001:db8::1%5D:443`; empty for
     another kind.
@@ -230,6 +245,7 @@ async def _abort(context: Context, reason: Reason, error: ErrorMessage) -> NoRet
     metadata: list[tuple[str, str | bytes]] = [(REASON_METADATA, reason.value)]
     if error.retry_after_ms is not None:
         metadata.append((RETRY_METADATA, str(error.retry_after_ms)))
+    metadata += [(GATEWAY_METADATA, gateway) for gateway in error.gateways[:_MAX_GATEWAYS]]
     details = status_details(error, grpc_code=TABLE[reason].grpc)
     if details is not None:
         metadata.append((DETAILS_METADATA, details))

@@ -12,7 +12,7 @@ from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 from aiohttp.http_websocket import WebSocketError
 
 from gateway.admission.carriers import SUBPROTOCOL, token_of_request
-from gateway.errors import TABLE, AddressRefused, ClientFault, Reason, SessionRefused
+from gateway.errors import TABLE, AddressRefused, ClientFault, Reason, SessionRefused, WrongRegion
 from gateway.transports.direct_receive import DirectWebSocket
 from gateway.transports.last_words import LastWords
 from gateway.wire.close_text import close_text
@@ -24,6 +24,8 @@ from gateway.wire.refusal import error_of
 if TYPE_CHECKING:
     from gateway.admission.addresses import Visit
     from gateway.admission.admit import Admitted
+    from gateway.admission.edge_headers import HeaderLines
+    from gateway.admission.places import Visitor
     from gateway.reception import Reception
     from gateway.session_runner import SessionRunner
 
@@ -41,8 +43,9 @@ class WebSocketTransport:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """A refusal that is known before the upgrade is an HTTP status; after it, an `error` and a close code."""
         try:
-            with self._reception.knock(request.remote or "") as visit:
-                opened = await self._opened(request, visit)
+            visitor = self._reception.visitor(request.remote or "", lines_of(request))
+            with self._reception.knock(visitor.address) as visit:
+                opened = await self._opened(request, visitor, visit)
         except AddressRefused as refusal:
             self._reception.note_refusal(refusal, transport=_TRANSPORT)
             return http_refusal(refusal)
@@ -51,7 +54,7 @@ class WebSocketTransport:
         await self._serve(opened.socket, opened.runner)
         return opened.socket
 
-    async def _opened(self, request: web.Request, visit: Visit) -> web.StreamResponse | _Opened:
+    async def _opened(self, request: web.Request, visitor: Visitor, visit: Visit) -> web.StreamResponse | _Opened:
         """A session, or the end of the answer that refused one."""
         admitted: Admitted | None = None
         try:
@@ -61,7 +64,7 @@ class WebSocketTransport:
                 subprotocols=_subprotocols(request),
             )
             if token is not None:
-                admitted = await self._reception.admit(token)
+                admitted = await self._reception.admit(token, visitor)
         except SessionRefused as refusal:
             self._reception.note_refusal(refusal, transport=_TRANSPORT, visit=visit)
             return http_refusal(refusal)
@@ -73,7 +76,7 @@ class WebSocketTransport:
         )
         try:
             await socket.prepare(request)
-            return _Opened(socket, await self._open(socket, token, admitted))
+            return _Opened(socket, await self._open(socket, token, admitted, visitor))
         except SessionRefused as refusal:
             if admitted is not None:
                 admitted.tab.release()
@@ -85,7 +88,9 @@ class WebSocketTransport:
                 admitted.tab.release()
             raise
 
-    async def _open(self, socket: DirectWebSocket, token: str | None, early: Admitted | None) -> SessionRunner:
+    async def _open(
+        self, socket: DirectWebSocket, token: str | None, early: Admitted | None, visitor: Visitor
+    ) -> SessionRunner:
         """Wait for `start`, admit, begin. Raises SessionRefused."""
         try:
             async with asyncio.timeout(self._reception.sessions.handshake_timeout_ms / 1_000):
@@ -99,7 +104,7 @@ class WebSocketTransport:
         if message.type is not WSMsgType.TEXT:
             raise ClientFault(Reason.client_gone)
         request = self._reception.read_start(decode_client(message.data))
-        admitted = await self._reception.admit_start(request, token, early)
+        admitted = await self._reception.admit_start(request, token, early, visitor)
         try:
             return self._reception.begin(admitted, request, _Port(socket), transport=_TRANSPORT)
         except BaseException:
@@ -216,13 +221,32 @@ def _subprotocols(request: web.Request) -> list[str]:
     return [offer.strip() for offer in offers.split(",") if offer.strip()]
 
 
+def lines_of(request: web.Request) -> HeaderLines:
+    """Every value of a header of the request, by its name in any case."""
+    headers = request.headers
+    return lambda name: headers.getall(name, ())
+
+
 def http_refusal(refusal: SessionRefused) -> web.Response:
-    """The same reason as HTTP: status, JSON body, Retry-After in whole seconds, and the limit where one refused."""
+    """The same reason as HTTP: status, JSON body, Retry-After in whole seconds, and the limit where one refused.
+
+    Whoever came to the wrong region is sent on to a gateway of another one, where one is known.
+    """
     row = TABLE[refusal.reason]
+    status = row.http
     headers = {"Patchbay-Reason": refusal.reason.value, **rate_limit_fields(refusal)}
     if refusal.retry_after_ms is not None:
         headers["Retry-After"] = str(retry_after_s(refusal.retry_after_ms))
     if row.http == 401:
         headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{refusal.reason.value}"'
+    instead = _websocket_of(refusal.gateways) if isinstance(refusal, WrongRegion) else None
+    if instead is not None:
+        status = 307
+        headers["Location"] = instead
     body = msgspec.to_builtins(error_of(refusal))
-    return web.json_response(body, status=row.http, headers=headers)
+    return web.json_response(body, status=status, headers=headers)
+
+
+def _websocket_of(gateways: tuple[str, ...]) -> str | None:
+    """The first that is reached over WebSocket."""
+    return next((gateway for gateway in gateways if gateway.startswith(("wss://", "ws://"))), None)

@@ -173,6 +173,7 @@ async def test_before_the_upgrade_a_limit_is_429_with_its_fields(tmp_path: Path)
         "retryable": True,
         "retry_after_ms": 1_500,
         "level": "org",
+        "gateways": [],
         "type": "error",
     }
 
