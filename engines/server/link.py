@@ -5,15 +5,18 @@ These must stay true:
     a proper hello is closed.
   - A gateway that does not read is dropped when `max_queued_events` wait for it; until then nobody waits for it.
   - When the link ends, for whatever reason, its streams are cancelled and their slots free.
+  - A gateway that said how often it pings, and is silent for several times as long, is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
+import grpc
 import msgspec
 import structlog
 from google.protobuf.message import DecodeError
@@ -22,10 +25,16 @@ from engines.errors import LinkMisused
 from engines.interface import LossReason, Refused
 from engines.proto import engine_pb2
 from engines.server.codec import append_event, decode_open, fill_load
+from engines.server.link_host import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engines.interface import StreamEvent
-    from engines.server.streams import HostedStream, StreamHost
+    from engines.server.link_host import LinkHost
+
+_OVERSLEPT_S = 0.1
+_LEAST_SILENCE_S = 0.5
 
 log = structlog.get_logger("engine")
 
@@ -40,13 +49,34 @@ class LinkEnd(StrEnum):
     """A message that is none."""
     too_slow = "too_slow"
     """The gateway did not read its events."""
+    gateway_silent = "gateway_silent"
+    """Its pings stopped coming."""
+    not_trusted = "not_trusted"
+    """The gateway's name does not go with its certificate."""
+    certificate_expired = "certificate_expired"
     engine_leaving = "engine_leaving"
 
 
+STATUS_OF_END = {
+    LinkEnd.no_hello: grpc.StatusCode.INVALID_ARGUMENT,
+    LinkEnd.malformed: grpc.StatusCode.INVALID_ARGUMENT,
+    LinkEnd.too_slow: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    LinkEnd.gateway_silent: grpc.StatusCode.DEADLINE_EXCEEDED,
+    LinkEnd.not_trusted: grpc.StatusCode.PERMISSION_DENIED,
+    LinkEnd.certificate_expired: grpc.StatusCode.UNAUTHENTICATED,
+    LinkEnd.engine_leaving: grpc.StatusCode.UNAVAILABLE,
+}
+"""How the call ends, as far as the gateway is still there to hear it."""
+
+
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`max_events_per_message` keeps a message far below gRPC's 4 MiB."""
+    """`max_events_per_message` keeps a message far below gRPC's 4 MiB.
+
+    `silent_intervals`: of the gateway's own heartbeat, without a word from it, and it is gone.
+    """
 
     heartbeat_interval_ms: int
+    silent_intervals: int = 6
     hello_timeout_ms: int = 5_000
     max_queued_events: int = 50_000
     max_events_per_message: int = 512
@@ -60,13 +90,27 @@ class LinkCall(Protocol):
     async def write(self, message: bytes) -> None: ...
 
 
-class Link:
-    """Runs for as long as one `Link` call. An EventSink for its streams."""
+class Link(Generic[Stream]):
+    """Runs for as long as one `Link` call. An EventSink for its streams.
 
-    def __init__(self, host: StreamHost, settings: LinkSettings) -> None:
+    Args:
+        admits: whether a gateway may call itself that; None: whatever it likes.
+        fill_report: adds to a message that carries a load report.
+    """
+
+    def __init__(
+        self,
+        host: LinkHost[Stream],
+        settings: LinkSettings,
+        *,
+        admits: Callable[[str], bool] | None = None,
+        fill_report: Callable[[engine_pb2.FromEngine], None] | None = None,
+    ) -> None:
         self._host = host
         self._settings = settings
-        self._streams: dict[int, HostedStream] = {}
+        self._admits = admits
+        self._fill_report = fill_report
+        self._streams: dict[int, Stream] = {}
         self._queued: deque[tuple[int, StreamEvent]] = deque()
         self._wake = asyncio.Event()
         self._flushed = asyncio.Event()
@@ -75,20 +119,26 @@ class Link:
         self._is_load_due = True
         self._reported_changes = -1
         self._gateway = ""
+        self._silence_s = 0.0
+        self._heard_at_s = 0.0
+        self._unanswered_ping: int | None = None
 
     async def run(self, call: LinkCall) -> LinkEnd:
         """Serve until the gateway leaves, is dropped, or `end` is called. Cancelled when the connection breaks."""
         end = LinkEnd.connection_lost
         try:
-            if not await self._take_hello(call):
-                end = LinkEnd.no_hello
+            refused = await self._take_hello(call)
+            if refused is not None:
+                end = refused
                 return end
             log.info("link.opened", gateway=self._gateway)
             async with asyncio.TaskGroup() as tasks:
-                halves = [tasks.create_task(self._read(call)), tasks.create_task(self._write(call))]
+                parts = [tasks.create_task(self._read(call)), tasks.create_task(self._write(call))]
+                if self._silence_s:
+                    parts.append(tasks.create_task(self._watch()))
                 end = await self._end
-                for half in halves:
-                    half.cancel()
+                for part in parts:
+                    part.cancel()
             return end
         finally:
             log.info("link.closed", gateway=self._gateway, reason=end.value, streams=len(self._streams))
@@ -120,22 +170,42 @@ class Link:
     def ended(self, stream_id: int) -> None:
         self._streams.pop(stream_id, None)
 
-    async def _take_hello(self, call: LinkCall) -> bool:
+    async def _take_hello(self, call: LinkCall) -> LinkEnd | None:
+        """Why the gateway is not served, or None."""
         try:
             async with asyncio.timeout(self._settings.hello_timeout_ms / 1_000):
                 payload = await call.read()
         except TimeoutError:
-            return False
+            return LinkEnd.no_hello
         message = _parse(payload)
         if message is None or message.hello.protocol_version < 1:
-            return False
+            return LinkEnd.no_hello
+        if self._admits is not None and not self._admits(message.hello.gateway):
+            return LinkEnd.not_trusted
         self._gateway = message.hello.gateway
+        if message.hello.heartbeat_interval_ms:
+            silence_ms = message.hello.heartbeat_interval_ms * self._settings.silent_intervals
+            self._silence_s = max(_LEAST_SILENCE_S, silence_ms / 1_000)
+        self._heard_at_s = asyncio.get_running_loop().time()
         self.beat()  # the gateway counts the engine as connected from its first load report
         self._take(message)
-        return True
+        return None
+
+    async def _watch(self) -> None:
+        """End the link when the gateway has been silent for too long."""
+        loop = asyncio.get_running_loop()
+        while (due_at_s := self._heard_at_s + self._silence_s) > loop.time():
+            await asyncio.sleep(due_at_s - loop.time())
+            overslept_s = loop.time() - due_at_s
+            if overslept_s > _OVERSLEPT_S:
+                # It was this process that did not listen: what the gateway sent meanwhile is still to be read.
+                self._heard_at_s += overslept_s
+        self.end(LinkEnd.gateway_silent)
 
     async def _read(self, call: LinkCall) -> None:
+        loop = asyncio.get_running_loop()
         while isinstance(payload := await call.read(), bytes):
+            self._heard_at_s = loop.time()
             message = _parse(payload)
             if message is None:
                 self.end(LinkEnd.malformed)
@@ -144,6 +214,9 @@ class Link:
         self.end(LinkEnd.gateway_left)
 
     def _take(self, message: engine_pb2.ToEngine) -> None:
+        if message.HasField("ping"):
+            self._unanswered_ping = message.ping.sequence
+            self._wake.set()
         streams = self._streams
         for command in message.commands:
             stream_id = command.stream_id
@@ -159,7 +232,7 @@ class Link:
                     self._host.lose(stream, LossReason.protocol_broken)
         self._host.wake()
 
-    def _take_other(self, command: engine_pb2.StreamCommand, stream: HostedStream | None) -> None:
+    def _take_other(self, command: engine_pb2.StreamCommand, stream: Stream | None) -> None:
         """Anything but audio. A stream that is not known was lost a moment ago; what its gateway says is late."""
         kind = command.WhichOneof("command")
         if kind == "open":
@@ -174,7 +247,7 @@ class Link:
             del self._streams[stream.stream_id]
             self._host.cancel(stream)
 
-    def _open(self, command: engine_pb2.StreamCommand, stream: HostedStream | None) -> None:
+    def _open(self, command: engine_pb2.StreamCommand, stream: Stream | None) -> None:
         if stream is not None:
             raise LinkMisused("a stream was opened twice")
         asked = decode_open(command.open)
@@ -189,7 +262,7 @@ class Link:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queued or self._is_load_due:
+            while self._queued or self._is_load_due or self._unanswered_ping is not None:
                 await call.write(self._next_message().SerializeToString())
             self._flushed.set()
 
@@ -201,7 +274,13 @@ class Link:
         if not host.is_stalled and (self._is_load_due or self._reported_changes != host.slot_changes):
             self._reported_changes = host.slot_changes
             fill_load(message.load, host.load(), heartbeat_interval_ms=self._settings.heartbeat_interval_ms)
+            if self._fill_report is not None:
+                self._fill_report(message)
         self._is_load_due = False
+        if self._unanswered_ping is not None:
+            message.pong.sequence = self._unanswered_ping
+            message.pong.unix_ms = time.time_ns() // 1_000_000
+            self._unanswered_ping = None
         return message
 
 

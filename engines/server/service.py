@@ -15,9 +15,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from engines.interface import LossReason
 from engines.proto import engine_pb2
-from engines.server.link import Link, LinkEnd, LinkSettings
+from engines.server.link import STATUS_OF_END, Link, LinkEnd, LinkSettings
 from engines.server.model_admin import AdminRefused, ModelAdmin
-from engines.server.streams import HostSettings, StreamHost
+from engines.server.streams import HostedStream, HostSettings, StreamHost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -76,7 +76,7 @@ class EngineService:
     ) -> None:
         self._settings = settings
         self._on_death = on_death
-        self._links: set[Link] = set()
+        self._links: set[Link[HostedStream]] = set()
         self._host = StreamHost(settings.host, on_death=on_death)
         for model in models:
             self._host.shelf.add(model)
@@ -155,8 +155,8 @@ class EngineService:
             end = await link.run(context)
         finally:
             self._links.discard(link)
-        if end in _STATUS_OF_END:
-            await context.abort(_STATUS_OF_END[end], end.value)
+        if end in STATUS_OF_END:
+            await context.abort(STATUS_OF_END[end], end.value)
 
     async def drain_rpc(self, request: engine_pb2.DrainRequest, context: object) -> engine_pb2.DrainReply:
         """Begins the drain and answers at once; the deadline is kept here."""
@@ -195,14 +195,6 @@ class EngineService:
     async def _set_health(self, status: int) -> None:
         for service in ("", SERVICE_NAME):
             await self._health.set(service, status)
-
-
-_STATUS_OF_END = {
-    LinkEnd.no_hello: grpc.StatusCode.INVALID_ARGUMENT,
-    LinkEnd.malformed: grpc.StatusCode.INVALID_ARGUMENT,
-    LinkEnd.too_slow: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    LinkEnd.engine_leaving: grpc.StatusCode.UNAVAILABLE,
-}
 
 
 def _handlers(service: EngineService) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -38,23 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engines.batching.meter import LoopFigures
-    from engines.interface import OpenStream, StreamEvent
+    from engines.interface import OpenStream
+    from engines.server.link_host import EventSink
 
 MAX_COMMANDS_A_TURN = 1_000
 """Of one stream, between two turns of the inference loop: more than a client's audio cut into 1 ms pieces."""
 MAX_PENDING_CUTS = 64
 
 log = structlog.get_logger("engine")
-
-
-class EventSink(Protocol):
-    """A link: where the events of its streams go."""
-
-    def send(self, stream_id: int, event: StreamEvent) -> None:
-        """Queue an event. Never waits, never raises."""
-
-    def ended(self, stream_id: int) -> None:
-        """The stream gave its last event."""
 
 
 class HostedStream:

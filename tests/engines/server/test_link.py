@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,17 @@ class Call:
         if hello:
             message.hello.protocol_version = 1
         self.sent.put_nowait(message.SerializeToString())
+
+    def ping(self, sequence: int, *, every_ms: int = 0) -> None:
+        """`every_ms`: with a hello that promises it."""
+        message = engine_pb2.ToEngine(ping=engine_pb2.Ping(sequence=sequence))
+        if every_ms:
+            message.hello.CopyFrom(engine_pb2.Hello(protocol_version=1, heartbeat_interval_ms=every_ms))
+        self.sent.put_nowait(message.SerializeToString())
+
+    @property
+    def pongs(self) -> list[int]:
+        return [message.pong.sequence for message in self.messages if message.HasField("pong")]
 
     def kinds(self, stream_id: int) -> list[str | None]:
         return [
@@ -238,6 +250,50 @@ async def test_a_stalled_engine_sends_no_load_report(host: StreamHost) -> None:
         await call.until(lambda: call.kinds(1) == ["refused"])
         assert not any(message.HasField("load") for message in call.messages)
         running.cancel()
+
+
+async def test_a_ping_is_answered_at_once_with_the_engine_s_clock(host: StreamHost) -> None:
+    link, call = link_to(host)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(link.run(call))
+        call.ping(1, every_ms=60_000)
+        await call.until(lambda: call.pongs == [1])
+        call.ping(8)
+        await call.until(lambda: call.pongs == [1, 8])
+        assert abs(call.messages[-1].pong.unix_ms - time.time() * 1_000) < 5_000
+        assert not call.messages[-1].HasField("load")
+        running.cancel()
+
+
+async def test_a_gateway_whose_pings_stop_is_gone_and_its_slots_are_free(host: StreamHost) -> None:
+    link, call = link_to(host, silent_intervals=2)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(link.run(call))
+        call.ping(1, every_ms=100)
+        call.say(opening(1), opening(2))
+        await call.until(lambda: host.open_streams == 2)
+        assert await asyncio.wait_for(running, 5) is LinkEnd.gateway_silent
+    assert host.open_streams == 0
+
+
+async def test_a_gateway_that_promised_no_pings_is_waited_for(host: StreamHost) -> None:
+    link, call = link_to(host, silent_intervals=1)
+    beating_link, beating = link_to(host, silent_intervals=1)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(link.run(call))
+        call.say(opening(1), hello=True)
+        await call.until(lambda: host.open_streams == 1)
+        beating.ping(1, every_ms=100)
+        assert await asyncio.wait_for(beating_link.run(beating), 5) is LinkEnd.gateway_silent
+        assert not running.done()
+        running.cancel()
+
+
+async def test_a_gateway_under_a_name_that_is_not_its_own_is_turned_away(host: StreamHost) -> None:
+    call = Call()
+    link = Link(host, LinkSettings(heartbeat_interval_ms=500), admits=lambda name: name == "eu-west/1")
+    call.say(hello=True)
+    assert await link.run(call) is LinkEnd.not_trusted
 
 
 int64s = st.integers(-(2**63), 2**63 - 1)
