@@ -1,0 +1,75 @@
+"""Places the sessions of this gateway, in this region and in others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from policies.replacement_pace import ReplacementPace
+from policies.retry_budget import RetryBudget
+from policies.routing_facts import Health, RegionState, RouteRequest
+from regions.placement_parts import PlacementParts
+from regions.session_pool import PlacedSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engines.interface import StreamOptions
+    from policies.routing_facts import RegionSnapshot, RouteDecision
+    from regions.facts import Facts
+    from regions.placement_metrics import PlacementMetrics
+    from regions.placement_rules import PlacementRules
+    from regions.placing import SessionPlace
+
+
+class RegionalPlacement:
+    """A Placement (regions.placing). Hears of snapshots by itself; `facts` is run by its owner."""
+
+    def __init__(
+        self, facts: Facts, rules: PlacementRules, metrics: PlacementMetrics, *, now_ms: Callable[[], int]
+    ) -> None:
+        self._parts = PlacementParts(
+            facts, rules, RetryBudget(rules.retries), ReplacementPace(rules.pace), metrics, now_ms
+        )
+        self._sessions: dict[PlacedSession, None] = {}
+        facts.watch(self._look_for_leaving)
+
+    def session(self, place: SessionPlace) -> PlacedSession:
+        placed = PlacedSession(place, self._parts, self._forget)
+        self._sessions[placed] = None
+        return placed
+
+    def decide(self, place: SessionPlace, options: StreamOptions) -> RouteDecision:
+        return self._parts.decide(
+            RouteRequest(
+                permitted=place.permitted,
+                tier=place.tier,
+                model=options.model,
+                model_version=options.model_version,
+                language=options.language,
+                draw_permille=place.draw_permille,
+            )
+        )
+
+    @property
+    def snapshot(self) -> RegionSnapshot:
+        return self._parts.facts.snapshot
+
+    @property
+    def is_ready(self) -> bool:
+        return any(
+            region.is_reachable
+            and region.state is RegionState.active
+            and region.health is not Health.tripped
+            and region.slots_total > 0
+            for region in self.snapshot.regions
+        )
+
+    def _forget(self, session: PlacedSession) -> None:
+        self._sessions.pop(session, None)
+
+    def _look_for_leaving(self, _snapshot: RegionSnapshot) -> None:
+        """Regions that drain, are disabled or left the catalog: their sessions move."""
+        leaving = self._parts.facts.leaving()
+        if leaving:
+            for session in list(self._sessions):
+                session.leave(leaving)

@@ -1,0 +1,164 @@
+"""What the links to one region's engines, or to its relays, say about it when they are read together. Pure.
+
+A region's own engines each speak for themselves: their reports are added. A peer's relays each speak for the whole of
+their region: the freshest of those that do not drain is believed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from policies.plans import Tier
+from policies.routing_facts import CapacityClass, ModelFacts, RegionState
+from policies.tier_slots import free_slots_of_tier
+from regions.links.interface import EnginePool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from engines.interface import LoadReport, ModelLoad
+    from policies.tier_slots import TierHeadroom
+    from regions.discovery.interface import EngineAddress
+    from regions.links.heartbeat import RttSample
+    from regions.links.region_status import RegionStatus
+
+_PERMILLE = 1_000
+_STRICTNESS = (RegionState.active, RegionState.draining, RegionState.disabled)
+
+
+class RegionLink(Protocol):
+    """What is read of a regions.links.grpc_link.GrpcLink."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def is_connected(self) -> bool: ...
+    @property
+    def load(self) -> LoadReport | None: ...
+    @property
+    def region(self) -> RegionStatus | None: ...
+    @property
+    def rtt(self) -> RttSample | None: ...
+    @property
+    def heard_at_s(self) -> float: ...
+    @property
+    def placed_since_report(self) -> int: ...
+    @property
+    def open_streams(self) -> int: ...
+    @property
+    def has_failed_lately(self) -> bool: ...
+    @property
+    def is_draining(self) -> bool: ...
+
+
+class RegionPool(EnginePool, Protocol):
+    """What is asked of a regions.links.pool.LinkPool, of a region's engines or of its relays."""
+
+    @property
+    def links(self) -> Sequence[RegionLink]: ...
+
+    def set_members(self, members: tuple[EngineAddress, ...]) -> None: ...
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What they say. Free slots are less what was placed since. `heard_at_s`: of the loop's clock; -inf: never."""
+
+    is_reachable: bool = False
+    heard_at_s: float = -math.inf
+    state: RegionState = RegionState.active
+    models: tuple[ModelFacts, ...] = ()
+    slots_total: int = 0
+    free_slots: dict[str, int] = field(default_factory=dict)
+    placed: int = 0
+    live_permille: int = _PERMILLE
+    lag_ms: int = 0
+    spot_permille: int = 0
+
+
+def stricter(one: RegionState, other: RegionState) -> RegionState:
+    """What holds when operators want the one and the region says the other."""
+    return max(one, other, key=_STRICTNESS.index)
+
+
+def healthy(links: Iterable[RegionLink]) -> list[RegionLink]:
+    """Those that take streams and gave none up a moment ago."""
+    return [link for link in links if link.load is not None and not link.is_draining and not link.has_failed_lately]
+
+
+def spoken_by_engines(
+    links: Sequence[RegionLink], headroom: TierHeadroom, capacity_of: Callable[[RegionLink], CapacityClass]
+) -> Spoken:
+    """Of this region itself. Engines that drain hold streams and take none: they are no capacity."""
+    connected = [(link, link.load) for link in links if link.load is not None]
+    taking = [(link, load) for link, load in connected if not load.is_draining]
+    slots_total = sum(load.slots_total for _, load in taking)
+    placed = sum(link.placed_since_report for link, _ in taking)
+    slots_used = sum(load.slots_used for _, load in taking) + placed
+    spot = sum(load.slots_total for link, load in taking if capacity_of(link) is CapacityClass.spot)
+    streams = sum(link.open_streams for link in links)
+    failing = sum(link.open_streams for link in links if link.load is None or link.has_failed_lately)
+    return Spoken(
+        is_reachable=bool(connected),
+        heard_at_s=max((link.heard_at_s for link, _ in connected), default=-math.inf),
+        models=_models(
+            (load.models, 0 if load.is_draining else 1, link.placed_since_report) for link, load in connected
+        ),
+        slots_total=slots_total,
+        free_slots=free_slots_of_tier(slots_total=slots_total, slots_used=slots_used, headroom=headroom),
+        placed=placed,
+        live_permille=_PERMILLE - _PERMILLE * failing // streams if streams else _PERMILLE,
+        # Of one stream: an engine with many has more audio in hand and is not behind.
+        lag_ms=max((load.queued_audio_ms // max(1, load.slots_used) for _, load in connected), default=0),
+        spot_permille=_PERMILLE * spot // slots_total if slots_total else 0,
+    )
+
+
+def spoken_by_relays(links: Sequence[RegionLink]) -> Spoken:
+    """Of a peer. What was placed over one of its relays the others' reports may not know of: all of it is counted."""
+    speaker = max(
+        (link for link in links if link.load is not None),
+        key=lambda link: (not link.is_draining, link.heard_at_s),
+        default=None,
+    )
+    if speaker is None or speaker.load is None:
+        return Spoken()
+    load, status = speaker.load, speaker.region
+    placed = sum(link.placed_since_report for link in links)
+    told = status.free_slots_of_tier if status is not None else {}
+    free_slots = told or dict.fromkeys((tier.value for tier in Tier), load.slots_total - load.slots_used)
+    state = RegionState.draining if load.is_draining else RegionState.active
+    return Spoken(
+        is_reachable=True,
+        heard_at_s=speaker.heard_at_s,
+        state=state if status is None else stricter(state, status.state),
+        models=_models([(load.models, 1, placed)]),
+        slots_total=load.slots_total,
+        free_slots={tier: free - placed for tier, free in free_slots.items()},
+        placed=placed,
+        live_permille=_PERMILLE if status is None else status.live_permille,
+        lag_ms=0 if status is None else status.lag_ms,
+        spot_permille=0 if status is None else status.spot_permille,
+    )
+
+
+def _models(reports: Iterable[tuple[tuple[ModelLoad, ...], int, int]]) -> tuple[ModelFacts, ...]:
+    """The same version on several engines is one: (models, 1 or 0 for one that drains, placed since) of each."""
+    found: dict[tuple[str, str, str], ModelFacts] = {}
+    for models, counts, placed in reports:
+        for model in models:
+            key = (model.name, model.version, model.language)
+            known = found.get(key)
+            slots_total = model.slots_total * counts
+            slots_free = (model.slots_total - model.slots_used - placed) * counts
+            is_leaving = model.is_leaving
+            if known is not None:
+                slots_total += known.slots_total
+                slots_free += known.slots_free
+                is_leaving = is_leaving and known.is_leaving
+            found[key] = ModelFacts(*key, slots_total, slots_free, is_leaving)
+    return tuple(found.values())

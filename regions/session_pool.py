@@ -1,0 +1,405 @@
+"""One session's engine pool over all regions that it may use: tries the best, then the next, and remembers.
+
+These must stay true:
+  - No stream is opened in a region that the session's policy set does not hold at that moment, and none that is outside
+    of it goes on for longer than `outside_policy_ms`.
+  - A session that is refused in one region hears of it only if no other that it may try takes it.
+  - Nothing here waits, and no event comes from inside a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from engines.interface import (
+    EndReason,
+    FinalResult,
+    Granted,
+    LossReason,
+    Lost,
+    MoveAway,
+    MoveReason,
+    Progress,
+    RefusalReason,
+    Refused,
+)
+from policies.region_health import Effect
+from policies.replacement_pace import Replacement
+from policies.routing_facts import Health, RouteRequest
+from policies.tier_slots import slots_tier
+from regions.placed_stream import PlacedStream
+from regions.refusals import nearer, refusal_of
+from regions.session_losses import SessionLosses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from engines.interface import LoadReport, OpenStream, StreamEvent
+    from policies.routing_facts import RouteDecision
+    from regions.placement_parts import PlacementParts
+    from regions.placing import SessionPlace
+    from regions.region_watch import RegionWatch
+
+_EFFECT_OF_LOSS = {
+    LossReason.silent: Effect.silent,
+    LossReason.slow: Effect.slow,
+    LossReason.engine_failed: Effect.failed,
+    LossReason.protocol_broken: Effect.protocol_broken,
+}
+"""The others are no fault of the region: a link that broke shows by itself, and a drain is meant."""
+_SUSPECTS_REGION = frozenset({LossReason.silent, LossReason.slow, LossReason.protocol_broken})
+_OUT_OF_REGION = frozenset({MoveReason.region_draining, MoveReason.outside_policy})
+_TWO_REPLICAS = 2
+_NOWHERE: frozenset[str] = frozenset()
+_FOR_THE_CLIENT = frozenset({RefusalReason.bad_options})
+"""Another region would say the same."""
+
+log = structlog.get_logger("placement")
+
+
+class PlacedSession:
+    """A SessionPool (regions.placing), and the EnginePool that it gives. Made by regions.placement."""
+
+    def __init__(self, place: SessionPlace, parts: PlacementParts, on_closed: Callable[[PlacedSession], None]) -> None:
+        self._place = place
+        self._permitted = place.permitted
+        self._parts = parts
+        self._on_closed = on_closed
+        self._losses = SessionLosses(avoided_ms=parts.rules.avoided_ms)
+        self._streams: list[PlacedStream] = []
+        """Those that are not over; two while a session moves."""
+        self._region: str | None = None
+        self._decision: RouteDecision | None = None
+
+    # --- the SessionPool ------------------------------------------------------------------------------
+
+    def pool(self) -> PlacedSession:
+        return self
+
+    @property
+    def region(self) -> str | None:
+        return self._region
+
+    @property
+    def decision(self) -> RouteDecision | None:
+        """The last one, as it was made."""
+        return self._decision
+
+    def permit(self, permitted: frozenset[str]) -> None:
+        self._permitted = permitted
+        for stream in list(self._streams):
+            if stream.region is None or stream.region.name in permitted:
+                continue
+            if not stream.is_granted:
+                self._withdraw(stream)
+                self._later(stream, 0, self._seek)
+                continue
+            has_other = bool(self._decide(stream, self._parts.now_ms()).candidates)
+            within_ms = self._parts.rules.outside_policy_ms if has_other else 0
+            if has_other:
+                self._soon(stream, MoveAway(stream.asked.epoch, MoveReason.outside_policy, within_ms))
+            stream.is_told_to_move = True
+            stream.move_reason = MoveReason.outside_policy
+            self._later(stream, within_ms, self._hand_back_if_outside)
+
+    def close(self) -> None:
+        for stream in list(self._streams):
+            stream.cancel()
+        self._on_closed(self)
+
+    # --- the EnginePool -------------------------------------------------------------------------------
+
+    def loads(self) -> Sequence[LoadReport]:
+        return self._parts.facts.local.loads()
+
+    def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> PlacedStream:
+        """Ask the best region, and the next one if it refuses. See EnginePool.open."""
+        placed = PlacedStream(stream, on_event, self)
+        placed.is_handover = any(other.is_granted for other in self._streams)
+        placed.hold_until_ms = self._parts.now_ms() + self._parts.rules.hold_ms
+        self._streams.append(placed)
+        self._seek(placed)
+        return placed
+
+    # --- looking for a region -------------------------------------------------------------------------
+
+    def _seek(self, stream: PlacedStream) -> None:
+        """Decide, wait for the turn of those that go on after a loss, and ask."""
+        stream.timer = None
+        parts, now_ms = self._parts, self._parts.now_ms()
+        decision = self._decide(stream, now_ms)
+        if not decision.candidates and parts.facts.look_again():
+            decision = self._decide(stream, now_ms)
+        self._decision = decision
+        if decision.chosen is None:
+            self._refuse(stream, refusal_of(decision, stream.asked.epoch, retry_after_ms=parts.rules.retry_after_ms))
+            return
+        if stream.asked.is_replay and (wait_ms := self._wait_of(decision.chosen, now_ms)) > 0:
+            if now_ms + wait_ms > stream.hold_until_ms:
+                self._refuse(stream, Refused(stream.asked.epoch, RefusalReason.paced, wait_ms))
+                return
+            parts.metrics.replacements_delayed.observe(wait_ms / 1_000)
+            self._later(stream, wait_ms, self._seek)
+            return
+        parts.retries.placed(now_ms)
+        parts.metrics.first_choices.inc()
+        stream.remaining = iter([candidate.region for candidate in decision.candidates])
+        self._ask_next(stream, now_ms)
+
+    def _wait_of(self, region: str, now_ms: int) -> int:
+        place = self._place
+        return self._parts.pace.ask(now_ms, Replacement(place.session_id, region, place.tier, place.draw_permille))
+
+    def _decide(self, stream: PlacedStream, now_ms: int) -> RouteDecision:
+        """Without the regions where this session lost engines or falls behind, unless there is no other."""
+        left, slow = self._left(stream)
+        avoided = self._losses.avoided(now_ms) | slow
+        decision = self._parts.decide(self._request(stream.asked, avoided | left))
+        if decision.candidates or not avoided - left:
+            return decision
+        return self._parts.decide(self._request(stream.asked, left))
+
+    def _request(self, asked: OpenStream, avoided: frozenset[str]) -> RouteRequest:
+        options = asked.options
+        return RouteRequest(
+            permitted=self._permitted,
+            tier=slots_tier(self._place.tier, is_replay=asked.is_replay),
+            model=options.model,
+            model_version=options.model_version,
+            language=options.language,
+            current=self._region,
+            avoided=avoided,
+            draw_permille=self._place.draw_permille,
+        )
+
+    def _left(self, stream: PlacedStream) -> tuple[frozenset[str], frozenset[str]]:
+        """Regions that the session moves out of, and those that it had better move out of: its engine there is slow,
+        and another one there is not in sight. Both are empty unless it moves.
+        """
+        if not stream.is_handover:
+            return _NOWHERE, _NOWHERE
+        left: set[str] = set()
+        slow: set[str] = set()
+        for other in self._streams:
+            if other is stream or not other.is_granted or other.region is None:
+                continue
+            region = other.region
+            if other.move_reason in _OUT_OF_REGION:
+                left.add(region.name)
+            elif other.move_reason is None and region.healthy_replicas < _TWO_REPLICAS:
+                # Behind a relay there may be another one: it is the last resort. Here there is none.
+                (left if region.is_local else slow).add(region.name)
+        return frozenset(left), frozenset(slow)
+
+    def _ask_next(self, stream: PlacedStream, now_ms: int) -> None:
+        for name in stream.remaining:
+            region = self._parts.facts.region(name)
+            if region is not None and _may_try(region, now_ms):
+                self._ask(stream, region, now_ms)
+                return
+        refusal = stream.refusal
+        if refusal is None:
+            # All that could be asked are on probation, and others are trying them.
+            refusal = Refused(stream.asked.epoch, RefusalReason.unreachable, self._parts.rules.retry_after_ms)
+        self._refuse(stream, refusal)
+
+    def _ask(self, stream: PlacedStream, region: RegionWatch, now_ms: int) -> None:
+        """The only place where a stream is opened."""
+        if region.name not in self._permitted:
+            log.error("placement.outside_policy", session=self._place.session_id, to_region=region.name)
+            region.health.turned_away(now_ms)
+            self._refuse(stream, Refused(stream.asked.epoch, RefusalReason.no_permitted_region))
+            return
+        stream.region = region
+        stream.placed_at_ms = now_ms
+        stream.attempt += 1
+        stream.inner = region.pool.open(stream.asked, stream.hear)
+        self._parts.facts.placed(region.name, stream.asked.options)
+
+    # --- what engines answer ------------------------------------------------------------------------------
+
+    def heard(self, stream: PlacedStream, event: StreamEvent) -> None:
+        match event:
+            case Refused():
+                self._refused(stream, event)
+                return
+            case Granted() if stream.region is not None:
+                stream.grant()
+                self._region = stream.region.name
+                self._parts.metrics.placed(stream.region.name, "granted")
+            case Lost():
+                self._note_loss(stream, event.reason)
+                if not stream.is_granted:
+                    refused = Refused(event.epoch, RefusalReason.unreachable, self._parts.rules.retry_after_ms)
+                    self._refused(stream, refused)
+                    return
+                self._end(stream)
+            case FinalResult():
+                self._prove(stream)
+                if event.reason is EndReason.finish:
+                    self._end(stream)
+            case Progress():
+                if self._parts.now_ms() - stream.placed_at_ms >= self._parts.rules.proven_after_ms:
+                    self._prove(stream)
+            case MoveAway():
+                stream.is_told_to_move = True
+                stream.move_reason = event.reason
+            case _:
+                pass
+        stream.on_event(event)
+
+    def _refused(self, stream: PlacedStream, refused: Refused) -> None:
+        """Ask the next region, if there is one and tries are left."""
+        parts, region, now_ms = self._parts, stream.region, self._parts.now_ms()
+        if region is not None:
+            region.health.turned_away(now_ms)
+            parts.metrics.placed(region.name, refused.reason.value)
+        if stream.attempt == 1:
+            parts.metrics.first_choice_refused.inc()
+        if refused.reason is RefusalReason.unreachable:
+            parts.facts.look_again()
+        stream.refusal = refused if stream.refusal is None else nearer(stream.refusal, refused)
+        stream.inner = None
+        if refused.reason not in _FOR_THE_CLIENT and parts.retries.ask(now_ms, attempt=stream.attempt) is None:
+            parts.metrics.retries.inc()
+            self._ask_next(stream, now_ms)
+            return
+        self._refuse(stream, stream.refusal)
+
+    def _refuse(self, stream: PlacedStream, refused: Refused) -> None:
+        """Tell the session, a turn of the loop later: it may be in the middle of `open`."""
+        asyncio.get_running_loop().call_soon(self._tell_end, stream, refused)
+
+    def _tell_end(self, stream: PlacedStream, event: Refused | Lost) -> None:
+        if not stream.is_over:
+            self._end(stream)
+            stream.on_event(event)
+
+    # --- what becomes of streams ----------------------------------------------------------------------------
+
+    def given_up(self, stream: PlacedStream, reason: LossReason | None) -> None:
+        """The stream is cancelled already."""
+        self._forget(stream)
+        if stream.asked.is_replay and not stream.is_granted:
+            self._parts.pace.gave_up(self._place.session_id)
+        region = stream.region
+        if region is None or stream.inner is None:
+            return
+        if not stream.is_granted:
+            self._parts.metrics.placed(region.name, "cancelled")
+        if reason is not None:
+            self._note_loss(stream, reason)
+        elif not stream.is_proven:
+            region.health.turned_away(self._parts.now_ms())
+
+    def _note_loss(self, stream: PlacedStream, reason: LossReason) -> None:
+        """Whom it counts against. A region that has other engines is not to blame for one of them."""
+        region, now_ms = stream.region, self._parts.now_ms()
+        if region is None:
+            return
+        if reason in (LossReason.link_lost, LossReason.silent):
+            self._parts.facts.look_again()
+        is_region = not (region.is_local and region.healthy_replicas)
+        if reason is not LossReason.drained:
+            self._losses.note(region.name, now_ms, is_suspect=is_region and reason in _SUSPECTS_REGION)
+        effect = _EFFECT_OF_LOSS.get(reason)
+        if effect is not None:
+            self._tell_health(stream, region, effect)
+        elif not stream.is_proven:
+            region.health.turned_away(now_ms)
+        stream.is_proven = True
+
+    def _prove(self, stream: PlacedStream) -> None:
+        region = stream.region
+        if stream.is_proven or region is None:
+            return
+        stream.is_proven = True
+        self._losses.proven(region.name)
+        self._tell_health(stream, region, Effect.well)
+
+    def _tell_health(self, stream: PlacedStream, region: RegionWatch, effect: Effect) -> None:
+        region.health.session_ended(
+            self._parts.now_ms(), effect, placed_at_ms=stream.placed_at_ms, standing=region.open_streams
+        )
+
+    def _withdraw(self, stream: PlacedStream) -> None:
+        """Take a question back that was not answered; the stream goes on."""
+        if stream.inner is not None:
+            stream.inner.cancel()
+            stream.inner = None
+        if stream.region is not None:
+            stream.region.health.turned_away(self._parts.now_ms())
+            stream.region = None
+        stream.remaining = iter(())
+
+    # --- moving out of a region ---------------------------------------------------------------------------------
+
+    def leave(self, leaving: Collection[RegionWatch]) -> None:
+        """Regions are drained, disabled or gone: each stream there moves when its turn comes, spread by its draw."""
+        rules = self._parts.rules
+        for stream in self._streams:
+            if stream.is_granted and not stream.is_told_to_move and stream.region in leaving:
+                stream.is_told_to_move = True
+                self._later(stream, rules.drain_spread_ms * self._place.draw_permille // 1_000, self._move_out)
+
+    def _move_out(self, stream: PlacedStream) -> None:
+        """Only where there is another place; else it is asked again when regions are looked at the next time."""
+        stream.timer = None
+        region = stream.region
+        if region is None or not self._parts.facts.is_leaving(region):
+            stream.is_told_to_move = False
+            return
+        stream.move_reason = MoveReason.region_draining
+        others = self._parts.decide(self._request(stream.asked, frozenset({region.name})))
+        if not others.candidates:
+            stream.is_told_to_move = False
+            return
+        if stream.was_told_to_leave and self._parts.facts.is_over(region):
+            self._hand_back(stream)
+            return
+        stream.was_told_to_leave = True
+        within_ms = self._parts.rules.move_within_ms
+        self._later(stream, within_ms, self._move_out)
+        stream.on_event(MoveAway(stream.asked.epoch, MoveReason.region_draining, within_ms))
+
+    def _hand_back_if_outside(self, stream: PlacedStream) -> None:
+        stream.timer = None
+        if stream.is_over or stream.region is None or stream.region.name in self._permitted:
+            stream.is_told_to_move = False
+            return
+        self._hand_back(stream)
+
+    def _hand_back(self, stream: PlacedStream) -> None:
+        """Its time to move is over: the session has it replayed elsewhere."""
+        if stream.inner is not None:
+            stream.inner.cancel()
+        self._tell_end(stream, Lost(stream.asked.epoch, LossReason.drained))
+
+    # --- parts -----------------------------------------------------------------------------------------------
+
+    def _end(self, stream: PlacedStream) -> None:
+        stream.end()
+        self._forget(stream)
+
+    def _forget(self, stream: PlacedStream) -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)
+
+    def _later(self, stream: PlacedStream, after_ms: int, do: Callable[[PlacedStream], None]) -> None:
+        stream.stop_timer()
+        stream.timer = asyncio.get_running_loop().call_later(after_ms / 1_000, do, stream)
+
+    def _soon(self, stream: PlacedStream, event: MoveAway) -> None:
+        asyncio.get_running_loop().call_soon(self._tell, stream, event)
+
+    def _tell(self, stream: PlacedStream, event: MoveAway) -> None:
+        if not stream.is_over:
+            stream.on_event(event)
+
+
+def _may_try(region: RegionWatch, now_ms: int) -> bool:
+    """One that is tripped stands on the list as a last resort; one that is probing takes a few at a time."""
+    return region.health.state(now_ms) is Health.tripped or region.health.begin(now_ms)
