@@ -76,13 +76,14 @@ class ReplacementPace:
         target = self._target(replacement.target)
         place = self._place(now_ms, replacement, target)
         ahead = target.ahead_of(place, now_ms, self._waiting)
-        wait_ms = max(target.bucket.wait_ms(now_ms, ahead), self._gateway.wait_ms(now_ms, 0))
+        may_go = target.bucket.wait_ms(now_ms, ahead) <= 0 and self._gateway.wait_ms(now_ms, 0) <= 0
         patience_ms = place.since_ms + self._limits.max_wait_ms - now_ms
-        if wait_ms <= 0 or patience_ms <= 0:
+        if may_go or patience_ms <= 0:
             target.bucket.take(now_ms)
             self._gateway.take(now_ms)
             self.gave_up(replacement.session_id)
             return 0
+        wait_ms = max(target.bucket.wait_ms(now_ms, ahead), self._gateway.wait_ms(now_ms, ahead))
         jitter_ms = self._limits.jitter_ms * replacement.draw_permille // _PERMILLE
         told_ms = max(1, min(wait_ms, patience_ms) + jitter_ms)
         place.asks_by_ms = now_ms + told_ms + _MS_PER_S

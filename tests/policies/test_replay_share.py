@@ -1,0 +1,47 @@
+"""Replays take a share of an engine, and the arithmetic of catching up holds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.replay_share import ReplayLimits, admits_replay, catch_up_ms, replays_at_once
+
+pytestmark = pytest.mark.unit
+
+LIMITS = ReplayLimits(share_permille=250)
+
+
+@pytest.mark.parametrize(
+    ("backlog_ms", "speed_permille", "takes_ms"),
+    [(12_000, 4_000, 4_000), (12_000, 1_250, 48_000), (0, 500, 0), (1, 1_000, None), (1, 900, None)],
+)
+def test_a_backlog_takes_its_length_over_what_is_beyond_real_time(
+    backlog_ms: int, speed_permille: int, takes_ms: int | None
+) -> None:
+    assert catch_up_ms(backlog_ms=backlog_ms, speed_permille=speed_permille) == takes_ms
+
+
+def test_a_replay_at_four_times_real_time_costs_three_streams_beyond_its_own() -> None:
+    assert replays_at_once(slots_total=120, speed_permille=4_000, limits=LIMITS) == 10
+
+
+def test_an_engine_that_is_full_of_replays_admits_no_more() -> None:
+    asked = [
+        admits_replay(catching_up=count, slots_total=120, speed_permille=4_000, limits=LIMITS) for count in (9, 10)
+    ]
+    assert asked == [True, False]
+
+
+@given(slots=st.integers(0, 10_000), speed=st.integers(0, 100_000), share=st.integers(1, 1_000))
+def test_replays_stay_within_their_share_and_one_is_always_admitted(slots: int, speed: int, share: int) -> None:
+    count = replays_at_once(slots_total=slots, speed_permille=speed, limits=ReplayLimits(share))
+    assert count >= 1
+    assert count == 1 or count * (speed - 1_000) <= slots * share or speed <= 1_000
+    assert admits_replay(catching_up=0, slots_total=slots, speed_permille=speed, limits=ReplayLimits(share))
+
+
+def test_a_share_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="replays need some share"):
+        ReplayLimits(share_permille=0)
