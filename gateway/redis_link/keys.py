@@ -11,6 +11,8 @@ Everything of one org carries its name as hash tag, so that one script may touch
     {org}:probe          string  written to see whether writing works
     {org}:lend:LEVEL     hash    in the home region: the root bucket, what regions were lent; gateway/escrow/lend.lua
     {org}:borrow:LEVEL   hash    in every region: what it received and returned; gateway/escrow/credit.lua
+    {org}:commit:SESSION hash    generation, tab, data     where a session stands that this region has or had
+    {org}:copy:SESSION   hash    the same                  of a session of another region; gateway/resumption
 
 Of the installation:
 
@@ -84,6 +86,12 @@ class Names:
 
     def tally(self, org: str) -> str:
         return f"{self.org(org)}:tally"
+
+    def commit(self, org: str, session_id: str) -> str:
+        return f"{self.org(org)}:commit:{session_id}"
+
+    def commit_copy(self, org: str, session_id: str) -> str:
+        return f"{self.org(org)}:copy:{session_id}"
 
     def probe(self, org: str) -> str:
         return f"{self.org(org)}:probe"

@@ -22,7 +22,7 @@ class CommitPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         generation: counts the gateways that have had the session, from 1; the highest one has it.
-        committed_sample: the end of the last final.
+        committed_sample: the end of the furthest final.
         charged_through_sample: recognition of audio before this was charged; heard again, it is not.
         epoch: the highest one used; the next gateway begins above it.
         model, model_version: what the held audio must be recognised by; empty before the first grant.

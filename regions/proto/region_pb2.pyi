@@ -35,8 +35,8 @@ class StoreCommitsRequest(_message.Message):
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     region: str
     points: _containers.RepeatedCompositeFieldContainer[CommitPoint]
-    finished: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, region: _Optional[str] = ..., points: _Optional[_Iterable[_Union[CommitPoint, _Mapping]]] = ..., finished: _Optional[_Iterable[str]] = ...) -> None: ...
+    finished: _containers.RepeatedCompositeFieldContainer[CommitPoint]
+    def __init__(self, region: _Optional[str] = ..., points: _Optional[_Iterable[_Union[CommitPoint, _Mapping]]] = ..., finished: _Optional[_Iterable[_Union[CommitPoint, _Mapping]]] = ...) -> None: ...
 
 class StoreCommitsReply(_message.Message):
     __slots__ = ("superseded",)

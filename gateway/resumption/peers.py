@@ -1,0 +1,177 @@
+"""Other regions, as this one tells them where its sessions stand and asks them for theirs: client of region.proto.
+
+A region that cannot be reached holds nobody up: what it lacks is sent when it is back, the newest of each session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+
+from gateway.redis_link.client import reconnect_after_ms
+from gateway.resumption.point_codec import decode_point, encode_point
+from gateway.resumption.waiting import WaitingPoints
+from regions.proto import region_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.resumption.interface import CommitPoint
+    from gateway.resumption.metrics import ResumptionMetrics
+
+log = structlog.get_logger("gateway")
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Region"].full_name
+_CAPACITY = 100_000
+_TICK_S = 0.25
+_STORE_TIMEOUT_S = 2.0
+_POINTS_A_CALL = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChannel:
+    """How a region's relay is called; the channel is whoever's made it."""
+
+    region: str
+    channel: grpc.aio.Channel
+
+
+class PeerRegions:
+    """`channels`: the other regions as they are by now, nearest first. `copies`: how many get one of each session."""
+
+    def __init__(
+        self,
+        channels: Callable[[], Sequence[PeerChannel]],
+        metrics: ResumptionMetrics,
+        *,
+        region: str,
+        copies: int,
+        claim_timeout_ms: int,
+    ) -> None:
+        self._channels = channels
+        self._metrics = metrics
+        self._region = region
+        self._copies = copies
+        self._claim_timeout_s = claim_timeout_ms / 1_000
+        self._peers: dict[str, _Peer] = {}
+        self.on_superseded: Callable[[str], None] = lambda _session_id: None
+        """Another region has the session of this name by now."""
+
+    def put(self, point: CommitPoint, permitted: frozenset[str]) -> None:
+        """Send copies soon, to permitted regions alone."""
+        for name in self._chosen(permitted):
+            self._peer(name).waiting.put(point)
+
+    def put_finished(self, point: CommitPoint, permitted: frozenset[str]) -> None:
+        for name in self._chosen(permitted):
+            self._peer(name).waiting.put_finished(point)
+
+    def _chosen(self, permitted: frozenset[str]) -> list[str]:
+        if not self._copies:
+            return []
+        names = [each.region for each in self._channels() if each.region in permitted and each.region != self._region]
+        return names[: self._copies]
+
+    def _peer(self, name: str) -> _Peer:
+        peer = self._peers.get(name)
+        if peer is None:
+            peer = self._peers[name] = _Peer(name)
+        return peer
+
+    async def claim(self, region: str, session_id: str, org: str) -> CommitPoint | None:
+        """Ask the region that had a session. None: it does not know it, or does not answer in time."""
+        channel = self._channel_of(region)
+        if channel is None:
+            return None
+        call = _unary(channel, "ClaimSession", pb.CommitPoint)
+        try:
+            answer = await call(
+                pb.ClaimSessionRequest(session_id=session_id, org=org),
+                timeout=self._claim_timeout_s,
+                wait_for_ready=True,
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                self._metrics.copy_failures.labels(region).inc()
+            return None
+        point = decode_point(answer)
+        return point if (point.session_id, point.org) == (session_id, org) else None
+
+    def _channel_of(self, region: str) -> grpc.aio.Channel | None:
+        return next((each.channel for each in self._channels() if each.region == region), None)
+
+    async def run(self) -> None:
+        """For ever."""
+        running: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for name, peer in self._peers.items():
+                    if name not in running:
+                        running[name] = tasks.create_task(self._send_for_ever(peer))
+                await asyncio.sleep(_TICK_S)
+
+    async def _send_for_ever(self, peer: _Peer) -> None:
+        attempt = 0
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if not peer.waiting:
+                continue
+            if await self._send(peer):
+                attempt = 0
+                continue
+            await asyncio.sleep(reconnect_after_ms(attempt, first_ms=200) / 1_000)
+            attempt += 1
+
+    async def _send(self, peer: _Peer) -> bool:
+        channel = self._channel_of(peer.name)
+        if channel is None:
+            return False
+        points, finished = peer.waiting.take()
+        call = _unary(channel, "StoreCommits", pb.StoreCommitsReply)
+        try:
+            for first in range(0, max(len(points), 1), _POINTS_A_CALL):
+                some = points[first : first + _POINTS_A_CALL]
+                request = pb.StoreCommitsRequest(
+                    region=self._region,
+                    points=map(encode_point, some),
+                    finished=map(encode_point, finished if first == 0 else ()),
+                )
+                reply = await call(request, timeout=_STORE_TIMEOUT_S)
+                self._metrics.copies.labels(peer.name).inc(len(some))
+                for session_id in reply.superseded:
+                    self.on_superseded(session_id)
+        except grpc.aio.AioRpcError as error:
+            peer.waiting.put_back(points, finished)
+            self._metrics.copy_failures.labels(peer.name).inc()
+            if peer.is_reached:
+                peer.is_reached = False
+                log.warning("resumption.peer_away", peer=peer.name, status=error.code().name)
+            return False
+        if not peer.is_reached:
+            peer.is_reached = True
+            log.info("resumption.peer_back", peer=peer.name)
+        return True
+
+
+class _Peer:
+    """What one region lacks."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.waiting = WaitingPoints(_CAPACITY)
+        self.is_reached = True
+
+
+def _unary(channel: grpc.aio.Channel, method: str, answer: Any) -> Any:
+    return channel.unary_unary(
+        f"/{SERVICE}/{method}", request_serializer=_serialized, response_deserializer=answer.FromString
+    )
+
+
+def _serialized(message: Any) -> bytes:
+    data: bytes = message.SerializeToString()
+    return data

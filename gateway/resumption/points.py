@@ -1,0 +1,286 @@
+"""Where all sessions of this gateway stand, written to the region's Redis in the background, and claimed from there.
+
+These must stay true:
+  - Nothing here is on the audio path: `commit` puts a value into a dictionary, a task writes what is there each tick.
+  - While Redis is away its sessions go on; what is written when it is back is where they stand then.
+  - Of a session that another gateway claimed nothing is written any more, and the session here is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from gateway.redis_link.client import reconnect_after_ms
+from gateway.redis_link.errors import RedisAway
+from gateway.resumption.metrics import KnownBy
+from gateway.resumption.stored_points import FINISHED_TTL_S, StoredPoints
+from gateway.resumption.waiting import WaitingPoints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.redis_link.client import RedisLink
+    from gateway.resumption.interface import CommitLog, CommitPoint
+    from gateway.resumption.metrics import ResumptionMetrics
+    from gateway.resumption.peers import PeerRegions
+    from gateway.resumption.settings import ResumptionSettings
+
+log = structlog.get_logger("gateway")
+
+_CAPACITY = 100_000
+_RENEW_S = 20.0
+"""A session that says nothing new is written again so often: it stays known, and learns that it was claimed."""
+_RENEW_LOOK_S = 1.0
+_KEPT_ALONE = 10_000
+
+
+class StoredCommitPoints:
+    """CommitPoints of a gateway. `run` while it lives. `link` None: no Redis; then it alone knows its sessions.
+
+    `peers` None: no other region.
+    """
+
+    def __init__(
+        self,
+        settings: ResumptionSettings,
+        link: RedisLink | None,
+        metrics: ResumptionMetrics,
+        *,
+        region: str,
+        peers: PeerRegions | None = None,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._region = region
+        self._peers = peers
+        self._own = None if link is None else StoredPoints(link, link.names.commit, ttl_s=settings.ttl_s)
+        self._copies = None if link is None else StoredPoints(link, link.names.commit_copy, ttl_s=settings.ttl_s)
+        self._open: dict[str, _OpenSession] = {}
+        self._waiting = WaitingPoints(_CAPACITY)
+        self._alone = KeptAlone(_KEPT_ALONE)
+        self._is_away = False
+        if peers is not None:
+            peers.on_superseded = self._superseded
+
+    # --- sessions that are here -------------------------------------------------------------------------
+
+    def open(self, point: CommitPoint, permitted: frozenset[str], on_superseded: Callable[[], None]) -> CommitLog:
+        """See gateway.resumption.interface.CommitPoints."""
+        session = _OpenSession(self, point, permitted, on_superseded)
+        self._open[point.session_id] = session
+        session.commit(point)
+        return session
+
+    def _committed(self, session: _OpenSession) -> None:
+        session.written_at_s = time.monotonic()
+        if self._own is not None:
+            self._waiting.put(session.latest)
+        if self._peers is not None:
+            self._peers.put(session.latest, session.permitted)
+
+    def _closed(self, session: _OpenSession, *, is_finished: bool) -> None:
+        point = session.latest
+        if self._open.get(point.session_id) is session:
+            del self._open[point.session_id]
+        if session.is_superseded:
+            return
+        if self._own is None:
+            self._alone.put(point, ttl_s=FINISHED_TTL_S if is_finished else self._settings.ttl_s)
+        elif is_finished:
+            self._waiting.put_finished(point)
+        if is_finished and self._peers is not None:
+            self._peers.put_finished(point, session.permitted)
+
+    def _superseded(self, session_id: str) -> None:
+        self._waiting.forget(session_id)
+        session = self._open.pop(session_id, None)
+        if session is not None:
+            self._metrics.superseded.inc()
+            session.supersede()
+
+    # --- sessions that go on here -------------------------------------------------------------------------
+
+    async def claim(self, session_id: str, org: str, home: str) -> CommitPoint | None:
+        """See gateway.resumption.interface.CommitPoints."""
+        point, known_by = await self._claim_here(session_id, org)
+        if point is None and home != self._region and self._peers is not None:
+            point, known_by = await self._peers.claim(home, session_id, org), KnownBy.home_region
+        if point is None:
+            point, known_by = await self._claim_stored(self._copies, session_id, org), KnownBy.copy
+        self._metrics.resumed.labels((KnownBy.client_alone if point is None else known_by).value).inc()
+        return point
+
+    async def claim_for_peer(self, session_id: str, org: str) -> CommitPoint | None:
+        """Another region takes a session of this one up."""
+        point, _ = await self._claim_here(session_id, org)
+        return point
+
+    async def keep_copies(self, points: Sequence[CommitPoint], finished: Sequence[CommitPoint]) -> list[str]:
+        """Of sessions of another region; gives those that were claimed by a later gateway. Raises RedisAway."""
+        if self._copies is None:
+            return []
+        kept = await self._copies.write(points)
+        if finished:
+            await self._copies.finish(finished)
+        return [point.session_id for point, is_kept in zip(points, kept, strict=True) if not is_kept]
+
+    async def _claim_here(self, session_id: str, org: str) -> tuple[CommitPoint | None, KnownBy]:
+        here = self._open.get(session_id)
+        if here is None or here.latest.org != org:
+            if self._own is None:
+                return self._alone.claim(session_id, org), KnownBy.this_gateway
+            unwritten = self._waiting.newest(session_id)
+            stored = await self._claim_stored(self._own, session_id, org)
+            return _newer(unwritten if unwritten is not None and unwritten.org == org else None, stored), (
+                KnownBy.this_region
+            )
+        latest = here.latest
+        self._superseded(session_id)
+        return _newer(latest, await self._claim_stored(self._own, session_id, org)), KnownBy.this_gateway
+
+    async def _claim_stored(self, stored: StoredPoints | None, session_id: str, org: str) -> CommitPoint | None:
+        if stored is None:
+            return None
+        try:
+            return await stored.claim(session_id, org)
+        except RedisAway:
+            self._metrics.failures.inc()
+            return None
+
+    # --- writing ------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """For ever."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._peers is not None:
+                tasks.create_task(self._peers.run())
+            tasks.create_task(self._renew_for_ever())
+            if self._own is not None:
+                tasks.create_task(self._write_for_ever(self._own))
+
+    async def _write_for_ever(self, own: StoredPoints) -> None:
+        attempt = 0
+        while True:
+            await asyncio.sleep(self._settings.tick_ms / 1_000)
+            self._metrics.waiting.set(len(self._waiting))
+            if not self._waiting:
+                continue
+            if await self.write(own):
+                attempt = 0
+                continue
+            await asyncio.sleep(reconnect_after_ms(attempt) / 1_000)
+            attempt += 1
+
+    async def write(self, own: StoredPoints) -> bool:
+        """All that waits; whether Redis took it."""
+        points, finished = self._waiting.take()
+        try:
+            kept = await own.write(points)
+            if finished:
+                await own.finish(finished)
+        except RedisAway as away:
+            self._waiting.put_back(points, finished)
+            self._metrics.failures.inc()
+            if not self._is_away:
+                self._is_away = True
+                log.warning("resumption.redis_away", reason=away.why.value)
+            return False
+        except asyncio.CancelledError:
+            self._waiting.put_back(points, finished)
+            raise
+        if self._is_away:
+            self._is_away = False
+            log.info("resumption.redis_back")
+        self._metrics.commits.inc(sum(kept))
+        for point, is_kept in zip(points, kept, strict=True):
+            session = self._open.get(point.session_id)
+            # Another tab: this gateway itself took the session up anew meanwhile.
+            if not is_kept and session is not None and session.latest.tab_id == point.tab_id:
+                self._superseded(point.session_id)
+        return True
+
+    async def flush(self) -> None:
+        """At the gateway's end: what waits is written once, if Redis is there."""
+        if self._own is not None and self._waiting:
+            await self.write(self._own)
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_LOOK_S)
+            due_s = time.monotonic() - _RENEW_S
+            for session in list(self._open.values()):
+                if session.written_at_s < due_s:
+                    self._committed(session)
+
+
+class _OpenSession:
+    """CommitLog of one session."""
+
+    __slots__ = ("_on_superseded", "_points", "is_superseded", "latest", "permitted", "written_at_s")
+
+    def __init__(
+        self,
+        points: StoredCommitPoints,
+        point: CommitPoint,
+        permitted: frozenset[str],
+        on_superseded: Callable[[], None],
+    ) -> None:
+        self._points = points
+        self._on_superseded = on_superseded
+        self.latest = point
+        self.permitted = permitted
+        self.is_superseded = False
+        self.written_at_s = 0.0
+
+    def commit(self, point: CommitPoint) -> None:
+        if not self.is_superseded:
+            self.latest = point
+            self._points._committed(self)
+
+    def close(self, *, is_finished: bool) -> None:
+        self._points._closed(self, is_finished=is_finished)
+
+    def supersede(self) -> None:
+        self.is_superseded = True
+        self._on_superseded()
+
+
+class KeptAlone:
+    """Where closed sessions stood, for a gateway without a Redis; the oldest are dropped."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._points: OrderedDict[str, tuple[CommitPoint, float]] = OrderedDict()
+
+    def put(self, point: CommitPoint, *, ttl_s: int) -> None:
+        self._points[point.session_id] = (point, time.monotonic() + ttl_s)
+        self._points.move_to_end(point.session_id)
+        if len(self._points) > self._capacity:
+            self._points.popitem(last=False)
+
+    def claim(self, session_id: str, org: str) -> CommitPoint | None:
+        point, until_s = self._points.get(session_id, (None, 0.0))
+        if point is None or point.org != org or time.monotonic() >= until_s:
+            return None
+        claimed = msgspec.structs.replace(point, generation=point.generation + 1)
+        self._points[session_id] = (claimed, until_s)
+        return claimed
+
+
+def _newer(latest: CommitPoint | None, stored: CommitPoint | None) -> CommitPoint | None:
+    """`latest`: what this gateway knows of its own; `stored`: what Redis answered to the claim, already one more."""
+    if latest is None:
+        return stored
+    claimed = msgspec.structs.replace(latest, generation=latest.generation + 1)
+    if stored is None or stored.generation <= claimed.generation:
+        return claimed
+    # Redis counted further: claims whose client never came. Where it stands is known better here.
+    if stored.tab_id == latest.tab_id:
+        return msgspec.structs.replace(latest, generation=stored.generation)
+    return stored
