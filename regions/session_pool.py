@@ -197,7 +197,8 @@ class PlacedSession:
     def _ask_next(self, stream: PlacedStream, now_ms: int) -> None:
         for name in stream.remaining:
             region = self._parts.facts.region(name)
-            if region is not None and _may_try(region, now_ms):
+            # The set may have become smaller since the decision.
+            if region is not None and name in self._permitted and _may_try(region, now_ms):
                 self._ask(stream, region, now_ms)
                 return
         refusal = stream.refusal

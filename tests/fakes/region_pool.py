@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engines.interface import Granted, LoadReport, ModelLoad, Refused
+from engines.interface import EndReason, FinalResult, Granted, LoadReport, Lost, ModelLoad, Refused
 from policies.routing_facts import RegionState
 from regions.links.heartbeat import RttSample
 from regions.links.region_status import RegionStatus
@@ -68,10 +68,11 @@ class FakeRegionPool:
 
     def __init__(self, link: FakeLink | None = None) -> None:
         self.links: list[FakeLink] = [link or FakeLink()]
-        self.streams: list[FakeStream] = []
+        self.streams: list[CountedStream] = []
         self.refuses: RefusalReason | None = None
         self.is_silent = False
         self.members: tuple[EngineAddress, ...] = ()
+        self._on_open: Callable[[], None] = _nobody
         self.runs = 0
         """How often it was run; and how often it was ended."""
         self.ends = 0
@@ -81,11 +82,12 @@ class FakeRegionPool:
         return self.links[0]
 
     @property
-    def last(self) -> FakeStream:
+    def last(self) -> CountedStream:
         return self.streams[-1]
 
-    def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> FakeStream:
-        opened = _CountedStream(self.link, stream, on_event)
+    def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> CountedStream:
+        self._on_open()
+        opened = CountedStream(self.link, stream, on_event)
         self.streams.append(opened)
         answer: StreamEvent = Granted(stream.epoch, "scripted", "1", WINDOW_SAMPLES)
         if self.refuses is not None:
@@ -93,6 +95,9 @@ class FakeRegionPool:
         if not self.is_silent:
             asyncio.get_running_loop().call_soon(opened.say, answer)
         return opened
+
+    def watch_opens(self, on_open: Callable[[], None]) -> None:
+        self._on_open = on_open
 
     def loads(self) -> Sequence[LoadReport]:
         return [link.load for link in self.links if link.load is not None]
@@ -108,18 +113,36 @@ class FakeRegionPool:
             self.ends += 1
 
 
-class _CountedStream(FakeStream):
+class CountedStream(FakeStream):
+    """Its link counts it while it is open."""
+
     def __init__(self, link: FakeLink, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> None:
         super().__init__(stream, on_event)
         self._link = link
+        self.is_over = False
         self.reason: LossReason | None = None
         link.open_streams += 1
 
     def cancel(self, reason: LossReason | None = None) -> None:
-        if not self.is_cancelled:
-            self._link.open_streams -= 1
+        if not self.is_over:
+            self.reason = reason
+            self._end()
         super().cancel(reason)
-        self.reason = reason
+
+    def say(self, event: StreamEvent) -> None:
+        if self.is_over:
+            return
+        if isinstance(event, Refused | Lost) or (isinstance(event, FinalResult) and event.reason is EndReason.finish):
+            self._end()
+        super().say(event)
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._link.open_streams -= 1
+
+
+def _nobody() -> None:
+    """Nobody watches."""
 
 
 def status_of(region: str, *, state: RegionState = RegionState.active, free: int = 10, lag_ms: int = 0) -> RegionStatus:
