@@ -74,3 +74,5 @@ class Catalog:
 
     regions: Mapping[str, RegionSpec] = field(default_factory=dict)
     digest: str = ""
+    cost_reference: str = ""
+    """What a `cost_permille` of 1000 is, in its operators' words."""

@@ -12,6 +12,8 @@ A comment before a block says in which surroundings:
   <!-- test: complete settings -->                 toml: it is loaded as it is
   <!-- test: plans -->                             toml: it is loaded as a plans file; beside the example settings it is
                                                    /etc/patchbay/plans.toml
+  <!-- test: catalog -->                           toml: it is loaded as a catalog of regions; beside the example
+                                                   settings it is /etc/patchbay/catalog.toml
   <!-- test: fragment -->                          toml: it is loaded over the least settings that a gateway needs
   <!-- prints: … -->                               and its output contains this
   <!-- needs: … -->                               and it is skipped where this program is not installed
@@ -41,6 +43,7 @@ from gateway.errors import ClientFault
 from gateway.limits.plans_file import read_plans
 from gateway.settings import GatewaySettings, load, validate
 from gateway.wire.codec import decode_client, decode_server
+from regions.catalog_file import read_catalog
 from tests.docs.pages import ROOT, Block, all_blocks
 from tests.harness.next_version import write_next_version
 from tests.harness.region import environment_of
@@ -102,6 +105,8 @@ def example_settings(folder: Path) -> Path:
     (etc / "gateway.toml").write_text(moved(text, folder), encoding="utf-8")
     (plans,) = [block for block in all_blocks("toml") if block.surroundings == "plans"]
     (etc / "plans.toml").write_text(plans.code, encoding="utf-8")
+    (catalog,) = [block for block in all_blocks("toml") if block.surroundings == "catalog"]
+    (etc / "catalog.toml").write_text(catalog.code, encoding="utf-8")
     certificate, key = certificate_and_key()
     (etc / "tls.crt").write_bytes(certificate)
     (etc / "tls.key").write_bytes(key)
@@ -265,6 +270,10 @@ def test_a_fragment_of_settings_is_loaded(block: Block) -> None:
 
 def test_the_example_of_plans_is_good_and_without_warnings(example_settings: Path) -> None:
     assert read_plans(example_settings.with_name("plans.toml")).warnings == []
+
+
+def test_the_example_of_a_catalog_is_good_and_without_warnings(example_settings: Path) -> None:
+    assert read_catalog(example_settings.with_name("catalog.toml")).warnings == ()
 
 
 def test_every_block_is_run_or_says_why_not() -> None:

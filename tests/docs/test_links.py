@@ -36,6 +36,7 @@ from gateway.wire.messages import (
     Start,
 )
 from policies.facts import AudioEncoding
+from regions.catalog_metrics import CatalogMetrics
 from tests.docs.pages import PAGES, ROOT, all_blocks, anchors, code_words, links, named_rows, prose, rows, section
 
 if TYPE_CHECKING:
@@ -268,6 +269,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     ExporterMetrics(metrics.registry)
     AdmissionMetrics(metrics.registry)
     EscrowMetrics(metrics.registry)
+    CatalogMetrics(metrics.registry)
     found = {}
     for collector in metrics.registry._collector_to_names:
         for family in collector.collect():
