@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from engines.interface import SAMPLES_PER_MS
 from gateway.admission.carriers import agreed_token
 from gateway.admission.places import NOBODY
 from gateway.client_queue import ClientQueue
@@ -16,8 +17,11 @@ from gateway.errors import ClientFault, Reason, SessionRefused, Unavailable
 from gateway.limits.settings import CreditSettings
 from gateway.logs import tenant_hash
 from gateway.metering.add_ons import add_ons_of
+from gateway.resumption.resumption import SessionNote
+from gateway.resumption.skipping import SkippedHead
 from gateway.session.identity import SessionIdentity
 from gateway.session.machine import SessionMachine
+from gateway.session.origin import SessionOrigin
 from gateway.session.quota import SessionQuota
 from gateway.session_runner import Observers, SessionRunner
 from gateway.wire.handshake import read_start
@@ -35,14 +39,17 @@ if TYPE_CHECKING:
     from gateway.admission.places import Visitor
     from gateway.audio.decoders import AudioDecoders
     from gateway.audio.interface import AudioDecoder
+    from gateway.limits.interface import SessionTab
     from gateway.metrics import GatewayMetrics
+    from gateway.resumption.resumption import Continued, Resumption, SessionPoints
     from gateway.session.limits import SessionLimits
     from gateway.session_registry import SessionRegistry
     from gateway.session_runner import ClientPort
     from gateway.session_settings import SessionSettings
     from gateway.wire.handshake import SessionRequest
     from gateway.wire.messages import ClientMessage
-    from policies.facts import AudioFormat
+    from regions.catalog import RegionSpec
+    from policies.facts import Caller
     from regions.links.interface import EnginePool
 
 log = structlog.get_logger("gateway")
@@ -72,8 +79,22 @@ class House:
     decoders: AudioDecoders
     token_leeway_s: int
     credit: CreditSettings
+    resumption: Resumption | None = None
+    """None: no session can be gone on with."""
     now_ms: Callable[[], int] = monotonic_ms
     now_s: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who is let in, and the session that goes on, if one does; release its tab when the session ends."""
+
+    admitted: Admitted
+    continued: Continued | None = None
+
+    @property
+    def tab(self) -> SessionTab:
+        return self.admitted.tab
 
 
 class Reception:
@@ -88,6 +109,20 @@ class Reception:
     @property
     def sessions(self) -> SessionSettings:
         return self._house.sessions
+
+    @property
+    def region(self) -> str:
+        return self._house.region
+
+    async def nearest_regions(self, token: str | None, visitor: Visitor) -> tuple[RegionSpec, ...]:
+        """Where whoever asks may connect, nearest first; without a token, where anybody might.
+
+        Raises:
+            SessionRefused: the token proves nothing, or its residency profile is not known.
+        """
+        admission = self._house.admission
+        policies = None if token is None else (await admission.identify(token))[1]
+        return admission.policies.regions_for(policies, visitor.place)
 
     def close(self) -> None:
         """New sessions are refused from here on, as retryable."""
@@ -105,11 +140,30 @@ class Reception:
         """
         return self._house.admission.knock(address)
 
-    async def admit(self, token: str | None, visitor: Visitor = NOBODY) -> Admitted:
-        """Raises SessionRefused. The tab of what is returned must be released by whoever holds it last."""
+    async def admit(self, token: str | None, visitor: Visitor = NOBODY, resume_token: str = "") -> Guest:
+        """Raises SessionRefused. The tab of what is returned must be released by whoever holds it last.
+
+        `resume_token`: of the session that goes on, where it is known by now: the place that it still has elsewhere is
+        given back before another is taken.
+        """
         if not self._is_open:
             raise Unavailable(Reason.draining)
-        return await self._house.admission.admit(token, visitor)
+        admission = self._house.admission
+        if not resume_token:
+            return Guest(await admission.admit(token, visitor))
+        proven = await admission.prove(token, visitor)
+        continued = await self._take_up(resume_token, proven.caller)
+        session_id = continued.claims.session_id
+        return Guest(await admission.place(proven, session_id=session_id, tab_id=continued.tab_id), continued)
+
+    async def _take_up(self, resume_token: str, caller: Caller) -> Continued:
+        resumption = self._house.resumption
+        if resumption is None:
+            raise ClientFault(Reason.resume_not_possible)
+        continued = await resumption.take_up(resume_token, caller)
+        if continued.point is not None:
+            await self._house.admission.close_left(continued.point.org, continued.point.tab_id)
+        return continued
 
     def read_start(self, message: ClientMessage) -> SessionRequest:
         """The first message. Raises ClientFault."""
@@ -121,24 +175,31 @@ class Reception:
         self,
         request: SessionRequest,
         token_of_request: str | None,
-        early: Admitted | None,
+        early: Guest | None,
         visitor: Visitor = NOBODY,
-    ) -> Admitted:
+    ) -> Guest:
         """The caller of a session whose `start` came: admitted before it, or by the token in it."""
         token = agreed_token(token_of_request, request.token)
-        return early if early is not None else await self.admit(token, visitor)
+        if early is None:
+            return await self.admit(token, visitor, "" if request.resume is None else request.resume.token)
+        if request.resume is None or early.continued is not None:
+            return early
+        return Guest(early.admitted, await self._take_up(request.resume.token, early.admitted.caller))
 
-    def begin(self, admitted: Admitted, request: SessionRequest, port: ClientPort, *, transport: str) -> SessionRunner:
+    def begin(self, guest: Guest, request: SessionRequest, port: ClientPort, *, transport: str) -> SessionRunner:
         """Make the session and ask for its engine. Its tab is released when it closes.
 
         Raises:
-            SessionRefused: the decoder cannot be had, or the token was revoked meanwhile; the tab is still the caller's
-                then.
+            SessionRefused: the decoder cannot be had, the token was revoked meanwhile, or what goes on cannot go on so;
+                the tab is still the caller's then.
         """
-        house, caller, session_id = self._house, admitted.caller, admitted.session_id
+        house, admitted = self._house, guest.admitted
+        caller = admitted.caller
         house.admission.check_again(caller)
         now_ms = house.now_ms()
         expires_in_s = caller.expires_at_s + house.token_leeway_s - house.now_s()
+        beginning = self._beginning_of(guest, request)
+        session_id = beginning.session_id
         identity = SessionIdentity(
             session_id=session_id,
             tenant=caller.tenant,
@@ -146,6 +207,9 @@ class Reception:
             options=request.options,
             expires_at_ms=now_ms + int(expires_in_s * 1_000),
             jitter_permille=random.randrange(1_000),
+            resume_token=beginning.resume_token,
+            resume_at=beginning.resume_at,
+            origin=beginning.origin,
         )
         session_log = log.bind(session=session_id, tenant=tenant_hash(caller.tenant), region=house.region)
         span = house.tracer.start_span(
@@ -157,18 +221,23 @@ class Reception:
                 "patchbay.encoding": request.audio.encoding.value,
             },
         )
+        points = beginning.open_points(lambda: runner.refuse(SessionRefused(Reason.resumed_elsewhere)))
         runner = SessionRunner(
-            SessionMachine(identity, self._limits_of(admitted), self._quota_of(admitted, now_ms), now_ms),
+            SessionMachine(identity, beginning.limits, self._quota_of(admitted, now_ms), now_ms),
             WholePool(house.pool, house.region),
             ClientQueue(house.sessions.max_queued_messages),
             port,
             Observers(house.metrics, session_log, span, transport),
             now_ms=house.now_ms,
             on_closed=lambda closed: self._ended(closed, admitted),
+            commits=points,
         )
-        runner.begin(
-            request.audio, self._decoder_for(request.audio), max_waiting_bytes=house.sessions.max_waiting_bytes
-        )
+        try:
+            runner.begin(request.audio, self._decoder_for(request), max_waiting_bytes=house.sessions.max_waiting_bytes)
+        except SessionRefused as refusal:
+            if points is not None:
+                points.close(refusal.reason)
+            raise
         house.registry.add(runner, caller)
         admitted.tab.attach(runner, add_ons=add_ons_of(request.options))
         house.metrics.sessions_opened.labels(transport).inc()
@@ -179,7 +248,39 @@ class Reception:
             sample_rate_hz=request.audio.sample_rate_hz,
             model=request.options.model,
         )
+        if guest.continued is not None:
+            from_ms = beginning.origin.start_sample // SAMPLES_PER_MS
+            session_log.info("session.resumed", generation=guest.continued.generation, from_ms=from_ms)
         return runner
+
+    def _beginning_of(self, guest: Guest, request: SessionRequest) -> _Beginning:
+        """Raises ClientFault: what goes on cannot go on so."""
+        admitted, continued, resumption = guest.admitted, guest.continued, self._house.resumption
+        limits = self._limits_of(admitted)
+        if resumption is None:
+            return _Beginning(admitted.session_id, limits)
+        origin = SessionOrigin()
+        session_id, longest_ms = admitted.session_id, limits.session_ms
+        if continued is not None:
+            origin, session_id = resumption.origin_of(continued, request), continued.claims.session_id
+            limits = replace(limits, session_ms=resumption.left_ms(continued, longest_ms))
+        note = SessionNote(
+            session_id=session_id,
+            tab_id=admitted.tab_id,
+            caller=admitted.caller,
+            permitted=admitted.policies.regions,
+            options=request.option_digests,
+            continued=continued,
+            longest_session_ms=longest_ms,
+        )
+        return _Beginning(
+            session_id,
+            limits,
+            origin,
+            resumption.token_for(note),
+            resumption.resume_at(note.permitted),
+            lambda on_superseded: resumption.open(note, origin, on_superseded),
+        )
 
     def _limits_of(self, admitted: Admitted) -> SessionLimits:
         """The house's limits, or the plan's where they are narrower."""
@@ -191,9 +292,14 @@ class Reception:
         rules = self._house.credit.quota_rules(admitted.plan.when_exhausted)
         return SessionQuota(rules, admitted.tab.opening, now_ms)
 
-    def _decoder_for(self, audio_format: AudioFormat) -> Callable[[SessionRunner], AudioDecoder]:
+    def _decoder_for(self, request: SessionRequest) -> Callable[[SessionRunner], AudioDecoder]:
+        skipped_samples = 0 if request.resume is None else request.resume.skipped_samples
+
         def make(runner: SessionRunner) -> AudioDecoder:
-            return self._house.decoders.open(audio_format, on_pcm=runner.audio, on_error=runner.refuse)
+            on_pcm: Callable[[bytes], None] = runner.audio
+            if skipped_samples:
+                on_pcm = SkippedHead(skipped_samples, runner.audio, runner.keepalive)
+            return self._house.decoders.open(request.audio, on_pcm=on_pcm, on_error=runner.refuse)
 
         return make
 
@@ -214,3 +320,22 @@ class Reception:
         metrics = self._house.metrics
         metrics.audio_messages += 1
         metrics.audio_bytes += num_bytes
+
+
+_NEW = SessionOrigin()
+
+
+def _no_points(_on_superseded: Callable[[], None]) -> SessionPoints | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """From where, for how long and with which note a session begins. Nothing is noted before `open_points`."""
+
+    session_id: str
+    limits: SessionLimits
+    origin: SessionOrigin = _NEW
+    resume_token: str = ""
+    resume_at: tuple[str, ...] = ()
+    open_points: Callable[[Callable[[], None]], SessionPoints | None] = _no_points

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 SUBPROTOCOL = "patchbay.v1"
 """What the gateway answers in `Sec-WebSocket-Protocol` when it was offered; the `bearer.` offer is never echoed."""
 
+RESUME_HEADER = "Patchbay-Resume"
+"""The resume token of a session that goes on, where the caller's own token is outside `start` too. As metadata in lower
+case.
+"""
+
 QUERY_PARAMETERS = frozenset({"token", "access_token"})
 
 _BEARER_PREFIX = "bearer."

@@ -6,7 +6,6 @@ A region that cannot be reached holds nobody up: what it lacks is sent when it i
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.resumption.interface import CommitPoint
     from gateway.resumption.metrics import ResumptionMetrics
+    from regions.links.peer_channels import PeerChannel
 
 log = structlog.get_logger("gateway")
 
@@ -30,14 +30,6 @@ _CAPACITY = 100_000
 _TICK_S = 0.25
 _STORE_TIMEOUT_S = 2.0
 _POINTS_A_CALL = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class PeerChannel:
-    """How a region's relay is called; the channel is whoever's made it."""
-
-    region: str
-    channel: grpc.aio.Channel
 
 
 class PeerRegions:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import grpc
 from google.protobuf.message import DecodeError
 
-from gateway.admission.carriers import token_of_request
+from gateway.admission.carriers import RESUME_HEADER, token_of_request
 from gateway.errors import TABLE, AddressRefused, ClientFault, Reason, SessionRefused
 from gateway.wire.messages import Audio, ErrorMessage, Finish
 from gateway.wire.proto import speech_pb2 as pb
@@ -19,10 +19,9 @@ from gateway.wire.rpc_status import DETAILS_METADATA, status_details, status_tex
 
 if TYPE_CHECKING:
     from gateway.admission.addresses import Visit
-    from gateway.admission.admit import Admitted
     from gateway.admission.edge_headers import HeaderLines
     from gateway.admission.places import Visitor
-    from gateway.reception import Reception
+    from gateway.reception import Guest, Reception
     from gateway.session_runner import SessionRunner
 
 _TRANSPORT = "grpc"
@@ -95,8 +94,10 @@ class SpeechService:
 
     async def _open(self, context: Context, visitor: Visitor) -> tuple[SessionRunner, _Port]:
         """Admit by metadata or by `start`, then begin. Raises SessionRefused."""
-        token = token_of_request(authorization=_lines_of(context)("authorization"))
-        early: Admitted | None = None if token is None else await self._reception.admit(token, visitor)
+        lines = _lines_of(context)
+        token = token_of_request(authorization=lines("authorization"))
+        resume_token = "".join(lines(RESUME_HEADER.lower()))
+        early: Guest | None = None if token is None else await self._reception.admit(token, visitor, resume_token)
         try:
             request = self._reception.read_start(decode_client(await self._first(context)))
             admitted = await self._reception.admit_start(request, token, early, visitor)

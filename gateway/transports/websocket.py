@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 from aiohttp.http_websocket import WebSocketError
 
-from gateway.admission.carriers import SUBPROTOCOL, token_of_request
+from gateway.admission.carriers import RESUME_HEADER, SUBPROTOCOL, token_of_request
 from gateway.errors import TABLE, AddressRefused, ClientFault, Reason, SessionRefused, WrongRegion
 from gateway.transports.direct_receive import DirectWebSocket
 from gateway.transports.last_words import LastWords
@@ -23,10 +23,9 @@ from gateway.wire.refusal import error_of
 
 if TYPE_CHECKING:
     from gateway.admission.addresses import Visit
-    from gateway.admission.admit import Admitted
     from gateway.admission.edge_headers import HeaderLines
     from gateway.admission.places import Visitor
-    from gateway.reception import Reception
+    from gateway.reception import Guest, Reception
     from gateway.session_runner import SessionRunner
 
 PATH = "/v1/stream"
@@ -56,7 +55,7 @@ class WebSocketTransport:
 
     async def _opened(self, request: web.Request, visitor: Visitor, visit: Visit) -> web.StreamResponse | _Opened:
         """A session, or the end of the answer that refused one."""
-        admitted: Admitted | None = None
+        admitted: Guest | None = None
         try:
             token = token_of_request(
                 authorization=request.headers.getall("Authorization", []),
@@ -64,7 +63,7 @@ class WebSocketTransport:
                 subprotocols=_subprotocols(request),
             )
             if token is not None:
-                admitted = await self._reception.admit(token, visitor)
+                admitted = await self._reception.admit(token, visitor, request.headers.get(RESUME_HEADER, ""))
         except SessionRefused as refusal:
             self._reception.note_refusal(refusal, transport=_TRANSPORT, visit=visit)
             return http_refusal(refusal)
@@ -89,7 +88,7 @@ class WebSocketTransport:
             raise
 
     async def _open(
-        self, socket: DirectWebSocket, token: str | None, early: Admitted | None, visitor: Visitor
+        self, socket: DirectWebSocket, token: str | None, early: Guest | None, visitor: Visitor
     ) -> SessionRunner:
         """Wait for `start`, admit, begin. Raises SessionRefused."""
         try:
