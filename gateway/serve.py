@@ -22,6 +22,9 @@ from gateway import logs
 from gateway.admin_http import AdminHttp
 from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps
+from gateway.admission.client_address import TrustedProxies
+from gateway.admission.geography import Geography, GeographyRefused
+from gateway.admission.geography_metrics import GeographyMetrics
 from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.tokens import token_verifier
@@ -33,8 +36,10 @@ from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.session_registry import SessionRegistry
 from gateway.settings import SettingsRefused
 from gateway.tracing import Tracing
-from gateway.transports import websocket
+from gateway.transports import regions_http, websocket
 from gateway.transports.grpc_stream import SpeechService
+from gateway.transports.proxy_protocol_listener import ProxyRules, bound_sockets, listening
+from gateway.transports.regions_http import RegionsHttp
 from gateway.transports.request_deadline import RequestDeadline
 from gateway.transports.websocket import WebSocketTransport
 from regions.links.pool import LinkPool
@@ -129,6 +134,8 @@ async def _running(
     registry = SessionRegistry(metrics, monotonic_ms)
     readiness = Readiness()
     admission_metrics = AdmissionMetrics(metrics.registry)
+    geography_metrics = GeographyMetrics(metrics.registry)
+    geography = _geography(settings, geography_metrics)
     async with (
         aiohttp.ClientSession() as http,
         limiting(settings, plans, registry, admission_metrics) as limited,
@@ -143,6 +150,7 @@ async def _running(
             ThisRegionOnly(settings.region),
             plans,
             limited.limits,
+            geography,
         )
         reception = Reception(
             House(
@@ -161,13 +169,15 @@ async def _running(
         metrics.watch(registry.figures, pool.loads)
         admin = AdminHttp(readiness, lambda: pool.is_ready, metrics)
         # Before the task group, which would wrap what is wrong with a port.
-        addresses = await _listen(settings, certificates, reception, admin, listeners)
+        proxies = _proxy_rules(settings, geography_metrics)
+        addresses = await _listen(settings, certificates, reception, admin, proxies, listeners)
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(verifier.run()),
                 tasks.create_task(pool.run()),
                 tasks.create_task(registry.sweep_for_ever()),
                 tasks.create_task(limited.run()),
+                tasks.create_task(geography.run()),
             ]
             try:
                 yield RunningGateway(addresses, readiness, reception, registry)
@@ -210,13 +220,15 @@ async def _listen(
     certificates: _Certificates,
     reception: Reception,
     admin: AdminHttp,
+    proxies: ProxyRules | None,
     listeners: contextlib.AsyncExitStack,
 ) -> Addresses:
     public = web.Application()
     public.router.add_get(websocket.PATH, WebSocketTransport(reception).handle)
+    public.router.add_get(regions_http.PATH, RegionsHttp(reception).handle)
     admin.add_health(public)
     deadline_ms = settings.sessions.handshake_timeout_ms
-    http_port = await _start_http("http", public, settings.http, certificates.http, deadline_ms, listeners)
+    http_port = await _start_http("http", public, settings.http, certificates.http, deadline_ms, listeners, proxies)
     private = web.Application()
     admin.add_all(private)
     admin_port = await _start_http("admin", private, settings.admin, certificates.admin, deadline_ms, listeners)
@@ -244,6 +256,7 @@ async def _start_http(
     certificate: ssl.SSLContext | None,
     request_deadline_ms: int,
     listeners: contextlib.AsyncExitStack,
+    proxies: ProxyRules | None = None,
 ) -> int:
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
@@ -252,13 +265,32 @@ async def _start_http(
         deadline = RequestDeadline(runner.server, request_deadline_ms)
         deadline.start()
         listeners.callback(deadline.stop)
-    site = web.TCPSite(runner, listen.host, listen.port, ssl_context=certificate, backlog=_LISTEN_BACKLOG)
     try:
+        if proxies is not None and runner.server is not None:
+            sockets = await bound_sockets(listen.host, listen.port, backlog=_LISTEN_BACKLOG)
+            await listeners.enter_async_context(listening(runner.server, sockets, certificate, proxies))
+            return int(sockets[0].getsockname()[1])
+        site = web.TCPSite(runner, listen.host, listen.port, ssl_context=certificate, backlog=_LISTEN_BACKLOG)
         await site.start()
     except OSError as error:
         raise ListenFailed(name, listen, error.strerror or str(error)) from error
     port: int = runner.addresses[0][1]
     return port
+
+
+def _geography(settings: GatewaySettings, metrics: GeographyMetrics) -> Geography:
+    try:
+        return Geography(settings.geography, metrics)
+    except GeographyRefused as error:
+        raise SettingsRefused(error.mistakes) from None
+
+
+def _proxy_rules(settings: GatewaySettings, metrics: GeographyMetrics) -> ProxyRules | None:
+    """None: clients, and proxies that speak plain HTTP, connect by themselves."""
+    if settings.geography.proxy_protocol == "off":
+        return None
+    trusted = TrustedProxies(settings.geography.trusted_proxies)
+    return ProxyRules(trusted, settings.sessions.handshake_timeout_ms, metrics.proxy_headers)
 
 
 async def _start_grpc(

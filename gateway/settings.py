@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from gateway.admission.geography_settings import GeographySettings
+from gateway.admission.residency_settings import ResidencySettings
 from gateway.admission.settings import SessionLimitSettings, TokenSettings
 from gateway.audio.settings import AudioSettings
 from gateway.escrow.settings import EscrowSettings
@@ -66,6 +68,9 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     engines: PoolSettings
     tokens: TokenSettings
     admission: SessionLimitSettings = SessionLimitSettings()
+    geography: GeographySettings = GeographySettings()
+    residency: ResidencySettings | None = None
+    """Where audio may be; without it every region of the catalog is permitted to everybody."""
     limits: LimitSettings = LimitSettings()
     escrow: EscrowSettings | None = None
     """Regions that lend each other compute; without it each region has the whole of every plan."""

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from engines.interface import EndReason, LossReason
 from engines.server.options import _parser as engine_parser
+from gateway.admission.geography_metrics import GeographyMetrics
 from gateway.admission.metrics import AdmissionMetrics
 from gateway.cli.app import app
 from gateway.cli.exit_codes import ExitCode
@@ -268,6 +269,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     JournalMetrics(metrics.registry)
     ExporterMetrics(metrics.registry)
     AdmissionMetrics(metrics.registry)
+    GeographyMetrics(metrics.registry)
     EscrowMetrics(metrics.registry)
     CatalogMetrics(metrics.registry)
     found = {}
