@@ -371,7 +371,7 @@ class SessionRunner:
 
     def _note_end(self, reason: Reason) -> None:
         machine, metrics, transport = self.machine, self._observers.metrics, self._observers.transport
-        audio_ms = machine.committed_sample // SAMPLES_PER_MS
+        audio_ms = machine.recognised_samples // SAMPLES_PER_MS
         metrics.sessions_closed.labels(transport, reason.value).inc()
         metrics.audio_seconds.inc(audio_ms / 1_000)
         metrics.compute_seconds.inc(machine.compute_us / 1_000_000)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from engines.interface import SAMPLES_PER_MS
 from gateway.session.limits import SessionLimits
+from gateway.session.slowness import SlownessLimits
 from gateway.wire.handshake import OptionLimits
 from gateway.wire.recognition_options import KeywordLimits
 from policies.backpressure import HoldingLimits
@@ -24,6 +25,16 @@ class RecoverySettings(BaseModel, frozen=True, extra="forbid"):
     timeout_ms: int = Field(default=20_000, gt=0, le=300_000)
     max_losses: int = Field(default=10, gt=0, le=100)
     """Engines lost since the last final, before the audio itself is suspected."""
+
+
+class SlowEngineSettings(BaseModel, frozen=True, extra="forbid"):
+    """When a session leaves an engine that answers and falls behind."""
+
+    after_ms: int = Field(default=2_000, gt=0, le=60_000)
+    """Slower than real time for so long, with more than `stall_audio_ms` of audio waiting."""
+    move_within_ms: int = Field(default=5_000, gt=0, le=60_000)
+    rest_ms: int = Field(default=30_000, gt=0, le=3_600_000)
+    """Between two such moves of a session, or two tries."""
 
 
 class SessionSettings(BaseModel, frozen=True, extra="forbid"):
@@ -68,6 +79,7 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
     """Up or down; thousandths of a natural logarithm."""
 
     recovery: RecoverySettings = RecoverySettings()
+    slow_engine: SlowEngineSettings = SlowEngineSettings()
 
     @model_validator(mode="after")
     def _limits_fit_together(self) -> Self:
@@ -110,6 +122,11 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
                 max_delay_ms=recovery.max_delay_ms,
                 timeout_ms=recovery.timeout_ms,
                 max_losses=recovery.max_losses,
+            ),
+            slowness=SlownessLimits(
+                after_ms=self.slow_engine.after_ms,
+                move_within_ms=self.slow_engine.move_within_ms,
+                rest_ms=self.slow_engine.rest_ms,
             ),
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gateway.session.slowness import SlownessLimits
     from policies.backpressure import HoldingLimits
     from policies.failover import RecoveryLimits
 
@@ -19,7 +20,7 @@ class SessionLimits:
         session_ms: the longest session; it may finish its utterance within `ending_grace_ms`.
         ending_grace_ms: how long an utterance may go on after the session must end; then it is cut.
         liveness_ms: an engine that owes an answer and gives none for so long is lost.
-        stall_samples: audio sent and not consumed beyond which an engine owes an answer.
+        stall_samples: audio sent and not consumed beyond which an engine owes an answer, and is behind.
         opening_ms: how long a new session waits for its first engine.
         least_audio_samples: less audio than this is not sent to an engine by itself, except before a cut.
         pending_cuts: `finalize` requests that may be under way at once.
@@ -35,3 +36,4 @@ class SessionLimits:
     pending_cuts: int
     holding: HoldingLimits
     recovery: RecoveryLimits
+    slowness: SlownessLimits

@@ -21,33 +21,22 @@ from engines.interface import (
     LossReason,
     Lost,
     MoveAway,
-    OpenStream,
     PartialResult,
     Progress,
-    RefusalReason,
     Refused,
     SpeechStarted,
 )
 from gateway.errors import Reason
-from gateway.session.effects import (
-    CancelEngine,
-    CloseClient,
-    EngineLost,
-    Figure,
-    Measured,
-    OpenEngine,
-    PauseClient,
-    ResumeClient,
-    SendToClient,
-)
+from gateway.session.alarm import Alarm
+from gateway.session.effects import CloseClient, Figure, Measured, PauseClient, ResumeClient, SendToClient
 from gateway.session.ending import Ending
+from gateway.session.engine_side import EngineSide
 from gateway.session.first_words import FirstWords
 from gateway.session.replay_buffer import ReplayBuffer
-from gateway.session.search import NEVER_MS, EngineSearch
-from gateway.session.transcript import Transcript
-from gateway.session.upstream import Cut, Link, Upstream
-from gateway.session.version_pin import VersionPin
-from gateway.wire.messages import PROTOCOL_VERSION, Ack, Finished, Migrated, Started
+from gateway.session.search import NEVER_MS
+from gateway.session.state import SessionState
+from gateway.session.upstream import Cut, Link
+from gateway.wire.messages import Ack, Finished
 from gateway.wire.refusal import error_message
 from policies.backpressure import may_read
 
@@ -59,43 +48,39 @@ if TYPE_CHECKING:
     from gateway.session.limits import SessionLimits
     from gateway.session.quota import SessionQuota
 
-_REFUSED_FOR_GOOD = {
-    RefusalReason.unknown_model: Reason.unknown_model,
-    RefusalReason.unsupported_language: Reason.unsupported_language,
-    RefusalReason.bad_options: Reason.bad_option,
-}
-
 
 class SessionMachine:
     """Created when the client was admitted; `begin` gives the first effects."""
 
     def __init__(self, identity: SessionIdentity, limits: SessionLimits, quota: SessionQuota, now_ms: int) -> None:
+        self._alarm = Alarm(now_ms)
+        state = SessionState(identity, limits, quota, self._alarm)
         self._identity = identity
         self._limits = limits
-        self._holding = limits.holding
         self._capacity_samples = limits.holding.capacity_samples
-        self._buffer = ReplayBuffer()
-        self._upstream = Upstream(self._buffer, least_samples=limits.least_audio_samples)
-        self._transcript = Transcript()
-        self._pin = VersionPin(identity.options)
         self._quota = quota
-        self._upstream.allowed_sample = quota.through_sample
+        self._state = state
+        self._buffer = state.buffer
+        self._upstream = state.upstream
+        self._transcript = state.transcript
+        self._engines = EngineSide(state, now_ms)
+        self._moves = self._engines.moves
 
-        self._is_started = False
         self.is_closed = False
         self.is_reading = True
         """Whether the client is read from; both are for the shell to read, not to write."""
         self._has_finished_sending = False
         self._heard_client_at_ms = now_ms
-        self._owed_since_ms: int | None = None
         self._first_words = FirstWords()
         self._end_at_ms = min(now_ms + limits.session_ms, identity.expires_at_ms)
-
-        self._search = EngineSearch(limits, jitter_permille=identity.jitter_permille, now_ms=now_ms)
         self._ending: Ending | None = None
-        self.due_ms = now_ms
 
     # --- what the shell may read ----------------------------------------------------------------
+
+    @property
+    def due_ms(self) -> int:
+        """When `timer` has something to do at the latest."""
+        return self._alarm.due_ms
 
     @property
     def held_samples(self) -> int:
@@ -105,6 +90,11 @@ class SessionMachine:
     @property
     def committed_sample(self) -> int:
         return self._transcript.committed_sample
+
+    @property
+    def recognised_samples(self) -> int:
+        """Audio that became final here, not at another gateway."""
+        return self._transcript.committed_sample - self._identity.origin.start_sample
 
     @property
     def end_sample(self) -> int:
@@ -137,13 +127,13 @@ class SessionMachine:
     @property
     def model_version(self) -> str:
         """What recognises, or did last; empty before the first grant."""
-        return self._pin.version
+        return self._state.pin.version
 
     # --- the client's inputs --------------------------------------------------------------------
 
     def begin(self, now_ms: int) -> list[Effect]:
         """Ask for the first engine."""
-        return self._ask_engine(now_ms)
+        return self._engines.begin(now_ms)
 
     def client_audio(self, pcm16: bytes, now_ms: int) -> list[Effect]:
         """Whole samples of 16 kHz mono PCM. The shell must not give more than `room_samples`: ValueError."""
@@ -157,7 +147,9 @@ class SessionMachine:
             self._first_words.audio_at_ms = now_ms
         buffer.append(pcm16)
         effects = self._upstream.pump()
-        self._watch(now_ms)
+        self._engines.watch(now_ms)
+        if self._moves.handover is not None:
+            effects += self._moves.audio(pcm16, now_ms)
         if self._ending is not None and self._upstream.waits_for_credit:
             self._end_soon(now_ms)
         if self.is_reading and not self._may_read():
@@ -171,14 +163,14 @@ class SessionMachine:
             return []
         self._heard_client_at_ms = now_ms
         if self._buffer.held_samples == 0:
-            return [SendToClient(Ack(self._committed_ms(), (request_id,)))]
+            return [SendToClient(self._ack((request_id,)))]
         if sum(len(cut.ids) for cut in self._upstream.cuts) >= self._limits.pending_cuts:
             return self.end_now(
                 Reason.unexpected_message,
                 f"more than {self._limits.pending_cuts} finalize requests wait for their ack",
             )
-        self._upstream.add_cut(Cut(self._buffer.end_sample, now_ms, [request_id]))
-        return self._pump(now_ms)
+        self._engines.add_cut(Cut(self._buffer.end_sample, now_ms, [request_id]))
+        return self._engines.pump(now_ms)
 
     def client_finish(self, now_ms: int) -> list[Effect]:
         """No audio follows. Closes when the last final is out."""
@@ -223,22 +215,23 @@ class SessionMachine:
             return self.end_now(reason, detail, retry_after_ms=retry_after_ms, level=level)
         cut_at_ms = now_ms + self._limits.ending_grace_ms
         self._ending = Ending(reason, detail, retry_after_ms, cut_at_ms, level=level)
-        self._be_due(self._ending.cut_at_ms)
+        self._alarm.at(self._ending.cut_at_ms)
+        effects = self._engines.stay()
         if self._transcript.is_inside_speech and not self._upstream.waits_for_credit:
-            return []
-        return self._cut_ending(self._ending, now_ms)
+            return effects
+        return effects + self._cut_ending(self._ending, now_ms)
 
     def _end_soon(self, now_ms: int) -> None:
         """No final will come by itself: the audio that would bring it cannot be paid for."""
         if self._ending is not None and self._ending.close_at_ms == NEVER_MS:
             self._ending.cut_at_ms = min(self._ending.cut_at_ms, now_ms)
-            self._be_due(now_ms)
+            self._alarm.at(now_ms)
 
     def _cut_ending(self, ending: Ending, now_ms: int) -> list[Effect]:
         """The grace is over, or nobody speaks: what was received, and may be sent, is all that will be recognised."""
         ending.cut_at_ms = NEVER_MS
         ending.close_at_ms = now_ms + self._limits.ending_grace_ms
-        self._be_due(ending.close_at_ms)
+        self._alarm.at(ending.close_at_ms)
         return self._finish_sending(now_ms)
 
     def _end_for(self, ending: Ending) -> list[Effect]:
@@ -253,11 +246,11 @@ class SessionMachine:
         quota = self._quota
         quota.update(update, now_ms)
         self._follow_quota()
-        effects = self._pump(now_ms)
+        effects = self._engines.pump(now_ms)
         if now_ms >= quota.finishes_at_ms:
             return effects + self._exhausted(now_ms)
-        self._be_due(quota.finishes_at_ms)
-        if self._is_started and quota.is_worth_telling(now_ms):
+        self._alarm.at(quota.finishes_at_ms)
+        if self._state.is_started and quota.is_worth_telling(now_ms):
             effects.append(SendToClient(quota.usage(self._committed_ms())))
         return effects
 
@@ -277,14 +270,27 @@ class SessionMachine:
 
     def engine_event(self, event: StreamEvent, now_ms: int, region: str = "") -> list[Effect]:
         """Events of an engine stream that is no longer current are dropped by their epoch. `region`: of a grant."""
-        if self.is_closed or event.epoch != self._upstream.epoch or self._upstream.link is Link.none:
+        if self.is_closed:
             return []
-        effects = self._heard(event, now_ms)
-        self._owed_since_ms = None  # it said something: its time begins anew
-        self._watch(now_ms)
+        upstream = self._upstream
+        if event.epoch != upstream.epoch:
+            return [] if self._moves.handover is None else self._standby_event(event, now_ms, region)
+        if upstream.link is Link.none:
+            return []
+        self._engines.answered()
+        if type(event) is Progress:  # nearly all are
+            return self._progress(event, now_ms)
+        effects = self._heard(event, now_ms, region)
+        self._engines.watch(now_ms)
         return effects
 
-    def _heard(self, event: StreamEvent, now_ms: int) -> list[Effect]:
+    def _standby_event(self, event: StreamEvent, now_ms: int, region: str) -> list[Effect]:
+        effects = self._engines.standby_heard(event, now_ms, region)
+        if isinstance(event, FinalResult) and event.epoch == self._upstream.epoch:
+            effects += self._final(event, now_ms)  # it took over with this
+        return effects
+
+    def _heard(self, event: StreamEvent, now_ms: int, region: str) -> list[Effect]:
         match event:
             case Progress():
                 return self._progress(event, now_ms)
@@ -295,84 +301,31 @@ class SessionMachine:
                 return self._final(event, now_ms)
             case SpeechStarted():
                 return [SendToClient(message) for message in self._transcript.speech_started(event)]
-            case Granted():
-                return self._granted(event, now_ms)
-            case Refused():
-                return self._refused(event, now_ms)
-            case Lost():
-                return self._lost(event.reason, now_ms)
-            case MoveAway():
-                return []
-
-    def _granted(self, event: Granted, now_ms: int) -> list[Effect]:
-        if not self._pin.admits(event):
-            return [CancelEngine(), *self._refused(Refused(event.epoch, RefusalReason.unknown_model), now_ms)]
-        self._pin.granted(event)
-        effects: list[Effect] = []
-        pause_ms = self._search.waited_ms(now_ms)
-        if not self._is_started:
-            self._is_started = True
-            started = Started(
-                session_id=self._identity.session_id,
-                model=event.model,
-                model_version=event.model_version,
-                region=self._identity.region,
-                protocol_version=PROTOCOL_VERSION,
-            )
-            effects += [SendToClient(started), Measured(Figure.open_elapsed_ms, pause_ms)]
-        elif self._search.loss is not None:
-            replayed_ms = self._buffer.held_samples // SAMPLES_PER_MS
-            migrated = Migrated(self._search.loss.value, replayed_ms, pause_ms, event.model_version)
-            effects += [SendToClient(migrated), Measured(Figure.migration_pause_elapsed_ms, pause_ms)]
-        self._search.found()
-        self._upstream.granted(event)
-        return effects + self._pump(now_ms)
-
-    def _refused(self, event: Refused, now_ms: int) -> list[Effect]:
-        """A new session hears at once what no engine can give. One under way had an engine that could: it looks on,
-        as its version may be on its way up elsewhere.
-        """
-        self._upstream.lost()
-        if not self._is_started and event.reason in _REFUSED_FOR_GOOD:
-            return self.end_now(_REFUSED_FOR_GOOD[event.reason], event.detail)
-        self._search.refusal = event
-        return self._look_on(now_ms)
-
-    def _lost(self, reason: LossReason, now_ms: int) -> list[Effect]:
-        """An engine died, went silent or broke the rules: everything unfinalised goes to the next one."""
-        was_granted = self._upstream.link is Link.granted
-        self._upstream.lost()
-        self._quota.engine_lost()
-        self._owed_since_ms = None
-        if not was_granted:
-            return self._look_on(now_ms)
-        self._search.lost(reason, now_ms)
-        to_replay_ms = self._buffer.held_samples // SAMPLES_PER_MS
-        effects: list[Effect] = [EngineLost(reason, to_replay_ms, self._search.losses)]
-        return effects + self._look_on(now_ms)
+            case Granted() | Refused() | Lost() | MoveAway():
+                return self._unless_in_vain(self._engines.heard(event, now_ms, region))
 
     def _progress(self, event: Progress, now_ms: int) -> list[Effect]:
         self._quota.consumed(event.audio_through_sample, event.compute_us)
         self._follow_quota()
         self._upstream.consumed(event.audio_through_sample)
-        return self._pump(now_ms)
+        return self._engines.pump(now_ms)
 
     def _final(self, event: FinalResult, now_ms: int) -> list[Effect]:
         if event.end_sample <= self._transcript.committed_sample:
             return []
         is_contiguous = event.start_sample == self._transcript.committed_sample
         if not is_contiguous or event.end_sample > self._buffer.sent_sample:
-            return [CancelEngine(), *self._lost(LossReason.protocol_broken, now_ms)]
-        self._search.proven()
+            return self._unless_in_vain(self._engines.lost(LossReason.protocol_broken, now_ms))
+        self._engines.search.proven()
         effects: list[Effect] = [SendToClient(message) for message in self._transcript.final(event)]
         if event.words:
             effects += self._first_words.shown(now_ms)
         self._buffer.release(event.end_sample)
         self._upstream.consumed(event.end_sample)
         cuts = self._upstream.confirmed_cuts(event.end_sample)
-        ids = tuple(name for cut in cuts for name in cut.ids)
-        effects.append(SendToClient(Ack(self._committed_ms(), ids)))
+        effects.append(SendToClient(self._ack(tuple(name for cut in cuts for name in cut.ids))))
         effects += [Measured(Figure.finalisation_elapsed_ms, now_ms - cut.asked_at_ms) for cut in cuts]
+        effects += self._state.commit_point()
         if self._has_finished_sending and self._buffer.held_samples == 0:
             return effects + self._all_done()
         if self._ending is not None:
@@ -380,9 +333,16 @@ class SessionMachine:
         if not self.is_reading and self._may_read():
             self.is_reading = True
             self._heard_client_at_ms = now_ms
-            self._be_due(now_ms + self._limits.idle_ms)
+            self._alarm.at(now_ms + self._limits.idle_ms)
             effects.append(ResumeClient())
-        return effects + self._pump(now_ms)
+        return effects + self._engines.committed(now_ms)
+
+    def _unless_in_vain(self, effects: list[Effect]) -> list[Effect]:
+        """What was done about the engine; or there is none for this session, and it ends."""
+        vain = self._engines.vain
+        if vain is None:
+            return effects
+        return effects + self.end_now(vain.reason, vain.detail, retry_after_ms=vain.retry_after_ms)
 
     # --- time ---------------------------------------------------------------------------------------
 
@@ -392,7 +352,7 @@ class SessionMachine:
             return []
         effects = self._expire(now_ms)
         if not self.is_closed:
-            self.due_ms = self._next_deadline_ms()
+            self._alarm.due_ms = self._next_deadline_ms()
         return effects
 
     def _expire(self, now_ms: int) -> list[Effect]:
@@ -408,77 +368,17 @@ class SessionMachine:
             return self._exhausted(now_ms)
         if self._is_client_idle(now_ms):
             return self.end_now(Reason.idle_timeout)
-        if self._upstream.link is not Link.granted:
-            return self._look_on(now_ms)
-        if self._owed_since_ms is not None and now_ms >= self._owed_since_ms + self._limits.liveness_ms:
-            return [CancelEngine(), *self._lost(LossReason.silent, now_ms)]
-        return []
-
-    def _look_on(self, now_ms: int) -> list[Effect]:
-        """Without an engine: ask again when it is time, or give up."""
-        search, is_asked = self._search, self._upstream.link is Link.asked
-        if (vain := search.in_vain(now_ms, is_opening=not self._is_started)) is not None:
-            return self.end_now(vain.reason, vain.detail, retry_after_ms=vain.retry_after_ms)
-        if is_asked:
-            if now_ms < search.asked_at_ms + self._limits.liveness_ms:
-                return []
-            self._upstream.lost()
-            return [CancelEngine(), *self._look_on(now_ms)]
-        if search.ask_again_at_ms == NEVER_MS:
-            if search.plan_next(now_ms):
-                return self._ask_engine(now_ms)
-            self._be_due(search.ask_again_at_ms)
-        return self._ask_engine(now_ms) if now_ms >= search.ask_again_at_ms else []
+        return self._unless_in_vain(self._engines.expire(now_ms))
 
     def _next_deadline_ms(self) -> int:
         ending = self._ending
         deadlines = [min(self._end_at_ms, self._quota.finishes_at_ms) if ending is None else ending.next_ms]
         if self.is_reading and not self._has_finished_sending:
             deadlines.append(self._heard_client_at_ms + self._limits.idle_ms)
-        if self._upstream.link is not Link.granted:
-            deadlines.append(self._search.give_up_at_ms(is_opening=not self._is_started))
-        if self._upstream.link is Link.none:
-            deadlines.append(self._search.ask_again_at_ms)
-        elif self._upstream.link is Link.asked:
-            deadlines.append(self._search.asked_at_ms + self._limits.liveness_ms)
-        elif self._owed_since_ms is not None:
-            deadlines.append(self._owed_since_ms + self._limits.liveness_ms)
+        deadlines.append(self._engines.next_ms)
         return min(deadlines)
 
-    def _be_due(self, at_ms: int) -> None:
-        self.due_ms = min(self.due_ms, at_ms)
-
     # --- parts --------------------------------------------------------------------------------------
-
-    def _pump(self, now_ms: int) -> list[Effect]:
-        """Send the engine what it may have."""
-        effects = self._upstream.pump()
-        self._watch(now_ms)
-        return effects
-
-    def _watch(self, now_ms: int) -> None:
-        """An engine that owes an answer has `liveness_ms` for it, from now or from when it began to owe."""
-        if not self._upstream.owes_an_answer(stall_samples=self._limits.stall_samples):
-            self._owed_since_ms = None
-        elif self._owed_since_ms is None:
-            self._owed_since_ms = now_ms
-            self._be_due(now_ms + self._limits.liveness_ms)
-
-    def _ask_engine(self, now_ms: int) -> list[Effect]:
-        self._search.asked(now_ms)
-        self._be_due(now_ms + self._limits.liveness_ms)
-        identity = self._identity
-        return [
-            OpenEngine(
-                OpenStream(
-                    session_id=identity.session_id,
-                    tenant=identity.tenant,
-                    epoch=self._upstream.ask(),
-                    start_sample=self._transcript.committed_sample,
-                    options=self._pin.options(held_samples=self._buffer.held_samples),
-                )
-            )
-        ]
 
     def _finish_sending(self, now_ms: int) -> list[Effect]:
         """The last cut: behind all audio, or, where the session must end, behind all that may be sent."""
@@ -490,8 +390,8 @@ class SessionMachine:
         if end_sample == self._transcript.committed_sample and self._ending is not None:
             return self._end_for(self._ending)
         if is_first or end_sample < self._buffer.end_sample:
-            self._upstream.add_cut(Cut(end_sample, now_ms, [], is_last=True))
-        return self._pump(now_ms)
+            self._engines.add_cut(Cut(end_sample, now_ms, [], is_last=True))
+        return self._engines.pump(now_ms)
 
     def _all_done(self) -> list[Effect]:
         if self._ending is not None:
@@ -503,10 +403,9 @@ class SessionMachine:
 
     def _close(self, reason: Reason, last_words: list[Effect]) -> list[Effect]:
         self.is_closed = True
-        self.due_ms = NEVER_MS
-        has_engine = self._upstream.link is not Link.none
-        self._buffer = ReplayBuffer(self._buffer.end_sample)  # the audio is gone from here on
-        return [*([CancelEngine()] if has_engine else []), *last_words, CloseClient(reason)]
+        self._alarm.due_ms = NEVER_MS
+        self._buffer.adopt(ReplayBuffer(self._buffer.end_sample))  # the audio is gone from here on
+        return [*self._engines.close(), *last_words, CloseClient(reason)]
 
     def _may_read(self) -> bool:
         return may_read(held_samples=self._buffer.held_samples, is_reading=self.is_reading, limits=self._limits.holding)
@@ -515,6 +414,9 @@ class SessionMachine:
         if not self.is_reading or self._has_finished_sending:
             return False
         return now_ms >= self._heard_client_at_ms + self._limits.idle_ms
+
+    def _ack(self, finalized: tuple[str, ...]) -> Ack:
+        return Ack(self._committed_ms(), finalized, self._transcript.committed_sample)
 
     def _committed_ms(self) -> int:
         return self._transcript.committed_sample // SAMPLES_PER_MS

@@ -19,6 +19,7 @@ from policies.plans import WhenExhausted
 from policies.reservation import Reservation
 
 if TYPE_CHECKING:
+    from gateway.session.origin import SessionOrigin
     from policies.plans import Level
     from policies.reservation import ReservationRules
 
@@ -50,7 +51,10 @@ class SessionQuota:
     """One a session. Samples are positions on its audio clock."""
 
     __slots__ = (
+        "_base_sample",
         "_consumed_sample",
+        "_free_from_sample",
+        "_free_through_sample",
         "_granted_us",
         "_lost_at_sample",
         "_reservation",
@@ -74,11 +78,15 @@ class SessionQuota:
         self._reservation = Reservation(rules.reservation)
         self._consumed_sample = 0
         self._lost_at_sample = 0
+        self._base_sample = 0
+        """So many samples of what is consumed were not consumed, or not charged, here."""
+        self._free_from_sample = UNLIMITED_SAMPLE
+        self._free_through_sample = 0
         self._granted_us: int | None = 0
         self.charged_us = 0
         """Spent by engines, without replays."""
         self.replayed_us = 0
-        """Spent on audio that a lost engine had consumed before: ours."""
+        """Spent on audio that was consumed before, by a lost engine or at another gateway: ours."""
         self.through_sample = 0
         """Audio before this may go to engines."""
         self.remaining_us: int | None = None
@@ -98,7 +106,34 @@ class SessionQuota:
     @property
     def consumed_ms(self) -> int:
         """Audio that engines are done with, each piece counted once."""
-        return self._consumed_sample // SAMPLES_PER_MS
+        return (self._consumed_sample - self._base_sample) // SAMPLES_PER_MS
+
+    @property
+    def charged_through_sample(self) -> int:
+        """Recognition of all audio before this is charged, here or at another gateway."""
+        return max(self._consumed_sample, self._free_through_sample)
+
+    def begin_at(self, origin: SessionOrigin) -> None:
+        """Before anything else: the session's audio begins there."""
+        self._consumed_sample = self._base_sample = origin.start_sample
+        if origin.charged_through_sample > max(origin.start_sample, origin.free_from_sample):
+            self._free_from_sample = origin.free_from_sample
+            self._free_through_sample = origin.charged_through_sample
+        self._pass_over_free_audio()
+        if self.through_sample != UNLIMITED_SAMPLE:
+            self.through_sample = self._consumed_sample
+        self._extend()
+
+    def _pass_over_free_audio(self) -> None:
+        """What was charged before counts as consumed once it is reached."""
+        if self._consumed_sample < self._free_from_sample:
+            return
+        self._free_from_sample = UNLIMITED_SAMPLE
+        free_samples = self._free_through_sample - self._consumed_sample
+        if free_samples > 0:
+            self._base_sample += free_samples
+            self._consumed_sample += free_samples
+            self._lost_at_sample = self._consumed_sample
 
     def update(self, news: QuotaUpdate, now_ms: int) -> None:
         """Take what the limiter says."""
@@ -123,11 +158,25 @@ class SessionQuota:
         if new_samples > 0:
             self._consumed_sample = through_sample
         self._reservation.observe(compute_us, max(0, new_samples) // SAMPLES_PER_MS)
+        if self._consumed_sample >= self._free_from_sample:
+            self._pass_over_free_audio()
         self._extend()
 
     def engine_lost(self) -> None:
         """What was consumed so far is consumed again, at our expense."""
         self._lost_at_sample = self._consumed_sample
+
+    def standby_consumed(self, compute_us: int) -> None:
+        """A standby spent so much: what it hears, another engine hears at the session's expense."""
+        self.replayed_us += compute_us
+
+    def engine_replaced(self, through_sample: int) -> None:
+        """A standby took over, which has consumed the audio before this at our expense."""
+        self._consumed_sample = max(self._consumed_sample, through_sample)
+        self._lost_at_sample = self._consumed_sample
+        if self._consumed_sample >= self._free_from_sample:
+            self._pass_over_free_audio()
+        self._extend()
 
     def used_so_far(self, *, sent_sample: int, end_sample: int, has_more: bool) -> UsedSoFar:
         """`sent_sample`, `end_sample`: where the audio ends that engines were sent, and that came, so far; `has_more`:

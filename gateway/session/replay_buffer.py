@@ -92,6 +92,22 @@ class ReplayBuffer:
             if not self._sent_pieces:
                 self._sent_bytes -= num_bytes
 
+    def fork(self) -> ReplayBuffer:
+        """The same audio for a second engine, none of it sent yet. The pieces are shared, not copied."""
+        fork = ReplayBuffer(self.start_sample)
+        fork._pieces = self._pieces.copy()
+        fork.end_sample = self.end_sample
+        return fork
+
+    def adopt(self, other: ReplayBuffer) -> None:
+        """Go on as the other, which must not be used any more."""
+        self._pieces = other._pieces
+        self._sent_pieces = other._sent_pieces
+        self._sent_bytes = other._sent_bytes
+        self.start_sample = other.start_sample
+        self.sent_sample = other.sent_sample
+        self.end_sample = other.end_sample
+
     def rewind(self) -> None:
         """Everything held must be sent again, to another engine."""
         self.sent_sample = self.start_sample

@@ -11,7 +11,7 @@ from gateway.errors import Reason
 from policies.failover import GiveUp, give_up, retry_delay_ms
 
 if TYPE_CHECKING:
-    from engines.interface import LossReason, Refused
+    from engines.interface import LossReason, MoveReason, Refused
     from gateway.session.limits import SessionLimits
 
 NEVER_MS = 1 << 62
@@ -33,6 +33,7 @@ class EngineSearch:
         "_jitter_permille",
         "_opening_ms",
         "_recovery",
+        "_turn_ms",
         "ask_again_at_ms",
         "asked_at_ms",
         "loss",
@@ -46,8 +47,10 @@ class EngineSearch:
         self._opening_ms = limits.opening_ms
         self._jitter_permille = jitter_permille
         self._attempt = 0
+        self._turn_ms = 0
         self.losses = 0
-        self.loss: LossReason | None = None
+        self.loss: LossReason | MoveReason | None = None
+        """Why the session is without an engine; None: it never had one."""
         self.refusal: Refused | None = None
         """The last one of this search."""
         self.since_ms = now_ms
@@ -59,14 +62,27 @@ class EngineSearch:
         self.asked_at_ms = now_ms
         self.ask_again_at_ms = NEVER_MS
 
+    def refused(self, event: Refused) -> None:
+        """An engine that has no room is a failed try; to be told to wait for one's turn is none."""
+        self.refusal = event
+        if event.reason is RefusalReason.paced:
+            self._attempt -= 1
+            turn_ms = min(event.retry_after_ms or self._recovery.first_delay_ms, self._recovery.max_delay_ms)
+            self._turn_ms = turn_ms + turn_ms * self._jitter_permille // 2_000
+
     def found(self) -> None:
         self._attempt = 0
+        self._turn_ms = 0
         self.loss = None
         self.refusal = None
 
     def lost(self, reason: LossReason, now_ms: int) -> None:
         """A granted engine is gone: the search begins anew, at once."""
         self.losses += 1
+        self.left(reason, now_ms)
+
+    def left(self, reason: LossReason | MoveReason, now_ms: int) -> None:
+        """As `lost`, where it is not the engine that failed."""
         self.loss = reason
         self.since_ms = now_ms
 
@@ -76,7 +92,9 @@ class EngineSearch:
 
     def plan_next(self, now_ms: int) -> bool:
         """True: ask now. False: `ask_again_at_ms` says when."""
-        delay_ms = retry_delay_ms(self._attempt, jitter_permille=self._jitter_permille, limits=self._recovery)
+        delay_ms, self._turn_ms = self._turn_ms, 0
+        if delay_ms == 0:
+            delay_ms = retry_delay_ms(self._attempt, jitter_permille=self._jitter_permille, limits=self._recovery)
         if delay_ms == 0:
             return True
         self.ask_again_at_ms = now_ms + delay_ms
@@ -109,6 +127,6 @@ class EngineSearch:
         """Whether there was none, none with a free slot, or none where the audio may go."""
         if self.refusal is not None and self.refusal.reason is RefusalReason.no_permitted_region:
             return InVain(Reason.no_permitted_region)
-        if self.refusal is None or self.refusal.reason is not RefusalReason.no_free_slot:
+        if self.refusal is None or self.refusal.reason not in (RefusalReason.no_free_slot, RefusalReason.paced):
             return InVain(Reason.engine_unavailable)
         return InVain(Reason.no_capacity, retry_after_ms=self.refusal.retry_after_ms)

@@ -37,6 +37,10 @@ class Cut:
     is_last: bool = False
     is_sent: bool = False
 
+    def unsent(self) -> Cut:
+        """The same for another engine."""
+        return Cut(self.at_sample, self.asked_at_ms, self.ids.copy(), self.is_last)
+
 
 class Upstream:
     """Feeds one engine after another from the replay buffer."""
@@ -63,11 +67,10 @@ class Upstream:
         self.epoch = 0
         self.link = Link.none
 
-    def ask(self) -> int:
-        """A new engine stream is opened; events of earlier epochs are no longer ours. Returns the epoch."""
-        self.epoch += 1
+    def ask(self, epoch: int) -> None:
+        """A new engine stream is opened; events of other epochs are no longer ours."""
+        self.epoch = epoch
         self.link = Link.asked
-        return self.epoch
 
     def granted(self, event: Granted) -> None:
         self.link = Link.granted
@@ -77,6 +80,21 @@ class Upstream:
     def consumed(self, through_sample: int) -> None:
         """The engine is done with the audio before this; its window moves on."""
         self.consumed_sample = max(self.consumed_sample, through_sample)
+
+    def fork(self, buffer: ReplayBuffer) -> Upstream:
+        """For a second engine, which is to be sent the same from `buffer` (ReplayBuffer.fork)."""
+        fork = Upstream(buffer, least_samples=self._least_samples)
+        fork.allowed_sample = self.allowed_sample
+        fork.cuts = [cut.unsent() for cut in self.cuts]
+        return fork
+
+    def adopt(self, other: Upstream) -> None:
+        """Go on with the other's engine stream; the buffer has adopted the other's. What is confirmed is gone."""
+        self.epoch = other.epoch
+        self.link = other.link
+        self._window_samples = other._window_samples
+        self.consumed_sample = other.consumed_sample
+        self.cuts = [cut for cut in other.cuts if cut.at_sample > self._buffer.start_sample]
 
     def lost(self) -> None:
         self.link = Link.none

@@ -22,9 +22,9 @@ from gateway.session_runner import Observers, SessionRunner
 from gateway.session_settings import SessionSettings
 from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finished, Started
 from policies.facts import AudioEncoding, AudioFormat
-from regions.whole_pool import WholePool
 from tests.fakes.engine_pool import FakePool
 from tests.fakes.quota import unlimited_quota
+from tests.fakes.whole_placement import WholePool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,6 +41,7 @@ from gateway.session.identity import SessionIdentity
 from gateway.session.limits import SessionLimits
 from gateway.session.machine import SessionMachine
 from gateway.session.quota import SessionQuota
+from gateway.session.slowness import SlownessLimits
 from gateway.wire.messages import (
     PROTOCOL_VERSION,
     Ack,
@@ -73,6 +74,7 @@ LIMITS = SessionLimits(
     pending_cuts=3,
     holding=HoldingLimits(low_water_samples=8_000, high_water_samples=16_000, capacity_samples=32_000),
     recovery=RecoveryLimits(first_delay_ms=100, max_delay_ms=1_000, timeout_ms=10_000, max_losses=3),
+    slowness=SlownessLimits(after_ms=2_000, move_within_ms=3_000, rest_ms=20_000),
 )
 OPTIONS = StreamOptions(model="m")
 PCM_100_MS = b"\x01\x00" * 1_600
@@ -96,9 +98,17 @@ def make(
     return SessionMachine(identity, LIMITS, quota or unlimited_quota(now_ms), now_ms)
 
 
-def opening(epoch: int, start_sample: int = 0, *, version: str = "") -> OpenEngine:
+def stream(epoch: int, start_sample: int = 0, *, version: str = "", is_replay: bool = True) -> OpenStream:
     options = msgspec.structs.replace(OPTIONS, model_version=version)
-    return OpenEngine(OpenStream(session_id="s", tenant="t", epoch=epoch, start_sample=start_sample, options=options))
+    return OpenStream(
+        session_id="s", tenant="t", epoch=epoch, start_sample=start_sample, options=options, is_replay=is_replay
+    )
+
+
+def opening(epoch: int, start_sample: int = 0, *, version: str = "", is_replay: bool | None = None) -> OpenEngine:
+    """Here the first one is of a new session, and all others are of one under way, where nothing else is said."""
+    is_under_way = epoch > 1 if is_replay is None else is_replay
+    return OpenEngine(stream(epoch, start_sample, version=version, is_replay=is_under_way))
 
 
 def granted(epoch: int = 1, window_samples: int = 80_000, *, version: str = "v1") -> Granted:
@@ -167,7 +177,7 @@ def test_a_final_is_told_once_acknowledged_and_its_audio_let_go() -> None:
         SendToClient(FinalMessage("yes", 0, 10, (WordMessage("yes", 0, 10, 0.9),))),
         SendToClient(UtteranceEnd(100, "pause_after_speech")),
         Measured(Figure.first_partial_elapsed_ms, 80),
-        SendToClient(Ack(100)),
+        SendToClient(Ack(100, sample=1_600)),
     ]
     assert machine.held_samples == 0
     assert machine.engine_event(final(0, 1_600, "yes"), 91) == []
@@ -177,7 +187,7 @@ def test_silence_that_is_done_with_is_acknowledged_without_a_final() -> None:
     machine = streaming()
     machine.client_audio(PCM_100_MS, 10)
     effects = machine.engine_event(final(0, 1_600, reason=EndReason.silence_without_speech), 90)
-    assert effects == [SendToClient(Ack(100))]
+    assert effects == [SendToClient(Ack(100, sample=1_600))]
 
 
 def test_unfinalised_audio_is_replayed_to_the_next_engine() -> None:
@@ -228,7 +238,7 @@ def test_an_engine_that_takes_audio_and_says_nothing_is_lost() -> None:
     assert machine.timer(2_099) == []
     assert machine.due_ms == 2_100
     assert machine.timer(2_100) == [
-        CancelEngine(),
+        CancelEngine(LossReason.silent),
         EngineLost(LossReason.silent, to_replay_ms=200, losses=1),
         opening(2, version="v1"),
     ]
@@ -247,7 +257,7 @@ def test_an_idle_engine_has_its_full_time_when_work_comes() -> None:
     machine.engine_event(Progress(1, 1_600, 0), 10)
     machine.client_finalize("a", 20_000)
     assert machine.timer(20_001) == []
-    assert machine.timer(22_000)[0] == CancelEngine()
+    assert machine.timer(22_000)[0] == CancelEngine(LossReason.silent)
 
 
 def test_a_living_engine_is_not_lost_however_long_its_work_lasts() -> None:
@@ -255,7 +265,8 @@ def test_a_living_engine_is_not_lost_however_long_its_work_lasts() -> None:
     machine.client_audio(PCM_100_MS * 8, 0)
     for step in range(1, 8):
         machine.engine_event(Progress(1, step * 160, 5), step * 1_900)
-        assert machine.timer(step * 1_900 + 1_899) == []
+        effects = machine.timer(step * 1_900 + 1_899)
+        assert not any(isinstance(effect, CancelEngine | OpenEngine) for effect in effects)
 
 
 def test_finalize_is_confirmed_by_an_ack_with_its_name_when_all_earlier_audio_is_final() -> None:
@@ -265,9 +276,9 @@ def test_finalize_is_confirmed_by_an_ack_with_its_name_when_all_earlier_audio_is
     machine.client_audio(PCM_100_MS, 30)
     assert machine.client_finalize("b", 40) == [CutEngine(3_200, is_last=False)]
     effects = machine.engine_event(final(0, 1_600, reason=EndReason.finalize), 70)
-    assert effects == [SendToClient(Ack(100, ("a",))), Measured(Figure.finalisation_elapsed_ms, 50)]
+    assert effects == [SendToClient(Ack(100, ("a",), 1_600)), Measured(Figure.finalisation_elapsed_ms, 50)]
     effects = machine.engine_event(final(1_600, 3_200, reason=EndReason.finalize), 90)
-    assert sent_to_client(effects) == [Ack(200, ("b",))]
+    assert sent_to_client(effects) == [Ack(200, ("b",), 3_200)]
 
 
 def test_finalize_with_nothing_left_to_do_is_confirmed_at_once() -> None:
@@ -343,7 +354,7 @@ def test_a_finish_where_a_finalize_is_under_way_is_confirmed_by_the_same_final()
     machine.client_finalize("a", 20)
     assert machine.client_finish(21) == []
     effects = machine.engine_event(final(0, 1_600, reason=EndReason.finalize), 30)
-    assert sent_to_client(effects)[0] == Ack(100, ("a",))
+    assert sent_to_client(effects)[0] == Ack(100, ("a",), 1_600)
     assert effects[-1] == CloseClient(Reason.finished)
 
 
@@ -384,7 +395,7 @@ def test_no_free_slot_is_asked_for_again_and_refused_in_the_end() -> None:
     machine = make()
     machine.begin(0)
     assert machine.engine_event(Refused(1, RefusalReason.no_free_slot), 10) == []
-    assert machine.timer(60) == [opening(2)]
+    assert machine.timer(60) == [opening(2, is_replay=False)]
     machine.engine_event(Refused(2, RefusalReason.no_free_slot, 700), 70)
     machine.engine_event(Refused(3, RefusalReason.no_free_slot, 700), 70)
     machine.timer(2_000)
@@ -493,8 +504,8 @@ def test_a_session_with_nothing_held_may_go_on_with_another_version_and_is_told(
 def test_an_engine_that_never_answers_the_opening_is_given_up() -> None:
     machine = make()
     machine.begin(0)
-    assert machine.timer(2_000) == [CancelEngine()]
-    assert machine.timer(2_050) == [opening(2)]
+    assert machine.timer(2_000) == [CancelEngine(LossReason.silent)]
+    assert machine.timer(2_050) == [opening(2, is_replay=False)]
     assert machine.timer(3_000)[-1] == CloseClient(Reason.engine_unavailable)
 
 
@@ -536,13 +547,16 @@ def test_a_final_that_leaves_a_gap_counts_as_a_lost_engine() -> None:
     machine = streaming()
     machine.client_audio(PCM_100_MS, 10)
     effects = machine.engine_event(final(800, 1_600, "gap"), 20)
-    assert effects[:2] == [CancelEngine(), EngineLost(LossReason.protocol_broken, to_replay_ms=100, losses=1)]
+    assert effects[:2] == [
+        CancelEngine(LossReason.protocol_broken),
+        EngineLost(LossReason.protocol_broken, to_replay_ms=100, losses=1),
+    ]
 
 
 def test_a_final_of_audio_that_was_never_sent_counts_as_a_lost_engine() -> None:
     machine = streaming()
     machine.client_audio(PCM_100_MS, 10)
-    assert machine.engine_event(final(0, 1_601, "more"), 20)[0] == CancelEngine()
+    assert machine.engine_event(final(0, 1_601, "more"), 20)[0] == CancelEngine(LossReason.protocol_broken)
 
 
 def test_an_expired_token_ends_the_session_after_the_utterance_under_way() -> None:

@@ -35,6 +35,7 @@ from gateway.session.identity import SessionIdentity
 from gateway.session.limits import SessionLimits
 from gateway.session.machine import SessionMachine
 from gateway.session.quota import SessionQuota
+from gateway.session.slowness import SlownessLimits
 from gateway.wire.messages import Ack, FinalMessage
 from policies.backpressure import HoldingLimits
 from policies.failover import RecoveryLimits
@@ -56,6 +57,7 @@ LIMITS = SessionLimits(
     pending_cuts=4,
     holding=HoldingLimits(low_water_samples=500, high_water_samples=1_200, capacity_samples=CAPACITY_SAMPLES),
     recovery=RecoveryLimits(first_delay_ms=50, max_delay_ms=400, timeout_ms=4_000, max_losses=6),
+    slowness=SlownessLimits(after_ms=2_000, move_within_ms=3_000, rest_ms=20_000),
 )
 
 

@@ -8,6 +8,7 @@ from engines.interface import LossReason, RefusalReason, Refused
 from gateway.errors import Reason
 from gateway.session.limits import SessionLimits
 from gateway.session.search import NEVER_MS, EngineSearch, InVain
+from gateway.session.slowness import SlownessLimits
 from policies.backpressure import HoldingLimits
 from policies.failover import RecoveryLimits
 
@@ -24,6 +25,7 @@ LIMITS = SessionLimits(
     pending_cuts=3,
     holding=HoldingLimits(low_water_samples=8_000, high_water_samples=16_000, capacity_samples=32_000),
     recovery=RecoveryLimits(first_delay_ms=100, max_delay_ms=400, timeout_ms=1_000, max_losses=2),
+    slowness=SlownessLimits(after_ms=2_000, move_within_ms=3_000, rest_ms=20_000),
 )
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 def make(window_samples: int = 4, least_samples: int = 1) -> tuple[ReplayBuffer, Upstream]:
     buffer = ReplayBuffer()
     upstream = Upstream(buffer, least_samples=least_samples)
-    upstream.ask()
+    upstream.ask(1)
     upstream.granted(Granted(1, "m", "v", window_samples))
     return buffer, upstream
 
@@ -24,7 +24,8 @@ def test_nothing_is_sent_before_the_grant() -> None:
     buffer = ReplayBuffer()
     upstream = Upstream(buffer, least_samples=1)
     buffer.append(b"aabb")
-    assert upstream.ask() == 1
+    upstream.ask(1)
+    assert upstream.epoch == 1
     assert upstream.link is Link.asked
     assert upstream.pump() == []
 
@@ -76,7 +77,8 @@ def test_after_a_loss_audio_and_cuts_are_sent_again() -> None:
     before = upstream.pump()
     upstream.lost()
     assert upstream.pump() == []
-    assert upstream.ask() == 2
+    upstream.ask(2)
+    assert upstream.epoch == 2
     upstream.granted(Granted(2, "m", "v", 4))
     assert upstream.pump() == before
 

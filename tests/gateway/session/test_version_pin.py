@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.interface import Granted, Keyword, StreamOptions
+from gateway.session.origin import SessionOrigin
 from gateway.session.version_pin import VersionPin
 
 pytestmark = pytest.mark.unit
@@ -24,18 +25,18 @@ def granted(version: str, model: str = "m") -> Granted:
 
 
 def test_the_first_engine_is_asked_for_what_the_client_wishes() -> None:
-    assert VersionPin(WISH).options(held_samples=0) == WISH
-    assert VersionPin(WISH).options(held_samples=9) == WISH
+    assert VersionPin(WISH, SessionOrigin()).options(held_samples=0) == WISH
+    assert VersionPin(WISH, SessionOrigin()).options(held_samples=9) == WISH
 
 
 def test_held_audio_goes_to_the_version_that_was_granted() -> None:
-    pin = VersionPin(WISH)
+    pin = VersionPin(WISH, SessionOrigin())
     pin.granted(granted("v1"))
     assert pin.options(held_samples=1) == asking(WISH, "m", "v1")
 
 
 def test_a_session_that_holds_nothing_may_go_to_another_version_of_its_model() -> None:
-    pin = VersionPin(WISH)
+    pin = VersionPin(WISH, SessionOrigin())
     pin.granted(granted("v1"))
     assert pin.options(held_samples=0) == asking(WISH, "m", "")
     assert pin.options(held_samples=5) == asking(WISH, "m", ""), "no engine has heard this audio"
@@ -47,7 +48,7 @@ def test_a_session_that_holds_nothing_may_go_to_another_version_of_its_model() -
 
 def test_a_version_that_the_client_asked_for_is_never_let_go() -> None:
     wish = asking(WISH, "", "v1")
-    pin = VersionPin(wish)
+    pin = VersionPin(wish, SessionOrigin())
     pin.granted(granted("v1"))
     assert pin.options(held_samples=0) == asking(WISH, "m", "v1")
     assert not pin.admits(granted("v2"))
@@ -55,7 +56,7 @@ def test_a_version_that_the_client_asked_for_is_never_let_go() -> None:
 
 @pytest.mark.parametrize("wrong", [granted("v2"), granted("v1", model="other"), granted("")])
 def test_an_engine_that_grants_something_else_is_not_admitted(wrong: Granted) -> None:
-    pin = VersionPin(WISH)
+    pin = VersionPin(WISH, SessionOrigin())
     pin.granted(granted("v1"))
     pin.options(held_samples=1)
     assert pin.admits(granted("v1"))
@@ -64,7 +65,7 @@ def test_an_engine_that_grants_something_else_is_not_admitted(wrong: Granted) ->
 
 @given(st.lists(st.tuples(st.sampled_from(["v1", "v2", "v3"]), st.integers(0, 2)), max_size=8))
 def test_what_is_held_is_only_ever_asked_of_one_version(moves: list[tuple[str, int]]) -> None:
-    pin = VersionPin(WISH)
+    pin = VersionPin(WISH, SessionOrigin())
     heard_by = ""
     for version, held_samples in moves:
         asked = pin.options(held_samples=held_samples)
