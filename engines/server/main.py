@@ -13,12 +13,17 @@ import os
 import signal
 import socket
 import sys
+import time
+import uuid
 from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
 
 from engines.errors import BackendFailed, ModelRejected
+from engines.registration.lease import EngineLease, LeaseNames
+from engines.registration.registrar import Registrar
+from engines.registration.registry import EngineRegistry
 from engines.server.link import LinkSettings
 from engines.server.loading import ModelLoading
 from engines.server.logs import write_json_lines
@@ -90,9 +95,11 @@ async def _run(
         sys.stderr.write(f"{error}\n")
         return EXIT_ADDRESS_TAKEN
     _end_on_signals(end_asked)
+    registrars = _registrars(address, service.host, options)
     _announce(address, service.host, options)
     async with asyncio.TaskGroup() as tasks:
         watching = [tasks.create_task(service.beat_for_ever())]
+        watching += [tasks.create_task(registrar.run()) for registrar in registrars]
         if parent is not None:
             watching.append(tasks.create_task(_watch_parent(parent, end_asked)))
         await end_asked.wait()
@@ -100,6 +107,7 @@ async def _run(
             await service.drain(deadline_ms=options.drain_deadline_ms)
         for task in watching:
             task.cancel()
+    await asyncio.gather(*(registrar.leave() for registrar in registrars))
     await service.stop()
     exit_code = EXIT_INFERENCE_DIED if deaths else 0
     log.info("engine.ended", exit_code=exit_code)
@@ -142,6 +150,34 @@ def _announce(address: str, host: StreamHost, options: EngineOptions) -> None:
     if options.prints_json:
         sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()
+
+
+def _registrars(address: str, host: StreamHost, options: EngineOptions) -> list[Registrar]:
+    registration = options.registration
+    if registration is None:
+        return []
+    advertise = registration.advertise
+    if not advertise.startswith("unix:"):
+        dialled_host, _, port = advertise.rpartition(":")
+        advertise = f"{dialled_host}:{port if int(port) else address.rpartition(':')[2]}"
+    instance, started_at_unix_ms = uuid.uuid4().hex, int(time.time() * 1_000)
+
+    def lease() -> EngineLease:
+        return EngineLease(
+            instance=instance,
+            address=advertise,
+            pool=options.pool,
+            capacity=registration.capacity,
+            zone=registration.zone,
+            accelerator=registration.accelerator,
+            models=tuple((load.name, load.version) for load in host.shelf.loads()),
+            started_at_unix_ms=started_at_unix_ms,
+            ttl_ms=registration.lease_ms,
+            is_draining=host.is_draining,
+        )
+
+    names = LeaseNames(registration.prefix, registration.region)
+    return [Registrar(EngineRegistry(url, names), lease) for url in registration.urls]
 
 
 def _settings(options: EngineOptions) -> ServiceSettings:

@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import ValidationError
 
 from engines.contract import BackendKind, BackendSettings
 from engines.recognition.scripted import Script
+from engines.registration.lease import is_address
+from policies.routing_facts import CapacityClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 EMBEDDED_MODEL = Path(__file__).parent.parent / "models" / "embedded"
+REGISTER_VARIABLE = "PATCHBAY_REGISTER"
+"""URLs, with spaces between them: what `--register` says and others could see in the list of processes."""
+_WILDCARDS = ("0.0.0.0", "[::]", "::", "*")
+_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class BadOptions(Exception):
     """The command line cannot be used; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationOptions:
+    """How the engine registers itself. `advertise`: what gateways dial; port 0 stands for the one it listens on."""
+
+    urls: tuple[str, ...] = field(repr=False)
+    prefix: str
+    region: str
+    advertise: str
+    capacity: CapacityClass
+    zone: str
+    accelerator: str
+    lease_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +66,10 @@ class EngineOptions:
     heartbeat_interval_ms: int
     drain_deadline_ms: int
     stuck_after_ms: int
+    registration: RegistrationOptions | None = None
 
 
-def parse_options(arguments: list[str]) -> EngineOptions:
+def parse_options(arguments: list[str], environment: Mapping[str, str] = os.environ) -> EngineOptions:
     """Read the command line.
 
     Raises:
@@ -51,7 +77,7 @@ def parse_options(arguments: list[str]) -> EngineOptions:
     """
     values = _parser().parse_args(arguments)
     listen: str = values.listen
-    if not _is_address(listen):
+    if not is_address(listen):
         raise BadOptions(f"--listen must be unix:/path or host:port, not {listen}")
     return EngineOptions(
         listen=listen,
@@ -77,6 +103,7 @@ def parse_options(arguments: list[str]) -> EngineOptions:
         heartbeat_interval_ms=values.heartbeat_interval_ms,
         drain_deadline_ms=values.drain_deadline_ms,
         stuck_after_ms=values.stuck_after_ms,
+        registration=_registration(values, environment),
     )
 
 
@@ -113,7 +140,42 @@ def _parser() -> argparse.ArgumentParser:
     add("--heartbeat-interval-ms", type=_whole(20, 60_000), default=500)
     add("--drain-deadline-ms", type=_whole(0, 600_000), default=15_000)
     add("--stuck-after-ms", type=_whole(100, 600_000), default=10_000, help="a step that lasts longer ends the engine")
+    add("--register", action="append", metavar="URL", help="Redis to register in, once for each")
+    add("--register-prefix", default="patchbay", help="before every key in it")
+    add("--region", default="", help="name of the region that it registers for")
+    add("--advertise", default="", help="address that gateways dial; port 0: the one it listens on")
+    add("--capacity", choices=[kind.value for kind in CapacityClass], default=CapacityClass.reserved.value)
+    add("--zone", default="", help="availability zone of the machine")
+    add("--accelerator", default="", help="what it computes on, such as l4")
+    add("--lease-ms", type=_whole(300, 600_000), default=10_000, help="gone from the registry so long after it died")
     return parser
+
+
+def _registration(values: argparse.Namespace, environment: Mapping[str, str]) -> RegistrationOptions | None:
+    urls: list[str] = values.register or environment.get(REGISTER_VARIABLE, "").split()
+    if not urls:
+        return None
+    if not all(url.startswith(_SCHEMES) for url in urls):
+        raise BadOptions("--register must be redis://, rediss:// or unix://")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", values.region):
+        raise BadOptions("--register needs --region, the region's name: small letters, digits and hyphens")
+    if not re.fullmatch(r"[a-z0-9_-]{1,32}", values.register_prefix):
+        raise BadOptions("--register-prefix must be 1 to 32 small letters, digits or any of _ -")
+    advertise: str = values.advertise or values.listen
+    if not is_address(advertise):
+        raise BadOptions(f"--advertise must be unix:/path or host:port, not {advertise}")
+    if advertise.rpartition(":")[0] in _WILDCARDS:
+        raise BadOptions(f"--advertise must say what gateways dial: nobody can dial {advertise}")
+    return RegistrationOptions(
+        urls=tuple(urls),
+        prefix=values.register_prefix,
+        region=values.region,
+        advertise=advertise,
+        capacity=CapacityClass(values.capacity),
+        zone=values.zone,
+        accelerator=values.accelerator,
+        lease_ms=values.lease_ms,
+    )
 
 
 class _whole:  # noqa: N801 - reads as a type where it is used
@@ -127,13 +189,6 @@ class _whole:  # noqa: N801 - reads as a type where it is used
         if text.isdecimal() and self._least <= int(text) <= self._most:
             return int(text)
         raise argparse.ArgumentTypeError(f"must be {self._least} to {self._most}, not {text}")
-
-
-def _is_address(listen: str) -> bool:
-    if listen.startswith("unix:"):
-        return len(listen) > len("unix:")
-    host, colon, port = listen.rpartition(":")
-    return bool(host and colon) and port.isdecimal() and int(port) <= 65_535
 
 
 def _script(text: str) -> Script:

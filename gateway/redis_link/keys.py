@@ -19,6 +19,7 @@ Of the installation:
     orgs                 set     every org that has a meter stream
     revocations          stream  revocations of tokens, see gateway.admission.revocation_log
     revocations:restorer string  held by the gateway that writes them anew
+    engines:{REGION}:…           leases of engines; written by engines.registration, which names them
 
 LEVEL is `o`, `p:PROJECT` or `k:KEY`. The leases of `o` name every session of the org, limited or not, and an entry that
 has expired stays there, uncounted, until a sweep has closed its tab: that is how sweeps find what a gateway left.

@@ -9,6 +9,7 @@ import pytest
 from engines.contract import BackendKind, BackendSettings
 from engines.recognition.scripted import Script
 from engines.server.options import EMBEDDED_MODEL, BadOptions, parse_options
+from policies.routing_facts import CapacityClass
 
 pytestmark = pytest.mark.unit
 
@@ -60,3 +61,44 @@ def test_a_script_is_read_from_pairs() -> None:
 def test_a_bad_option_says_what_was_expected(arguments: list[str], says: str) -> None:
     with pytest.raises(BadOptions, match=says):
         parse_options(arguments)
+
+
+REGISTERED = ["--register", "redis://:hidden@r:6379/0", "--region", "eu-west", "--listen", "10.0.0.1:7"]
+
+
+def test_an_engine_that_registers_says_what_gateways_dial_and_hides_the_password() -> None:
+    options = parse_options([*REGISTERED, "--register", "unix:///r.sock", "--capacity", "spot", "--zone", "a"])
+    registration = options.registration
+    assert registration is not None
+    assert registration.urls == ("redis://:hidden@r:6379/0", "unix:///r.sock")
+    assert (registration.advertise, registration.region, registration.prefix) == ("10.0.0.1:7", "eu-west", "patchbay")
+    assert (registration.capacity, registration.zone, registration.lease_ms) == (CapacityClass.spot, "a", 10_000)
+    assert "hidden" not in repr(options)
+
+
+def test_the_environment_names_registries_too_and_the_command_line_goes_over_it() -> None:
+    environment = {"PATCHBAY_REGISTER": "redis://a redis://b"}
+    options = parse_options(["--region", "eu"], environment)
+    assert options.registration is not None
+    assert options.registration.urls == ("redis://a", "redis://b")
+    over = parse_options(REGISTERED, environment).registration
+    assert over is not None
+    assert over.urls == ("redis://:hidden@r:6379/0",)
+    assert parse_options([], {}).registration is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--register", "http://:hidden@r"], "redis://, rediss:// or unix://"),
+        (["--register", "redis://r"], "--region"),
+        ([*REGISTERED, "--listen", "0.0.0.0:7"], "nobody can dial"),
+        ([*REGISTERED, "--advertise", "r"], "unix:/path or host:port"),
+        ([*REGISTERED, "--register-prefix", "a:b"], "--register-prefix"),
+        ([*REGISTERED, "--capacity", "rented"], "invalid choice"),
+    ],
+)
+def test_a_registration_that_cannot_work_is_refused_without_its_password(arguments: list[str], says: str) -> None:
+    with pytest.raises(BadOptions, match=says) as refused:
+        parse_options(arguments)
+    assert "hidden" not in str(refused.value)
