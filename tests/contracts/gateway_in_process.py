@@ -27,10 +27,13 @@ from gateway.metrics import GatewayMetrics
 from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.session_registry import SessionRegistry
 from gateway.session_settings import SessionSettings
+from gateway.transports import regions_http
 from gateway.transports.grpc_stream import SpeechService
+from gateway.transports.regions_http import RegionsHttp
 from gateway.transports.websocket import PATH, WebSocketTransport
 from tests.fakes.engine_pool import FakePool
 from tests.fakes.plans import UnlimitedPlans
+from tests.fakes.whole_placement import WholePlacement
 
 if TYPE_CHECKING:
     import asyncio
@@ -107,7 +110,7 @@ async def running_gateway(
             House(
                 region="here",
                 admission=Admission(steps(standard), lambda: int(time.time())),
-                pool=fake,
+                placement=WholePlacement(fake),
                 registry=registry,
                 metrics=metrics,
                 tracer=trace.NoOpTracerProvider().get_tracer("test"),
@@ -119,6 +122,7 @@ async def running_gateway(
         )
         app = web.Application()
         app.router.add_get(PATH, WebSocketTransport(reception).handle)
+        app.router.add_get(regions_http.PATH, RegionsHttp(reception).handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -156,7 +156,14 @@ def test_the_documented_defaults_of_an_engine_are_its_own() -> None:
 # --- settings -----------------------------------------------------------------------------------------------------
 
 
-OPTIONAL_SECTIONS = ("IssuerSettings", "RedisSettings", "JournalSettings", "EscrowSettings", "ExporterSettings")
+OPTIONAL_SECTIONS = (
+    "IssuerSettings",
+    "RedisSettings",
+    "JournalSettings",
+    "EscrowSettings",
+    "ExporterSettings",
+    "ResidencySettings",
+)
 """Tables that may be left out or repeated, and whose settings have rows of their own."""
 
 
