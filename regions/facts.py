@@ -85,6 +85,11 @@ class Facts:
             self._snapshot = RegionSnapshot(self._taken_at_ms, tuple(self._facts.values()))
         return self._snapshot
 
+    @property
+    def snapshot_age_ms(self) -> int:
+        """Since the links were looked at."""
+        return self._now_ms() - self._taken_at_ms
+
     def region(self, name: str) -> RegionWatch | None:
         return self._watches.get(name)
 

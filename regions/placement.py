@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from policies import routing
 from policies.replacement_pace import ReplacementPace
 from policies.retry_budget import RetryBudget
 from policies.routing_facts import Health, RegionState, RouteRequest
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engines.interface import StreamOptions
+    from policies.plans import Tier
     from policies.routing_facts import RegionSnapshot, RouteDecision
     from regions.facts import Facts
     from regions.placement_metrics import PlacementMetrics
@@ -39,16 +41,13 @@ class RegionalPlacement:
         return placed
 
     def decide(self, place: SessionPlace, options: StreamOptions) -> RouteDecision:
-        return self._parts.decide(
-            RouteRequest(
-                permitted=place.permitted,
-                tier=place.tier,
-                model=options.model,
-                model_version=options.model_version,
-                language=options.language,
-                draw_permille=place.draw_permille,
-            )
-        )
+        return self._parts.decide(_request(place.permitted, place.tier, options, place.draw_permille))
+
+    def explain(
+        self, permitted: frozenset[str], tier: Tier, options: StreamOptions, snapshot: RegionSnapshot
+    ) -> RouteDecision:
+        """What would be decided about a new session if the facts were these; with the draw of nobody in particular."""
+        return routing.decide(_request(permitted, tier, options), snapshot, self._parts.rules.weights)
 
     @property
     def snapshot(self) -> RegionSnapshot:
@@ -73,3 +72,14 @@ class RegionalPlacement:
         if leaving:
             for session in list(self._sessions):
                 session.leave(leaving)
+
+
+def _request(permitted: frozenset[str], tier: Tier, options: StreamOptions, draw_permille: int = 0) -> RouteRequest:
+    return RouteRequest(
+        permitted=permitted,
+        tier=tier,
+        model=options.model,
+        model_version=options.model_version,
+        language=options.language,
+        draw_permille=draw_permille,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import config, engine, lab, models, plans, region, token, transcribe, up, usage
+from gateway.cli import config, engine, lab, models, plans, region, route, token, transcribe, up, usage
 from gateway.cli.exit_codes import ExitCode
 
 _TYPERS_USAGE_CODE = 2
@@ -24,6 +24,7 @@ app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")
 app.add_typer(plans.app, name="plans")
 app.add_typer(region.app, name="region")
+app.add_typer(route.app, name="route")
 app.add_typer(usage.app, name="usage")
 app.add_typer(lab.app, name="lab")
 

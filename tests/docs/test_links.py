@@ -37,7 +37,9 @@ from gateway.wire.messages import (
     Start,
 )
 from policies.facts import AudioEncoding
+from policies.routing_facts import RegionSnapshot
 from regions.catalog_metrics import CatalogMetrics
+from regions.placement_metrics import PlacementMetrics
 from tests.docs.pages import PAGES, ROOT, all_blocks, anchors, code_words, links, named_rows, prose, rows, section
 
 if TYPE_CHECKING:
@@ -279,6 +281,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     GeographyMetrics(metrics.registry)
     EscrowMetrics(metrics.registry)
     CatalogMetrics(metrics.registry)
+    PlacementMetrics(metrics.registry).watch(lambda: RegionSnapshot(0, ()))
     found = {}
     for collector in metrics.registry._collector_to_names:
         for family in collector.collect():
