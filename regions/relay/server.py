@@ -1,0 +1,227 @@
+"""Serves this region's engines to gateways of other regions, over mutual TLS: one link protocol everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import msgspec
+import structlog
+
+from engines.interface import LossReason
+from engines.server.link import STATUS_OF_END, Link, LinkEnd, LinkSettings
+from policies.routing_facts import RegionState
+from regions.relay.host import RelayedStream, RelayFloor, RelayHost
+from regions.relay.identity import PeerCheck, expires_in_s, may_be_called
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engines.proto import engine_pb2
+    from regions.links.certificates import Certificates
+    from regions.links.interface import EnginePool
+    from regions.links.region_status import RegionStatus
+    from regions.relay.metrics import RelayMetrics
+    from regions.relay.settings import RelaySettings
+
+SERVICE_NAME = "patchbay.engine.v1.Engine"
+_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_SERVER_OPTIONS = (
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.keepalive_time_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.max_concurrent_streams", 256),
+)
+
+log = structlog.get_logger("relay")
+
+
+class RelayServer:
+    """A relay for peers. Used on one event loop; `start`, then `run` in a task.
+
+    Args:
+        pool: this region's own engines, and none of another region.
+        certificates: whose `run` their owner runs.
+        status: what this region says of itself; asked for each report.
+        is_peer: whether a region's name is that of a peer.
+        handlers: more services on the same port. Their callers have a trusted certificate; whose it is, they ask
+            `peers`.
+    """
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        *,
+        pool: EnginePool,
+        certificates: Certificates,
+        status: Callable[[], RegionStatus],
+        is_peer: Callable[[str], bool],
+        metrics: RelayMetrics,
+        handlers: Sequence[grpc.GenericRpcHandler] = (),
+    ) -> None:
+        self._settings = settings
+        self._status = status
+        self._metrics = metrics
+        self._certificates = certificates
+        self._handlers = handlers
+        self.peers = PeerCheck(is_peer)
+        self._floor = RelayFloor(status().region, pool, settings, metrics)
+        self._link_settings = LinkSettings(
+            heartbeat_interval_ms=settings.heartbeat_interval_ms,
+            silent_intervals=settings.silent_intervals,
+            max_queued_events=settings.max_queued_events,
+        )
+        self._links: dict[Link[RelayedStream], _Peer] = {}
+        self._is_leaving = False
+        self._server = grpc.aio.server(options=_SERVER_OPTIONS)
+
+    @property
+    def open_streams(self) -> int:
+        return sum(self._floor.streams_of_peer.values())
+
+    async def start(self) -> int:
+        """Listen; the port.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        link = grpc.stream_stream_rpc_method_handler(self._link)
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(SERVICE_NAME, {"Link": link}), *self._handlers)
+        )
+        address = f"{self._settings.host}:{self._settings.port}"
+        try:
+            port: int = self._server.add_secure_port(address, _credentials(self._certificates))
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}") from error
+        await self._server.start()
+        log.info("relay.started", region=self._floor.region, port=port)
+        return port
+
+    async def run(self) -> None:
+        """Report to peers until cancelled, and end the links of those whose certificates expired."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._follow_state()
+            await asyncio.sleep(self._settings.heartbeat_interval_ms / 1_000)
+            for link, peer in self._links.items():
+                if loop.time() >= peer.ends_at_s:
+                    link.end(LinkEnd.certificate_expired)
+                else:
+                    link.beat()
+
+    def begin_drain(self) -> None:
+        """Take no more streams; peers hear at once that theirs should move."""
+        self._is_leaving = True
+        self._follow_state()
+
+    async def drain(self, *, deadline_ms: int) -> None:
+        """Wait until the peers' streams are gone; hand back what is left at the deadline."""
+        self.begin_drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_ms / 1_000):
+                await self._floor.until_empty()
+        self._hand_back()
+
+    async def stop(self, *, flush_ms: int = 1_000) -> None:
+        """Hand all streams back, let the links send what waits, for at most `flush_ms`, then close everything."""
+        self.begin_drain()
+        self._hand_back()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(flush_ms / 1_000):
+                for link in list(self._links):
+                    await link.flush()
+        for link in self._links:
+            link.end(LinkEnd.engine_leaving)
+        await self._server.stop(grace=0.2)
+
+    def _follow_state(self) -> None:
+        """Streams are taken while the region is active and this process stays."""
+        is_draining = self._is_leaving or self._status().state is not RegionState.active
+        if self._floor.is_draining == is_draining:
+            return
+        self._floor.is_draining = is_draining
+        self._floor.changes += 1
+        log.info("relay.draining" if is_draining else "relay.admitting", streams=self.open_streams)
+        for link in self._links:
+            link.beat()
+
+    def _hand_back(self) -> None:
+        for peer in list(self._links.values()):
+            peer.host.lose_all(LossReason.drained)
+
+    async def _link(self, request_iterator: object, context: Any) -> None:
+        region = self.peers.region_of(context)
+        if region is None:
+            self._reject("unknown_peer")
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the certificate is of no peer region")
+            return
+        host = RelayHost(self._floor, region)
+        link: Link[RelayedStream] = Link(
+            host,
+            self._link_settings,
+            admits=lambda gateway: may_be_called(gateway, region=region),
+            fill_report=self._fill_report,
+        )
+        lives_s = expires_in_s(context) + self._settings.expired_grace_ms / 1_000
+        self._links[link] = _Peer(host, asyncio.get_running_loop().time() + lives_s)
+        self._metrics.links.labels(region).inc()
+        try:
+            end = await link.run(context)
+        finally:
+            del self._links[link]
+            self._metrics.links.labels(region).dec()
+        if end in (LinkEnd.not_trusted, LinkEnd.no_hello):
+            self._reject(end.value)
+        if end in STATUS_OF_END:
+            await context.abort(STATUS_OF_END[end], end.value)
+
+    def _reject(self, reason: str) -> None:
+        self._metrics.rejected.labels(reason).inc()
+        log.warning("relay.link_rejected", reason=reason)
+
+    def _fill_report(self, message: engine_pb2.FromEngine) -> None:
+        status = self._status()
+        if self._floor.is_draining and status.state is RegionState.active:
+            status = msgspec.structs.replace(status, state=RegionState.draining)
+        fill_region(message.region, status)
+
+
+class _Peer:
+    """One link of a peer; `ends_at_s`, on the loop's clock: its certificate has expired, and the grace is over."""
+
+    __slots__ = ("ends_at_s", "host")
+
+    def __init__(self, host: RelayHost, ends_at_s: float) -> None:
+        self.host = host
+        self.ends_at_s = ends_at_s
+
+
+def fill_region(message: engine_pb2.RegionStatus, status: RegionStatus) -> None:
+    message.region = status.region
+    message.state = status.state.value
+    message.live_permille = status.live_permille
+    message.spot_permille = status.spot_permille
+    message.lag_ms = status.lag_ms
+    for tier, slots in status.free_slots_of_tier.items():
+        message.free_slots_of_tier[tier] = slots
+
+
+def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
+    """Handshakes use what is in force when they begin; links that stand are left alone."""
+
+    def in_force() -> Any:
+        pair = certificates.current
+        return grpc.ssl_server_certificate_configuration(
+            [(pair.key_pem, pair.certificate_pem)], root_certificates=pair.ca_pem
+        )
+
+    # Called by gRPC for each handshake, on a thread of its own.
+    return grpc.dynamic_ssl_server_credentials(in_force(), in_force, require_client_authentication=True)
