@@ -1,0 +1,191 @@
+"""One game day from its beginning to its report: a world, an undisturbed run, then callers and faults together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from regions.lab.call_record import CallRecord
+from regions.lab.callers import Call, CallPlan
+from regions.lab.faults import FaultInjector, timetable
+from regions.lab.report import Findings, report
+from regions.lab.speech import speech
+from regions.lab.stall_floor import running_stall_floor
+from regions.lab.watch import EngineWatch, gateway_metrics
+from regions.lab.world import running_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from regions.lab.drill_file import CallerGroup, DrillSpec, FaultSpec
+    from regions.lab.transcripts import SpokenWord
+    from regions.lab.world import World
+
+AudioKey = tuple[str, int, int]
+_VOICES = 64
+_LENGTHS = 4
+_SPREAD_S = 0.5
+_SETTLED_S = 1.0
+_AFTER_FAULTS_S = 30.0
+
+
+class ReferenceFailed(Exception):
+    """A session of the undisturbed run did not end well: the world is not sound, and nothing can be said by it."""
+
+
+async def run_drill(
+    drill: DrillSpec, folder: Path, *, seed: int, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Run it in an empty folder; its report.
+
+    Raises:
+        ProcessFailed: the world would not start.
+        ReferenceFailed: an undisturbed session was not served well.
+    """
+    dice = random.Random(seed)
+    plans = [_group_plan(group, number, dice) for number, group in enumerate(_each_caller(drill))]
+    say("starting the world")
+    async with (
+        running_world(drill.world, folder, seed=seed) as world,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+    ):
+        await asyncio.sleep(_SETTLED_S if drill.world.regions > 1 else 0.0)
+        say("the undisturbed run")
+        keys = sorted({key for _, calls in plans for key in calls})
+        undisturbed = await _undisturbed(world, http, keys)
+        say(f"{len(plans)} callers, {len(timetable(drill.fault, random.Random(seed)))} faults")
+        findings = await _disturbed(drill, world, http, plans, dice, undisturbed, seed)
+        return report(drill, findings) | {"not_restarted": world.table.failures}
+
+
+def stretched(drill: DrillSpec, scale: float) -> DrillSpec:
+    """The same drill, so many times as long and with so many times the faults."""
+    callers = tuple(group.model_copy(update={"seconds": group.seconds * scale}) for group in drill.callers)
+    return drill.model_copy(
+        update={"callers": callers, "fault": tuple(_stretched_fault(fault, scale) for fault in drill.fault)}
+    )
+
+
+def _stretched_fault(fault: FaultSpec, scale: float) -> FaultSpec:
+    if fault.between_s is not None:
+        between_s = (fault.between_s[0], fault.between_s[1] * scale)
+        return fault.model_copy(update={"times": max(1, round(fault.times * scale)), "between_s": between_s})
+    if fault.every_s:
+        return fault.model_copy(update={"times": max(1, round(fault.times * scale))})
+    return fault
+
+
+def _each_caller(drill: DrillSpec) -> list[CallerGroup]:
+    return [group for group in drill.callers for _ in range(group.count)]
+
+
+def _group_plan(group: CallerGroup, number: int, dice: random.Random) -> tuple[CallerGroup, list[AudioKey]]:
+    """What one caller says, call by call; the lengths are of few kinds, so that few undisturbed runs are needed."""
+    voice = number % _VOICES if group.audio == "synthetic" else 0
+    total_ms = round(1_000 * group.seconds * group.speed)
+    if not group.call_seconds:
+        return group, [(group.audio, voice, total_ms)]
+    lengths = [round(1_000 * group.call_seconds * group.speed * share / 4) for share in (2, 3, 5, 6)]
+    calls = []
+    while total_ms > 0:
+        length_ms = dice.choice(lengths[:_LENGTHS])
+        calls.append((group.audio, voice, length_ms))
+        total_ms -= length_ms
+    return group, calls
+
+
+async def _undisturbed(
+    world: World, http: aiohttp.ClientSession, keys: Sequence[AudioKey]
+) -> dict[AudioKey, list[SpokenWord]]:
+    """Each audio once through the whole world, as fast as it takes it, before anything is disturbed."""
+    places = asyncio.Semaphore(max(1, world.spec.slots // 2))
+    gateways = [url for region in world.regions for url in world.websockets(region)]
+
+    async def transcribe(key: AudioKey, number: int) -> list[SpokenWord]:
+        async with places:
+            record = CallRecord(number, "", key)
+            audio, voice, duration_ms = key
+            pcm16 = speech(audio, voice=voice, duration_ms=duration_ms)
+            turned = gateways[number % len(gateways) :] + gateways[: number % len(gateways)]
+            plan = CallPlan(turned, world.token(subject="undisturbed"), pcm16, 0.0)
+            await Call(http, plan, record, random.Random(number)).run()
+        if not record.is_finished or record.moves:
+            raise ReferenceFailed(f"an undisturbed session ended with {record.failure or 'a move'}")
+        return record.words
+
+    words = await asyncio.gather(*(transcribe(key, number) for number, key in enumerate(keys)))
+    return dict(zip(keys, words, strict=True))
+
+
+async def _disturbed(
+    drill: DrillSpec,
+    world: World,
+    http: aiohttp.ClientSession,
+    plans: Sequence[tuple[CallerGroup, list[AudioKey]]],
+    dice: random.Random,
+    undisturbed: Mapping[AudioKey, Sequence[SpokenWord]],
+    seed: int,
+) -> Findings:
+    watch = EngineWatch(world)
+    injector = FaultInjector(world, dice)
+    began_at_s = time.monotonic()
+    async with running_stall_floor() as floor:
+        background = [
+            asyncio.create_task(watch.run()),
+            asyncio.create_task(injector.run(timetable(drill.fault, dice), began_at_s)),
+        ]
+        try:
+            callers = [
+                _caller(world, http, group, number, calls, random.Random(seed * 1_000_003 + number))
+                for number, (group, calls) in enumerate(plans)
+            ]
+            records = [record for held in await asyncio.gather(*callers) for record in held]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_AFTER_FAULTS_S):
+                    await background[1]
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+    return Findings(
+        records=records,
+        undisturbed=undisturbed,
+        struck=injector.struck,
+        most_used=watch.most_used,
+        metrics=await gateway_metrics(world),
+        stall_floor=floor,
+        links=await world.relays.figures(),
+        seed=seed,
+        elapsed_s=time.monotonic() - began_at_s,
+    )
+
+
+async def _caller(
+    world: World,
+    http: aiohttp.ClientSession,
+    group: CallerGroup,
+    number: int,
+    calls: Sequence[AudioKey],
+    dice: random.Random,
+) -> list[CallRecord]:
+    """One caller's sessions, one after the other."""
+    permitted = list(world.spec.profiles.get(group.profile, world.spec.region_names))
+    home = group.home or permitted[number % len(permitted)]
+    regions = [home, *(name for name in permitted if name != home)]
+    gateways = [url for region in regions for url in dice.sample(world.websockets(region), world.spec.gateways)]
+    token = world.token(subject=f"caller-{number}", profile=group.profile)
+    await asyncio.sleep(dice.uniform(0.0, _SPREAD_S))
+    records = []
+    for key in calls:
+        audio, voice, duration_ms = key
+        record = CallRecord(number, group.profile, key)
+        records.append(record)
+        plan = CallPlan(gateways, token, speech(audio, voice=voice, duration_ms=duration_ms), group.speed)
+        await Call(http, plan, record, dice).run()
+    return records

@@ -1,0 +1,170 @@
+"""The fault injector: when each fault of a drill strikes, on what, and how."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regions.lab.drill_file import FaultKind, FaultSpec, matching
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from regions.lab.processes import Member
+    from regions.lab.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault at one time, in seconds from the beginning."""
+
+    at_s: float
+    fault: FaultSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """What was done, and when by the monotonic clock; `victims` is empty where nothing was there to be struck."""
+
+    at_s: float
+    kind: str
+    victims: tuple[str, ...]
+
+
+def timetable(faults: Sequence[FaultSpec], dice: random.Random) -> list[Strike]:
+    """Every strike of a drill in its order."""
+    strikes = []
+    for fault in faults:
+        if fault.between_s is not None:
+            strikes += [Strike(dice.uniform(*fault.between_s), fault) for _ in range(fault.times)]
+        else:
+            strikes += [Strike(fault.at_s + number * fault.every_s, fault) for number in range(fault.times)]
+    return sorted(strikes, key=lambda strike: strike.at_s)
+
+
+class FaultInjector:
+    """Carries out a timetable on a world. `struck` grows as it goes."""
+
+    def __init__(self, world: World, dice: random.Random) -> None:
+        self._world = world
+        self._dice = dice
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.struck: list[Struck] = []
+
+    async def run(self, strikes: Sequence[Strike], began_at_s: float) -> None:
+        """Until the last fault is over; cancelled, it mends what it can."""
+        try:
+            for strike in strikes:
+                await asyncio.sleep(max(0.0, began_at_s + strike.at_s - time.monotonic()))
+                await self.strike(strike.fault)
+            await asyncio.gather(*self._tasks)
+        finally:
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def strike(self, fault: FaultSpec) -> None:
+        """Do it; what lasts goes on in the background."""
+        victims = self._victims(fault)
+        self.struck.append(Struck(time.monotonic(), fault.kind.value, tuple(victims)))
+        table = self._world.table
+        for victim in victims:
+            match fault.kind:
+                case FaultKind.kill:
+                    table.kill(table.members[victim], down_s=fault.down_s)
+                case FaultKind.drain:
+                    table.terminate(table.members[victim], down_s=fault.down_s)
+                case FaultKind.hang:
+                    self._last(self._hang(table.members[victim], fault.for_s))
+                case FaultKind.slow:
+                    self._last(
+                        table.slow(
+                            table.members[victim],
+                            stopped_permille=fault.stopped_permille,
+                            period_ms=fault.period_ms,
+                            for_s=fault.for_s,
+                        )
+                    )
+                case FaultKind.lose_data:
+                    await self._lose_data(table.members[victim], fault.down_s)
+                case FaultKind.lose_region:
+                    self._lose_region(victim.removeprefix("region/"), fault.down_s)
+                case FaultKind.expire_certificates:
+                    self._last(self._expire(victim.removeprefix("region/"), fault))
+                case FaultKind.step_clock:
+                    self._world.clocks[victim].step(fault.by_s)
+                case FaultKind.reset:
+                    await self._world.relays.reset(victim)
+                case FaultKind.conditions:
+                    self._last(self._other_conditions(victim, fault))
+                case FaultKind.darken | FaultKind.partition:
+                    await self._world.relays.darken(victim)
+                    self._last(self._light(victim, fault.for_s))
+
+    def _victims(self, fault: FaultSpec) -> list[str]:
+        names = self._world.names()
+        if fault.between is not None:
+            one, other = fault.between
+            return matching(f"link/region/{one}/{other}/*", names) + matching(f"link/region/{other}/{one}/*", names)
+        found = matching(fault.target, names)
+        if fault.kind in (FaultKind.kill, FaultKind.drain, FaultKind.hang, FaultKind.slow):
+            found = [name for name in found if self._world.table.members[name].is_up]
+        if fault.pick == "one" and found:
+            return [self._dice.choice(found)]
+        return found
+
+    def _last(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _hang(self, member: Member, for_s: float) -> None:
+        self._world.table.signal(member, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(for_s)
+        finally:
+            self._world.table.signal(member, signal.SIGCONT)
+
+    async def _light(self, link: str, for_s: float) -> None:
+        try:
+            await asyncio.sleep(for_s)
+        finally:
+            await self._world.relays.light(link)
+
+    async def _other_conditions(self, link: str, fault: FaultSpec) -> None:
+        if fault.conditions is None:
+            raise ValueError("a fault of conditions has none")
+        await self._world.relays.set_conditions(link, fault.conditions)
+        if fault.for_s:
+            try:
+                await asyncio.sleep(fault.for_s)
+            finally:
+                await self._world.relays.set_conditions(link, self._world.usual_conditions(link))
+
+    async def _lose_data(self, member: Member, down_s: float | None) -> None:
+        self._world.table.kill(member, down_s=None)
+        if member.process is not None:
+            await member.process.wait()
+        for path in (self._world.folder / member.name.partition("/")[2] / "redis").iterdir():
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if down_s is not None:
+            self._world.table.revive(member, down_s)
+
+    def _lose_region(self, region: str, down_s: float | None) -> None:
+        for name in self._world.names():
+            if name.split("/")[:2] in (["engine", region], ["gateway", region], ["redis", region]):
+                self._world.table.kill(self._world.table.members[name], down_s=down_s)
+
+    async def _expire(self, region: str, fault: FaultSpec) -> None:
+        self._world.authority.issue(region, valid_for_s=fault.by_s)
+        try:
+            await asyncio.sleep(fault.for_s)
+        finally:
+            self._world.authority.issue(region)

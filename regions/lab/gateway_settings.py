@@ -1,0 +1,126 @@
+"""What the lab tells each of its gateways and engines: settings as environment, command lines, catalog files. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from regions.lab.drill_file import WorldSpec
+
+_PLACES = (
+    (40.0, -120.0),
+    (41.0, -95.0),
+    (40.0, -75.0),
+    (50.0, -100.0),
+    (30.0, -95.0),
+    (45.0, -124.0),
+    (44.0, -60.0),
+    (39.0, -105.0),
+)
+"""Where the regions of a lab are, latitude and longitude: made up, and near enough that distance decides little."""
+
+ENGINE_LEASE_MS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class RegionAddresses:
+    """One region as one viewer reaches it: through the lab's links."""
+
+    gateways: tuple[str, ...]
+    relays: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlace:
+    """Where one engine is. `capacity` is also its pool's name."""
+
+    region: str
+    host: str
+    capacity: str
+    redis_url: str
+    advertised: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlace:
+    """Where one gateway is and what is around it. `certificate`: the settings' three files."""
+
+    region: str
+    host: str
+    folder: Path
+    redis_url: str
+    relay_port: int
+    catalog_file: Path
+    certificate: Mapping[str, str]
+    resumption_key_file: Path
+    engine_addresses: tuple[str, ...]
+
+
+def catalog_text(world: WorldSpec, seen: Mapping[str, RegionAddresses]) -> str:
+    """The catalog file (TOML) of one region: `seen` has each region as it is reached from there."""
+    lines = []
+    for name, place in zip(world.region_names, _PLACES, strict=False):
+        addresses = seen[name]
+        lines += [
+            "[[regions]]",
+            f'name = "{name}"',
+            'country = "US"',
+            f"location = {{ latitude = {place[0]}, longitude = {place[1]} }}",
+            'jurisdictions = ["us"]',
+            'operator = "lab"',
+            f"gateways = {json.dumps(addresses.gateways)}",
+            f"relays = {json.dumps(addresses.relays)}",
+        ]
+        for kind in ("reserved", "spot"):
+            if getattr(world, kind):
+                lines += ["[[regions.pools]]", f'name = "{kind}"', f'capacity = "{kind}"', "models = []"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def as_environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings named `section__key` as the environment that a gateway reads them from."""
+    return {f"PATCHBAY__{name.upper()}": json.dumps(value) for name, value in settings.items()}
+
+
+def engine_command(python: str, world: WorldSpec, place: EnginePlace) -> list[str]:
+    """How an engine of the lab is started. It is known by the address of its link, not by its own."""
+    command = [python, "-m", "engines", "--json", "--listen", f"{place.host}:0", "--pool", place.capacity]
+    command += ["--slots", str(world.slots), "--heartbeat-interval-ms", str(world.heartbeat_interval_ms)]
+    if world.engine == "scripted":
+        command += ["--recogniser", "scripted", "--busy-permille", "0"]
+    if world.regions > 1:
+        command += ["--register", place.redis_url, "--advertise", place.advertised, "--region", place.region]
+        command += ["--capacity", place.capacity, "--lease-ms", str(ENGINE_LEASE_MS)]
+    return command
+
+
+def gateway_settings(world: WorldSpec, place: GatewayPlace, issuer: Mapping[str, Any]) -> dict[str, Any]:
+    """Of one gateway. It ends at once when it is told to: the lab has nobody to drain for."""
+    settings: dict[str, Any] = {
+        "region": place.region,
+        **{f"{listener}__host": place.host for listener in ("http", "grpc", "admin")},
+        **{f"{listener}__port": 0 for listener in ("http", "grpc", "admin")},
+        "tokens__issuers": [issuer],
+        "drain__finish_ms": 0,
+        "limits__redis__urls": [place.redis_url],
+        "limits__journal__directory": str(place.folder / "journal"),
+    }
+    if world.regions == 1:
+        settings["engines__addresses"] = place.engine_addresses
+    else:
+        settings |= {
+            "engines__addresses": [],
+            "engines__discovery": {"kind": "redis", "url": place.redis_url},
+            "regions__catalog_file": str(place.catalog_file),
+            "regions__relay": {"host": place.host, "port": place.relay_port, **place.certificate},
+            "regions__links": dict(place.certificate),
+            "resumption__key_file": str(place.resumption_key_file),
+            "residency": {"profiles": dict(world.profiles), "default": list(world.region_names)},
+        }
+    return settings | world.settings

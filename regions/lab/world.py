@@ -1,0 +1,300 @@
+"""A running world: regions of real processes on loopback addresses of their own, joined by the lab's links.
+
+Region number n has 127.0.(10+n).1 for its processes, and 127.0.(10+n).2 for the links by which it reaches others. Ports
+are the kernel's choice, so labs can run side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from regions.lab.authority import CertificateAuthority, TokenIssuer
+from regions.lab.drill_file import engines_of
+from regions.lab.gateway_settings import (
+    EnginePlace,
+    GatewayPlace,
+    RegionAddresses,
+    as_environment,
+    catalog_text,
+    engine_command,
+    gateway_settings,
+)
+from regions.lab.processes import Member, ProcessFailed, ProcessTable
+from regions.lab.relays import running_relays
+from regions.lab.settable_clock import SettableClock, find_library
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from regions.lab.conditions import Conditions
+    from regions.lab.drill_file import WorldSpec
+    from regions.lab.relays import Relays
+
+_FIRST_NETWORK = 10
+_READY_S = 60.0
+_POLL_S = 0.05
+_WEBSOCKET_PATH = "/v1/stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Where one region is: `host` of its processes, `links_host` of its links."""
+
+    name: str
+    host: str
+    links_host: str
+    folder: Path
+    redis_port: int
+    relay_ports: tuple[int, ...]
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://{self.host}:{self.redis_port}/0"
+
+
+class World:
+    """What runs, and the names by which faults find it. Use `running_world`."""
+
+    def __init__(self, spec: WorldSpec, folder: Path, table: ProcessTable, relays: Relays) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.table = table
+        self.relays = relays
+        self.authority = CertificateAuthority(folder)
+        self.issuer = TokenIssuer()
+        self.clocks: dict[str, SettableClock] = {}
+        self.regions = {name: self._region(number, name) for number, name in enumerate(spec.region_names)}
+        self._ports: dict[str, int] = {}
+        (folder / "resumption.key").write_bytes(secrets.token_hex(32).encode())
+        (folder / "resumption.key").chmod(0o600)
+
+    # --- where things are -----------------------------------------------------------------------------------
+
+    def websockets(self, region: str) -> list[str]:
+        """Where clients reach the region's gateways, through their links."""
+        return [self._websocket(region, number) for number in range(1, self.spec.gateways + 1)]
+
+    def token(self, *, subject: str, profile: str = "") -> str:
+        return self.issuer.mint(subject=subject, residency=profile)
+
+    def engine_addresses(self) -> dict[str, str]:
+        """Of the engines that run, by their names; without a link between."""
+        return {
+            name: str(member.ready["address"])
+            for name, member in self.table.members.items()
+            if name.startswith("engine/") and member.is_alive and member.ready
+        }
+
+    def metrics_urls(self) -> dict[str, str]:
+        """Of the gateways that run."""
+        return {
+            name: str(member.ready["metrics"])
+            for name, member in self.table.members.items()
+            if name.startswith("gateway/") and member.is_alive and member.ready
+        }
+
+    def names(self) -> list[str]:
+        """Everything that a fault can strike."""
+        return [*(f"region/{name}" for name in self.regions), *self.table.members, *self.relays.names]
+
+    def usual_conditions(self, link: str) -> Conditions:
+        """Of a link, by its name."""
+        network = self.spec.network
+        return {"client": network.client, "engine": network.engine, "region": network.region}[link.split("/")[1]]
+
+    def _websocket(self, region: str, number: int) -> str:
+        where = self.regions[region].links_host
+        return f"ws://{where}:{self._ports[f'link/client/{region}/{number}']}{_WEBSOCKET_PATH}"
+
+    def _region(self, number: int, name: str) -> Region:
+        host = f"127.0.{_FIRST_NETWORK + number}.1"
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        relay_ports = tuple(_free_port(host) for _ in range(self.spec.gateways))
+        return Region(name, host, host.removesuffix("1") + "2", folder, _free_port(host), relay_ports)
+
+    # --- its start ------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Everything at once; ready when every gateway has an engine. Raises ProcessFailed."""
+        await self._open_links()
+        members = [member for region in self.regions.values() for member in self._members_of(region)]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for member in members:
+                    tasks.create_task(self.table.start(member))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        await self.until_ready()
+
+    async def until_ready(self) -> None:
+        """Raises ProcessFailed: a gateway has no engine within a minute."""
+        due_s = time.monotonic() + _READY_S
+        async with aiohttp.ClientSession() as http:
+            for name, url in self.metrics_urls().items():
+                while not await _is_ready(http, url.removesuffix("/metrics") + "/readyz"):
+                    if time.monotonic() > due_s:
+                        raise ProcessFailed(f"{name} found no engine")
+                    await asyncio.sleep(_POLL_S)
+
+    async def _open_links(self) -> None:
+        network = self.spec.network
+        for region in self.regions.values():
+            for number in range(1, self.spec.gateways + 1):
+                await self._open(f"link/client/{region.name}/{number}", region.links_host, network.client)
+            for engine in engines_of(self.spec):
+                await self._open(f"link/engine/{region.name}/{engine}", region.links_host, network.engine)
+            for other in self.regions.values():
+                if other is not region:
+                    await self._open_region_links(region, other)
+
+    async def _open_region_links(self, region: Region, other: Region) -> None:
+        for number, port in enumerate(other.relay_ports, start=1):
+            link = f"link/region/{region.name}/{other.name}/{number}"
+            await self._open(link, region.links_host, self.spec.network.region)
+            await self.relays.aim(link, other.host, port)
+
+    async def _open(self, link: str, host: str, conditions: Conditions) -> None:
+        self._ports[link] = await self.relays.open(link, host, conditions)
+
+    def _members_of(self, region: Region) -> list[Member]:
+        numbers = range(1, self.spec.gateways + 1)
+        (region.folder / "catalog.toml").write_text(catalog_text(self.spec, self._seen_from(region)), encoding="utf-8")
+        self.authority.issue(region.name)
+        return [
+            self._redis(region),
+            *(self._engine(region, engine) for engine in engines_of(self.spec)),
+            *(self._gateway(region, number) for number in numbers),
+        ]
+
+    def _seen_from(self, region: Region) -> dict[str, RegionAddresses]:
+        """Gateways as clients see them, relays by the links of this region; its own relays as they are."""
+        numbers = range(1, self.spec.gateways + 1)
+        seen = {}
+        for other in self.regions.values():
+            if other is region:
+                relays = [f"{other.host}:{port}" for port in other.relay_ports]
+            else:
+                ports = [self._ports[f"link/region/{region.name}/{other.name}/{number}"] for number in numbers]
+                relays = [f"{region.links_host}:{port}" for port in ports]
+            seen[other.name] = RegionAddresses(tuple(self.websockets(other.name)), tuple(relays))
+        return seen
+
+    def _redis(self, region: Region) -> Member:
+        data = region.folder / "redis"
+        data.mkdir(exist_ok=True)
+        command = [
+            *("redis-server", "--bind", region.host, "--port", str(region.redis_port), "--dir", str(data)),
+            *("--save", "", "--appendonly", "yes", "--daemonize", "no", "--logfile", "", "--loglevel", "warning"),
+        ]
+
+        answers = partial(_until_redis_answers, region.host, region.redis_port)
+        return self._member(f"redis/{region.name}", region, command, {}, becomes_ready=answers)
+
+    def _engine(self, region: Region, engine: str) -> Member:
+        link = f"link/engine/{region.name}/{engine}"
+        place = EnginePlace(
+            region=region.name,
+            host=region.host,
+            capacity=engine.rpartition("-")[0],
+            redis_url=region.redis_url,
+            advertised=f"{region.links_host}:{self._ports[link]}",
+        )
+
+        async def aim(member: Member) -> None:
+            await self.relays.aim(link, *_host_and_port(member.ready["address"]))
+
+        command = engine_command(sys.executable, self.spec, place)
+        return self._member(f"engine/{region.name}/{engine}", region, command, {}, on_ready=aim)
+
+    def _gateway(self, region: Region, number: int) -> Member:
+        folder = region.folder / f"gateway-{number}"
+        folder.mkdir(exist_ok=True)
+        links = [f"link/engine/{region.name}/{engine}" for engine in engines_of(self.spec)]
+        place = GatewayPlace(
+            region=region.name,
+            host=region.host,
+            folder=folder,
+            redis_url=region.redis_url,
+            relay_port=region.relay_ports[number - 1],
+            catalog_file=region.folder / "catalog.toml",
+            certificate=self.authority.files(region.name).as_settings(),
+            resumption_key_file=self.folder / "resumption.key",
+            engine_addresses=tuple(f"{region.links_host}:{self._ports[link]}" for link in links),
+        )
+        environment = as_environment(gateway_settings(self.spec, place, self.issuer.as_settings()))
+        link = f"link/client/{region.name}/{number}"
+
+        async def aim(member: Member) -> None:
+            await self.relays.aim(link, *_host_and_port(member.ready["http"].partition("://")[2]))
+
+        command = [sys.executable, "-m", "gateway", "--json"]
+        return self._member(f"gateway/{region.name}/{number}", region, command, environment, on_ready=aim)
+
+    def _member(
+        self, name: str, region: Region, command: list[str], environment: dict[str, str], **more: Any
+    ) -> Member:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("PATCHBAY")}
+        inherited |= {"OMP_NUM_THREADS": "1", "XDG_STATE_HOME": str(region.folder)} | environment
+        if self.spec.has_settable_clocks:
+            clock = self.clocks[name] = SettableClock(region.folder / f"{name.replace('/', '-')}.clock", find_library())
+            inherited |= clock.environment
+        return Member(name, command, inherited, region.folder / f"{name.replace('/', '-')}.log", **more)
+
+
+@contextlib.asynccontextmanager
+async def running_world(spec: WorldSpec, folder: Path, *, seed: int = 0) -> AsyncIterator[World]:
+    """Start a world in an empty folder; everything in it ends with the block. Raises ProcessFailed."""
+    async with running_relays(seed=seed) as relays, ProcessTable() as table:
+        world = World(spec, folder, table, relays)
+        await world.start()
+        yield world
+
+
+async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        async with http.get(url, timeout=aiohttp.ClientTimeout(total=2.0)) as response:
+            return response.ok
+    return False
+
+
+async def _until_redis_answers(host: str, port: int) -> None:
+    while True:
+        if await _redis_answers(host, port):
+            return
+        await asyncio.sleep(_POLL_S)
+
+
+async def _redis_answers(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1.0):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(b"PING\r\n")
+                return await reader.readline() == b"+PONG\r\n"
+            finally:
+                writer.close()
+    return False
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,33 @@
+"""A drill from its file to its report; the whole of it is in tests/scenarios/test_lab_drills.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from regions.lab.drill import stretched
+from regions.lab.drill_file import check_drill
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_longer_drill_has_as_many_more_faults_in_the_same_density() -> None:
+    drill = check_drill(
+        {
+            "name": "mine",
+            "summary": "A test.",
+            "callers": [{"seconds": 20}],
+            "fault": [
+                {"kind": "kill", "target": "engine/*", "times": 6, "between_s": [2, 18], "down_s": 0},
+                {"kind": "kill", "target": "engine/*", "at_s": 1, "every_s": 2, "times": 3, "down_s": 0},
+                {"kind": "kill", "target": "engine/*", "at_s": 4, "down_s": 0},
+            ],
+        }
+    )
+    longer = stretched(drill, 10.0)
+    assert longer.callers[0].seconds == 200
+    assert [(fault.times, fault.between_s, fault.at_s) for fault in longer.fault] == [
+        (60, (2.0, 180.0), 0.0),
+        (30, None, 1.0),
+        (1, None, 4.0),
+    ]
+    assert stretched(drill, 1.0) == drill

@@ -1,0 +1,81 @@
+"""What the lab tells its processes."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regions.lab.drill_file import WorldSpec
+from regions.lab.gateway_settings import (
+    EnginePlace,
+    GatewayPlace,
+    RegionAddresses,
+    as_environment,
+    catalog_text,
+    engine_command,
+    gateway_settings,
+)
+
+pytestmark = pytest.mark.unit
+
+ENGINE = EnginePlace("west", "127.0.10.1", "spot", "redis://127.0.10.1:1/0", "127.0.10.2:7")
+
+
+def place(world: WorldSpec) -> dict[str, Any]:
+    gateway = GatewayPlace(
+        region="west",
+        host="127.0.10.1",
+        folder=Path("/lab/west/gateway-1"),
+        redis_url="redis://127.0.10.1:1/0",
+        relay_port=8_085,
+        catalog_file=Path("/lab/west/catalog.toml"),
+        certificate={"certificate_file": "/c", "key_file": "/k", "ca_file": "/a"},
+        resumption_key_file=Path("/lab/key"),
+        engine_addresses=("127.0.10.2:7",),
+    )
+    return gateway_settings(world, gateway, {"issuer": "lab"})
+
+
+def test_a_gateway_of_one_region_is_given_its_engines_and_nothing_of_regions() -> None:
+    settings = place(WorldSpec(settings={"sessions__liveness_ms": 900}))
+    assert settings["engines__addresses"] == ("127.0.10.2:7",)
+    assert settings["sessions__liveness_ms"] == 900
+    assert not [name for name in settings if name.startswith("regions")]
+
+
+def test_a_gateway_of_several_regions_finds_engines_by_itself_and_has_a_catalog() -> None:
+    settings = place(WorldSpec(regions=3, profiles={"inner": ("west",)}))
+    assert settings["engines__addresses"] == []
+    assert settings["regions__relay"]["port"] == 8_085
+    assert settings["residency"] == {"profiles": {"inner": ("west",)}, "default": ["west", "central", "east"]}
+
+
+def test_settings_travel_as_json_in_the_environment() -> None:
+    assert as_environment({"http__port": 0, "residency": {"default": ["west"]}}) == {
+        "PATCHBAY__HTTP__PORT": "0",
+        "PATCHBAY__RESIDENCY": json.dumps({"default": ["west"]}),
+    }
+
+
+def test_an_engine_of_several_regions_registers_by_the_address_of_its_link() -> None:
+    command = engine_command("python", WorldSpec(regions=2, spot=1), ENGINE)
+    assert command[command.index("--advertise") + 1] == "127.0.10.2:7"
+    assert command[command.index("--capacity") + 1] == "spot"
+    assert "--register" not in engine_command("python", WorldSpec(), ENGINE)
+    assert "--recogniser" not in engine_command("python", WorldSpec(engine="embedded"), ENGINE)
+
+
+def test_a_catalog_has_each_region_as_it_is_reached() -> None:
+    world = WorldSpec(regions=2, spot=1)
+    seen = {
+        name: RegionAddresses((f"ws://127.0.10.2:1{number}/v1/stream",), (f"127.0.10.2:2{number}",))
+        for number, name in enumerate(world.region_names)
+    }
+    west, central = tomllib.loads(catalog_text(world, seen))["regions"]
+    assert (west["name"], central["name"]) == ("west", "central")
+    assert central["relays"] == ["127.0.10.2:21"]
+    assert [pool["capacity"] for pool in west["pools"]] == ["reserved", "spot"]
