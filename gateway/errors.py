@@ -142,7 +142,7 @@ TABLE: dict[Reason, Row] = {
         _CLIENT, 4410, 410, _PRECONDITION, "That session cannot be gone on with here; open a new one."
     ),
     Reason.resumed_elsewhere: Row(
-        _NOBODY, 4409, 409, _ABORTED, "The session goes on over another connection, perhaps at another gateway."
+        _CLIENT, 4409, 409, _ABORTED, "The session goes on over another connection, perhaps at another gateway."
     ),
     Reason.token_missing: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "No token came with the request or in `start`."),
     Reason.token_malformed: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token is not a JWT we can read."),

@@ -12,6 +12,7 @@ import aiohttp
 import grpc
 import msgspec
 
+from gateway.admission.carriers import RESUME_HEADER
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import TABLE, Fault, Reason
 from gateway.wire import codec, proto_codec
@@ -25,7 +26,9 @@ from gateway.wire.rpc_status import retry_after_ms_of as retry_info_ms
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-_CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 10.0
+_CLOSE_TIMEOUT_S = 1.0
+"""Nothing is waited for then but the other side's farewell."""
 _MAX_MESSAGE_BYTES = 4 * 1_048_576
 _DELAY_SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -75,9 +78,12 @@ def _exit_code_of_reason(reason: Reason) -> ExitCode:
 
 
 @contextlib.asynccontextmanager
-async def connect(url: str, token: str, *, is_grpc: bool) -> AsyncIterator[Connection]:
-    """Open a session's connection. Raises ConnectionFailed."""
-    opened = _grpc(url, token) if is_grpc else _websocket(url, token)
+async def connect(
+    url: str, token: str, *, is_grpc: bool, resume_token: str = "", timeout_s: float = CONNECT_TIMEOUT_S
+) -> AsyncIterator[Connection]:
+    """Open a session's connection; `resume_token`: of the session that is to go on. Raises ConnectionFailed."""
+    headers = {"Authorization": f"Bearer {token}"} | ({RESUME_HEADER: resume_token} if resume_token else {})
+    opened = _grpc(url, headers) if is_grpc else _websocket(url, headers, timeout_s)
     async with opened as connection:
         yield connection
 
@@ -123,22 +129,24 @@ def _check_close(text: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _websocket(url: str, token: str) -> AsyncIterator[Connection]:
-    timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_TIMEOUT_S)
-    async with aiohttp.ClientSession(timeout=timeout) as http:
+async def _websocket(url: str, headers: Mapping[str, str], timeout_s: float) -> AsyncIterator[Connection]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as http:
         try:
-            socket = await http.ws_connect(
-                websocket_url(url),
-                headers={"Authorization": f"Bearer {token}"},
-                compress=0,
-                max_msg_size=_MAX_MESSAGE_BYTES,
-            )
+            async with asyncio.timeout(timeout_s):
+                socket = await http.ws_connect(
+                    websocket_url(url),
+                    headers=headers,
+                    compress=0,
+                    max_msg_size=_MAX_MESSAGE_BYTES,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT_S),
+                )
         except aiohttp.WSServerHandshakeError as error:
             raise _handshake_failure(error) from None
         except ValueError:  # aiohttp's InvalidURL is one too
             raise ConnectionFailed(f"{url} is not an address", ExitCode.usage) from None
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise ConnectionFailed(f"cannot reach {url}: {error}", ExitCode.unavailable) from None
+        except (aiohttp.ClientError, OSError) as error:  # which a timeout is too
+            why = str(error) or f"no answer within {timeout_s:g} s"
+            raise ConnectionFailed(f"cannot reach {url}: {why}", ExitCode.unavailable) from None
         async with socket:
             yield _WebSocketConnection(socket)
 
@@ -152,10 +160,11 @@ def _handshake_failure(error: aiohttp.WSServerHandshakeError) -> ConnectionFaile
         429: ExitCode.unavailable,
         503: ExitCode.unavailable,
     }
-    meaning = TABLE[Reason(reason)].meaning if reason in Reason.__members__ else error.message
+    known = Reason(reason) if reason in Reason.__members__ else None
+    meaning = error.message if known is None else TABLE[known].meaning
     return ConnectionFailed(
         f"refused with HTTP {error.status} {reason}: {meaning}",
-        code.get(error.status, ExitCode.protocol_broken),
+        code.get(error.status, ExitCode.protocol_broken if known is None else _exit_code_of_reason(known)),
         retry_after_ms=int(retry_after) * 1_000 if _DELAY_SECONDS.fullmatch(retry_after) else None,
     )
 
@@ -194,22 +203,24 @@ class _GrpcConnection:
 
 
 def _call_failure(status: grpc.StatusCode, details: str | None, metadata: Any) -> ConnectionFailed:
-    said = {key: value for key, value in metadata or () if isinstance(value, bytes)}
+    said = {str(key): value for key, value in metadata or ()}
     code = {
         grpc.StatusCode.RESOURCE_EXHAUSTED: ExitCode.unavailable,
         grpc.StatusCode.UNAVAILABLE: ExitCode.unavailable,
         grpc.StatusCode.UNAUTHENTICATED: ExitCode.not_permitted,
         grpc.StatusCode.PERMISSION_DENIED: ExitCode.not_permitted,
     }
+    reason, advised = str(said.get("patchbay-reason", "")), said.get(DETAILS_METADATA, b"")
+    known = Reason(reason) if reason in Reason.__members__ else None
     return ConnectionFailed(
         f"gRPC {status.name}: {details}",
-        code.get(status, ExitCode.protocol_broken),
-        retry_after_ms=retry_info_ms(said.get(DETAILS_METADATA, b"")),
+        code.get(status, ExitCode.protocol_broken if known is None else _exit_code_of_reason(known)),
+        retry_after_ms=retry_info_ms(advised if isinstance(advised, bytes) else b""),
     )
 
 
 @contextlib.asynccontextmanager
-async def _grpc(url: str, token: str) -> AsyncIterator[Connection]:
+async def _grpc(url: str, headers: Mapping[str, str]) -> AsyncIterator[Connection]:
     target, is_secure = grpc_target(url)
     options = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)]
     if is_secure:
@@ -218,7 +229,7 @@ async def _grpc(url: str, token: str) -> AsyncIterator[Connection]:
         channel = grpc.aio.insecure_channel(target, options=options)
     async with channel:
         stub = speech_pb2_grpc.SpeechStub(channel)  # type: ignore[no-untyped-call]
-        yield _GrpcConnection(stub.Stream(metadata=(("authorization", f"Bearer {token}"),)))
+        yield _GrpcConnection(stub.Stream(metadata=tuple((name.lower(), text) for name, text in headers.items())))
 
 
 def grpc_target(url: str) -> tuple[str, bool]:

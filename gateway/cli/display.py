@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Protocol, Self
 
+import msgspec
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from gateway.cli.connection import advice
+from gateway.cli.resuming import Resumed
 from gateway.wire.codec import encode_server
 from gateway.wire.messages import ErrorMessage, FinalMessage, Finished, Migrated, PartialMessage, Started, Usage
 
@@ -23,19 +25,20 @@ class Display(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
-    def show(self, message: ServerMessage) -> None: ...
+    def show(self, message: ServerMessage | Resumed) -> None: ...
 
 
 class JsonDisplay:
-    """One message a line, as the server sent it."""
+    """One message a line, as the server sent it; and a line of its own where a session went on elsewhere."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None: ...
 
-    def show(self, message: ServerMessage) -> None:
-        sys.stdout.write(encode_server(message) + "\n")
+    def show(self, message: ServerMessage | Resumed) -> None:
+        text = msgspec.json.encode(message).decode() if isinstance(message, Resumed) else encode_server(message)
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
 
@@ -71,7 +74,7 @@ class TerminalDisplay:
     def _view(self) -> Group:
         return Group(self._partial, self._progress)
 
-    def show(self, message: ServerMessage) -> None:
+    def show(self, message: ServerMessage | Resumed) -> None:
         match message:
             case PartialMessage():
                 stable, rest = message.text[: message.stable_chars], message.text[message.stable_chars :]
@@ -83,6 +86,11 @@ class TerminalDisplay:
                 self._progress.update(self._task, completed=message.end_ms)
             case Started():
                 self._version = message.model_version
+            case Resumed():
+                pause_s = message.pause_elapsed_ms / 1_000
+                self._print(
+                    Text(f"connection lost, resumed at {message.region} after {pause_s:.1f} s", style="dim yellow")
+                )
             case Migrated():
                 self._print(Text(f"moved to another engine after {message.reason}", style="dim yellow"))
                 if message.model_version not in ("", self._version):

@@ -117,19 +117,25 @@ def _duration_ms(path: Path, num_bytes: int, audio: AudioSpec) -> int | None:
         return None  # the gateway will say what is wrong with it
 
 
-async def paced(recording: Recording, speed: float) -> AsyncIterator[bytes]:
+async def paced(
+    recording: Recording, speed: float, *, from_byte: int = 0, began_s: float | None = None
+) -> AsyncIterator[bytes]:
     """The recording in pieces, `speed` times as fast as it was spoken; 0 is as fast as the gateway takes it.
+
+    Args:
+        from_byte: what lies before is left out.
+        began_s: when its first byte was due, on the loop's clock; what is late goes at once. None: now.
 
     Raises:
         InputLost: the file could not be read to its end.
     """
     loop = asyncio.get_running_loop()
-    began_s = loop.time()
-    sent_bytes = 0
+    first_s = loop.time() if began_s is None else began_s
+    sent_bytes = from_byte
     try:
-        for piece in _pieces(recording):
+        for piece in _pieces(recording, from_byte):
             if speed > 0 and recording.duration_ms:
-                due_s = began_s + sent_bytes / recording.num_bytes * recording.duration_ms / 1_000 / speed
+                due_s = first_s + sent_bytes / recording.num_bytes * recording.duration_ms / 1_000 / speed
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
             yield piece
             sent_bytes += len(piece)
@@ -139,9 +145,10 @@ async def paced(recording: Recording, speed: float) -> AsyncIterator[bytes]:
         raise InputLost("the file became shorter while it was sent")
 
 
-def _pieces(recording: Recording) -> Iterator[bytes]:
-    left_bytes = recording.num_bytes
+def _pieces(recording: Recording, from_byte: int) -> Iterator[bytes]:
+    left_bytes = recording.num_bytes - from_byte
     with recording.path.open("rb") as file:
+        file.seek(from_byte)
         while piece := file.read(min(recording.piece_bytes, left_bytes)):
             left_bytes -= len(piece)
             yield piece

@@ -14,20 +14,20 @@ from urllib.parse import urlsplit
 import typer
 
 from engines.interface import Decoding, ProfanityHandling, RedactionKind
-from gateway.cli.connection import ConnectionFailed, connect, exit_code_of
+from gateway.cli.audio_source import FileAudio, KeptAudio
+from gateway.cli.connection import ConnectionFailed, exit_code_of
 from gateway.cli.display import JsonDisplay, TerminalDisplay
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.keyword_option import parse_keyword
-from gateway.cli.recording import InputLost, Recording, UnknownRecording, from_stdin, paced, read_recording
+from gateway.cli.recording import InputLost, Recording, UnknownRecording, from_stdin, read_recording
+from gateway.cli.resuming import Endpoint, ResumeRules, ResumingSession
 from gateway.dev_keys import DevClaims, DevKeysRefused, create_or_load, state_directory
 from gateway.running_regions import newest
-from gateway.wire.messages import Audio, AudioSpec, Endpointing, ErrorMessage, Finish, Finished, Start, TextSpec
+from gateway.wire.messages import AudioSpec, Endpointing, ErrorMessage, Start, TextSpec
 from policies.facts import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ, AudioEncoding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from gateway.cli.connection import Connection
+    from gateway.cli.audio_source import AudioSource
     from gateway.cli.display import Display
 
 _DEV_TTL_S = 6 * 3_600
@@ -80,6 +80,9 @@ def transcribe(
     redact: Annotated[
         list[RedactionKind] | None, typer.Option(help="What is hidden; may be given several times.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on elsewhere when the connection is lost.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the server's messages as JSON lines.")] = False,
 ) -> None:
     """Transcribe a recording, live.
@@ -117,9 +120,8 @@ def transcribe(
     )
     try:
         with display:
-            code = asyncio.run(
-                _run(where, _token(token, where), protocol, start, _pieces(recording, audio, speed), display)
-            )
+            endpoint = Endpoint(where, _token(token, where), is_grpc=protocol is TransportChoice.grpc)
+            code = asyncio.run(_run(endpoint, start, recording, speed, display, is_resuming=resume))
     except ConnectionFailed as failed:
         _fail(str(failed), failed.exit_code)
     except InputLost as lost:
@@ -147,10 +149,6 @@ def _input(file: str, given: AudioSpec, *, is_encoding_given: bool) -> tuple[Rec
         return recording, given
     channels = max(given.channels, given.channel + 1)
     return recording, AudioSpec(recording.audio.encoding, given.sample_rate_hz, channels, given.channel)
-
-
-def _pieces(recording: Recording | None, audio: AudioSpec, speed: float) -> AsyncIterator[bytes]:
-    return from_stdin(audio) if recording is None else paced(recording, speed)
 
 
 def _url(given: str, protocol: TransportChoice) -> str:
@@ -183,36 +181,12 @@ def _token(given: str, url: str) -> str:
 
 
 async def _run(
-    url: str, token: str, protocol: TransportChoice, start: Start, pieces: AsyncIterator[bytes], display: Display
+    endpoint: Endpoint, start: Start, recording: Recording | None, speed: float, display: Display, *, is_resuming: bool
 ) -> ExitCode:
-    async with connect(url, token, is_grpc=protocol is TransportChoice.grpc) as connection:
-        sending = asyncio.create_task(_send(connection, start, pieces))
-        receiving = asyncio.create_task(_receive(connection, display))
-        try:
-            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-            return await receiving
-        finally:
-            for task in (sending, receiving):
-                task.cancel()
-            await asyncio.gather(sending, receiving, return_exceptions=True)
-
-
-async def _send(connection: Connection, start: Start, pieces: AsyncIterator[bytes]) -> None:
-    """Raises InputLost. What is wrong with the connection is not ours to tell: whoever reads hears why it ended."""
-    await connection.send(start)
-    async for piece in pieces:
-        await connection.send(Audio(piece))
-    await connection.send(Finish())
-
-
-async def _receive(connection: Connection, display: Display) -> ExitCode:
-    """Show what comes, to the end of the session."""
-    async for message in connection.messages():
-        display.show(message)
-        if isinstance(message, ErrorMessage):
-            return exit_code_of(message)
-        if isinstance(message, Finished):
-            return ExitCode.ok
-    raise ConnectionFailed("the connection broke before the session was finished", ExitCode.protocol_broken)
+    """The whole session. Raises ConnectionFailed and InputLost."""
+    source: AudioSource = (
+        KeptAudio(start.audio, from_stdin(start.audio)) if recording is None else FileAudio(recording, speed)
+    )
+    rules = ResumeRules(is_on=is_resuming)
+    last = await ResumingSession(endpoint, start, source, display.show, rules=rules).run()
+    return exit_code_of(last) if isinstance(last, ErrorMessage) else ExitCode.ok

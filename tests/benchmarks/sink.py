@@ -73,7 +73,9 @@ async def _answer(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-_STARTED = encode_server(Started(session_id="0" * 32, model="sink", model_version="sink", region="local"))
+_STARTED = encode_server(
+    Started(session_id="0" * 32, model="sink", model_version="sink", region="local", protocol_version=1)
+)
 _FINISHED = encode_server(Finished(0))
 _REPLIES = web.AppKey("replies", list[list[str]])
 

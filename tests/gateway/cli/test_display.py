@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from gateway.cli.display import JsonDisplay, TerminalDisplay
+from gateway.cli.resuming import Resumed
 from gateway.wire.messages import (
     Ack,
     ErrorMessage,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.unit
 
 SESSION: list[ServerMessage] = [
-    Started(session_id="s", model="m", model_version="1", region="local"),
+    Started(session_id="s", model="m", model_version="1", region="local", protocol_version=1),
     PartialMessage("call", 0, 600, 0),
     PartialMessage("call me [bold]", 0, 900, 5),
     FinalMessage("call me", 61_300, 62_000, (WordMessage("call", 61_300, 61_500, 1.0),)),
@@ -52,6 +53,25 @@ def test_json_is_one_message_a_line_as_the_server_sent_it(capsys: pytest.Capture
         *("started", "partial", "partial", "final", "ack", "migrated", "final", "usage", "finished")
     ]
     assert rows[3]["words"] == [{"text": "call", "start_ms": 61_300, "end_ms": 61_500, "confidence": 1.0}]
+
+
+RESUMED = Resumed(at="wss://b/v1/stream", region="eu-west", from_sample=16_000, pause_elapsed_ms=840, attempts=2)
+
+
+def test_a_session_that_goes_on_elsewhere_says_so_in_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with JsonDisplay() as display:
+        display.show(RESUMED)
+    assert json.loads(capsys.readouterr().out) == {
+        "type": "resumed",
+        "at": "wss://b/v1/stream",
+        "region": "eu-west",
+        "from_sample": 16_000,
+        "pause_elapsed_ms": 840,
+        "attempts": 2,
+    }
+    with TerminalDisplay(None) as terminal:
+        terminal.show(RESUMED)
+    assert capsys.readouterr().out == "connection lost, resumed at eu-west after 0.8 s\n"
 
 
 def test_without_a_terminal_finals_are_printed_with_their_time_and_partials_are_not(

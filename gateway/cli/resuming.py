@@ -1,0 +1,292 @@
+"""A client's session that outlives its connections: what is not final is sent again, at another gateway if need be.
+
+These must stay true:
+  - Every message is shown once; what was heard before the loss is not repeated.
+  - Only what the last `ack` covers is let go of; all audio from there on can be sent again.
+  - Attempts are spread: the pauses grow, and each client draws its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.cli.connection import CONNECT_TIMEOUT_S, ConnectionFailed, connect
+from gateway.cli.exit_codes import ExitCode
+from gateway.errors import TABLE, Fault, Reason
+from gateway.wire.heard_once import HeardOnce
+from gateway.wire.messages import Ack, Audio, ErrorMessage, Finish, Finished, Resume, Start, Started, Usage
+from gateway.wire.resume_cut import AudioCut, cut_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from gateway.cli.audio_source import AudioSource
+    from gateway.cli.connection import Connection
+    from gateway.wire.messages import ServerMessage
+
+_SCHEMES = {False: ("ws", "wss", "http", "https"), True: ("grpc", "grpcs")}
+_NOT_OURS_TO_REPEAT = (ExitCode.usage, ExitCode.not_permitted, ExitCode.data_rejected, ExitCode.internal)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a session is opened, and by whom."""
+
+    url: str
+    token: str
+    is_grpc: bool = False
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url})"  # never the token
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRules:
+    """Elapsed milliseconds. `silent_ms`: a gateway that says nothing for so long is taken for lost; `open_ms`: how long
+    one may take from the first byte to `started`.
+    """
+
+    is_on: bool = True
+    first_delay_ms: int = 250
+    max_delay_ms: int = 5_000
+    give_up_ms: int = 60_000
+    silent_ms: int = 30_000
+    open_ms: int = 5_000
+
+
+class Resumed(msgspec.Struct, frozen=True, tag="resumed", kw_only=True):
+    """A line of the client's own: the connection was lost and the session goes on. `at`: the gateway's address."""
+
+    at: str
+    region: str
+    from_sample: int
+    pause_elapsed_ms: int
+    attempts: int
+
+
+class ResumingSession:
+    """One session. `show` gets every message once, and `Resumed` after each loss."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        start: Start,
+        source: AudioSource,
+        show: Callable[[ServerMessage | Resumed], None],
+        *,
+        rules: ResumeRules | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._start = start
+        self._source = source
+        self._show = show
+        self._rules = rules or ResumeRules()
+        self._heard = HeardOnce()
+        self._token = ""
+        self._resume_at: tuple[str, ...] = ()
+        self._acked_sample = 0
+        self._sent_at_s = 0.0
+        self._is_throttled = False
+        self._lost: _Loss | None = None
+        self._attempt_url = endpoint.url
+
+    async def run(self) -> Finished | ErrorMessage:
+        """To the end of the session.
+
+        Raises:
+            ConnectionFailed: it could not begin, or broke and could not be gone on with.
+            InputLost: the audio cannot be read.
+        """
+        filling = asyncio.create_task(self._source.fill())
+        try:
+            return await self._run()
+        finally:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+
+    async def _run(self) -> Finished | ErrorMessage:
+        while True:
+            outcome = await self._attempt()
+            if isinstance(outcome, Finished | ErrorMessage) and not self._may_go_on_after(outcome):
+                return outcome
+            if isinstance(outcome, ConnectionFailed) and outcome.exit_code in _NOT_OURS_TO_REPEAT:
+                raise outcome
+            if self._lost is None:
+                self._lost = _Loss(asyncio.get_running_loop().time())
+            delay_ms = self._next_delay_ms(self._lost, outcome)
+            if delay_ms is None:
+                if isinstance(outcome, ErrorMessage):
+                    self._show(outcome)
+                    return outcome
+                raise _failure(outcome)
+            await asyncio.sleep(delay_ms / 1_000)
+
+    def _may_go_on_after(self, outcome: Finished | ErrorMessage) -> bool:
+        """A gateway that cannot serve the session any more, while another one may."""
+        return (
+            isinstance(outcome, ErrorMessage)
+            and self._can_resume()
+            and outcome.retryable
+            and (outcome.reason not in Reason.__members__ or TABLE[Reason(outcome.reason)].fault is not Fault.nobody)
+        )
+
+    def _can_resume(self) -> bool:
+        return self._rules.is_on and bool(self._token) and self._source.has(self._cut())
+
+    def _cut(self) -> AudioCut:
+        return cut_for(self._source.audio, self._acked_sample)
+
+    def _next_delay_ms(self, lost: _Loss, outcome: ServerMessage | ConnectionFailed | None) -> float | None:
+        """Also chooses the next gateway. None: it is given up."""
+        rules = self._rules
+        waited_ms = (asyncio.get_running_loop().time() - lost.at_s) * 1_000
+        if not self._can_resume() or waited_ms >= rules.give_up_ms:
+            return None
+        addresses = self._addresses()
+        turn, place = divmod(lost.attempts, len(addresses))
+        lost.attempts += 1
+        self._attempt_url = addresses[place]
+        advised_ms = getattr(outcome, "retry_after_ms", None) or 0
+        if turn == 0:
+            return random.uniform(0, rules.first_delay_ms) if place == 0 else 0.0
+        if place:
+            return 0.0
+        whole_ms = min(rules.max_delay_ms, max(advised_ms, rules.first_delay_ms << min(turn, 10)))
+        return random.uniform(whole_ms / 2, whole_ms)
+
+    def _addresses(self) -> list[str]:
+        """Those that `started` named and that this protocol can use, then the one that was given."""
+        schemes = _SCHEMES[self._endpoint.is_grpc]
+        named = [address for address in self._resume_at if urlsplit(address).scheme in schemes]
+        return list(dict.fromkeys([*named, self._endpoint.url]))
+
+    async def _attempt(self) -> Finished | ErrorMessage | ConnectionFailed | None:
+        """One connection, to its end. None: it broke off."""
+        is_again = self._lost is not None
+        resume: Resume | None = None
+        cut = AudioCut(0, None)
+        if is_again:
+            cut = self._cut()
+            resume = Resume(token=self._token, from_sample=self._acked_sample, audio_from_ms=cut.audio_from_ms)
+        start = msgspec.structs.replace(self._start, resume=resume)
+        endpoint = self._endpoint
+        timeout_s = self._rules.open_ms / 1_000 if is_again else CONNECT_TIMEOUT_S
+        resume_token = self._token if is_again else ""
+        try:
+            async with connect(
+                self._attempt_url,
+                endpoint.token,
+                is_grpc=endpoint.is_grpc,
+                resume_token=resume_token,
+                timeout_s=timeout_s,
+            ) as connection:
+                return await self._converse(connection, start, cut, is_again=is_again)
+        except ConnectionFailed as failed:
+            return failed
+
+    async def _converse(
+        self, connection: Connection, start: Start, cut: AudioCut, *, is_again: bool
+    ) -> Finished | ErrorMessage | None:
+        sending = asyncio.create_task(self._send(connection, start, self._source.pieces(cut)))
+        receiving = asyncio.create_task(self._receive(connection, is_again=is_again))
+        try:
+            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+            return await receiving
+        finally:
+            for task in (sending, receiving):
+                task.cancel()
+            await asyncio.gather(sending, receiving, return_exceptions=True)
+
+    async def _send(self, connection: Connection, start: Start, pieces: AsyncIterator[bytes]) -> None:
+        """Raises InputLost. What is wrong with the connection is not ours to tell: whoever reads hears why it ended."""
+        await connection.send(start)
+        async for piece in pieces:
+            await connection.send(Audio(piece))
+            self._sent_at_s = asyncio.get_running_loop().time()
+        await connection.send(Finish())
+
+    async def _receive(self, connection: Connection, *, is_again: bool) -> Finished | ErrorMessage | None:
+        """Show what comes, to the end of the session. None: the connection broke, or the gateway fell silent."""
+        messages = connection.messages()
+        has_heard = not is_again
+        coming: asyncio.Future[ServerMessage] | None = None
+        try:
+            while True:
+                began_s = asyncio.get_running_loop().time()
+                coming = asyncio.ensure_future(anext(messages))
+                while not (await asyncio.wait({coming}, timeout=self._patience_s(has_heard=has_heard)))[0]:
+                    if not has_heard or self._is_owed_an_answer(began_s):
+                        return None
+                try:
+                    message = coming.result()
+                except StopAsyncIteration:
+                    return None
+                has_heard = True
+                if isinstance(message, ErrorMessage):
+                    if not self._may_go_on_after(message):
+                        self._show(message)
+                    return message
+                self._note(message)
+                if isinstance(message, Finished):
+                    return message
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+
+    def _patience_s(self, *, has_heard: bool) -> float | None:
+        if not self._can_resume():
+            return None
+        return (self._rules.silent_ms if has_heard else self._rules.open_ms) / 1_000
+
+    def _is_owed_an_answer(self, since_s: float) -> bool:
+        """Whether audio was taken since then, by a gateway that had no reason to let it wait."""
+        return self._sent_at_s > since_s and not self._is_throttled
+
+    def _note(self, message: ServerMessage) -> None:
+        if isinstance(message, Usage):
+            self._is_throttled = message.is_throttled
+        if isinstance(message, Ack):
+            self._acked_sample = max(self._acked_sample, message.sample)
+            self._source.release(self._acked_sample)
+        shown = self._heard.take(message)
+        if shown is not None:
+            self._show(shown)
+        if isinstance(message, Started):
+            self._token = message.resume_token or self._token
+            self._resume_at = message.resume_at or self._resume_at
+            if self._lost is not None:
+                self._show(self._lost.ended(self._attempt_url, message, self._acked_sample))
+                self._lost = None
+
+
+@dataclass(slots=True)
+class _Loss:
+    """A connection that was lost, until the session goes on. `at_s`: on the loop's clock."""
+
+    at_s: float
+    attempts: int = 0
+
+    def ended(self, url: str, started: Started, from_sample: int) -> Resumed:
+        pause_ms = int((asyncio.get_running_loop().time() - self.at_s) * 1_000)
+        return Resumed(
+            at=url,
+            region=started.region,
+            from_sample=from_sample,
+            pause_elapsed_ms=pause_ms,
+            attempts=self.attempts,
+        )
+
+
+def _failure(outcome: object) -> ConnectionFailed:
+    if isinstance(outcome, ConnectionFailed):
+        return outcome
+    return ConnectionFailed("the connection broke before the session was finished", ExitCode.protocol_broken)
