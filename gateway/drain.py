@@ -10,6 +10,8 @@ import structlog
 from gateway.errors import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from gateway.reception import Reception
     from gateway.session_registry import SessionRegistry
 
@@ -27,15 +29,25 @@ class Readiness:
 
 
 async def drain(
-    readiness: Readiness, reception: Reception, registry: SessionRegistry, *, announce_ms: int, finish_ms: int
+    readiness: Readiness,
+    reception: Reception,
+    registry: SessionRegistry,
+    empty_relay: Callable[[int], Awaitable[None]],
+    *,
+    announce_ms: int,
+    finish_ms: int,
 ) -> bool:
-    """Run the steps in order. Whether every session ended by itself; the rest hears `draining` and is cut."""
+    """Run the steps in order. Whether every session ended by itself; the rest hears `draining` and is cut.
+
+    `empty_relay`: has the streams of peers move away, and returns when they are gone, at the latest after so many
+    milliseconds.
+    """
     readiness.is_draining = True
     log.info("drain.announced", sessions=len(registry))
     await asyncio.sleep(announce_ms / 1_000)
     reception.close()
     registry.end_all_after_utterance(Reason.draining)
-    is_clean = await registry.wait_until_empty(finish_ms)
+    is_clean, _ = await asyncio.gather(registry.wait_until_empty(finish_ms), empty_relay(finish_ms))
     if not is_clean:
         log.warning("drain.cut", sessions=len(registry))
         registry.end_all_now(Reason.draining)

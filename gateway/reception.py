@@ -26,7 +26,7 @@ from gateway.session.quota import SessionQuota
 from gateway.session_runner import Observers, SessionRunner
 from gateway.wire.handshake import read_start
 from gateway.wire.messages import Start
-from regions.whole_pool import WholePool
+from regions.placing import SessionPlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from gateway.session_settings import SessionSettings
     from gateway.wire.handshake import SessionRequest
     from gateway.wire.messages import ClientMessage
-    from regions.catalog import RegionSpec
     from policies.facts import Caller
-    from regions.links.interface import EnginePool
+    from regions.catalog import RegionSpec
+    from regions.placing import Placement
 
 log = structlog.get_logger("gateway")
 
@@ -71,7 +71,7 @@ class House:
 
     region: str
     admission: Admission
-    pool: EnginePool
+    placement: Placement
     registry: SessionRegistry
     metrics: GatewayMetrics
     tracer: Tracer
@@ -210,7 +210,9 @@ class Reception:
             resume_token=beginning.resume_token,
             resume_at=beginning.resume_at,
             origin=beginning.origin,
+            tier=admitted.plan.tier.value,
         )
+        place = SessionPlace(session_id, admitted.policies.regions, admitted.plan.tier, random.randrange(1_000))
         session_log = log.bind(session=session_id, tenant=tenant_hash(caller.tenant), region=house.region)
         span = house.tracer.start_span(
             "session",
@@ -224,7 +226,7 @@ class Reception:
         points = beginning.open_points(lambda: runner.refuse(SessionRefused(Reason.resumed_elsewhere)))
         runner = SessionRunner(
             SessionMachine(identity, beginning.limits, self._quota_of(admitted, now_ms), now_ms),
-            WholePool(house.pool, house.region),
+            house.placement.session(place),
             ClientQueue(house.sessions.max_queued_messages),
             port,
             Observers(house.metrics, session_log, span, transport),

@@ -1,1 +1,283 @@
-"""Composition of what has to do with regions: catalog, discovery, links to peers, placement, the relay, resumption."""
+"""What has to do with regions: the catalog, engines near and far, placement, the relay for peers, resumption.
+
+Built from settings once. Without `[regions]` this gateway knows its own region alone; what only several regions need is
+loaded where they are named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.admission.policy_sets import CatalogPolicySets, PolicySet, residency_mistakes
+from gateway.resumption.metrics import ResumptionMetrics
+from gateway.resumption.points import StoredCommitPoints
+from gateway.resumption.resumption import Resumption
+from gateway.resumption.token_keys import ResumptionRefused, load_token_keys
+from gateway.settings import SettingsRefused
+from regions.catalog import Catalog
+from regions.facts import Facts
+from regions.links.pool import LinkPool
+from regions.links.settings import PoolSettings
+from regions.placement import RegionalPlacement
+from regions.placement_metrics import PlacementMetrics
+from regions.placement_settings import PlacementSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+
+    from prometheus_client import CollectorRegistry
+
+    from gateway.limits.interface import SessionLimits
+    from gateway.redis_link.client import RedisLink
+    from gateway.resumption.peers import PeerRegions
+    from gateway.settings import GatewaySettings
+    from regions.catalog import RegionSpec
+    from regions.catalog_file import CatalogFile
+    from regions.links.certificates import CertificateMetrics, Certificates, TlsFiles
+    from regions.relay.server import RelayServer
+    from regions.settings import RegionsSettings
+
+    Task = Callable[[], Coroutine[Any, Any, None]]
+
+
+def monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Regional:
+    """Parts that are not running yet: `listen` for peers, then `run` until it is cancelled."""
+
+    policies: CatalogPolicySets
+    pool: LinkPool
+    facts: Facts
+    placement: RegionalPlacement
+    resumption: Resumption
+    run: Task
+    relay: RelayServer | None
+
+    async def listen(self, stack: contextlib.AsyncExitStack) -> None:
+        """Take links of peers; `stack` ends them. Raises OSError: the port cannot be had."""
+        if self.relay is not None:
+            stack.push_async_callback(self.relay.stop)
+            await self.relay.start()
+
+    async def drain(self, within_ms: int) -> None:
+        """Peers' streams move away; returns when they are gone, or after so long."""
+        if self.relay is not None:
+            await self.relay.drain(deadline_ms=within_ms)
+
+
+@contextlib.asynccontextmanager
+async def regional(
+    settings: GatewaySettings, limits: SessionLimits, registry: CollectorRegistry
+) -> AsyncIterator[Regional]:
+    """Build them.
+
+    Raises:
+        SettingsRefused: the catalog, certificates or keys cannot be used; every mistake in them.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        yield _Building(settings, limits, registry, stack).build()
+
+
+class _Building:
+    """One gateway's parts, in the order in which they need each other."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        limits: SessionLimits,
+        registry: CollectorRegistry,
+        stack: contextlib.AsyncExitStack,
+    ) -> None:
+        self._settings = settings
+        self._limits = limits
+        self._registry = registry
+        self._stack = stack
+        self._name = f"{settings.region}/{uuid.uuid4().hex[:8]}"
+        self._tasks: list[Task] = []
+        regions = settings.regions
+        self._file = None if regions is None else _catalog_file(settings, regions, registry)
+        if self._file is not None:
+            self._tasks.append(self._file.run)
+        links = None if regions is None else regions.links
+        self._link_settings = links
+        self._certificates = None if links is None else self._certificates_of(links, "links")
+
+    def catalog(self) -> Catalog:
+        return Catalog() if self._file is None else self._file.current()
+
+    def build(self) -> Regional:
+        settings = self._settings
+        policies = CatalogPolicySets(settings.residency, region=settings.region, catalog=self.catalog)
+        pool_metrics = None
+        pool = self._local_pool(pool_metrics)
+        placing = PlacementSettings() if settings.regions is None else settings.regions.placement
+        rules = placing.rules()
+        facts = Facts(
+            settings.region,
+            catalog=self.catalog(),
+            local=pool,
+            dial=lambda spec: self._dial(spec, pool_metrics),
+            rules=rules,
+            now_ms=monotonic_ms,
+        )
+        if self._file is not None:
+            self._file.on_change(facts.catalog_changed)
+        metrics = PlacementMetrics(self._registry)
+        placement = RegionalPlacement(facts, rules, metrics, now_ms=monotonic_ms)
+        metrics.watch(lambda: placement.snapshot)
+        resumption, points = self._resumption(policies)
+        self._tasks += [pool.run, facts.run, points.run]
+        relay = self._relay(facts, points)
+        if relay is not None:
+            self._tasks.append(relay.run)
+        return Regional(
+            policies=policies,
+            pool=pool,
+            facts=facts,
+            placement=placement,
+            resumption=resumption,
+            run=lambda: _all(self._tasks),
+            relay=relay,
+        )
+
+    # --- engines near and far -----------------------------------------------------------------------------
+
+    def _local_pool(self, metrics: Any) -> LinkPool:
+        settings = self._settings
+        return LinkPool(settings.engines, gateway=self._name)
+
+    def _dial(self, spec: RegionSpec, metrics: Any) -> LinkPool:
+        """The pool of a peer's relays; an empty one where this gateway has no certificate to show them."""
+        links = self._link_settings
+        if links is None or self._certificates is None:
+            return LinkPool(PoolSettings(), gateway=self._name, region=spec.name, metrics=metrics)
+        from regions.links.certificates import LinkTls
+
+        return LinkPool(
+            PoolSettings(addresses=spec.relays, link=links.link),
+            gateway=self._name,
+            region=spec.name,
+            tls=LinkTls(self._certificates, spec.name),
+            metrics=metrics,
+        )
+
+    def _certificates_of(self, files: TlsFiles, use: str) -> Certificates:
+        from regions.links.certificates import Certificates, CertificatesUnusable
+
+        try:
+            certificates = Certificates(files, use=use, metrics=self._certificate_metrics())
+        except CertificatesUnusable as unusable:
+            raise SettingsRefused([f"regions.{use}: {line}" for line in str(unusable).splitlines()]) from None
+        self._tasks.append(certificates.run)
+        return certificates
+
+    @functools.cache  # noqa: B019 - lives as long as the building does
+    def _certificate_metrics(self) -> CertificateMetrics:
+        from regions.links.certificates import CertificateMetrics
+
+        return CertificateMetrics(self._registry)
+
+    # --- sessions of gateways that are lost ---------------------------------------------------------------
+
+    def _resumption(self, policies: CatalogPolicySets) -> tuple[Resumption, StoredCommitPoints]:
+        settings = self._settings
+        try:
+            keys = load_token_keys(settings.resumption)
+        except ResumptionRefused as refused:
+            raise SettingsRefused([f"resumption: {mistake}" for mistake in refused.mistakes]) from None
+        metrics = ResumptionMetrics(self._registry)
+        points = StoredCommitPoints(
+            settings.resumption, self._redis(), metrics, region=settings.region, peers=self._peers(metrics)
+        )
+        resumption = Resumption(
+            settings.resumption,
+            keys,
+            points,
+            region=settings.region,
+            now_s=time.time,
+            resume_at=lambda permitted: policies.gateways_for(PolicySet(permitted), None),
+        )
+        return resumption, points
+
+    def _redis(self) -> RedisLink | None:
+        redis = self._settings.limits.redis
+        if redis is None:
+            return None
+        from gateway.redis_link.client import RedisLink
+
+        link = RedisLink(redis)
+        self._stack.push_async_callback(link.aclose)
+        return link
+
+    def _peers(self, metrics: ResumptionMetrics) -> PeerRegions | None:
+        if self._certificates is None:
+            return None
+        from gateway.resumption.peers import PeerRegions
+        from regions.links.peer_channels import PeerChannels
+
+        channels = PeerChannels(self._settings.region, self.catalog, self._certificates)
+        self._stack.push_async_callback(channels.close)
+        settings = self._settings
+        return PeerRegions(
+            channels.nearest_first,
+            metrics,
+            region=settings.region,
+            copies=settings.resumption.copies,
+            claim_timeout_ms=settings.resumption.claim_timeout_ms,
+        )
+
+    # --- the relay ----------------------------------------------------------------------------------------
+
+    def _relay(self, facts: Facts, points: StoredCommitPoints) -> RelayServer | None:
+        regions = self._settings.regions
+        if regions is None or regions.relay is None:
+            return None
+        from gateway.resumption.region_service import RegionService
+        from regions.own_status import OwnStatus
+        from regions.relay.metrics import RelayMetrics
+        from regions.relay.server import RelayServer
+
+        here = self._settings.region
+        return RelayServer(
+            regions.relay,
+            pool=facts.local,
+            certificates=self._certificates_of(regions.relay, "relay"),
+            status=OwnStatus(facts, regions.placement.rules().headroom),
+            is_peer=lambda name: name != here and name in self.catalog().regions,
+            metrics=RelayMetrics(self._registry),
+            handlers=(RegionService(points, close_left=self._limits.close_left).handler,),
+        )
+
+
+def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry: CollectorRegistry) -> CatalogFile:
+    from regions.catalog_file import CatalogFile, CatalogRefused
+    from regions.catalog_metrics import CatalogMetrics
+
+    try:
+        file = CatalogFile(
+            regions.catalog_file, look_interval_ms=regions.look_interval_ms, metrics=CatalogMetrics(registry)
+        )
+    except CatalogRefused as refused:
+        raise SettingsRefused([f"regions.catalog_file: {mistake}" for mistake in refused.mistakes]) from None
+    catalog = file.current()
+    mistakes = residency_mistakes(settings.residency, catalog=catalog, region=settings.region)
+    if settings.region not in catalog.regions:
+        mistakes.append(f"regions.catalog_file: it lacks this region, {settings.region}")
+    if mistakes:
+        raise SettingsRefused(mistakes)
+    return file
+
+
+async def _all(tasks: Sequence[Task]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for task in tasks:
+            group.create_task(task())

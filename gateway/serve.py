@@ -9,7 +9,6 @@ import signal
 import ssl
 import sys
 import time
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,13 +25,14 @@ from gateway.admission.client_address import TrustedProxies
 from gateway.admission.geography import Geography, GeographyRefused
 from gateway.admission.geography_metrics import GeographyMetrics
 from gateway.admission.metrics import AdmissionMetrics
-from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.drain import Readiness, drain
 from gateway.limiting import limiting, read_plans_of
 from gateway.metrics import GatewayMetrics
 from gateway.reception import House, Reception, monotonic_ms, monotonic_us
+from gateway.regional import regional
+from gateway.route_http import RouteHttp
 from gateway.session_registry import SessionRegistry
 from gateway.settings import SettingsRefused
 from gateway.tracing import Tracing
@@ -42,13 +42,14 @@ from gateway.transports.proxy_protocol_listener import ProxyRules, bound_sockets
 from gateway.transports.regions_http import RegionsHttp
 from gateway.transports.request_deadline import RequestDeadline
 from gateway.transports.websocket import WebSocketTransport
-from regions.links.pool import LinkPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from gateway.regional import Regional
     from gateway.settings import GatewaySettings
     from gateway.transports.settings import ListenSettings, TlsSettings
+    from regions.relay.settings import RelaySettings
 
 log = structlog.get_logger("gateway")
 
@@ -59,7 +60,7 @@ _LISTEN_BACKLOG = 1_024
 class ListenFailed(Exception):
     """A port cannot be had; nothing runs then."""
 
-    def __init__(self, name: str, listen: ListenSettings, why: str) -> None:
+    def __init__(self, name: str, listen: ListenSettings | RelaySettings, why: str) -> None:
         super().__init__(f"cannot listen for {name} on {_authority(listen.host, listen.port)}: {why}")
 
 
@@ -96,6 +97,7 @@ async def serve(settings: GatewaySettings, *, is_json: bool) -> None:
                 gateway.readiness,
                 gateway.reception,
                 gateway.registry,
+                gateway.regions.drain,
                 announce_ms=settings.drain.announce_ms,
                 finish_ms=settings.drain.finish_ms,
             )
@@ -122,6 +124,7 @@ class RunningGateway:
     readiness: Readiness
     reception: Reception
     registry: SessionRegistry
+    regions: Regional
 
 
 @contextlib.asynccontextmanager
@@ -139,15 +142,15 @@ async def _running(
     async with (
         aiohttp.ClientSession() as http,
         limiting(settings, plans, registry, admission_metrics) as limited,
+        regional(settings, limited.limits, metrics.registry) as regions,
         contextlib.AsyncExitStack() as listeners,
     ):
         verifier = token_verifier(settings.tokens, http)
-        pool = LinkPool(settings.engines, gateway=f"{settings.region}/{uuid.uuid4().hex[:8]}")
         steps = AdmissionSteps(
             AddressLimits(settings.admission.addresses, admission_metrics, monotonic_us),
             verifier,
             limited.revocations,
-            ThisRegionOnly(settings.region),
+            regions.policies,
             plans,
             limited.limits,
             geography,
@@ -156,7 +159,7 @@ async def _running(
             House(
                 region=settings.region,
                 admission=Admission(steps, lambda: int(time.time())),
-                pool=pool,
+                placement=regions.placement,
                 registry=registry,
                 metrics=metrics,
                 tracer=tracing.tracer,
@@ -164,23 +167,26 @@ async def _running(
                 decoders=AudioDecoders(settings.audio, asyncio.get_running_loop()),
                 token_leeway_s=settings.tokens.leeway_s,
                 credit=settings.limits.credit,
+                resumption=regions.resumption,
             )
         )
-        metrics.watch(registry.figures, pool.loads)
-        admin = AdminHttp(readiness, lambda: pool.is_ready, metrics)
+        metrics.watch(registry.figures, regions.pool.loads)
+        admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
+        routes = RouteHttp(regions.facts, regions.placement, regions.policies, geography)
         # Before the task group, which would wrap what is wrong with a port.
         proxies = _proxy_rules(settings, geography_metrics)
-        addresses = await _listen(settings, certificates, reception, admin, proxies, listeners)
+        addresses = await _listen(settings, certificates, reception, admin, routes, proxies, listeners)
+        await _listen_for_peers(settings, regions, listeners)
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(verifier.run()),
-                tasks.create_task(pool.run()),
+                tasks.create_task(regions.run()),
                 tasks.create_task(registry.sweep_for_ever()),
                 tasks.create_task(limited.run()),
                 tasks.create_task(geography.run()),
             ]
             try:
-                yield RunningGateway(addresses, readiness, reception, registry)
+                yield RunningGateway(addresses, readiness, reception, registry, regions)
             finally:
                 await listeners.aclose()
                 for task in background:
@@ -220,6 +226,7 @@ async def _listen(
     certificates: _Certificates,
     reception: Reception,
     admin: AdminHttp,
+    routes: RouteHttp,
     proxies: ProxyRules | None,
     listeners: contextlib.AsyncExitStack,
 ) -> Addresses:
@@ -231,6 +238,7 @@ async def _listen(
     http_port = await _start_http("http", public, settings.http, certificates.http, deadline_ms, listeners, proxies)
     private = web.Application()
     admin.add_all(private)
+    routes.add_to(private)
     admin_port = await _start_http("admin", private, settings.admin, certificates.admin, deadline_ms, listeners)
     grpc_port = await _start_grpc(settings, certificates, reception, listeners)
     secure = "s" if settings.http.tls else ""
@@ -247,6 +255,17 @@ async def _listen(
 def _authority(host: str, port: int) -> str:
     """RFC 3986 §3.2.2: an IPv6 address stands in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _listen_for_peers(
+    settings: GatewaySettings, regions: Regional, listeners: contextlib.AsyncExitStack
+) -> None:
+    try:
+        await regions.listen(listeners)
+    except OSError as error:
+        if settings.regions is None or settings.regions.relay is None:
+            raise
+        raise ListenFailed("relay", settings.regions.relay, str(error)) from error
 
 
 async def _start_http(

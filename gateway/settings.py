@@ -20,10 +20,12 @@ from gateway.escrow.settings import EscrowSettings
 from gateway.limits.settings import LimitSettings
 from gateway.logs import LogLevel
 from gateway.metering.exporter.settings import ExporterSettings
+from gateway.resumption.settings import ResumptionSettings
 from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings
 from gateway.transports.settings import ListenSettings
 from regions.links.settings import PoolSettings
+from regions.settings import RegionsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +68,8 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     grpc: GrpcSettings = GrpcSettings()
     admin: AdminSettings = AdminSettings()
     engines: PoolSettings
+    regions: RegionsSettings | None = None
+    """Other regions, to which sessions may go and from which they may come; without it this one is alone."""
     tokens: TokenSettings
     admission: SessionLimitSettings = SessionLimitSettings()
     geography: GeographySettings = GeographySettings()
@@ -77,6 +81,7 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     metering: ExporterSettings | None = None
     sessions: SessionSettings = SessionSettings()
     audio: AudioSettings = AudioSettings()
+    resumption: ResumptionSettings = ResumptionSettings()
     drain: DrainSettings = DrainSettings()
     tracing: TracingSettings = TracingSettings()
 

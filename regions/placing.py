@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from engines.interface import StreamOptions
     from policies.plans import Tier
-    from policies.routing_facts import RegionSnapshot, RouteDecision
     from regions.links.interface import EnginePool
 
 
@@ -48,18 +46,7 @@ class SessionPool(Protocol):
 
 
 class Placement(Protocol):
-    """Places sessions of this gateway, in this region and in others."""
+    """Places sessions of this gateway, in this region and in others. regions.placement.RegionalPlacement is one."""
 
     def session(self, place: SessionPlace) -> SessionPool:
         """A pool for a session that begins."""
-
-    def decide(self, place: SessionPlace, options: StreamOptions) -> RouteDecision:
-        """What would be decided now, for people who ask."""
-
-    @property
-    def snapshot(self) -> RegionSnapshot:
-        """What is known now."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether anything can be placed anywhere."""

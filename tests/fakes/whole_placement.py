@@ -1,4 +1,4 @@
-"""The pool of a session where there is one region and nothing to choose: all of the region's engines."""
+"""Placement where there is one region and nothing to choose: every session has all of its engines."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from regions.links.interface import EnginePool
+    from regions.placing import SessionPlace
 
 
 class WholePool:
     """A regions.placing.SessionPool. `pool` may serve any number of sessions."""
-
-    __slots__ = ("_pool", "_region")
 
     def __init__(self, pool: EnginePool, region: str) -> None:
         self._pool = pool
@@ -29,3 +28,13 @@ class WholePool:
 
     def close(self) -> None:
         """Nothing is kept of a session."""
+
+
+class WholePlacement:
+    """The part of a regions.placing.Placement that sessions need."""
+
+    def __init__(self, pool: EnginePool, region: str = "here") -> None:
+        self._pool = WholePool(pool, region)
+
+    def session(self, _place: SessionPlace) -> WholePool:
+        return self._pool
