@@ -184,7 +184,9 @@ def _settings(options: EngineOptions) -> ServiceSettings:
     return ServiceSettings(
         listen=options.listen,
         host=HostSettings(pool=options.pool, max_batch=options.max_batch, busy_permille=options.busy_permille),
-        link=LinkSettings(heartbeat_interval_ms=options.heartbeat_interval_ms),
+        link=LinkSettings(
+            heartbeat_interval_ms=options.heartbeat_interval_ms, silent_intervals=options.silent_intervals
+        ),
         stuck_after_ms=options.stuck_after_ms,
     )
 

@@ -64,6 +64,7 @@ class EngineOptions:
     prints_json: bool
     ends_with_parent: bool
     heartbeat_interval_ms: int
+    silent_intervals: int
     drain_deadline_ms: int
     stuck_after_ms: int
     registration: RegistrationOptions | None = None
@@ -101,6 +102,7 @@ def parse_options(arguments: list[str], environment: Mapping[str, str] = os.envi
         prints_json=values.json,
         ends_with_parent=values.exit_with_parent,
         heartbeat_interval_ms=values.heartbeat_interval_ms,
+        silent_intervals=values.silent_intervals,
         drain_deadline_ms=values.drain_deadline_ms,
         stuck_after_ms=values.stuck_after_ms,
         registration=_registration(values, environment),
@@ -138,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print one line of JSON when ready")
     add("--exit-with-parent", action="store_true", help="drain when the parent process dies")
     add("--heartbeat-interval-ms", type=_whole(20, 60_000), default=500)
+    add("--silent-intervals", type=_whole(2, 1_000), default=6, help="of a gateway's heartbeat, and it is gone")
     add("--drain-deadline-ms", type=_whole(0, 600_000), default=15_000)
     add("--stuck-after-ms", type=_whole(100, 600_000), default=10_000, help="a step that lasts longer ends the engine")
     add("--register", action="append", metavar="URL", help="Redis to register in, once for each")

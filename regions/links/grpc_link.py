@@ -268,7 +268,7 @@ class GrpcLink:
             self._tls.certificates.metrics.untrusted.labels(self._tls.server_name).inc()
         if self._untrusted_digest != pair.digest:
             self._untrusted_digest = pair.digest
-            log.warning("link.untrusted", region=self._tls.server_name, is_expired=pair.is_expired)
+            log.warning("link.untrusted", to_region=self._tls.server_name, is_expired=pair.is_expired)
 
     async def _wait_to_dial(self, attempts: int) -> None:
         settings = self._settings

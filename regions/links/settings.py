@@ -1,10 +1,11 @@
-"""Settings of the links between a gateway and its engines."""
+"""Settings of the links between a gateway and its engines, and between regions."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, Field, model_validator
 
 from regions.discovery.settings import DiscoverySettings
+from regions.links.certificates import TlsFiles
 
 
 class LinkSettings(BaseModel, frozen=True, extra="forbid"):
@@ -59,3 +60,9 @@ class PoolSettings(BaseModel, frozen=True, extra="forbid"):
     """After that it takes no new streams, and its sessions move away; what is left on it then is cut."""
     open_retries: int = Field(default=2, ge=0, le=5)
     """A stream that a replica would not take, for want of room, is offered to so many others before it is refused."""
+
+
+class PeerLinkSettings(TlsFiles, frozen=True, extra="forbid"):
+    """Links to the relays of other regions: over TLS, and over longer ways."""
+
+    link: LinkSettings = LinkSettings(connect_timeout_ms=3_000)

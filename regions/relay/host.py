@@ -240,4 +240,4 @@ class RelayHost:
 
     def _note_loss(self, stream: RelayedStream, reason: LossReason) -> None:
         self._floor.metrics.lost.labels(self._peer, reason.value).inc()
-        log.warning("relay.stream_lost", peer=self._peer, reason=reason.value, epoch=stream.epoch)
+        log.warning("relay.stream_lost", of_region=self._peer, reason=reason.value, epoch=stream.epoch)

@@ -102,7 +102,7 @@ class RelayServer:
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}") from error
         await self._server.start()
-        log.info("relay.started", region=self._floor.region, port=port)
+        log.info("relay.started", port=port)
         return port
 
     async def run(self) -> None:
@@ -149,7 +149,10 @@ class RelayServer:
             return
         self._floor.is_draining = is_draining
         self._floor.changes += 1
-        log.info("relay.draining" if is_draining else "relay.admitting", streams=self.open_streams)
+        if is_draining:
+            log.info("relay.draining", streams=self.open_streams)
+        else:
+            log.info("relay.admitting", streams=self.open_streams)
         for link in self._links:
             link.beat()
 

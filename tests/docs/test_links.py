@@ -39,7 +39,9 @@ from gateway.wire.messages import (
 from policies.facts import AudioEncoding
 from policies.routing_facts import RegionSnapshot
 from regions.catalog_metrics import CatalogMetrics
+from regions.links.certificates import CertificateMetrics
 from regions.placement_metrics import PlacementMetrics
+from regions.relay.metrics import RelayMetrics
 from tests.docs.pages import PAGES, ROOT, all_blocks, anchors, code_words, links, named_rows, prose, rows, section
 
 if TYPE_CHECKING:
@@ -281,6 +283,8 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     GeographyMetrics(metrics.registry)
     EscrowMetrics(metrics.registry)
     CatalogMetrics(metrics.registry)
+    CertificateMetrics(metrics.registry)
+    RelayMetrics(metrics.registry)
     PlacementMetrics(metrics.registry).watch(lambda: RegionSnapshot(0, ()))
     found = {}
     for collector in metrics.registry._collector_to_names:
