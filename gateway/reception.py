@@ -232,10 +232,14 @@ class Reception:
             Observers(house.metrics, session_log, span, transport),
             now_ms=house.now_ms,
             on_closed=lambda closed: self._ended(closed, admitted),
-            commits=points,
         )
         try:
-            runner.begin(request.audio, self._decoder_for(request), max_waiting_bytes=house.sessions.max_waiting_bytes)
+            runner.begin(
+                request.audio,
+                self._decoder_for(request),
+                max_waiting_bytes=house.sessions.max_waiting_bytes,
+                commits=points,
+            )
         except SessionRefused as refusal:
             if points is not None:
                 points.close(refusal.reason)
