@@ -80,7 +80,7 @@ class HealthSettings(BaseModel, frozen=True, extra="forbid"):
     held_ms: int = Field(default=10_000, ge=0, le=600_000)
     effect_half_life_ms: int = Field(default=30_000, gt=0, le=3_600_000)
     min_evidence: int = Field(default=5, ge=2, le=10_000)
-    bad_effect_permille: int = Field(default=500, gt=0, le=1_000)
+    bad_effect_permille: int = Field(default=600, gt=0, le=1_000)
 
     @model_validator(mode="after")
     def _marks_rise(self) -> Self:
