@@ -131,7 +131,8 @@ async def test_a_region_is_left_by_the_catalogs_word_or_by_its_own() -> None:
     world.wants("east", RegionState.draining)
     world.wants("south", RegionState.disabled)
     east, south = world.facts.region("east"), world.facts.region("south")
-    assert east is not None and south is not None
+    assert east is not None
+    assert south is not None
     assert world.facts.leaving() == {east, south}
     assert (world.facts.is_over(east), world.facts.is_over(south)) == (False, True)
 
