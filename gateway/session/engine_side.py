@@ -45,6 +45,7 @@ class EngineSide:
     """`vain` is set when the session must end for want of an engine: who calls looks at it after what may set it."""
 
     __slots__ = (
+        "_is_behind",
         "_leave_slow_at_ms",
         "_liveness_ms",
         "_may_move",
@@ -71,6 +72,7 @@ class EngineSide:
         self._may_move = True
         self._owed_since_ms: int | None = None
         self._slowness = Slowness(limits.slowness, now_ms)
+        self._is_behind = False
         self._leave_slow_at_ms = NEVER_MS
         self._replay_end_sample = state.buffer.start_sample
         """Audio before this was there when the engine took over."""
@@ -83,6 +85,16 @@ class EngineSide:
 
     def pump(self, now_ms: int) -> list[Effect]:
         """Send what may be sent now."""
+        effects = self._upstream.pump()
+        self.watch(now_ms)
+        if self.moves.handover is not None:
+            effects += self.moves.pump(now_ms)
+        return effects
+
+    def progress(self, through_sample: int, now_ms: int) -> list[Effect]:
+        """The engine is done with the audio before this."""
+        self._owed_since_ms = None
+        self._upstream.consumed(through_sample)
         effects = self._upstream.pump()
         self.watch(now_ms)
         if self.moves.handover is not None:
@@ -174,7 +186,7 @@ class EngineSide:
         """What was noted of the last engine does not count any more."""
         self._owed_since_ms = None
         self._leave_slow_at_ms = NEVER_MS
-        self._slowness.keeps_up()
+        self._keeps_up()
 
     # --- planned moves ----------------------------------------------------------------------------------
 
@@ -196,7 +208,7 @@ class EngineSide:
         if not self._may_move or event.within_ms <= 0 or self._upstream.link is not Link.granted:
             return []
         self._leave_slow_at_ms = NEVER_MS
-        self._slowness.keeps_up()
+        self._keeps_up()
         return self.moves.begin(event.reason, event.within_ms, now_ms)
 
     def stay(self) -> list[Effect]:
@@ -277,8 +289,8 @@ class EngineSide:
         """After what may have changed what it owes: it has `liveness_ms` for it, from when it began to owe."""
         if not self._upstream.owes_an_answer(stall_samples=self._stall_samples):
             self._owed_since_ms = None
-            if self._slowness.is_watching:
-                self._slowness.keeps_up()
+            if self._is_behind:
+                self._keeps_up()
             return
         if self._owed_since_ms is None:
             self._owed_since_ms = now_ms
@@ -290,12 +302,17 @@ class EngineSide:
         """A slow engine is left, in a turn of its own."""
         consumed_sample = self._upstream.consumed_sample
         if self._state.buffer.sent_sample - consumed_sample <= self._stall_samples:
-            self._slowness.keeps_up()
+            self._keeps_up()
             return
+        self._is_behind = True
         is_replaying = consumed_sample < self._replay_end_sample
         if self._slowness.is_slow(consumed_sample, now_ms, is_replaying=is_replaying):
             self._leave_slow_at_ms = now_ms
             self._state.alarm.at(now_ms)
+
+    def _keeps_up(self) -> None:
+        self._is_behind = False
+        self._slowness.keeps_up()
 
     def close(self) -> list[Effect]:
         """The session is over: let every engine go."""

@@ -277,9 +277,9 @@ class SessionMachine:
             return [] if self._moves.handover is None else self._standby_event(event, now_ms, region)
         if upstream.link is Link.none:
             return []
-        self._engines.answered()
         if type(event) is Progress:  # nearly all are
             return self._progress(event, now_ms)
+        self._engines.answered()
         effects = self._heard(event, now_ms, region)
         self._engines.watch(now_ms)
         return effects
@@ -307,8 +307,7 @@ class SessionMachine:
     def _progress(self, event: Progress, now_ms: int) -> list[Effect]:
         self._quota.consumed(event.audio_through_sample, event.compute_us)
         self._follow_quota()
-        self._upstream.consumed(event.audio_through_sample)
-        return self._engines.pump(now_ms)
+        return self._engines.progress(event.audio_through_sample, now_ms)
 
     def _final(self, event: FinalResult, now_ms: int) -> list[Effect]:
         if event.end_sample <= self._transcript.committed_sample:

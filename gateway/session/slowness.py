@@ -45,10 +45,6 @@ class Slowness:
         self._seen_sample = 0
         self._rested_at_ms = now_ms
 
-    @property
-    def is_watching(self) -> bool:
-        return self._since_ms is not None
-
     def keeps_up(self) -> None:
         """No more audio waits than may."""
         self._since_ms = None
