@@ -22,7 +22,8 @@ _LOCAL, _PROXY = 0x20, 0x21
 _UNSPECIFIED = 0x00
 _PACKED_BYTES = {0x11: 4, 0x12: 4, 0x21: 16, 0x22: 16}
 """TCP and UDP over IPv4 and IPv6: bytes of an address."""
-_UNIX_BYTES = {0x31: 216, 0x32: 216}
+_UNIX_BYTES = 216
+_FAMILIES = frozenset({_UNSPECIFIED, 0x31, 0x32, *_PACKED_BYTES})
 _CRC32C = 0x03
 _CASTAGNOLI = 0x82F63B78
 """RFC 3720, reflected."""
@@ -59,9 +60,7 @@ def read_header(header: bytes) -> Client | None:
     if family == _UNSPECIFIED:
         return None
     packed = _PACKED_BYTES.get(family)
-    addresses = _UNIX_BYTES.get(family, 0) if packed is None else 2 * packed + 4
-    if addresses == 0:
-        raise MalformedHeader("no such family and transport")
+    addresses = _UNIX_BYTES if packed is None else 2 * packed + 4
     if len(body) < addresses:
         raise MalformedHeader("it is too short for its addresses")
     _check_extensions(header, PREFIX_BYTES + addresses)
@@ -79,6 +78,8 @@ def _split(header: bytes) -> tuple[bytes, int, int, int]:
         raise MalformedHeader("it does not begin as version 2 does")
     if command not in (_LOCAL, _PROXY):
         raise MalformedHeader("no such version and command")
+    if command == _PROXY and family not in _FAMILIES:
+        raise MalformedHeader("no such family and transport")
     return signature, command, family, following
 
 
