@@ -1,102 +1,263 @@
-"""The replicas of one region behind one interface: picks the one with the most room and opens there."""
+"""The replicas of one region behind one interface: members come and go, and a stream is opened where it fits best.
+
+These must stay true:
+  - `open` returns at once and calls nobody back.
+  - Nobody's stream ends because a listing changed, before its session had the time to move away.
+  - A replica that would not take a stream costs one question more, at most `open_retries` times, never an overload.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
-from engines.interface import RefusalReason, Refused
-from engines.registry import speaks
+from engines.interface import MoveReason, RefusalReason, Refused
+from policies.plans import Tier
+from policies.replica_choice import NoReplica, ReplicaRequest, choose_replica
+from policies.retry_budget import RetryBudget, RetryLimits
+from policies.tier_slots import TierHeadroom, slots_tier
+from regions.discovery.interface import EngineAddress
 from regions.links.grpc_link import GrpcLink
+from regions.links.member import Member
+from regions.links.membership import Membership, MembershipLimits
+from regions.links.pool_stream import PoolStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engines.interface import LoadReport, LossReason, OpenStream, StreamEvent, StreamOptions
+    from engines.interface import LoadReport, LossReason, OpenStream, StreamEvent
+    from regions.discovery.interface import Discovery
+    from regions.links.certificates import LinkTls
     from regions.links.interface import EngineStream
+    from regions.links.outcomes import StreamOutcome
+    from regions.links.pool_metrics import PoolMetrics
     from regions.links.settings import PoolSettings
+
+_TEND_S = 0.1
+_REFUSALS = {
+    NoReplica.none_connected: RefusalReason.unreachable,
+    NoReplica.unknown_model: RefusalReason.unknown_model,
+    NoReplica.unsupported_language: RefusalReason.unsupported_language,
+    NoReplica.draining: RefusalReason.draining,
+    NoReplica.tripped: RefusalReason.no_free_slot,
+    NoReplica.no_free_slot: RefusalReason.no_free_slot,
+}
+_FOR_GOOD = (RefusalReason.unknown_model, RefusalReason.unsupported_language)
+
+log = structlog.get_logger("links")
 
 
 class LinkPool:
-    """An EnginePool over gRPC links. Its owner runs `run` in a task group; nothing is connected before."""
+    """An EnginePool over gRPC links: engines of this region, or relays of another. Its owner runs `run`.
 
-    def __init__(self, settings: PoolSettings, *, gateway: str) -> None:
-        self._retry_after_ms = settings.retry_after_ms
-        self._links = [
-            GrpcLink(address, settings.link, gateway=gateway, retry_after_ms=settings.retry_after_ms)
-            for address in settings.addresses
-        ]
+    Args:
+        gateway: what this gateway process calls itself.
+        discovery: finds more members than `settings.addresses`.
+        region: whose replicas they are; for metrics.
+        tls: for the relays of another region. What fails behind a relay says nothing of the relay: such a pool holds
+            no member out for it (policies.region_health does, for the region).
+        on_outcome: told what became of each stream, with the member's address, from inside; must return at once.
+    """
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        *,
+        gateway: str,
+        discovery: Discovery | None = None,
+        region: str = "",
+        tls: LinkTls | None = None,
+        metrics: PoolMetrics | None = None,
+        on_outcome: Callable[[str, StreamOutcome], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._discovery = discovery
+        self._region = region
+        self._tls = tls
+        self._metrics = metrics
+        self._on_outcome = on_outcome
+        self.headroom = TierHeadroom(standard_permille=0, economy_permille=0)
+        """What tiers leave to those above them."""
+        self.dispatchers = 1
+        """How many pools place on these replicas, this one included."""
+        self._retries = RetryBudget(RetryLimits(max_attempts=settings.open_retries + 1))
+        self._membership = Membership(MembershipLimits(settings.removal_grace_ms, settings.retire_within_ms))
+        self._members: dict[str, Member] = {}
+        """By address, those that retire among them."""
+        self._fixed: tuple[EngineAddress, ...] = tuple(EngineAddress(address) for address in settings.addresses)
+        self._found: tuple[EngineAddress, ...] = ()
+        self._sessions: dict[str, list[PoolStream]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._changed = asyncio.Event()
+        self._forget: Callable[[], None] = lambda: None
+        self._listed(now_ms=0)
+        if metrics is not None:
+            self._forget = metrics.watch(
+                region,
+                members=lambda: len(self._members),
+                connected=lambda: sum(member.link.is_connected for member in self._members.values()),
+            )
 
     @property
     def is_ready(self) -> bool:
         """Whether a replica is connected that takes streams."""
-        return any(link.load is not None and not link.load.is_draining for link in self._links)
+        return any(link.load is not None and not link.is_draining for link in self.links)
 
     @property
     def links(self) -> Sequence[GrpcLink]:
-        return self._links
+        """Of the members that take streams, if they are connected, in the order in which they came."""
+        return [member.link for member in self._members.values() if not member.entry.is_retiring]
+
+    @property
+    def members(self) -> Sequence[EngineAddress]:
+        """What is known of each of `links`."""
+        return [member.entry.facts for member in self._members.values() if not member.entry.is_retiring]
+
+    def set_members(self, members: tuple[EngineAddress, ...]) -> None:
+        """These, and what discovery finds, are the members from here on; `settings.addresses` are no more."""
+        self._fixed = members
+        self._listed(now_ms=self.now_ms())
 
     async def run(self) -> None:
-        """Keep all links up until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for link in self._links:
-                tasks.create_task(link.run())
+        """Keep all links up, and the list of members true, until cancelled; then every stream is lost."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for member in self._members.values():
+                    member.start(tasks)
+                if self._discovery is not None:
+                    tasks.create_task(self._discovery.run(self._discovered))
+                await self._tend()
+        finally:
+            self._tasks = None
+            self._forget()
 
     def loads(self) -> list[LoadReport]:
         return [
-            msgspec.structs.replace(link.load, replica=str(number))
-            for number, link in enumerate(self._links)
-            if link.load is not None
+            msgspec.structs.replace(member.link.load, replica=str(member.entry.number))
+            for member in self._members.values()
+            if member.link.load is not None and not member.entry.is_retiring
         ]
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> EngineStream:
-        """Open on the replica with the most free slots, the first of equals. See EnginePool.open.
+        """Open on the replica that policies.replica_choice prefers. See EnginePool.open.
 
-        One that failed a stream a moment ago is taken only if no other has room: what it leans on may be gone, and a
-        session that goes back to it at once would use up its tries there.
+        A replica on which the session has another stream is taken only if no other has room: it moves away from there.
         """
-        chosen = self._choose(stream.options)
-        if isinstance(chosen, GrpcLink):
-            return chosen.open(stream, on_event)
-        may_help_later = chosen not in (RefusalReason.unknown_model, RefusalReason.unsupported_language)
+        self._retries.placed(self.now_ms())
+        chosen = self._choose(stream, frozenset())
+        if isinstance(chosen, Member):
+            opened = PoolStream(self, chosen, stream, on_event)
+            self._sessions.setdefault(stream.session_id, []).append(opened)
+            return opened
         refused = _RefusedStream(on_event)
-        refusal = Refused(stream.epoch, chosen, self._retry_after_ms if may_help_later else None)
+        refusal = Refused(stream.epoch, chosen, None if chosen in _FOR_GOOD else self._settings.retry_after_ms)
         asyncio.get_running_loop().call_soon(refused.refuse, refusal)
         return refused
 
-    def _choose(self, options: StreamOptions) -> GrpcLink | RefusalReason:
-        connected = [(link, link.load) for link in self._links if link.load is not None]
-        if not connected:
-            return RefusalReason.unreachable
-        rooms = [(link, load, room_for(load, options)) for link, load in connected]
-        having = [(link, load, room) for link, load, room in rooms if isinstance(room, int)]
-        if not having:
-            # Of several reasons the nearest to a model: it speaks another language, rather than that it is not there.
-            reasons = [room for _, _, room in rooms if isinstance(room, RefusalReason)]
-            return max(reasons, key=lambda reason: reason is RefusalReason.unsupported_language)
-        taking = [(link, room - link.placed_since_report) for link, load, room in having if not load.is_draining]
-        if not taking:
-            return RefusalReason.draining
-        best, room = max(taking, key=lambda replica: (replica[1] > 0, not replica[0].has_failed_lately, replica[1]))
-        return best if room > 0 else RefusalReason.no_free_slot
+    # --- what streams ask ---------------------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1_000)
+
+    def choose_again(self, stream: OpenStream, tried: frozenset[str]) -> Member | None:
+        chosen = self._choose(stream, tried)
+        if not isinstance(chosen, Member) or self._retries.ask(self.now_ms(), attempt=len(tried)) is not None:
+            return None
+        if self._metrics is not None:
+            self._metrics.retries.labels(self._region).inc()
+        return chosen
+
+    def over(self, stream: PoolStream) -> None:
+        streams = self._sessions.get(stream.asked.session_id)
+        if streams is not None and stream in streams:
+            streams.remove(stream)
+            if not streams:
+                del self._sessions[stream.asked.session_id]
+
+    def _choose(self, stream: OpenStream, tried: frozenset[str]) -> Member | RefusalReason:
+        now_ms = self.now_ms()
+        tier = _tier_of(stream)
+        facts = [
+            member.facts(stream, tier, self.headroom, now_ms)
+            for member in self._members.values()
+            if member.is_open and member.address not in tried
+        ]
+        request = ReplicaRequest(
+            tier=_tier_of(stream, is_replay=False),
+            draw=random.getrandbits(32),
+            avoided=frozenset(
+                other.replica.address
+                for other in self._sessions.get(stream.session_id, ())
+                if other.replica is not None
+            ),
+            dispatchers=self.dispatchers,
+        )
+        while True:
+            chosen = choose_replica(request, facts)
+            if isinstance(chosen, NoReplica):
+                return _REFUSALS[chosen]
+            member = self._members[chosen]
+            if member.may_begin(now_ms):
+                return member
+            facts = [fact for fact in facts if fact.name != chosen]
+
+    # --- members ------------------------------------------------------------------------------------------
+
+    def _discovered(self, found: tuple[EngineAddress, ...]) -> None:
+        self._found = found
+        self._listed(now_ms=self.now_ms())
+
+    def _listed(self, *, now_ms: int) -> None:
+        keeps = self._discovery is not None and self._discovery.keeps_connected
+        self._membership.listed(self._fixed, self._found, keeps=keeps, now_ms=now_ms)
+        for address, entry in self._membership.entries.items():
+            if address not in self._members:
+                self._members[address] = member = Member(entry, self._link(address), holds_out=self._tls is None)
+                if self._tasks is not None:
+                    member.start(self._tasks)
+        self._changed.set()
+
+    def _link(self, address: str) -> GrpcLink:
+        on_outcome = self._on_outcome
+        return GrpcLink(
+            address,
+            self._settings.link,
+            gateway=self._gateway,
+            retry_after_ms=self._settings.retry_after_ms,
+            tls=self._tls,
+            on_outcome=None if on_outcome is None else lambda outcome: on_outcome(address, outcome),
+        )
+
+    async def _tend(self) -> None:
+        """Let members go when it is time."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while not self._membership.is_settled:
+                self._let_go(self.now_ms())
+                await asyncio.sleep(_TEND_S)
+
+    def _let_go(self, now_ms: int) -> None:
+        members = self._members
+        connected = [address for address, member in members.items() if member.link.is_connected]
+        for address in self._membership.retire_due(now_ms, connected):
+            log.info("pool.member_retired", region=self._region, streams=members[address].link.open_streams)
+            members[address].link.move_away(MoveReason.engine_draining, within_ms=self._settings.retire_within_ms)
+        busy = [address for address, member in members.items() if member.link.open_streams]
+        for address in self._membership.remove_due(now_ms, busy):
+            members.pop(address).stop()
 
 
-def room_for(load: LoadReport, options: StreamOptions) -> int | RefusalReason:
-    """How many more streams with such options a replica takes by its report; a reason where none of its models fits."""
-    fitting = [
-        model
-        for model in load.models
-        if options.model in ("", model.name) and options.model_version in ("", model.version)
-    ]
-    if not fitting:
-        return RefusalReason.unknown_model
-    speaking = [model for model in fitting if speaks(model.language, options.language)]
-    if not speaking:
-        return RefusalReason.unsupported_language
-    taking = [model for model in speaking if options.model_version or not model.is_leaving]
-    return max((model.slots_total - model.slots_used for model in taking), default=0)
+def _tier_of(stream: OpenStream, *, is_replay: bool | None = None) -> Tier:
+    """Whose slots it may take; a caller without a plan is a standard one."""
+    tier = Tier(stream.tier) if stream.tier in Tier.__members__ else Tier.standard
+    return slots_tier(tier, is_replay=stream.is_replay if is_replay is None else is_replay)
 
 
 class _RefusedStream:

@@ -39,6 +39,7 @@ from gateway.wire.messages import (
 from policies.facts import AudioEncoding
 from policies.routing_facts import RegionSnapshot
 from regions.catalog_metrics import CatalogMetrics
+from regions.links.pool_metrics import PoolMetrics
 from regions.links.certificates import CertificateMetrics
 from regions.placement_metrics import PlacementMetrics
 from regions.relay.metrics import RelayMetrics
@@ -283,6 +284,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     GeographyMetrics(metrics.registry)
     EscrowMetrics(metrics.registry)
     CatalogMetrics(metrics.registry)
+    PoolMetrics(metrics.registry)
     CertificateMetrics(metrics.registry)
     RelayMetrics(metrics.registry)
     PlacementMetrics(metrics.registry).watch(lambda: RegionSnapshot(0, ()))

@@ -1,0 +1,105 @@
+"""One replica in a pool: its link, what is known of it, and how its streams fared."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from engines.interface import RefusalReason
+from engines.registry import speaks
+from policies.breaker import Breaker, BreakerLimits
+from policies.replica_choice import NoReplica, ReplicaFacts
+from policies.routing_facts import Health
+from policies.tier_slots import TierHeadroom, free_slots_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engines.interface import LoadReport, OpenStream, StreamEvent, StreamOptions
+    from policies.plans import Tier
+    from regions.links.grpc_link import GrpcLink
+    from regions.links.interface import EngineStream
+    from regions.links.membership import Entry
+
+
+class Member:
+    """A replica, its link, and how it fared."""
+
+    def __init__(self, entry: Entry, link: GrpcLink, *, holds_out: bool) -> None:
+        self.entry = entry
+        self.link = link
+        self.address = link.address
+        self._breaker = Breaker(BreakerLimits()) if holds_out else None
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its link stands and it does not retire."""
+        return self.link.load is not None and not self.entry.is_retiring
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        self._running = tasks.create_task(self.link.run())
+
+    def stop(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+
+    def facts(self, stream: OpenStream, tier: Tier, headroom: TierHeadroom, now_ms: int) -> ReplicaFacts:
+        """Of a member whose link stands."""
+        load = self.link.load
+        assert load is not None
+        room = room_for(load, stream.options)
+        unfit = NoReplica(room.value) if isinstance(room, RefusalReason) else None
+        kept = max(0, load.slots_total - load.slots_used) - free_slots_for(
+            tier, slots_total=load.slots_total, slots_used=load.slots_used, headroom=headroom
+        )
+        return ReplicaFacts(
+            name=self.address,
+            free_slots=(room if isinstance(room, int) else 0) - kept - self.link.placed_since_report,
+            capacity=self.entry.facts.capacity,
+            health=Health.admitting if self._breaker is None else self._breaker.state(now_ms),
+            is_draining=self.link.is_draining or self.entry.facts.is_draining,
+            has_failed_lately=self.link.has_failed_lately,
+            unfit=unfit,
+        )
+
+    def may_begin(self, now_ms: int) -> bool:
+        """False where as many as may try it out are there already. One that is held out is taken for want of others."""
+        if self._breaker is None or self._breaker.state(now_ms) is not Health.probing:
+            return True
+        return self._breaker.begin(now_ms)
+
+    def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> EngineStream:
+        return self.link.open(stream, on_event)
+
+    def went_well(self, *, opened_at_ms: int) -> None:
+        if self._breaker is not None:
+            self._breaker.succeeded(_now_ms(), placed_at_ms=opened_at_ms)
+
+    def went_wrong(self, *, opened_at_ms: int) -> None:
+        if self._breaker is not None:
+            self._breaker.failed(_now_ms(), placed_at_ms=opened_at_ms)
+
+    def came_to_nothing(self) -> None:
+        if self._breaker is not None:
+            self._breaker.turned_away(_now_ms())
+
+
+def _now_ms() -> int:
+    return int(asyncio.get_running_loop().time() * 1_000)
+
+
+def room_for(load: LoadReport, options: StreamOptions) -> int | RefusalReason:
+    """How many more streams with such options a replica takes by its report; a reason where none of its models fits."""
+    fitting = [
+        model
+        for model in load.models
+        if options.model in ("", model.name) and options.model_version in ("", model.version)
+    ]
+    if not fitting:
+        return RefusalReason.unknown_model
+    speaking = [model for model in fitting if speaks(model.language, options.language)]
+    if not speaking:
+        return RefusalReason.unsupported_language
+    taking = [model for model in speaking if options.model_version or not model.is_leaving]
+    return max((model.slots_total - model.slots_used for model in taking), default=0)

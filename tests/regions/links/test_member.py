@@ -1,0 +1,49 @@
+"""Promises of a replica's facts: what it takes is told from its report and the stream's wishes."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.interface import LoadReport, ModelLoad, RefusalReason, StreamOptions
+from regions.links.member import room_for
+
+pytestmark = pytest.mark.unit
+
+
+def load(*models: ModelLoad) -> LoadReport:
+    return LoadReport(
+        pool="p",
+        models=models,
+        slots_total=sum(model.slots_total for model in models),
+        slots_used=sum(model.slots_used for model in models),
+        queued_audio_ms=0,
+        step_p50_us=0,
+        busy_permille=0,
+        is_draining=False,
+    )
+
+
+def model(version: str, *, used: int = 0, is_leaving: bool = False) -> ModelLoad:
+    return ModelLoad(name="en", version=version, language="en", slots_total=8, slots_used=used, is_leaving=is_leaving)
+
+
+REPORT = load(model("1", used=7, is_leaving=True), model("2", used=3))
+
+
+@pytest.mark.parametrize(
+    ("options", "room"),
+    [
+        (StreamOptions(), 5),
+        (StreamOptions(model="en"), 5),
+        (StreamOptions(model="en", model_version="1"), 1),
+        (StreamOptions(model="de"), RefusalReason.unknown_model),
+        (StreamOptions(model="en", model_version="3"), RefusalReason.unknown_model),
+        (StreamOptions(language="fr"), RefusalReason.unsupported_language),
+    ],
+)
+def test_room_is_that_of_the_model_that_fits_best(options: StreamOptions, room: int | RefusalReason) -> None:
+    assert room_for(REPORT, options) == room
+
+
+def test_a_model_that_leaves_takes_only_who_is_bound_to_it() -> None:
+    assert room_for(load(model("1", is_leaving=True)), StreamOptions()) == 0
