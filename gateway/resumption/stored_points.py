@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FINISHED_TTL_S = 120
 """A client that missed the last messages of a session that is over comes back at once, or not at all."""
-_AT_ONCE = 500
+_AT_ONCE = 200
 
 
 @functools.cache
