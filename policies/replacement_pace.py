@@ -29,7 +29,8 @@ class PaceLimits:
     Attributes:
         per_target_per_s: to one region, from this gateway.
         per_gateway_per_s: to all of them.
-        burst: re-placements that a quiet target or gateway takes at once; a single lost engine is not paced.
+        burst: re-placements that a quiet target takes at once, so that a single lost engine is not paced; the gateway
+            takes more in proportion to its rate.
         max_wait_ms: since a session first asked; jitter comes on top.
         jitter_ms: the most that is added to a wait.
     """
@@ -65,7 +66,8 @@ class ReplacementPace:
 
     def __init__(self, limits: PaceLimits) -> None:
         self._limits = limits
-        self._gateway = _Bucket(limits.per_gateway_per_s, limits.burst)
+        gateway_burst = max(limits.burst, limits.burst * limits.per_gateway_per_s // limits.per_target_per_s)
+        self._gateway = _Bucket(limits.per_gateway_per_s, gateway_burst)
         self._targets: dict[str, _Target] = {}
         self._waiting: dict[str, _Waiting] = {}
 

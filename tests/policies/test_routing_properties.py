@@ -25,7 +25,7 @@ pytestmark = pytest.mark.unit
 
 NAMES = ("eu-a", "eu-b", "us-a", "us-b", "ap-a")
 WEIGHTS = RoutingWeights()
-SHORT, LONG = 150, 10_000
+SHORT, LONG = 100, 10_000
 
 WELL = RegionFacts(
     "",
@@ -69,10 +69,12 @@ oddities: dict[str, st.SearchStrategy[object]] = {
 @st.composite
 def snapshots(draw: st.DrawFn) -> RegionSnapshot:
     regions = []
+    healths = draw(st.sampled_from([[Health.admitting]] * 3 + [list(Health)]))
     for name in draw(st.sampled_from([NAMES] * 5 + [NAMES[:3], NAMES[1:], ()])):
         odd = {key: draw(oddities[key]) for key in draw(st.sets(st.sampled_from(sorted(oddities)), max_size=3))}
         rtt_ms = draw(st.sampled_from([0.0, 1.0, 3.0, 7.5, 30.0]))
-        regions.append(replace(WELL, name=name, rtt_ms=rtt_ms, **odd))  # type: ignore[arg-type]
+        region = replace(WELL, name=name, rtt_ms=rtt_ms, health=draw(st.sampled_from(healths)))
+        regions.append(replace(region, **odd))  # type: ignore[arg-type]
     return RegionSnapshot(taken_at_ms=0, regions=tuple(regions))
 
 
@@ -101,10 +103,10 @@ WORSE = {
     "age": lambda region: replace(region, age_ms=None if region.age_ms is None else region.age_ms + 4_500),
     "models": lambda region: replace(region, models=region.models[1:]),
     "model slots": lambda region: replace(
-        region, models=tuple(replace(model, slots_free=model.slots_free - 1) for model in region.models)
+        region, models=tuple(replace(model, slots_free=model.slots_free - 8) for model in region.models)
     ),
     "tier slots": lambda region: replace(
-        region, free_slots_of_tier={tier: free - 1 for tier, free in region.free_slots_of_tier.items()}
+        region, free_slots_of_tier={tier: free - 8 for tier, free in region.free_slots_of_tier.items()}
     ),
     "lag": lambda region: replace(region, lag_ms=region.lag_ms + 50),
     "spot": lambda region: replace(region, spot_permille=1_000),
