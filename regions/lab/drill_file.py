@@ -97,6 +97,8 @@ class FaultKind(Enum):
     """SIGSTOP, and SIGCONT after `for_s`."""
     slow = "slow"
     """Stopped for `stopped_permille` of each `period_ms`, for `for_s`."""
+    turn_slow = "turn_slow"
+    """A scripted engine is killed and comes back slow: a step takes `step_ms`. After `for_s` it comes back sound."""
     drain = "drain"
     """SIGTERM: a planned end."""
     darken = "darken"
@@ -118,7 +120,14 @@ class FaultKind(Enum):
 
 
 _LINK_FAULTS = (FaultKind.darken, FaultKind.reset, FaultKind.conditions)
-_LASTING = (FaultKind.hang, FaultKind.slow, FaultKind.darken, FaultKind.partition, FaultKind.expire_certificates)
+_LASTING = (
+    FaultKind.hang,
+    FaultKind.slow,
+    FaultKind.turn_slow,
+    FaultKind.darken,
+    FaultKind.partition,
+    FaultKind.expire_certificates,
+)
 
 
 class FaultSpec(BaseModel, frozen=True, extra="forbid"):
@@ -142,6 +151,7 @@ class FaultSpec(BaseModel, frozen=True, extra="forbid"):
     by_s: float = 0.0
     stopped_permille: int = Field(default=800, ge=1, le=990)
     period_ms: int = Field(default=500, ge=20, le=10_000)
+    step_ms: int = Field(default=1_000, ge=1, le=10_000)
     between: tuple[str, str] | None = None
     conditions: Conditions | None = None
 
@@ -261,6 +271,10 @@ def _target_mistakes(fault: FaultSpec, world: WorldSpec) -> list[str]:
         return [f"{fault.kind.value} is for regions: the target must begin with region/"]
     if not wants_region and any(name.startswith("region/") for name in found):
         return [f"{fault.kind.value} is for processes: {fault.target} is a region"]
+    if fault.kind is FaultKind.turn_slow and (
+        world.engine != "scripted" or any(not name.startswith("engine/") for name in found)
+    ):
+        return ["turn_slow is for scripted engines: the target must begin with engine/"]
     is_for_links = fault.kind in _LINK_FAULTS
     if not is_for_links and any(name.startswith("link/") for name in found):
         return [f"{fault.kind.value} is not for links: {fault.target} names some"]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from regions.lab.processes import Member
     from regions.lab.world import World
 
+_FOR_PROCESSES = (FaultKind.kill, FaultKind.drain, FaultKind.hang, FaultKind.slow, FaultKind.turn_slow)
+
 
 @dataclass(frozen=True, slots=True)
 class Strike:
@@ -91,6 +93,8 @@ class FaultInjector:
                             for_s=fault.for_s,
                         )
                     )
+                case FaultKind.turn_slow:
+                    self._last(self._turn_slow(table.members[victim], fault))
                 case FaultKind.lose_data:
                     await self._lose_data(table.members[victim], fault.down_s)
                 case FaultKind.lose_region:
@@ -113,7 +117,7 @@ class FaultInjector:
             one, other = fault.between
             return matching(f"link/region/{one}/{other}/*", names) + matching(f"link/region/{other}/{one}/*", names)
         found = matching(fault.target, names)
-        if fault.kind in (FaultKind.kill, FaultKind.drain, FaultKind.hang, FaultKind.slow):
+        if fault.kind in _FOR_PROCESSES:
             found = [name for name in found if self._world.table.members[name].is_up]
         if fault.pick == "one" and found:
             return [self._dice.choice(found)]
@@ -130,6 +134,16 @@ class FaultInjector:
             await asyncio.sleep(for_s)
         finally:
             self._world.table.signal(member, signal.SIGCONT)
+
+    async def _turn_slow(self, member: Member, fault: FaultSpec) -> None:
+        sound = list(member.command)
+        member.command = [*sound, "--script", f"step_delay_ms={fault.step_ms}"]
+        self._world.table.kill(member, down_s=0.0)
+        try:
+            await asyncio.sleep(fault.for_s)
+            self._world.table.kill(member, down_s=0.0)
+        finally:
+            member.command = sound
 
     async def _light(self, link: str, for_s: float) -> None:
         try:

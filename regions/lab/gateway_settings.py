@@ -78,7 +78,12 @@ def catalog_text(world: WorldSpec, seen: Mapping[str, RegionAddresses]) -> str:
         ]
         for kind in ("reserved", "spot"):
             if getattr(world, kind):
-                lines += ["[[regions.pools]]", f'name = "{kind}"', f'capacity = "{kind}"', "models = []"]
+                lines += [
+                    "[[regions.pools]]",
+                    f'name = "{kind}"',
+                    f'capacity = "{kind}"',
+                    f'models = [{{ name = "{world.engine}" }}]',
+                ]
         lines.append("")
     return "\n".join(lines)
 
