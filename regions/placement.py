@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from policies import routing
 from policies.replacement_pace import ReplacementPace
 from policies.retry_budget import RetryBudget
-from policies.routing_facts import Health, RegionState, RouteRequest
+from policies.routing_facts import RegionState, RouteRequest
 from regions.placement_parts import PlacementParts
 from regions.session_pool import PlacedSession
 
@@ -55,11 +55,9 @@ class RegionalPlacement:
 
     @property
     def is_ready(self) -> bool:
+        """Whether an engine anywhere takes sessions; a region that is tripped is tried as a last resort."""
         return any(
-            region.is_reachable
-            and region.state is RegionState.active
-            and region.health is not Health.tripped
-            and region.slots_total > 0
+            region.is_reachable and region.state is RegionState.active and region.slots_total > 0
             for region in self.snapshot.regions
         )
 

@@ -137,13 +137,18 @@ class RegionWatch:
                 has_answered = True
             if sample.rtt_us < nearest:
                 nearest, self._clock_offset_ms = sample.rtt_us, sample.clock_offset_ms
+        if not self.is_local:
+            # Of engines here each one's link says whether it lives, and one that starts anew takes sessions at once.
+            self._note_probe(now_ms, has_answered=has_answered)
+        if len(self._samples) > len(links):
+            known = {link.address for link in links}
+            self._samples = {address: sample for address, sample in self._samples.items() if address in known}
+            self._rtts = {address: rtt for address, rtt in self._rtts.items() if address in known}
+
+    def _note_probe(self, now_ms: int, *, has_answered: bool) -> None:
         if has_answered:
             self._probed_at_ms = now_ms
             self.health.probe_answered(now_ms)
         elif self._probed_at_ms is not None and now_ms - self._probed_at_ms >= self._rules.probe_missed_after_ms:
             self._probed_at_ms = now_ms
             self.health.probe_missed(now_ms)
-        if len(self._samples) > len(links):
-            known = {link.address for link in links}
-            self._samples = {address: sample for address, sample in self._samples.items() if address in known}
-            self._rtts = {address: rtt for address, rtt in self._rtts.items() if address in known}

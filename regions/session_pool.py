@@ -246,7 +246,8 @@ class PlacedSession:
                 if self._parts.now_ms() - stream.placed_at_ms >= self._parts.rules.proven_after_ms:
                     self._prove(stream)
             case MoveAway():
-                stream.is_told_to_move = True
+                if stream.move_reason is event.reason or stream.move_reason in _OUT_OF_REGION:
+                    return  # it was told already, and perhaps that even less may stay
                 stream.move_reason = event.reason
             case _:
                 pass
@@ -351,9 +352,10 @@ class PlacedSession:
         stream.timer = None
         region = stream.region
         if region is None or not self._parts.facts.is_leaving(region):
-            stream.is_told_to_move = False
+            stream.is_told_to_move = stream.was_told_to_leave = False
+            stream.move_reason = None
             return
-        stream.move_reason = MoveReason.region_draining
+        was_told = stream.move_reason is MoveReason.region_draining
         others = self._parts.decide(self._request(stream.asked, frozenset({region.name})))
         if not others.candidates:
             stream.is_told_to_move = False
@@ -361,9 +363,13 @@ class PlacedSession:
         if stream.was_told_to_leave and self._parts.facts.is_over(region):
             self._hand_back(stream)
             return
-        stream.was_told_to_leave = True
+        stream.move_reason = MoveReason.region_draining
         within_ms = self._parts.rules.move_within_ms
         self._later(stream, within_ms, self._move_out)
+        if was_told and not stream.was_told_to_leave:
+            stream.was_told_to_leave = True  # by its link, a moment ago
+            return
+        stream.was_told_to_leave = True
         stream.on_event(MoveAway(stream.asked.epoch, MoveReason.region_draining, within_ms))
 
     def _hand_back_if_outside(self, stream: PlacedStream) -> None:

@@ -87,6 +87,16 @@ def test_a_region_that_was_never_reached_missed_no_probe() -> None:
     assert not region.facts(60_000).is_reachable
 
 
+def test_engines_here_that_answer_no_pings_are_their_links_business() -> None:
+    """An engine that is started anew takes sessions at once."""
+    pool = FakeRegionPool()
+    region = watch(pool, is_local=True)
+    pool.link.hear(0, rtt_ms=1.0)
+    for now_ms in range(0, 20_000, 500):
+        region.look(now_ms)
+    assert region.health.state(20_000) is Health.admitting
+
+
 def test_a_report_counts_once_however_often_it_is_looked_at() -> None:
     """One bad report flips nothing."""
     pool = FakeRegionPool(FakeLink(region=status_of("east", lag_ms=60_000)))

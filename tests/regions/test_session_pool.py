@@ -371,6 +371,32 @@ async def test_a_session_whose_engine_drains_goes_on_in_the_same_region() -> Non
     assert caller.pool.region == "north"
 
 
+async def test_what_a_link_told_already_is_not_told_again() -> None:
+    """A relay that drains says so itself; so does the region's state, a moment later."""
+    world = World()
+    caller = world.session(frozenset({"east", "south"}))
+    await caller.opened()
+    world.pools["east"].last.say(MoveAway(1, MoveReason.region_draining, 5_000))
+    world.pools["east"].link.region = status_of("east", state=RegionState.draining)
+    world.look()
+    world.placement._look_for_leaving(world.placement.snapshot)
+    stream = caller.pool._streams[0]
+    await until(lambda: stream.was_told_to_leave, what="its turn")
+    world.pools["east"].last.say(MoveAway(1, MoveReason.region_draining, 4_000))
+    assert caller.last[1:] == [MoveAway(1, MoveReason.region_draining, 5_000)]
+
+
+async def test_a_session_whose_region_is_active_again_stays() -> None:
+    world = World()
+    caller = world.session()
+    stream = await caller.opened()
+    world.wants("north", RegionState.draining)
+    world.placement._look_for_leaving(world.placement.snapshot)
+    world.wants("north", RegionState.active)
+    await until(lambda: stream.timer is None, what="its turn")
+    assert (caller.last, stream.is_told_to_move) == ([GRANT], False)
+
+
 # --- another policy set ---------------------------------------------------------------------------------------
 
 
