@@ -196,10 +196,9 @@ class Link(Generic[Stream]):
         loop = asyncio.get_running_loop()
         while (due_at_s := self._heard_at_s + self._silence_s) > loop.time():
             await asyncio.sleep(due_at_s - loop.time())
-            overslept_s = loop.time() - due_at_s
-            if overslept_s > _OVERSLEPT_S:
+            if loop.time() - due_at_s > _OVERSLEPT_S:
                 # It was this process that did not listen: what the gateway sent meanwhile is still to be read.
-                self._heard_at_s += overslept_s
+                self._heard_at_s = max(self._heard_at_s, loop.time() - self._silence_s / 2)
         self.end(LinkEnd.gateway_silent)
 
     async def _read(self, call: LinkCall) -> None:

@@ -239,27 +239,28 @@ class Connection(Outbox):
                 self.nudge()  # an engine that does not read has one ping waiting for it, no more
 
     async def _watch(self) -> None:
-        """Give the engine up when it has been silent for too long."""
+        """Give the engine up when it does not answer, or has been silent for too long."""
         loop = asyncio.get_running_loop()
-        while True:
-            due_at_s = self._silent_at_s()
-            if loop.time() >= due_at_s:
-                self._break(LinkBreak.unreachable if self.load is None else LinkBreak.silent)
-                return
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_ms / 1_000):
+                await self._answered.wait()
+        except TimeoutError:
+            self._break(LinkBreak.unreachable)
+            return
+        budget_s = self._settings.liveness_ms / 1_000
+        while (due_at_s := self._waiting_since_s() + budget_s) > loop.time():
             await asyncio.sleep(due_at_s - loop.time())
-            overslept_s = loop.time() - due_at_s
-            if overslept_s > _OVERSLEPT_S:
+            if loop.time() - due_at_s > _OVERSLEPT_S:
                 # It was this process that did not listen: what the engine sent meanwhile is still to be read.
-                self._heard_at_s += overslept_s
-                self._heart.forgive(overslept_s)
+                since_s = loop.time() - budget_s / 2
+                self._heard_at_s = max(self._heard_at_s, since_s)
+                self._heart.forgive_until(since_s)
+        self._break(LinkBreak.silent)
 
-    def _silent_at_s(self) -> float:
-        """When the engine will have been silent for too long, if it says nothing more."""
-        if self.load is None:
-            return self._heard_at_s + self._settings.connect_timeout_ms / 1_000
+    def _waiting_since_s(self) -> float:
+        """Since when the engine has owed a word."""
         pinged_at_s = self._heart.unanswered_since_s()
-        oldest_at_s = self._heard_at_s if pinged_at_s is None else min(self._heard_at_s, pinged_at_s)
-        return oldest_at_s + self._settings.liveness_ms / 1_000
+        return self._heard_at_s if pinged_at_s is None else min(self._heard_at_s, pinged_at_s)
 
     def _take_pong(self, pong: engine_pb2.Pong) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -25,7 +25,7 @@ class RttSample(msgspec.Struct, frozen=True):
 class Heartbeat:
     """What was pinged and not answered yet."""
 
-    __slots__ = ("_due_at_s", "_has_answered", "_interval_s", "_last_sequence", "_unanswered")
+    __slots__ = ("_due_at_s", "_forgiven_s", "_has_answered", "_interval_s", "_last_sequence", "_unanswered")
 
     def __init__(self, *, interval_ms: int, now_s: float) -> None:
         self._interval_s = interval_ms / 1_000
@@ -33,6 +33,7 @@ class Heartbeat:
         self._last_sequence = 0
         self._unanswered: deque[tuple[int, float]] = deque(maxlen=MAX_UNANSWERED)
         self._has_answered = False
+        self._forgiven_s = now_s
 
     @property
     def due_at_s(self) -> float:
@@ -70,10 +71,10 @@ class Heartbeat:
         """When the oldest ping without an answer went. None: there is none, or the other side never answered one: it
         may be of a version that cannot.
         """
-        return self._unanswered[0][1] if self._has_answered and self._unanswered else None
+        if not self._has_answered or not self._unanswered:
+            return None
+        return max(self._unanswered[0][1], self._forgiven_s)
 
-    def forgive(self, overslept_s: float) -> None:
-        """This process did not listen for so long: answers that came meanwhile are still to be read."""
-        self._unanswered = deque(
-            ((sequence, at_s + overslept_s) for sequence, at_s in self._unanswered), maxlen=MAX_UNANSWERED
-        )
+    def forgive_until(self, since_s: float) -> None:
+        """This process did not listen: answers to older pings may be there, still to be read."""
+        self._forgiven_s = since_s

@@ -63,6 +63,11 @@ class PoolSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 class PeerLinkSettings(TlsFiles, frozen=True, extra="forbid"):
-    """Links to the relays of other regions: over TLS, and over longer ways."""
+    """Links to the relays of other regions: over TLS, and over longer ways.
 
-    link: LinkSettings = LinkSettings(connect_timeout_ms=3_000)
+    Both ends beat twice as often as inside a region, and the link waits a little longer: a lost segment that is lost
+    again must not look like a lost region. tests/benchmarks/link_liveness.py measures it; docs/reliability.md has the
+    figures.
+    """
+
+    link: LinkSettings = LinkSettings(connect_timeout_ms=3_000, heartbeat_interval_ms=250, liveness_ms=2_250)

@@ -12,9 +12,9 @@ class RelaySettings(TlsFiles, frozen=True, extra="forbid"):
 
     host: str = Field(default="0.0.0.0", min_length=1)
     port: int = Field(default=8085, ge=0, le=65_535)
-    heartbeat_interval_ms: int = Field(default=500, ge=20, le=60_000)
+    heartbeat_interval_ms: int = Field(default=250, ge=20, le=60_000)
     """A load report and the region's state go to each peer at least so often."""
-    silent_intervals: int = Field(default=6, ge=2, le=1_000)
+    silent_intervals: int = Field(default=12, ge=2, le=1_000)
     """Of the peer's own heartbeat, without a word from it: it is gone, and what it had here is free."""
     max_streams_per_peer: int = Field(default=2_000, ge=1, le=1_000_000)
     """Of all gateways of one region together."""

@@ -11,8 +11,8 @@ from regions.links.heartbeat import MAX_UNANSWERED, Heartbeat, RttSample
 pytestmark = pytest.mark.unit
 
 
-def heart() -> Heartbeat:
-    return Heartbeat(interval_ms=500, now_s=10.0)
+def heart(now_s: float = 10.0) -> Heartbeat:
+    return Heartbeat(interval_ms=500, now_s=now_s)
 
 
 def test_a_message_that_goes_anyway_takes_the_ping_along_when_it_is_nearly_due() -> None:
@@ -46,7 +46,7 @@ def test_a_pong_of_nothing_shows_nothing() -> None:
 
 
 def test_who_never_answered_a_ping_is_not_waited_for() -> None:
-    beat = heart()
+    beat = heart(now_s=0.0)
     beat.ping(1.0)
     assert beat.unanswered_since_s() is None
     beat.pong(beat.ping(2.0), unix_ms=0, now_s=2.1, now_unix_ms=0)
@@ -58,17 +58,20 @@ def test_who_never_answered_a_ping_is_not_waited_for() -> None:
 
 def test_while_this_process_slept_nobody_was_late() -> None:
     beat = heart()
-    beat.pong(beat.ping(1.0), unix_ms=0, now_s=1.1, now_unix_ms=0)
-    beat.ping(2.0)
-    beat.forgive(5.0)
-    assert beat.unanswered_since_s() == 7.0
+    beat.pong(beat.ping(11.0), unix_ms=0, now_s=11.1, now_unix_ms=0)
+    sequence = beat.ping(12.0)
+    beat.forgive_until(17.0)
+    assert beat.unanswered_since_s() == 17.0
+    sample = beat.pong(sequence, unix_ms=0, now_s=18.0, now_unix_ms=0)
+    assert sample is not None
+    assert sample.rtt_us == 6_000_000
 
 
 @given(st.lists(st.integers(0, 200), max_size=200))
 def test_whatever_is_answered_round_trips_are_not_negative_and_what_is_remembered_is_bounded(
     answers: list[int],
 ) -> None:
-    beat = heart()
+    beat = heart(now_s=0.0)
     for now_s, answer in enumerate(answers):
         beat.ping(float(now_s))
         sample = beat.pong(answer, unix_ms=0, now_s=float(now_s), now_unix_ms=0)
