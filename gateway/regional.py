@@ -23,6 +23,7 @@ from gateway.settings import SettingsRefused
 from regions.catalog import Catalog
 from regions.facts import Facts
 from regions.links.pool import LinkPool
+from regions.links.pool_metrics import PoolMetrics
 from regions.links.settings import PoolSettings
 from regions.placement import RegionalPlacement
 from regions.placement_metrics import PlacementMetrics
@@ -117,7 +118,7 @@ class _Building:
     def build(self) -> Regional:
         settings = self._settings
         policies = CatalogPolicySets(settings.residency, region=settings.region, catalog=self.catalog)
-        pool_metrics = None
+        pool_metrics = PoolMetrics(self._registry)
         pool = self._local_pool(pool_metrics)
         placing = PlacementSettings() if settings.regions is None else settings.regions.placement
         rules = placing.rules()
@@ -129,6 +130,7 @@ class _Building:
             rules=rules,
             now_ms=monotonic_ms,
         )
+        pool.headroom = rules.headroom
         if self._file is not None:
             self._file.on_change(facts.catalog_changed)
         metrics = PlacementMetrics(self._registry)
@@ -151,11 +153,11 @@ class _Building:
 
     # --- engines near and far -----------------------------------------------------------------------------
 
-    def _local_pool(self, metrics: Any) -> LinkPool:
+    def _local_pool(self, metrics: PoolMetrics) -> LinkPool:
         settings = self._settings
-        return LinkPool(settings.engines, gateway=self._name)
+        return LinkPool(settings.engines, gateway=self._name, region=settings.region, metrics=metrics)
 
-    def _dial(self, spec: RegionSpec, metrics: Any) -> LinkPool:
+    def _dial(self, spec: RegionSpec, metrics: PoolMetrics) -> LinkPool:
         """The pool of a peer's relays; an empty one where this gateway has no certificate to show them."""
         links = self._link_settings
         if links is None or self._certificates is None:
