@@ -32,6 +32,7 @@ from gateway.session.effects import (
 )
 from gateway.session_inbound import SessionInbound
 from gateway.wire.refusal import level_of
+from regions.explained import ruled_out_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -358,7 +359,7 @@ class SessionRunner:
         match figure:
             case Figure.open_elapsed_ms:
                 metrics.open_elapsed.observe(value_ms / 1_000)
-                self._observers.log.info("session.routed", open_elapsed_ms=value_ms)
+                self._note_route(value_ms)
             case Figure.first_partial_elapsed_ms:
                 self._first_partial_ms = value_ms
                 metrics.first_partial_elapsed.observe(value_ms / 1_000)
@@ -368,6 +369,16 @@ class SessionRunner:
             case Figure.migration_pause_elapsed_ms:
                 metrics.migration_pause.observe(value_ms / 1_000)
                 self._observers.span.add_event("engine.replaced", {"pause_elapsed_ms": value_ms})
+
+    def _note_route(self, open_elapsed_ms: int) -> None:
+        decision = self._pool.decision
+        self._observers.log.info(
+            "session.routed",
+            open_elapsed_ms=open_elapsed_ms,
+            engine_region=self._pool.region,
+            candidates=0 if decision is None else len(decision.candidates),
+            ruled_out={} if decision is None else ruled_out_summary(decision),
+        )
 
     def _note_end(self, reason: Reason) -> None:
         machine, metrics, transport = self.machine, self._observers.metrics, self._observers.transport

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from policies.plans import Tier
+    from policies.routing_facts import RouteDecision
     from regions.links.interface import EnginePool
 
 
@@ -37,6 +38,10 @@ class SessionPool(Protocol):
     @property
     def region(self) -> str | None:
         """Of the stream that was granted last."""
+
+    @property
+    def decision(self) -> RouteDecision | None:
+        """The last one about it; None: there was nothing to decide."""
 
     def permit(self, permitted: frozenset[str]) -> None:
         """The policy set is another one from here on; a stream outside of it hears `MoveAway`."""

@@ -23,6 +23,10 @@ class WholePool:
     def region(self) -> str:
         return self._region
 
+    @property
+    def decision(self) -> None:
+        """There is nothing to decide."""
+
     def permit(self, permitted: frozenset[str]) -> None:
         """Nothing to do: who may not be here is not admitted here."""
 
