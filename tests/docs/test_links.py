@@ -39,8 +39,8 @@ from gateway.wire.messages import (
 from policies.facts import AudioEncoding
 from policies.routing_facts import RegionSnapshot
 from regions.catalog_metrics import CatalogMetrics
-from regions.links.pool_metrics import PoolMetrics
 from regions.links.certificates import CertificateMetrics
+from regions.links.pool_metrics import PoolMetrics
 from regions.placement_metrics import PlacementMetrics
 from regions.relay.metrics import RelayMetrics
 from tests.docs.pages import PAGES, ROOT, all_blocks, anchors, code_words, links, named_rows, prose, rows, section
@@ -168,6 +168,7 @@ OPTIONAL_SECTIONS = (
     "EscrowSettings",
     "ExporterSettings",
     "ResidencySettings",
+    "RegionsSettings",
 )
 """Tables that may be left out or repeated, and whose settings have rows of their own."""
 
