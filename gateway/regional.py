@@ -105,6 +105,10 @@ class _Building:
         self._name = f"{settings.region}/{uuid.uuid4().hex[:8]}"
         self._tasks: list[Task] = []
         regions = settings.regions
+        if regions is None:
+            mistakes = residency_mistakes(settings.residency, catalog=Catalog(), region=settings.region)
+            if mistakes:
+                raise SettingsRefused(mistakes)
         self._file = None if regions is None else _catalog_file(settings, regions, registry)
         if self._file is not None:
             self._tasks.append(self._file.run)
@@ -264,19 +268,21 @@ def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry:
     from regions.catalog_file import CatalogFile, CatalogRefused
     from regions.catalog_metrics import CatalogMetrics
 
+    def mistakes_with(catalog: Catalog) -> list[str]:
+        mistakes = residency_mistakes(settings.residency, catalog=catalog, region=settings.region)
+        if settings.region not in catalog.regions:
+            mistakes.append(f"it lacks this region, {settings.region}")
+        return mistakes
+
     try:
-        file = CatalogFile(
-            regions.catalog_file, look_interval_ms=regions.look_interval_ms, metrics=CatalogMetrics(registry)
+        return CatalogFile(
+            regions.catalog_file,
+            look_interval_ms=regions.look_interval_ms,
+            metrics=CatalogMetrics(registry),
+            mistakes_with=mistakes_with,
         )
     except CatalogRefused as refused:
         raise SettingsRefused([f"regions.catalog_file: {mistake}" for mistake in refused.mistakes]) from None
-    catalog = file.current()
-    mistakes = residency_mistakes(settings.residency, catalog=catalog, region=settings.region)
-    if settings.region not in catalog.regions:
-        mistakes.append(f"regions.catalog_file: it lacks this region, {settings.region}")
-    if mistakes:
-        raise SettingsRefused(mistakes)
-    return file
 
 
 async def _all(tasks: Sequence[Task]) -> None:

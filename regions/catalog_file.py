@@ -50,14 +50,25 @@ def read_catalog(path: Path) -> Reading:
 class CatalogFile:
     """What is in force, and the watch over its file.
 
+    Args:
+        mistakes_with: what speaks against a catalog beside its own mistakes: what the settings say of its regions.
+
     Raises:
         CatalogRefused: there is nothing to go on with at start.
     """
 
-    def __init__(self, path: Path, *, look_interval_ms: int, metrics: CatalogMetrics) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        look_interval_ms: int,
+        metrics: CatalogMetrics,
+        mistakes_with: Callable[[Catalog], list[str]] = lambda _catalog: [],
+    ) -> None:
         self._metrics = metrics
+        self._mistakes_with = mistakes_with
         self._callbacks: list[Callable[[Catalog], None]] = []
-        self._file = WatchedFile(path, read_catalog, self, look_interval_ms=look_interval_ms)
+        self._file = WatchedFile(path, self._read, self, look_interval_ms=look_interval_ms)
         self._catalog = self._file.content.catalog
         metrics.took(self._catalog.digest)
 
@@ -75,6 +86,13 @@ class CatalogFile:
     async def look(self) -> None:
         """See whether the file has changed; WatchedFile.look."""
         await self._file.look()
+
+    def _read(self, path: Path) -> Reading:
+        reading = read_catalog(path)
+        mistakes = self._mistakes_with(reading.catalog)
+        if mistakes:
+            raise CatalogRefused(mistakes)
+        return reading
 
     def took(self, content: Reading) -> None:
         before, self._catalog = self._catalog, content.catalog

@@ -49,6 +49,20 @@ def watched(path: Path, registry: CollectorRegistry) -> CatalogFile:
     return CatalogFile(path, look_interval_ms=10, metrics=CatalogMetrics(registry))
 
 
+async def test_a_catalog_that_the_settings_speak_against_is_not_put_in_force(
+    path: Path, registry: CollectorRegistry
+) -> None:
+    def needs_eu(catalog: Catalog) -> list[str]:
+        return [] if "eu" in catalog.regions else ["residency.default: the catalog has no region eu"]
+
+    file = CatalogFile(path, look_interval_ms=10, metrics=CatalogMetrics(registry), mistakes_with=needs_eu)
+    write(path, region("us"))
+    await look(file)
+    assert set(file.current().regions) == {"eu", "us"}
+    with pytest.raises(CatalogRefused, match="no region eu"):
+        CatalogFile(path, look_interval_ms=10, metrics=CatalogMetrics(CollectorRegistry()), mistakes_with=needs_eu)
+
+
 def write(path: Path, text: str) -> None:
     path.write_text(text)
 

@@ -231,6 +231,7 @@ async def test_a_permitted_caller_is_admitted_with_his_place(
         assert '"started"' in await socket.receive_str()
     lines = {"X-Forwarded-For": [IN_BERLIN]}
     visitor = gateway.reception.visitor("127.0.0.1", lambda name: lines.get(name, ()))
-    with await gateway.reception.admit(gateway.token(residency="here"), visitor) as admitted:
+    guest = await gateway.reception.admit(gateway.token(residency="here"), visitor)
+    with guest.admitted as admitted:
         assert admitted.place is not None
         assert (admitted.place.country, admitted.policies.regions) == ("DE", frozenset({"here"}))
