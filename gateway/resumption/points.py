@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("gateway")
 
 _CAPACITY = 100_000
-_RENEW_S = 20.0
+_RENEW_S = 10.0
 """A session that says nothing new is written again so often: it stays known, and learns that it was claimed."""
 _RENEW_LOOK_S = 1.0
 _KEPT_ALONE = 10_000

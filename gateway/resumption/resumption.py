@@ -85,7 +85,7 @@ class Resumption:
         self._points = points
         self._region = region
         self._now_s = now_s
-        self._resume_at = resume_at or (lambda _permitted: settings.resume_at)
+        self._resume_at = resume_at or (lambda _permitted: ())
 
     async def take_up(self, token: str, caller: Caller) -> Continued:
         """Make a session this gateway's. Whoever had it loses it, also if it does not begin here after all.
@@ -140,7 +140,7 @@ class Resumption:
 
     def resume_at(self, permitted: frozenset[str]) -> tuple[str, ...]:
         """For `started`."""
-        return self._resume_at(permitted)
+        return self._resume_at(permitted) or self._settings.resume_at
 
     def token_for(self, note: SessionNote) -> str:
         """For `started`."""
