@@ -9,7 +9,9 @@ import ipaddress
 import json
 import os
 import signal
+import socket
 import ssl
+import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +27,11 @@ from cryptography.x509.oid import NameOID
 
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevClaims, create_or_load
 from gateway.settings import as_environment
+from gateway.transports.proxy_protocol import SIGNATURE
 from gateway.wire.codec import decode_server
 from gateway.wire.messages import ErrorMessage
 from gateway.wire.proto import speech_pb2 as pb
+from tests.harness.geo_database import city, write_database
 from tests.harness.waiting import until_true
 
 if TYPE_CHECKING:
@@ -149,6 +153,43 @@ def certificate_in(folder: Path, *, password: bytes | None = None) -> Certificat
     made.certificate_file.write_bytes(certificate.public_bytes(pem))
     made.key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, lock))
     return made
+
+
+# --- behind a proxy of TCP --------------------------------------------------------------------------------------
+
+
+async def test_behind_a_proxy_of_tcp_the_client_is_who_its_header_names_and_nobody_else_gets_in(tmp_path: Path) -> None:
+    certificate = certificate_in(tmp_path / "tls")
+    database = tmp_path / "City.mmdb"
+    write_database(database, {"80.0.0.0/8": city("DE", 52.52, 13.4)})
+    geography = {
+        "geography__trusted_proxies": ["127.0.0.1/32"],
+        "geography__proxy_protocol": "required",
+        "geography__databases": [str(database)],
+        "geography__required": True,
+    }
+    header = SIGNATURE + struct.pack("!BBH4s4sHH", 0x21, 0x11, 12, bytes((80, 1, 2, 3)), bytes(4), 4711, 443)
+    async with gateway_of(tmp_path, http__tls=certificate.setting, **geography) as gateway:
+        port = int(gateway.ready["http"].rpartition(":")[2])
+        raw = socket.create_connection(("127.0.0.1", port))  # whoever speaks TLS over it closes it
+        raw.sendall(header)
+        reader, writer = await asyncio.open_connection(
+            sock=raw, ssl=certificate.client_context, server_hostname="127.0.0.1"
+        )
+        writer.write(b"GET /v1/regions HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(DEADLINE_S):
+            answer = await reader.read()
+        writer.close()
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["place"] == {"country": "DE", "subdivision": ""}
+        async with aiohttp.ClientSession() as http:
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await http.get(gateway.ready["http"], ssl=certificate.client_context)
+            async with http.get(gateway.ready["metrics"]) as response:
+                page = await response.text()
+        assert 'patchbay_proxy_headers_total{outcome="accepted"} 1.0' in page
+        assert 'patchbay_proxy_headers_total{outcome="malformed"} 1.0' in page
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.end() == 0
 
 
 # --- the ready line ---------------------------------------------------------------------------------------------
