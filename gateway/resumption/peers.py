@@ -66,6 +66,7 @@ class PeerRegions:
         if not self._copies:
             return []
         names = [each.region for each in self._channels() if each.region in permitted and each.region != self._region]
+        names.sort(key=lambda name: not self._peer(name).is_reached)  # otherwise as near as they were
         return names[: self._copies]
 
     def _peer(self, name: str) -> _Peer:

@@ -25,6 +25,11 @@ from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevClaims,
 from gateway.limits.settings import CreditSettings
 from gateway.metrics import GatewayMetrics
 from gateway.reception import House, Reception, monotonic_ms, monotonic_us
+from gateway.resumption.metrics import ResumptionMetrics
+from gateway.resumption.points import StoredCommitPoints
+from gateway.resumption.resumption import Resumption
+from gateway.resumption.settings import ResumptionSettings
+from gateway.resumption.token_keys import load_token_keys
 from gateway.session_registry import SessionRegistry
 from gateway.session_settings import SessionSettings
 from gateway.transports import regions_http
@@ -39,6 +44,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from prometheus_client import CollectorRegistry
 
 
 @dataclass
@@ -66,6 +73,13 @@ class GatewayInProcess:
             for sample in metric.samples
             if sample.name.endswith("_total")
         }
+
+
+def resumption_of(registry: CollectorRegistry) -> Resumption:
+    """Without a Redis: this gateway alone knows its sessions."""
+    settings = ResumptionSettings(resume_at=("ws://here/v1/stream", "grpc://here"))
+    points = StoredCommitPoints(settings, None, ResumptionMetrics(registry), region="here")
+    return Resumption(settings, load_token_keys(settings), points, region="here", now_s=time.time)
 
 
 @contextlib.asynccontextmanager
@@ -118,6 +132,7 @@ async def running_gateway(
                 decoders=AudioDecoders(AudioSettings(), loop),
                 token_leeway_s=leeway_s,
                 credit=CreditSettings(),
+                resumption=resumption_of(metrics.registry),
             )
         )
         app = web.Application()

@@ -109,7 +109,7 @@ async def test_a_session_is_started_recognised_acknowledged_and_finished(tmp_pat
     assert rest == [
         FinalMessage("word", 0, 200, (WordMessage("word", 0, 200, 1.0),)),
         UtteranceEnd(200, "finish"),
-        Ack(200),
+        Ack(200, (), 3_200),
         Usage(200, 20),
         Finished(200),
     ]
@@ -121,7 +121,10 @@ async def test_finalize_is_confirmed_by_name_and_the_session_goes_on(tmp_path: P
         for message in (Start(), Audio(PCM_100_MS), Finalize("a"), Audio(PCM_100_MS), Finalize("b"), Finish()):
             await client.send(message)
         heard = await all_messages(client)
-    assert [message for message in heard if isinstance(message, Ack)] == [Ack(100, ("a",)), Ack(200, ("b",))]
+    assert [message for message in heard if isinstance(message, Ack)] == [
+        Ack(100, ("a",), 1_600),
+        Ack(200, ("b",), 3_200),
+    ]
     assert isinstance(heard[-1], Finished)
     assert [at_sample for at_sample, _ in gateway.pool.last.cuts] == [1_600, 3_200]
 

@@ -1,0 +1,99 @@
+"""Regions keep copies of where each other's sessions stand, and take them up from each other."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.resumption.metrics import ResumptionMetrics
+from gateway.resumption.peers import PeerRegions
+from gateway.resumption.region_service import RegionService
+from regions.links.peer_channels import PeerChannel
+from tests.harness.commit_points import KeepingGateway, keeping, point_at
+from tests.harness.redis_server import RedisServer, free_port
+from tests.harness.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+
+@contextlib.asynccontextmanager
+async def serving(port: int, gateway: KeepingGateway, closed: list[tuple[str, str]]) -> AsyncIterator[grpc.aio.Server]:
+    """What a relay does for it, without certificates."""
+
+    async def close_left(org: str, tab_id: str) -> None:
+        closed.append((org, tab_id))
+
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((RegionService(gateway.points, close_left).handler,))
+    assert server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(0)
+
+
+@contextlib.asynccontextmanager
+async def peers_of(region: str, ports: dict[str, int]) -> AsyncIterator[PeerRegions]:
+    async with contextlib.AsyncExitStack() as stack:
+        channels = []
+        for name, port in ports.items():
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
+            channels.append(PeerChannel(name, channel))
+        yield PeerRegions(
+            lambda: channels,
+            ResumptionMetrics(CollectorRegistry()),
+            region=region,
+            copies=1,
+            claim_timeout_ms=1_000,
+        )
+
+
+async def test_a_session_goes_on_in_another_region_by_its_home_or_by_the_copy(tmp_path: Path) -> None:
+    here, there = RedisServer(tmp_path / "here").start(), RedisServer(tmp_path / "there").start()
+    ports = {"here": free_port(), "there": free_port(), "elsewhere": free_port()}
+    closed: list[tuple[str, str]] = []
+    try:
+        async with (
+            peers_of("here", {"elsewhere": ports["elsewhere"], "there": ports["there"]}) as peers_here,
+            peers_of("there", {"here": ports["here"]}) as peers_there,
+            keeping(here.url, region="here", peers=peers_here) as home,
+            keeping(there.url, region="there", peers=peers_there) as other,
+            serving(ports["there"], other, []),
+        ):
+            async with serving(ports["here"], home, closed):
+                log = home.open(point_at(0), permitted=frozenset({"here", "there"}))
+                log.commit(point_at(16_000))
+                with there.client() as client:
+                    await until(lambda: bool(client.exists("patchbay:{acme}:copy:s")), what="the copy")
+                home.open(point_at(session_id="secret"), permitted=frozenset({"here"}))
+                # Its home knows best, and closes what it still has of it.
+                assert await other.points.claim("s", "acme", "here") == point_at(16_000, generation=2)
+                assert closed == [("acme", "s")]
+                assert home.superseded == ["s"]
+                assert await other.points.claim("s", "strangers", "here") is None
+                assert other.figure("patchbay_resumption_resumed_total", known_by="home_region") == 1
+                kept = home.open(point_at(session_id="kept"), permitted=frozenset({"here", "there"}))
+                with there.client() as client:
+                    await until(lambda: bool(client.exists("patchbay:{acme}:copy:kept")), what="the copy")
+                    assert not client.exists("patchbay:{acme}:copy:secret")
+            # The home is gone, with its Redis.
+            here.kill()
+            assert await other.points.claim("kept", "acme", "here") == point_at(session_id="kept", generation=2)
+            assert other.figure("patchbay_resumption_resumed_total", known_by="copy") == 1
+            # It was cut off only, and comes back: it learns that its session goes on elsewhere.
+            kept.commit(point_at(32_000, session_id="kept"))
+            await until(lambda: "kept" in home.superseded, what="the news")
+            assert await other.points.claim("unknown", "acme", "here") is None
+            assert await other.points.claim("unknown", "acme", "nowhere") is None
+    finally:
+        here.stop()
+        there.stop()
