@@ -8,7 +8,7 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     ok = 0
     differs = 1
-    """`usage reconcile`: what was settled, recorded and delivered is not the same."""
+    """`usage reconcile`: what was settled, recorded and delivered is not the same. `lab drill`: it did not pass."""
     usage = 64
     """The command line or the settings are wrong."""
     data_rejected = 65

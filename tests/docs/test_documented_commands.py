@@ -14,6 +14,7 @@ A comment before a block says in which surroundings:
                                                    /etc/patchbay/plans.toml
   <!-- test: catalog -->                           toml: it is loaded as a catalog of regions; beside the example
                                                    settings it is /etc/patchbay/catalog.toml
+  <!-- test: drill -->                             toml: it is checked as a drill file
   <!-- test: fragment -->                          toml: it is loaded over the least settings that a gateway needs
   <!-- prints: … -->                               and its output contains this
   <!-- needs: … -->                               and it is skipped where this program is not installed
@@ -44,6 +45,7 @@ from gateway.limits.plans_file import read_plans
 from gateway.settings import GatewaySettings, load, validate
 from gateway.wire.codec import decode_client, decode_server
 from regions.catalog_file import read_catalog
+from regions.lab.drill_file import check_drill
 from tests.docs.pages import ROOT, Block, all_blocks
 from tests.harness.next_version import write_next_version
 from tests.harness.region import environment_of
@@ -261,6 +263,11 @@ def test_a_complete_example_of_settings_is_loaded(block: Block, example_settings
     # Lending is for several regions; docs/limits.md has its example, which is loaded too.
     expected = GatewaySettings.model_fields.keys() - {"audio", "escrow"}
     assert expected <= set(written), "complete means complete"
+
+
+@pytest.mark.parametrize("block", tomls("drill"))
+def test_a_drill_is_a_good_one(block: Block) -> None:
+    assert check_drill(tomllib.loads(block.code)).summary
 
 
 @pytest.mark.parametrize("block", tomls("fragment"))
