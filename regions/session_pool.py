@@ -30,6 +30,7 @@ from policies.region_health import Effect
 from policies.replacement_pace import Replacement
 from policies.routing_facts import Health, RouteRequest
 from policies.tier_slots import slots_tier
+from regions.moving_out import OUT_OF_REGION, regions_left
 from regions.placed_stream import PlacedStream
 from regions.refusals import nearer, refusal_of
 from regions.session_losses import SessionLosses
@@ -51,9 +52,6 @@ _EFFECT_OF_LOSS = {
 }
 """The others are no fault of the region: a link that broke shows by itself, and a drain is meant."""
 _SUSPECTS_REGION = frozenset({LossReason.silent, LossReason.slow, LossReason.protocol_broken})
-_OUT_OF_REGION = frozenset({MoveReason.region_draining, MoveReason.outside_policy})
-_TWO_REPLICAS = 2
-_NOWHERE: frozenset[str] = frozenset()
 _FOR_THE_CLIENT = frozenset({RefusalReason.bad_options})
 """Another region would say the same."""
 
@@ -93,6 +91,8 @@ class PlacedSession:
         for stream in list(self._streams):
             if stream.region is None or stream.region.name in permitted:
                 continue
+            if stream.move_reason is MoveReason.outside_policy:
+                continue  # its time runs already
             if not stream.is_granted:
                 self._withdraw(stream)
                 self._later(stream, 0, self._seek)
@@ -155,7 +155,7 @@ class PlacedSession:
 
     def _decide(self, stream: PlacedStream, now_ms: int) -> RouteDecision:
         """Without the regions where this session lost engines or falls behind, unless there is no other."""
-        left, slow = self._left(stream)
+        left, slow = regions_left(stream, self._streams)
         avoided = self._losses.avoided(now_ms) | slow
         decision = self._parts.decide(self._request(stream.asked, avoided | left))
         if decision.candidates or not avoided - left:
@@ -174,25 +174,6 @@ class PlacedSession:
             avoided=avoided,
             draw_permille=self._place.draw_permille,
         )
-
-    def _left(self, stream: PlacedStream) -> tuple[frozenset[str], frozenset[str]]:
-        """Regions that the session moves out of, and those that it had better move out of: its engine there is slow,
-        and another one there is not in sight. Both are empty unless it moves.
-        """
-        if not stream.is_handover:
-            return _NOWHERE, _NOWHERE
-        left: set[str] = set()
-        slow: set[str] = set()
-        for other in self._streams:
-            if other is stream or not other.is_granted or other.region is None:
-                continue
-            region = other.region
-            if other.move_reason in _OUT_OF_REGION:
-                left.add(region.name)
-            elif other.move_reason is None and region.healthy_replicas < _TWO_REPLICAS:
-                # Behind a relay there may be another one: it is the last resort. Here there is none.
-                (left if region.is_local else slow).add(region.name)
-        return frozenset(left), frozenset(slow)
 
     def _ask_next(self, stream: PlacedStream, now_ms: int) -> None:
         for name in stream.remaining:
@@ -246,7 +227,7 @@ class PlacedSession:
                 if self._parts.now_ms() - stream.placed_at_ms >= self._parts.rules.proven_after_ms:
                     self._prove(stream)
             case MoveAway():
-                if stream.move_reason is event.reason or stream.move_reason in _OUT_OF_REGION:
+                if stream.move_reason is event.reason or stream.move_reason in OUT_OF_REGION:
                     return  # it was told already, and perhaps that even less may stay
                 stream.move_reason = event.reason
             case _:
@@ -376,6 +357,7 @@ class PlacedSession:
         stream.timer = None
         if stream.is_over or stream.region is None or stream.region.name in self._permitted:
             stream.is_told_to_move = False
+            stream.move_reason = None
             return
         self._hand_back(stream)
 

@@ -415,6 +415,20 @@ async def test_a_stream_outside_of_a_new_policy_set_moves_and_is_cut_off_after_a
     assert caller.pool.region == "east"
 
 
+async def test_a_set_that_changes_again_and_again_does_not_put_off_the_end() -> None:
+    world = World()
+    caller = world.session()
+    stream = await caller.opened()
+    caller.pool.permit(frozenset({"east"}))
+    timer = stream.timer
+    caller.pool.permit(frozenset({"south"}))
+    assert timer is not None
+    assert (stream.timer, timer.cancelled()) == (timer, False)
+    caller.pool.permit(EVERYWHERE)
+    await until(lambda: stream.timer is None, what="its time")
+    assert (len(caller.last), stream.move_reason) == (2, None)
+
+
 async def test_where_nothing_else_is_permitted_audio_stops_at_once() -> None:
     world = World()
     caller = world.session()
