@@ -29,6 +29,7 @@ class EnginePlan:
 class RegionPlan:
     """What to run. `gateway_settings` go over the settings file, as the environment does."""
 
+    region: str
     engines: EnginePlan
     gateway_settings: dict[str, Any]
     config: Path | None
@@ -41,6 +42,8 @@ class RegionPlan:
     """Usage events are delivered."""
     metering: Mapping[str, Any] | None = None
     """The section of the settings that says where to; None: into files of the region."""
+    has_resume_keys: bool = False
+    """The settings say what resume tokens are signed with; else it is a key of the region's own (resume_key_file)."""
 
 
 @dataclass(slots=True)
@@ -84,9 +87,11 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
         ports: of the gateway, once they are known: it is started again on the same ones.
     """
     numbers = range(plan.engines.count)
-    engines = [_engine(plan.engines, sockets, number) for number in numbers]
-    settings = {"engines__addresses": [f"unix:{_engine_socket(sockets, number)}" for number in numbers]}
+    engines = [_engine(plan, sockets, number) for number in numbers]
+    settings = _where_engines_are(plan, sockets)
     settings |= _own_limits(sockets, data) if plan.has_redis else {}
+    if not plan.has_resume_keys:
+        settings["resumption__key_file"] = str(resume_key_file(data))
     settings |= _metering_defaults(plan, data)
     gateway = _gateway(plan, settings, ports)
     stores = [_redis(sockets, data)] if plan.has_redis else []
@@ -134,12 +139,29 @@ def _engine_socket(sockets: Path, number: int) -> Path:
     return sockets / f"engine-{number}.sock"
 
 
-def _engine(plan: EnginePlan, sockets: Path, number: int) -> Child:
+def _where_engines_are(plan: RegionPlan, sockets: Path) -> dict[str, Any]:
+    """They say so themselves in the region's Redis; without one they are listed."""
+    if plan.has_redis:
+        found = {"kind": "redis", "url": f"unix://{_redis_socket(sockets)}"}
+        return {"engines__addresses": [], "engines__discovery": found}
+    numbers = range(plan.engines.count)
+    return {"engines__addresses": [f"unix:{_engine_socket(sockets, number)}" for number in numbers]}
+
+
+def resume_key_file(data: Path) -> Path:
+    """Kept over restarts: a gateway that is started again honours its own resume tokens."""
+    return data / "resume.keys"
+
+
+def _engine(plan: RegionPlan, sockets: Path, number: int) -> Child:
+    engines = plan.engines
     command = [
         *(sys.executable, "-m", "engines", "--json", "--exit-with-parent"),
-        *("--listen", f"unix:{_engine_socket(sockets, number)}", "--pool", plan.pool),
-        *plan.arguments,
+        *("--listen", f"unix:{_engine_socket(sockets, number)}", "--pool", engines.pool),
+        *engines.arguments,
     ]
+    if plan.has_redis:
+        command += ["--register", f"unix://{_redis_socket(sockets)}", "--region", plan.region]
     return Child(f"engine-{number}", lambda: command, lambda: dict(os.environ))
 
 

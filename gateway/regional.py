@@ -159,7 +159,18 @@ class _Building:
 
     def _local_pool(self, metrics: PoolMetrics) -> LinkPool:
         settings = self._settings
-        return LinkPool(settings.engines, gateway=self._name, region=settings.region, metrics=metrics)
+        discovery = settings.engines.discovery
+        found = None
+        if discovery is not None:
+            from regions.discovery.metrics import DiscoveryMetrics
+            from regions.discovery.opening import discovery_of
+            from regions.watched_file import FileRefused
+
+            try:
+                found = discovery_of(discovery, region=settings.region, metrics=DiscoveryMetrics(self._registry))
+            except FileRefused as refused:
+                raise SettingsRefused([f"engines.discovery: {mistake}" for mistake in refused.mistakes]) from None
+        return LinkPool(settings.engines, gateway=self._name, discovery=found, region=settings.region, metrics=metrics)
 
     def _dial(self, spec: RegionSpec, metrics: PoolMetrics) -> LinkPool:
         """The pool of a peer's relays; an empty one where this gateway has no certificate to show them."""

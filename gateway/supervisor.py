@@ -20,7 +20,8 @@ from typing import IO, TYPE_CHECKING, Any
 import aiohttp
 
 from gateway.data_directory import claim
-from gateway.region_plan import children_of
+from gateway.region_plan import children_of, resume_key_file
+from gateway.resumption.token_keys import create_key_file
 from gateway.running_regions import announce, withdraw
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Supervisor:
             self._open_logs(),
         ):
             self._data = data
+            create_key_file(resume_key_file(data.path))
             self._region = children_of(self._plan, Path(scratch), data.path, self._ports)
             self._children = self._region.all
             try:

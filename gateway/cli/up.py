@@ -79,7 +79,7 @@ def up(
     if scripted:
         arguments += ["--recogniser", "scripted"]
     try:
-        settings = _gateway_settings(state, host, port, config)
+        settings, region = _gateway_settings(state, host, port, config)
     except SettingsRefused as refused:
         for mistake in refused.mistakes:
             sys.stderr.write(f"wrong setting: {mistake}\n")
@@ -90,6 +90,7 @@ def up(
     logs = None if log_file == "-" else Path(log_file) if log_file else state / "up.log"
     given = read_tree(config, os.environ)
     plan = RegionPlan(
+        region,
         EnginePlan(count=engines, arguments=arguments),
         settings,
         config,
@@ -98,6 +99,7 @@ def up(
         has_redis=redis and not _names(given, "limits", "redis"),
         has_exporter=exporter and (redis or _names(given, "limits", "redis")),
         metering=given["metering"] if _names(given, "metering", "sinks") else None,
+        has_resume_keys=_names(given, "resumption", "keys") or _names(given, "resumption", "key_file"),
     )
     try:
         asyncio.run(_run(Supervisor(plan), logs, is_json=as_json))
@@ -109,8 +111,10 @@ def up(
         raise typer.Exit(ExitCode.internal) from None
 
 
-def _gateway_settings(state: Path, host: str | None, port: int | None, config: Path | None) -> dict[str, Any]:
-    """What goes over the file and the environment. Raises SettingsRefused for all of it together."""
+def _gateway_settings(
+    state: Path, host: str | None, port: int | None, config: Path | None
+) -> tuple[dict[str, Any], str]:
+    """What goes over the file and the environment, and the region's name. Raises SettingsRefused for all together."""
     settings: dict[str, Any] = {}
     for offset, name in enumerate(("http", "grpc", "admin")):
         if host is not None and name != "admin":
@@ -131,8 +135,8 @@ def _gateway_settings(state: Path, host: str | None, port: int | None, config: P
     tree = read_tree(config, os.environ)
     if _names(tree, "metering", "sinks") and "state_directory" not in tree["metering"]:
         known_later["metering__state_directory"] = str(state)
-    load(config, {**os.environ, **as_environment(settings | known_later)})
-    return settings
+    checked = load(config, {**os.environ, **as_environment(settings | known_later)})
+    return settings, checked.region
 
 
 def _names(tree: dict[str, Any], section: str, name: str) -> bool:

@@ -16,7 +16,7 @@ SOCKETS, DATA = Path("/sockets"), Path("/data")
 
 
 def plan(**more: Any) -> RegionPlan:
-    return RegionPlan(EnginePlan(count=2), {"http__port": 0}, None, Path("/state"), None, **more)
+    return RegionPlan("here", EnginePlan(count=2), {"http__port": 0}, None, Path("/state"), None, **more)
 
 
 def test_redis_is_ready_before_whoever_needs_it_is_started() -> None:
@@ -33,10 +33,7 @@ def test_redis_is_ready_before_whoever_needs_it_is_started() -> None:
 
 def test_the_gateway_is_told_where_its_engines_its_redis_and_its_journal_are() -> None:
     told = children_of(plan(), SOCKETS, DATA, {"http": 8080}).gateway.environment()
-    assert json.loads(told["PATCHBAY__ENGINES__ADDRESSES"]) == [
-        "unix:/sockets/engine-0.sock",
-        "unix:/sockets/engine-1.sock",
-    ]
+    assert json.loads(told["PATCHBAY__ENGINES__DISCOVERY"]) == {"kind": "redis", "url": "unix:///sockets/redis.sock"}
     assert json.loads(told["PATCHBAY__LIMITS__REDIS"]) == {"urls": ["unix:///sockets/redis.sock"]}
     assert json.loads(told["PATCHBAY__LIMITS__JOURNAL"]) == {"directory": "/data/journal"}
     assert told["PATCHBAY__HTTP__PORT"] == "8080"
@@ -48,6 +45,27 @@ def test_ports_that_become_known_later_are_told_when_the_gateway_is_started_agai
     assert gateway.environment()["PATCHBAY__HTTP__PORT"] == "0"
     ports["http"] = 4_711
     assert gateway.environment()["PATCHBAY__HTTP__PORT"] == "4711"
+
+
+def test_engines_register_in_the_regions_redis() -> None:
+    for engine in children_of(plan(), SOCKETS, DATA, {}).engines:
+        assert engine.command()[-4:] == ["--register", "unix:///sockets/redis.sock", "--region", "here"]
+
+
+def test_without_redis_engines_are_listed() -> None:
+    children = children_of(plan(has_redis=False), SOCKETS, DATA, {})
+    assert json.loads(children.gateway.environment()["PATCHBAY__ENGINES__ADDRESSES"]) == [
+        "unix:/sockets/engine-0.sock",
+        "unix:/sockets/engine-1.sock",
+    ]
+    assert "--register" not in children.engines[0].command()
+
+
+def test_resume_tokens_are_signed_with_a_key_of_the_regions_own_unless_the_settings_name_some() -> None:
+    own = children_of(plan(), SOCKETS, DATA, {}).gateway.environment()
+    assert json.loads(own["PATCHBAY__RESUMPTION__KEY_FILE"]) == "/data/resume.keys"
+    named = children_of(plan(has_resume_keys=True), SOCKETS, DATA, {}).gateway.environment()
+    assert "PATCHBAY__RESUMPTION__KEY_FILE" not in named
 
 
 def test_without_redis_the_settings_of_limits_are_left_alone() -> None:

@@ -41,7 +41,7 @@ def plan_of(
     }
     settings = {"tokens__issuers": [issuer], "http__port": 0, "grpc__port": 0, "admin__port": 0, "drain__finish_ms": 0}
     plan = EnginePlan(engines, "local", SCRIPTED if arguments is None else arguments)
-    return RegionPlan(plan, settings | changes, config, state, state / "region.log")
+    return RegionPlan("here", plan, settings | changes, config, state, state / "region.log")
 
 
 class Running:
