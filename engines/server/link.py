@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from engines.server.link_host import LinkHost
 
 _OVERSLEPT_S = 0.1
+_READ_UP_S = 0.25
+"""After it overslept, a process has read by then what waited for it."""
 _LEAST_SILENCE_S = 0.5
 
 log = structlog.get_logger("engine")
@@ -198,7 +200,7 @@ class Link(Generic[Stream]):
             await asyncio.sleep(due_at_s - loop.time())
             if loop.time() - due_at_s > _OVERSLEPT_S:
                 # It was this process that did not listen: what the gateway sent meanwhile is still to be read.
-                self._heard_at_s = max(self._heard_at_s, loop.time() - self._silence_s / 2)
+                self._heard_at_s = max(self._heard_at_s, loop.time() - self._silence_s + _READ_UP_S)
         self.end(LinkEnd.gateway_silent)
 
     async def _read(self, call: LinkCall) -> None:

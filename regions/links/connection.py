@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _METHOD = "/patchbay.engine.v1.Engine/Link"
 _OVERSLEPT_S = 0.1
+_READ_UP_S = 0.25
+"""After it overslept, a process has read by then what waited for it."""
 _READER_KNOWS_S = 0.5
 _LEAST_BEAT_S = 0.01
 _LEAST_MOVE_MS = 1_000
@@ -252,7 +254,7 @@ class Connection(Outbox):
             await asyncio.sleep(due_at_s - loop.time())
             if loop.time() - due_at_s > _OVERSLEPT_S:
                 # It was this process that did not listen: what the engine sent meanwhile is still to be read.
-                since_s = loop.time() - budget_s / 2
+                since_s = loop.time() - budget_s + min(_READ_UP_S, budget_s / 2)
                 self._heard_at_s = max(self._heard_at_s, since_s)
                 self._heart.forgive_until(since_s)
         self._break(LinkBreak.silent)

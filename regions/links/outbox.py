@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 class Outbox:
     """What waits to be sent on one connection. While `is_broken`, nothing is taken."""
 
+    __slots__ = (
+        "_max_commands_per_message",
+        "_max_message_bytes",
+        "_max_queued_bytes",
+        "_messages",
+        "_parts",
+        "_parts_bytes",
+        "_parts_commands",
+        "_queued_bytes",
+        "_wake",
+        "is_broken",
+    )
+
     def __init__(self, settings: LinkSettings) -> None:
         # A pydantic model's attributes cost more than the rest of queueing a message.
         self._max_message_bytes = settings.max_message_bytes

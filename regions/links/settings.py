@@ -70,4 +70,4 @@ class PeerLinkSettings(TlsFiles, frozen=True, extra="forbid"):
     figures.
     """
 
-    link: LinkSettings = LinkSettings(connect_timeout_ms=3_000, heartbeat_interval_ms=250, liveness_ms=2_250)
+    link: LinkSettings = LinkSettings(connect_timeout_ms=3_000, heartbeat_interval_ms=250, liveness_ms=2_500)

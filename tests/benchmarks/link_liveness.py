@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 INTERVALS_MS = (250, 500)
 LIVENESS_MS = (1_000, 1_500, 1_750, 2_000, 2_250, 2_500, 3_000)
-CHOSEN = {250: 2_250, 500: 2_000}
+CHOSEN = {250: 2_500, 500: 2_000}
+"""What links between regions, and links inside one, have by default."""
 BAD_LINE = Conditions(delay_ms=40, jitter_ms=300, loss_permille=20)
 _HEARTBEAT_BYTES = 120
 _NEVER_MS = 60_000
