@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("gateway")
 
 _TOLD_EVERY_S = 1.0
-_OUT_OF_SOCKETS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _OUT_OF_SOCKETS_WAIT_S = 1.0
 """As long as asyncio's own listener waits then."""
 
@@ -133,8 +132,8 @@ class _Door:
         while True:
             try:
                 connection, peer = await loop.sock_accept(listener)
-            except OSError as error:  # ECONNABORTED and the like: the next one may be good
-                if error.errno in _OUT_OF_SOCKETS:
+            except OSError as error:
+                if error.errno != errno.ECONNABORTED:  # of which the next connection knows nothing
                     await asyncio.sleep(_OUT_OF_SOCKETS_WAIT_S)
                 continue
             if not self._rules.trusted.trusts(str(peer[0])):
@@ -161,19 +160,21 @@ class _Door:
         except asyncio.CancelledError:
             connection.close()
             raise
-        self._rules.outcomes.labels(
-            (ProxyHeaderOutcome.own if client is None else ProxyHeaderOutcome.accepted).value
-        ).inc()
-        await self._hand_over(connection, client)
+        outcome = ProxyHeaderOutcome.own if client is None else ProxyHeaderOutcome.accepted
+        self._rules.outcomes.labels(outcome.value).inc()
+        try:
+            await self._hand_over(connection, client)
+        except OSError:
+            pass  # TLS failed or took too long, or the client is gone: the loop has closed the connection
+        except Exception:  # a fault of one connection must not end the others
+            connection.close()
+            log.exception("proxy_header.failed")
 
     async def _hand_over(self, connection: socket.socket, client: Client | None) -> None:
         loop = asyncio.get_running_loop()
         make = self._make_protocol if client is None else lambda: _Introduction(self._make_protocol, client)
         timeout_s = None if self._tls is None else self._rules.timeout_ms / 1_000
-        with contextlib.suppress(
-            OSError
-        ):  # the client's TLS failed or took too long, or it is gone: the loop closed it
-            await loop.connect_accepted_socket(make, connection, ssl=self._tls, ssl_handshake_timeout=timeout_s)
+        await loop.connect_accepted_socket(make, connection, ssl=self._tls, ssl_handshake_timeout=timeout_s)
 
     def _turn_away(self, connection: socket.socket, outcome: ProxyHeaderOutcome) -> None:
         connection.close()
