@@ -77,7 +77,7 @@ class HealthSettings(BaseModel, frozen=True, extra="forbid"):
     high_lag_ms: int = Field(default=10_000, ge=0, le=600_000)
     low_lag_ms: int = Field(default=2_000, ge=0, le=600_000)
     reports_in_a_row: int = Field(default=2, ge=2, le=100)
-    held_ms: int = Field(default=10_000, ge=0, le=600_000)
+    held_ms: int = Field(default=10_000, gt=0, le=600_000)
     effect_half_life_ms: int = Field(default=30_000, gt=0, le=3_600_000)
     min_evidence: int = Field(default=5, ge=2, le=10_000)
     bad_effect_permille: int = Field(default=600, gt=0, le=1_000)
@@ -94,7 +94,6 @@ class HealthSettings(BaseModel, frozen=True, extra="forbid"):
 class BreakerSettings(BaseModel, frozen=True, extra="forbid"):
     """A region that does sessions no good is held out for a cool-off; then a few try it."""
 
-    failures_in_a_row: int = Field(default=5, gt=0, le=1_000)
     first_cool_off_ms: int = Field(default=5_000, gt=0, le=600_000)
     max_cool_off_ms: int = Field(default=120_000, gt=0, le=3_600_000)
     forgive_after_ms: int = Field(default=60_000, gt=0, le=3_600_000)
