@@ -6,7 +6,6 @@ What was swallowed arrives when the way is open again, late, as it does where a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Self
 
 _CHUNK_BYTES = 64 * 1024
@@ -22,6 +21,7 @@ class TcpRelay:
         self._back = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._ways: set[asyncio.Task[None]] = set()
+        self._callers: set[asyncio.StreamWriter] = set()
         self.open()
 
     def open(self) -> None:
@@ -34,6 +34,17 @@ class TcpRelay:
             self._there.clear()
         if back:
             self._back.clear()
+
+    def cut(self) -> None:
+        """End all connections; new ones may come."""
+        for writer in self._callers:
+            writer.transport.abort()
+
+    def refuse(self) -> None:
+        """End all connections, and take none any more."""
+        if self._server is not None:
+            self._server.close()
+        self.cut()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -52,7 +63,8 @@ class TcpRelay:
         if task is not None:
             self._ways.add(task)
             task.add_done_callback(self._ways.discard)
-        with contextlib.suppress(OSError):
+        self._callers.add(writer)
+        try:
             await self._there.wait()
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
             try:
@@ -63,7 +75,11 @@ class TcpRelay:
                 pass
             finally:
                 to_writer.close()
-        writer.close()
+        except OSError:
+            pass
+        finally:
+            self._callers.discard(writer)
+            writer.close()
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_open: asyncio.Event) -> None:

@@ -1,0 +1,172 @@
+"""Our own client goes on where its connection broke, at the gateway that answers, and shows each word once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.cli.audio_source import KeptAudio
+from gateway.cli.connection import ConnectionFailed
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession
+from gateway.wire.messages import Ack, AudioSpec, ErrorMessage, FinalMessage, Finished, Start, Started
+from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
+from tests.harness.redis_server import free_port
+from tests.harness.tcp_relay import TcpRelay
+from tests.harness.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from gateway.wire.messages import ServerMessage
+
+pytestmark = pytest.mark.integration
+
+PIECE = b"\x01\x00" * 1_600
+RULES = ResumeRules(first_delay_ms=20, max_delay_ms=100, give_up_ms=5_000, open_ms=1_000)
+
+
+@pytest.fixture(params=["ws", "grpc"])
+def transport(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class Conversation:
+    """A session whose audio the test gives; `end` when it is over."""
+
+    def __init__(self, url: str, token: str, transport: str, rules: ResumeRules) -> None:
+        self.shown: list[ServerMessage | Resumed] = []
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        endpoint = Endpoint(url, token, is_grpc=transport == "grpc")
+        source = KeptAudio(AudioSpec(), self._coming())
+        self.session = ResumingSession(endpoint, Start(), source, self.shown.append, rules=rules)
+
+    async def _coming(self) -> AsyncIterator[bytes]:
+        while (piece := await self._pieces.get()) is not None:
+            yield piece
+
+    def say(self, *pieces: bytes | None) -> None:
+        """None: the end."""
+        for piece in pieces:
+            self._pieces.put_nowait(piece)
+
+    def count(self, kind: type[object]) -> int:
+        return sum(isinstance(message, kind) for message in self.shown)
+
+    def has(self, kind: type[object]) -> bool:
+        return any(isinstance(message, kind) for message in self.shown)
+
+
+def address(transport: str, port: int) -> str:
+    return f"ws://127.0.0.1:{port}/v1/stream" if transport == "ws" else f"grpc://127.0.0.1:{port}"
+
+
+@contextlib.asynccontextmanager
+async def behind_a_relay(state: Path, transport: str) -> AsyncIterator[tuple[GatewayInProcess, TcpRelay, str]]:
+    async with running_gateway(state, asyncio.get_running_loop()) as gateway:
+        port = int(gateway.urls[transport].split("/")[2 if transport == "ws" else 0].rpartition(":")[2])
+        async with TcpRelay(port) as relay:
+            yield gateway, relay, address(transport, relay.port)
+
+
+async def test_a_connection_that_is_cut_is_gone_on_with(tmp_path: Path, transport: str) -> None:
+    """Twice, and the client hears one transcript."""
+    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
+        talk = Conversation(url, gateway.token(), transport, RULES)
+        running = asyncio.create_task(talk.session.run())
+        for number in range(1, 3):
+            talk.say(PIECE)
+            await until(lambda n=number: talk.count(Started) == n and len(gateway.pool.last.audio) == n * len(PIECE))  # type: ignore[misc]
+            relay.cut()
+            await until(lambda n=number: talk.count(Resumed) == n)  # type: ignore[misc]
+        talk.say(PIECE, None)
+        assert await running == Finished(300)
+    resumed = [message for message in talk.shown if isinstance(message, Resumed)]
+    assert [(each.at, each.region, each.from_sample) for each in resumed] == [(url, "here", 0)] * 2
+    assert len({message.session_id for message in talk.shown if isinstance(message, Started)}) == 1
+    assert [(f.start_ms, f.end_ms) for f in talk.shown if isinstance(f, FinalMessage)] == [(0, 300)]
+    assert bytes(gateway.pool.last.audio) == PIECE * 3
+
+
+async def test_a_gateway_that_falls_silent_is_taken_for_lost(tmp_path: Path, transport: str) -> None:
+    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
+        talk = Conversation(url, gateway.token(), transport, replace(RULES, silent_ms=300))
+        running = asyncio.create_task(talk.session.run())
+        await until(lambda: talk.has(Started))
+        relay.swallow()
+        talk.say(PIECE)
+        await asyncio.sleep(0.5)
+        relay.open()
+        await until(lambda: talk.has(Resumed))
+        talk.say(PIECE, None)
+        assert await running == Finished(200)
+
+
+async def test_silence_is_no_loss_while_nothing_is_said(tmp_path: Path, transport: str) -> None:
+    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, _, url):
+        talk = Conversation(url, gateway.token(), transport, ResumeRules(silent_ms=50))
+        running = asyncio.create_task(talk.session.run())
+        await until(lambda: talk.has(Started))
+        await asyncio.sleep(0.3)
+        talk.say(None)
+        assert await running == Finished(0)
+        assert not talk.has(Resumed)
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_what_cannot_be_gone_on_with_fails_as_it_does_without(
+    tmp_path: Path, transport: str, *, is_on: bool
+) -> None:
+    rules = ResumeRules(is_on=is_on, first_delay_ms=10, max_delay_ms=50, give_up_ms=200, open_ms=200)
+    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
+        talk = Conversation(url, gateway.token(), transport, rules)
+        running = asyncio.create_task(talk.session.run())
+        await until(lambda: talk.has(Started))
+        relay.refuse()
+        with pytest.raises(ConnectionFailed) as failure:
+            await running
+    assert failure.value.exit_code in (ExitCode.protocol_broken, ExitCode.unavailable)
+    assert not talk.has(Resumed)
+
+
+async def test_a_session_that_never_began_is_not_tried_again(transport: str) -> None:
+    talk = Conversation(address(transport, free_port()), "token", transport, RULES)
+    async with asyncio.timeout(10):
+        with pytest.raises(ConnectionFailed) as failure:
+            await talk.session.run()
+    assert failure.value.exit_code is ExitCode.unavailable
+
+
+async def test_a_refusal_that_is_the_clients_own_ends_it(tmp_path: Path, transport: str) -> None:
+    """Its token ends in the meantime: another gateway would say the same."""
+    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, _, url):
+        talk = Conversation(url, "eyJ.no.token", transport, RULES)
+        outcome: object
+        try:
+            outcome = await talk.session.run()
+        except ConnectionFailed as failed:
+            outcome = failed.exit_code
+        assert outcome is ExitCode.not_permitted or isinstance(outcome, ErrorMessage)
+        assert len(gateway.pool.streams) == 0
+
+
+async def test_an_ack_lets_the_audio_before_it_go(tmp_path: Path, transport: str) -> None:
+    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
+        talk = Conversation(url, gateway.token(), transport, RULES)
+        running = asyncio.create_task(talk.session.run())
+        talk.say(PIECE)
+        await until(lambda: bool(gateway.pool.streams) and bool(gateway.pool.last.audio))
+        gateway.pool.last.finalize(1_600)  # as an engine that found a pause
+        await until(lambda: talk.has(Ack))
+        relay.cut()
+        await until(lambda: talk.has(Resumed))
+        talk.say(PIECE, None)
+        assert await running == Finished(200)
+    assert next(message for message in talk.shown if isinstance(message, Resumed)).from_sample == 1_600
+    assert [(f.start_ms, f.end_ms) for f in talk.shown if isinstance(f, FinalMessage)] == [(0, 100), (100, 200)]
+    assert bytes(gateway.pool.last.audio) == PIECE
