@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import heapq
 import random
+import sys
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from policies.plans import Tier
 from policies.replica_choice import NoReplica, ReplicaFacts, ReplicaRequest, choose_replica
-from tests.benchmarks.document import markdown_table
+from tests.benchmarks.document import markdown_table, write_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,26 +143,34 @@ def herd(
     return Herd(placed, missed, fleet.most_taken)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=20_000, help="placed in each run")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of which the mean is shown")
-    arguments = parser.parse_args()
+def _table(*, sessions: int, seeds: int) -> str:
     rows = []
     for dispatchers in (1, 3, 10):
         for age_s in (0, 1, 5, 15):
-            row = [f"{dispatchers} dispatchers, reports {age_s} s old"]
+            row = [f"{dispatchers} dispatchers, reports {age_s} s old" if dispatchers > 1 else f"reports {age_s} s old"]
             for choose in RULES.values():
                 herds = [
-                    herd(choose, age_s=age_s, dispatchers=dispatchers, sessions=arguments.sessions, seed=seed)
-                    for seed in range(arguments.seeds)
+                    herd(choose, age_s=age_s, dispatchers=dispatchers, sessions=sessions, seed=seed)
+                    for seed in range(seeds)
                 ]
                 missed = sum(one.missed_percent for one in herds) / len(herds)
                 overloaded = sum(one.most_taken > SLOTS for one in herds)
                 row.append(f"{missed:.1f} %" + (f" ({overloaded} overloaded)" if overloaded else ""))
             rows.append(row)
-    print(markdown_table(["first choices that were full", *RULES], rows))
+    return markdown_table(["first choices that were full", *RULES], rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.herding", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="that it runs, not what comes out")
+    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/benchmarks.md")
+    arguments = parser.parse_args()
+    table = _table(sessions=100, seeds=1) if arguments.short else _table(sessions=10_000, seeds=4)
+    print(table)
+    if arguments.write_docs:
+        write_section("herding", table)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
