@@ -142,7 +142,7 @@ def _engine_socket(sockets: Path, number: int) -> Path:
 def _where_engines_are(plan: RegionPlan, sockets: Path) -> dict[str, Any]:
     """They say so themselves in the region's Redis; without one they are listed."""
     if plan.has_redis:
-        found = {"kind": "redis", "url": f"unix://{_redis_socket(sockets)}"}
+        found = {"kind": "redis", "url": f"unix://{_redis_socket(sockets)}", "region": plan.region}
         return {"engines__addresses": [], "engines__discovery": found}
     numbers = range(plan.engines.count)
     return {"engines__addresses": [f"unix:{_engine_socket(sockets, number)}" for number in numbers]}

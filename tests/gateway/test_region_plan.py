@@ -33,7 +33,11 @@ def test_redis_is_ready_before_whoever_needs_it_is_started() -> None:
 
 def test_the_gateway_is_told_where_its_engines_its_redis_and_its_journal_are() -> None:
     told = children_of(plan(), SOCKETS, DATA, {"http": 8080}).gateway.environment()
-    assert json.loads(told["PATCHBAY__ENGINES__DISCOVERY"]) == {"kind": "redis", "url": "unix:///sockets/redis.sock"}
+    assert json.loads(told["PATCHBAY__ENGINES__DISCOVERY"]) == {
+        "kind": "redis",
+        "url": "unix:///sockets/redis.sock",
+        "region": "here",
+    }
     assert json.loads(told["PATCHBAY__LIMITS__REDIS"]) == {"urls": ["unix:///sockets/redis.sock"]}
     assert json.loads(told["PATCHBAY__LIMITS__JOURNAL"]) == {"directory": "/data/journal"}
     assert told["PATCHBAY__HTTP__PORT"] == "8080"
