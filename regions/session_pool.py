@@ -285,7 +285,9 @@ class PlacedSession:
             return
         if reason in (LossReason.link_lost, LossReason.silent):
             self._parts.facts.look_again()
-        is_region = not (region.is_local and region.healthy_replicas)
+        # A slow engine takes streams and so counts as healthy itself.
+        others = region.healthy_replicas - (1 if reason is LossReason.slow else 0)
+        is_region = not (region.is_local and others > 0)
         if reason is not LossReason.drained:
             self._losses.note(region.name, now_ms, is_suspect=is_region and reason in _SUSPECTS_REGION)
         effect = _EFFECT_OF_LOSS.get(reason)

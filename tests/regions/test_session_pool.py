@@ -360,6 +360,9 @@ async def test_a_session_whose_only_engine_here_is_slow_moves_to_another_region(
     assert caller.pool.region == "east"
     slow.cancel(LossReason.slow)
     assert [stream.region.name for stream in caller.pool._streams if stream.region] == ["east"]
+    world.pools["east"].last.say(Lost(2, LossReason.engine_failed))
+    await caller.opened(is_replay=True)
+    assert caller.pool.region == "east"
 
 
 async def test_a_session_whose_engine_drains_goes_on_in_the_same_region() -> None:
