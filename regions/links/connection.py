@@ -194,8 +194,8 @@ class Connection(Outbox):
         try:
             while isinstance(payload := await call.read(), bytes):
                 self._receive(engine_pb2.FromEngine.FromString(payload))
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            self._break(self._cause_of(error))
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            self._break(await self._cause_of_end(call))
         except DecodeError:
             self._break(LinkBreak.malformed)
         else:
@@ -222,8 +222,9 @@ class Connection(Outbox):
             await asyncio.sleep(_READER_KNOWS_S)
             self._break(LinkBreak.closed)
 
-    def _cause_of(self, error: BaseException) -> LinkBreak:
-        if isinstance(error, grpc.aio.AioRpcError) and is_distrust(error):
+    async def _cause_of_end(self, call: Any) -> LinkBreak:
+        """Of a call that is over."""
+        if is_distrust(await call.code(), await call.details()):
             return LinkBreak.untrusted
         return LinkBreak.closed if self.load is not None else LinkBreak.unreachable
 

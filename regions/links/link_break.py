@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import grpc
-
-if TYPE_CHECKING:
-    import grpc.aio
 
 
 class LinkBreak(StrEnum):
@@ -33,10 +29,9 @@ _HANDSHAKE_FAILED = ("handshake failed", "CERTIFICATE_VERIFY_FAILED", "Verificat
 _NO_PEER = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED})
 
 
-def is_distrust(error: grpc.aio.AioRpcError) -> bool:
-    """Whether one side would not take the other for who it says it is.
+def is_distrust(code: grpc.StatusCode, details: str | None) -> bool:
+    """Whether a call ended because one side would not take the other for who it says it is.
 
     A relay that refuses our certificate only hangs up: that looks like any other broken connection.
     """
-    details = error.details() or ""
-    return error.code() in _NO_PEER or any(mark in details for mark in _HANDSHAKE_FAILED)
+    return code in _NO_PEER or any(mark in (details or "") for mark in _HANDSHAKE_FAILED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import grpc
-import grpc.aio
 import pytest
 
 from regions.links.link_break import is_distrust
@@ -25,5 +24,4 @@ pytestmark = pytest.mark.unit
 def test_only_what_speaks_of_certificates_is_distrust(
     code: grpc.StatusCode, details: str | None, distrusts: bool
 ) -> None:
-    error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=details)
-    assert is_distrust(error) is distrusts
+    assert is_distrust(code, details) is distrusts
