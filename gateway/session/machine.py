@@ -279,7 +279,8 @@ class SessionMachine:
             return []
         if type(event) is Progress:  # nearly all are
             return self._progress(event, now_ms)
-        self._engines.answered()
+        if type(event) is not MoveAway:  # which is said of an engine, not by it
+            self._engines.answered()
         effects = self._heard(event, now_ms, region)
         self._engines.watch(now_ms)
         return effects
