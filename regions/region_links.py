@@ -101,7 +101,9 @@ def spoken_by_engines(
     slots_used = sum(load.slots_used for _, load in taking) + placed
     spot = sum(load.slots_total for link, load in taking if capacity_of(link) is CapacityClass.spot)
     streams = sum(link.open_streams for link in links)
-    failing = sum(link.open_streams for link in links if link.load is None or link.has_failed_lately)
+    # An engine reports only while it recognises, so a link that stands says that its streams get answers. That it gave
+    # up one of them lately says nothing of the others.
+    silent = sum(link.open_streams for link in links if link.load is None)
     return Spoken(
         is_reachable=bool(connected),
         heard_at_s=max((link.heard_at_s for link, _ in connected), default=-math.inf),
@@ -111,7 +113,7 @@ def spoken_by_engines(
         slots_total=slots_total,
         free_slots=free_slots_of_tier(slots_total=slots_total, slots_used=slots_used, headroom=headroom),
         placed=placed,
-        live_permille=_PERMILLE - _PERMILLE * failing // streams if streams else _PERMILLE,
+        live_permille=_PERMILLE - _PERMILLE * silent // streams if streams else _PERMILLE,
         # Of one stream: an engine with many has more audio in hand and is not behind.
         lag_ms=max((load.queued_audio_ms // max(1, load.slots_used) for _, load in connected), default=0),
         spot_permille=_PERMILLE * spot // slots_total if slots_total else 0,

@@ -66,8 +66,8 @@ def test_lag_is_of_one_stream_of_the_engine_that_is_furthest_behind() -> None:
     assert engines(FakeLink(load=busy), FakeLink(load=behind)).lag_ms == 900
 
 
-def test_streams_on_an_engine_that_gives_up_streams_do_not_live() -> None:
-    spoken = engines(FakeLink(open_streams=3), FakeLink(open_streams=1, has_failed_lately=True))
+def test_streams_live_on_engines_that_report_though_one_of_them_was_given_up() -> None:
+    spoken = engines(FakeLink(open_streams=3, has_failed_lately=True), FakeLink(load=None, open_streams=1))
     assert spoken.live_permille == 750
 
 
