@@ -70,7 +70,7 @@ def exit_code_of(error: ErrorMessage) -> ExitCode:
 
 def _exit_code_of_reason(reason: Reason) -> ExitCode:
     row = TABLE[reason]
-    if row.http in (401, 403):
+    if row.http in (401, 403) or reason is Reason.wrong_region:
         return ExitCode.not_permitted
     if row.fault is Fault.client:
         return ExitCode.data_rejected
@@ -142,6 +142,12 @@ async def _websocket(url: str, headers: Mapping[str, str], timeout_s: float) -> 
                 )
         except aiohttp.WSServerHandshakeError as error:
             raise _handshake_failure(error) from None
+        except aiohttp.NonHttpUrlRedirectClientError as elsewhere:  # its text is the address
+            reason = Reason.wrong_region
+            raise ConnectionFailed(
+                f"refused with {reason}: {TABLE[reason].meaning} Try --url {elsewhere}",
+                _exit_code_of_reason(reason),
+            ) from None
         except ValueError:  # aiohttp's InvalidURL is one too
             raise ConnectionFailed(f"{url} is not an address", ExitCode.usage) from None
         except (aiohttp.ClientError, OSError) as error:  # which a timeout is too

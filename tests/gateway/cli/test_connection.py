@@ -70,7 +70,7 @@ def test_a_grpc_address_says_whether_it_is_secure(given: str, dialled: str, *, i
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in {Reason.finished, Reason.client_gone}])
 def test_every_reason_has_the_exit_code_that_says_whether_trying_again_helps(reason: Reason) -> None:
     code = exit_code_of(error_message(reason))
-    if TABLE[reason].http in (401, 403):
+    if TABLE[reason].http in (401, 403) or reason is Reason.wrong_region:
         assert code is ExitCode.not_permitted
     elif reason is Reason.internal_error:
         assert code is ExitCode.internal
@@ -173,9 +173,9 @@ def _says(data: str | bytes) -> Callable[[web.Request], object]:
     return handle
 
 
-def _answers(status: int) -> Callable[[web.Request], object]:
+def _answers(status: int, **headers: str) -> Callable[[web.Request], object]:
     async def handle(_request: web.Request) -> web.StreamResponse:
-        return web.Response(status=status)
+        return web.Response(status=status, headers=headers)
 
     return handle
 
@@ -207,6 +207,14 @@ async def test_an_http_answer_instead_of_an_upgrade_is_told_by_its_status(status
         failure = await failure_of(url, "t", "ws")
     assert failure.exit_code == code
     assert str(status) in str(failure)
+
+
+@pytest.mark.integration
+async def test_whoever_came_to_the_wrong_region_is_told_where_to_go() -> None:
+    async with serving(_answers(307, Location="wss://eu.example/v1/stream")) as url:
+        failure = await failure_of(url, "t", "ws")
+    assert failure.exit_code is ExitCode.not_permitted
+    assert "wss://eu.example/v1/stream" in str(failure)
 
 
 @pytest.mark.integration
