@@ -40,6 +40,9 @@ _SERVER_OPTIONS = (
     ("grpc.max_concurrent_streams", 256),
 )
 
+# gRPC's core has a bare pointer to them; a handshake may be under way when the server is gone already.
+_held: list[grpc.ServerCredentials] = []
+
 log = structlog.get_logger("relay")
 
 
@@ -227,4 +230,6 @@ def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
         )
 
     # Called by gRPC for each handshake, on a thread of its own.
-    return grpc.dynamic_ssl_server_credentials(in_force(), in_force, require_client_authentication=True)
+    credentials = grpc.dynamic_ssl_server_credentials(in_force(), in_force, require_client_authentication=True)
+    _held.append(credentials)
+    return credentials
