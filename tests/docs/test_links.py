@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 import pytest
@@ -39,6 +39,7 @@ from gateway.wire.messages import (
 from policies.facts import AudioEncoding
 from policies.routing_facts import RegionSnapshot
 from regions.catalog_metrics import CatalogMetrics
+from regions.discovery.metrics import DiscoveryMetrics
 from regions.links.certificates import CertificateMetrics
 from regions.links.pool_metrics import PoolMetrics
 from regions.placement_metrics import PlacementMetrics
@@ -286,6 +287,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     EscrowMetrics(metrics.registry)
     CatalogMetrics(metrics.registry)
     PoolMetrics(metrics.registry)
+    DiscoveryMetrics(metrics.registry)
     CertificateMetrics(metrics.registry)
     RelayMetrics(metrics.registry)
     PlacementMetrics(metrics.registry).watch(lambda: RegionSnapshot(0, ()))
@@ -370,7 +372,7 @@ def fields_of(message: type[msgspec.Struct], above: str = "") -> Iterator[str]:
             yield f"{above}{name}"
             for inner in get_args(nested):
                 if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-                    yield from fields_of(inner, f"{above}{name}[].")
+                    yield from fields_of(inner, f"{above}{name}[]." if get_origin(nested) is tuple else f"{above}{name}.")
 
 
 @pytest.mark.parametrize(
