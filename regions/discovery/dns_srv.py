@@ -64,7 +64,7 @@ class DnsSrvNames:
         # Made anew each time: the machine's resolvers may be others by now.
         resolver = dns.asyncresolver.Resolver(configure=not settings.resolvers)
         if settings.resolvers:
-            resolver.nameservers = [_nameserver(resolver_at) for resolver_at in settings.resolvers]
+            resolver.nameservers = [nameserver_at(resolver_at) for resolver_at in settings.resolvers]
         answer = await resolver.resolve(dns.name.from_text(settings.name), SRV, lifetime=settings.timeout_ms / 1_000)
         engines = tuple(
             EngineAddress(
@@ -79,7 +79,7 @@ class DnsSrvNames:
         return _Answer(engines, ttl_s * 1_000)
 
 
-def _nameserver(resolver_at: str) -> Do53Nameserver:
+def nameserver_at(resolver_at: str) -> Do53Nameserver:
     """`address`, `address:port` or the same with an IPv6 address in brackets."""
     if resolver_at.startswith("["):
         host, _, port = resolver_at.removeprefix("[").partition("]")
