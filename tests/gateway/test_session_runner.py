@@ -9,18 +9,29 @@ import pytest
 import structlog
 from opentelemetry import trace
 
-from engines.interface import EndReason, FinalResult, Granted, LossReason, Lost, StreamOptions, Word
+from engines.interface import (
+    EndReason,
+    FinalResult,
+    Granted,
+    LossReason,
+    Lost,
+    MoveAway,
+    MoveReason,
+    Progress,
+    StreamOptions,
+    Word,
+)
 from gateway.audio.decoders import AudioDecoders
 from gateway.audio.settings import AudioSettings
 from gateway.client_queue import ClientQueue
-from gateway.errors import ClientFault, Reason
+from gateway.errors import ClientFault, Reason, SessionRefused
 from gateway.metrics import GatewayMetrics
 from gateway.session.credit import QuotaUpdate
 from gateway.session.identity import SessionIdentity
 from gateway.session.machine import SessionMachine
 from gateway.session_runner import Observers, SessionRunner
 from gateway.session_settings import SessionSettings
-from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finished, Started
+from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finished, Migrated, Started
 from policies.facts import AudioEncoding, AudioFormat
 from tests.fakes.engine_pool import FakePool
 from tests.fakes.quota import unlimited_quota
@@ -28,6 +39,9 @@ from tests.fakes.whole_placement import WholePool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gateway.session_runner import SessionCommits
+    from regions.links.interface import EnginePool
 
 pytestmark = pytest.mark.unit
 
@@ -47,22 +61,49 @@ class Port:
         self.calls.append("resume")
 
 
+class Place(WholePool):
+    """Where a session is placed; remembers that it is over."""
+
+    __slots__ = ("is_closed",)
+
+    def __init__(self, pool: EnginePool, region: str) -> None:
+        super().__init__(pool, region)
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Notebook:
+    """The commits of a session, as they are written down."""
+
+    def __init__(self) -> None:
+        self.lines: list[Any] = []
+
+    def commit(self, **point: Any) -> None:
+        self.lines.append(point)
+
+    def close(self, reason: Reason) -> None:
+        self.lines.append(reason)
+
+
 class Session:
     """A runner with real parts around it, a fake pool, and a clock that the test sets."""
 
-    def __init__(self, *, bound: int = 64, is_obliging: bool = False) -> None:
+    def __init__(self, *, bound: int = 64, is_obliging: bool = False, commits: SessionCommits | None = None) -> None:
         self.now_ms = 0
         self.pool = FakePool(is_obliging=is_obliging)
+        self.place = Place(self.pool, "elsewhere")
         self.queue = ClientQueue(bound)
         self.port = Port()
         self.metrics = GatewayMetrics()
         self.closed: list[SessionRunner] = []
-        identity = SessionIdentity("s", "t", "r", StreamOptions(), expires_at_ms=10**9, jitter_permille=0)
+        identity = SessionIdentity("s", "t", "r", StreamOptions(), 10**9, 0, resume_token="secret" if commits else "")
         decoders = AudioDecoders(AudioSettings(), asyncio.get_running_loop())
         span = trace.NoOpTracerProvider().get_tracer("test").start_span("session")
         self.runner = SessionRunner(
             SessionMachine(identity, SETTINGS.session_limits(), unlimited_quota(), 0),
-            WholePool(self.pool, "r"),
+            self.place,
             self.queue,
             self.port,
             Observers(self.metrics, structlog.get_logger(), span, "test"),
@@ -73,6 +114,7 @@ class Session:
             PCM,
             lambda runner: decoders.open(PCM, on_pcm=runner.audio, on_error=runner.refuse),
             max_waiting_bytes=SETTINGS.max_waiting_bytes,
+            commits=commits,
         )
 
     def grant(self) -> None:
@@ -220,3 +262,67 @@ async def test_a_fault_of_ours_in_a_sessions_turn_ends_that_session_and_reaches_
     turn(session.runner)
     assert session.closed == [session.runner]
     assert session.counted(session.metrics.sessions_closed, transport="test", reason="internal_error") == 1
+
+
+async def test_a_session_is_moved_from_one_stream_to_the_other_without_a_gap() -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+    first = session.pool.last
+    first.say(Progress(1, 800, 5))
+    first.say(MoveAway(1, MoveReason.region_draining, 5_000))
+    second = session.pool.last
+    assert not first.is_cancelled
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+    session.runner.client_message(Finalize("x"))
+    assert bytes(first.audio) == bytes(second.audio) == PCM_100_MS * 2
+    assert first.cuts == second.cuts == [(3_200, False)]
+    second.say(Progress(2, 800, 5))
+    assert first.is_cancelled
+    session.runner.client_message(Audio(PCM_100_MS))
+    assert bytes(second.audio) == PCM_100_MS * 3
+    migrated = [message for message in await session.told() if isinstance(message, Migrated)]
+    assert migrated == [Migrated("region_draining", 200, 0, "v", "elsewhere")]
+    assert session.counted(session.metrics.sessions_moved, reason="region_draining") == 1
+
+
+async def test_a_standby_that_is_not_wanted_any_more_is_cancelled() -> None:
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+    session.pool.last.say(Progress(1, 800, 5))
+    session.pool.last.say(MoveAway(1, MoveReason.operator, 5_000))
+    session.runner.client_gone()
+    assert [stream.is_cancelled for stream in session.pool.streams] == [True, True]
+
+
+async def test_a_client_is_told_in_which_other_region_it_is_recognised() -> None:
+    session = Session()
+    session.grant()
+    (started,) = await session.told()
+    assert (started.region, started.engine_region) == ("r", "elsewhere")
+
+
+async def test_the_place_of_a_session_is_told_that_it_is_over() -> None:
+    session = Session()
+    session.grant()
+    assert not session.place.is_closed
+    session.runner.client_gone()
+    assert session.place.is_closed
+
+
+async def test_how_far_a_session_is_gets_written_down_with_its_end() -> None:
+    notebook = Notebook()
+    session = Session(commits=notebook)
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+    session.pool.last.say(Progress(1, 1_600, 5))
+    session.pool.last.say(FinalResult(1, 0, 1_000, "", (), EndReason.silence_without_speech))
+    session.runner.refuse(SessionRefused(Reason.draining))
+    where = {"epoch": 1, "model": "m", "model_version": "v"}
+    assert notebook.lines == [
+        {"committed_sample": 0, "charged_through_sample": 0, **where},
+        {"committed_sample": 1_000, "charged_through_sample": 1_600, **where},
+        Reason.draining,
+    ]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engines.interface import SAMPLES_PER_MS
-from gateway.session_settings import RecoverySettings, SessionSettings
+from gateway.session_settings import RecoverySettings, SessionSettings, SlowEngineSettings
 from gateway.wire.recognition_options import KeywordLimits
 
 pytestmark = pytest.mark.unit
@@ -116,3 +116,9 @@ def test_whatever_is_held_reading_stops_before_the_buffer_is_full_and_goes_on_be
     assert 0 < holding.low_water_samples < holding.high_water_samples < holding.capacity_samples
     assert holding.high_water_samples > settings.max_utterance_ms * SAMPLES_PER_MS
     assert (limits.recovery.timeout_ms, limits.recovery.max_losses) == (recovery.timeout_ms, recovery.max_losses)
+
+
+def test_when_an_engine_is_slow_is_what_was_set() -> None:
+    settings = SessionSettings(slow_engine=SlowEngineSettings(after_ms=700, move_within_ms=900, rest_ms=1_100))
+    slowness = settings.session_limits().slowness
+    assert (slowness.after_ms, slowness.move_within_ms, slowness.rest_ms) == (700, 900, 1_100)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.session.credit import QuotaUpdate, UsedSoFar
+from gateway.session.origin import SessionOrigin
 from gateway.session.quota import UNLIMITED_SAMPLE, SessionQuota
 from gateway.session.search import NEVER_MS
 from gateway.wire.messages import Usage
@@ -128,3 +129,73 @@ def test_what_the_plan_says_by_now_counts() -> None:
     assert quota.finishes_at_ms == NEVER_MS
     quota.update(QuotaUpdate(0, retry_after_ms=100, when_exhausted=WhenExhausted.finish), 20)
     assert quota.finishes_at_ms == 20
+
+
+def begun_at(origin: SessionOrigin, granted_us: int = 0) -> SessionQuota:
+    quota = with_credit(granted_us)
+    quota.begin_at(origin)
+    return quota
+
+
+def test_audio_that_another_gateway_charged_goes_out_without_credit_and_costs_nothing() -> None:
+    quota = begun_at(SessionOrigin(True, 1_000 * MS, 3, 1_000 * MS, 1_400 * MS))
+    assert quota.through_sample == 1_400 * MS
+    quota.consumed(1_400 * MS, 70)
+    assert (quota.charged_us, quota.replayed_us, quota.consumed_ms) == (0, 70, 0)
+    assert quota.charged_through_sample == 1_400 * MS
+
+
+def test_audio_behind_what_was_charged_is_charged_and_needs_credit() -> None:
+    quota = begun_at(SessionOrigin(True, 1_000 * MS, 3, 1_000 * MS, 1_400 * MS), 100_000)
+    assert quota.through_sample == 1_500 * MS
+    quota.consumed(1_500 * MS, 90)
+    assert (quota.charged_us, quota.consumed_ms) == (90, 100)
+
+
+def test_audio_before_the_last_commit_point_is_charged_again_to_who_asks_for_it_again() -> None:
+    """Or the same audio could be recognised for nothing as often as one likes."""
+    quota = begun_at(SessionOrigin(True, 0, 3, 1_000 * MS, 1_400 * MS), 500_000)
+    assert quota.through_sample == 500 * MS
+    quota.consumed(500 * MS, 40)
+    quota.update(QuotaUpdate(2_000_000), 0)
+    quota.consumed(1_000 * MS, 40)
+    assert (quota.charged_us, quota.consumed_ms) == (80, 1_000)
+    quota.consumed(1_400 * MS, 40)
+    assert (quota.charged_us, quota.replayed_us, quota.consumed_ms) == (80, 40, 1_000)
+    quota.consumed(1_500 * MS, 40)
+    assert (quota.charged_us, quota.consumed_ms) == (120, 1_100)
+
+
+@settings(deadline=None)
+@given(
+    start_ms=st.integers(0, 500),
+    free_from_ms=st.integers(0, 900),
+    charged_ms=st.integers(0, 1_500),
+    steps=st.lists(st.integers(1, 300), max_size=20),
+)
+def test_each_piece_of_audio_is_charged_once_wherever_a_session_begins(
+    start_ms: int, free_from_ms: int, charged_ms: int, steps: list[int]
+) -> None:
+    quota = begun_at(SessionOrigin(True, start_ms * MS, 1, free_from_ms * MS, charged_ms * MS))
+    quota.update(QuotaUpdate(None), 0)
+    at_ms = start_ms
+    for step in steps:
+        at_ms += step
+        quota.consumed(at_ms * MS, 10)
+        assert quota.charged_us + quota.replayed_us <= 10 * len(steps)
+        assert 0 <= quota.consumed_ms <= at_ms - start_ms
+    if at_ms > charged_ms:
+        free_ms = max(0, charged_ms - max(start_ms, free_from_ms))
+        # A step that ends in what is free is charged as a whole.
+        assert at_ms - start_ms - free_ms <= quota.consumed_ms <= at_ms - start_ms - free_ms + 300
+
+
+def test_what_a_standby_spends_and_hears_before_it_takes_over_is_ours() -> None:
+    quota = with_credit(1_000_000)
+    quota.consumed(100 * MS, 10)
+    quota.standby_consumed(30)
+    quota.engine_replaced(150 * MS)
+    quota.consumed(150 * MS, 5)
+    assert (quota.charged_us, quota.replayed_us, quota.consumed_ms) == (10, 35, 150)
+    quota.consumed(200 * MS, 7)
+    assert (quota.charged_us, quota.consumed_ms) == (17, 200)

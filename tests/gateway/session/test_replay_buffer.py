@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.session.replay_buffer import ReplayBuffer
@@ -69,6 +69,7 @@ def test_audio_that_comes_sample_by_sample_takes_little_more_memory_than_it_has_
 _SAMPLES = st.one_of(st.integers(0, 40), st.sampled_from([511, 512, 513, 600, 1_600]))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("atrw"), _SAMPLES), max_size=60))
 def test_the_buffer_holds_what_a_whole_recording_would_give(steps: list[tuple[str, int]]) -> None:
     recording = b""
@@ -87,3 +88,39 @@ def test_the_buffer_holds_what_a_whole_recording_would_give(steps: list[tuple[st
         else:
             buffer.rewind()
         assert 0 <= buffer.start_sample <= buffer.sent_sample <= buffer.end_sample == len(recording) // 2
+
+
+def test_a_fork_gives_all_that_is_held_and_each_goes_its_own_way() -> None:
+    buffer = ReplayBuffer(5)
+    buffer.append(b"aabbcc")
+    buffer.take_unsent(7)
+    buffer.release(6)
+    fork = buffer.fork()
+    buffer.append(b"dd")
+    fork.append(b"dd")
+    assert fork.take_unsent(99) == b"bbccdd"
+    assert buffer.take_unsent(99) == b"ccdd"
+    buffer.release(9)
+    assert (fork.start_sample, fork.held_samples, buffer.held_samples) == (6, 3, 0)
+
+
+def test_a_fork_shares_the_audio() -> None:
+    buffer = ReplayBuffer()
+    buffer.append(bytes(2_000_000))
+    tracemalloc.start()
+    fork = buffer.fork()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert fork.held_samples == 1_000_000
+    assert peak < 20_000
+
+
+def test_what_adopts_a_fork_goes_on_as_it() -> None:
+    buffer = ReplayBuffer()
+    buffer.append(b"aabbcc")
+    buffer.take_unsent(3)
+    fork = buffer.fork()
+    fork.take_unsent(1)
+    buffer.adopt(fork)
+    assert (buffer.start_sample, buffer.sent_sample, buffer.end_sample) == (0, 1, 3)
+    assert buffer.take_unsent(99) == b"bbcc"

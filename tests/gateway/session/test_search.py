@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.interface import LossReason, RefusalReason, Refused
+from engines.interface import LossReason, MoveReason, RefusalReason, Refused
 from gateway.errors import Reason
 from gateway.session.limits import SessionLimits
 from gateway.session.search import NEVER_MS, EngineSearch, InVain
@@ -105,3 +105,32 @@ def test_a_session_whose_version_is_gone_is_told_so() -> None:
     vain = search.in_vain(1_000, is_opening=False)
     assert vain is not None
     assert "version" in vain.detail
+
+
+def test_to_wait_for_a_turn_is_no_failed_try() -> None:
+    search = make()
+    search.asked(0)
+    search.refused(Refused(1, RefusalReason.paced, 80))
+    assert not search.plan_next(100)
+    assert search.ask_again_at_ms == 219, "the turn, and up to half of it more"
+    search.asked(219)
+    search.refused(Refused(2, RefusalReason.no_free_slot, 5_000))
+    assert not search.plan_next(300)
+    assert search.ask_again_at_ms == 399, "the first failure"
+
+
+@pytest.mark.parametrize("retry_after_ms", [None, 0, 60_000])
+def test_a_turn_that_is_far_away_or_not_named_is_asked_about_again(retry_after_ms: int | None) -> None:
+    search = make()
+    search.asked(0)
+    search.refused(Refused(1, RefusalReason.paced, retry_after_ms))
+    assert not search.plan_next(0)
+    assert 0 < search.ask_again_at_ms <= 2 * LIMITS.recovery.max_delay_ms
+
+
+def test_an_engine_that_is_left_is_no_loss() -> None:
+    search = make()
+    search.asked(0)
+    search.found()
+    search.left(MoveReason.outside_policy, 500)
+    assert (search.losses, search.loss, search.waited_ms(700)) == (0, MoveReason.outside_policy, 200)

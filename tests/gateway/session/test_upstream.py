@@ -100,3 +100,35 @@ def test_an_engine_owes_an_answer_for_much_audio_or_a_cut() -> None:
     upstream.add_cut(Cut(2, 0, []))
     upstream.pump()
     assert upstream.owes_an_answer(stall_samples=2)
+
+
+def test_a_fork_is_sent_the_same_with_its_own_cuts() -> None:
+    buffer, upstream = make(window_samples=9)
+    buffer.append(b"aabb")
+    upstream.add_cut(Cut(2, 0, ["a"]))
+    assert upstream.pump() == [SendAudio(b"aabb"), CutEngine(2, is_last=False)]
+    copy = buffer.fork()
+    fork = upstream.fork(copy)
+    fork.ask(2)
+    fork.granted(Granted(2, "m", "v", 9))
+    assert fork.pump() == [SendAudio(b"aabb"), CutEngine(2, is_last=False)]
+    fork.cuts[0].ids.append("b")
+    assert upstream.cuts[0].ids == ["a"]
+
+
+def test_what_adopts_a_fork_goes_on_with_its_stream_and_forgets_confirmed_cuts() -> None:
+    buffer, upstream = make(window_samples=9)
+    buffer.append(b"aabbcc")
+    upstream.add_cut(Cut(1, 0, ["a"]))
+    upstream.add_cut(Cut(3, 0, ["b"]))
+    copy = buffer.fork()
+    fork = upstream.fork(copy)
+    fork.ask(2)
+    fork.granted(Granted(2, "m", "v", 2))
+    fork.pump()
+    copy.release(1)
+    buffer.adopt(copy)
+    upstream.adopt(fork)
+    assert (upstream.epoch, upstream.link, [cut.ids for cut in upstream.cuts]) == (2, Link.granted, [["b"]])
+    upstream.consumed(2)
+    assert upstream.pump() == [SendAudio(b"cc"), CutEngine(3, is_last=False)]

@@ -77,3 +77,31 @@ def test_what_is_held_is_only_ever_asked_of_one_version(moves: list[tuple[str, i
             heard_by = version
         else:
             assert asked.model_version == heard_by
+
+
+def test_a_resumed_session_asks_for_what_heard_it_until_an_engine_is_found() -> None:
+    pin = VersionPin(WISH, SessionOrigin(is_resumed=True, model="m", model_version="v3"))
+    assert pin.options(held_samples=0) == asking(WISH, "m", "v3")
+    assert not pin.admits(granted("v4"))
+    pin.granted(granted("v3"))
+    assert pin.options(held_samples=0) == asking(WISH, "m", "")
+
+
+def test_a_standby_is_asked_for_the_version_that_heard_the_audio_and_the_pin_stays() -> None:
+    pin = VersionPin(WISH, SessionOrigin())
+    pin.granted(granted("v1"))
+    assert pin.standby_options(held_samples=1) == asking(WISH, "m", "v1")
+    assert pin.standby_options(held_samples=0) == asking(WISH, "m", "")
+    assert pin.options(held_samples=1) == asking(WISH, "m", "v1")
+
+
+@pytest.mark.parametrize(
+    ("version", "has_heard", "is_admitted"), [("v1", True, True), ("v2", True, False), ("v2", False, True)]
+)
+def test_a_standby_of_another_version_is_for_audio_that_nobody_heard(
+    version: str, has_heard: bool, is_admitted: bool
+) -> None:
+    pin = VersionPin(WISH, SessionOrigin())
+    pin.granted(granted("v1"))
+    assert pin.admits_standby(granted(version), has_heard=has_heard) is is_admitted
+    assert not pin.admits_standby(granted(version, model="other"), has_heard=has_heard)
