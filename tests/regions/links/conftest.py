@@ -179,7 +179,7 @@ async def run_pool() -> AsyncIterator[Callable[..., Awaitable[LinkPool]]]:
     async with asyncio.TaskGroup() as tasks:
 
         async def start(*addresses: str, connected: int | None = None) -> LinkPool:
-            pool = LinkPool(PoolSettings(addresses=addresses), gateway="test")
+            pool = LinkPool(PoolSettings(addresses=addresses, removal_grace_ms=50), gateway="test")
             running.append(tasks.create_task(pool.run()))
             wanted = len(addresses) if connected is None else connected
             await until(lambda: len(pool.loads()) >= wanted)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.interface import LossReason, Lost, RefusalReason, Refused
+from engines.interface import LossReason, Lost, MoveAway, MoveReason, RefusalReason, Refused
+from regions.discovery.interface import EngineAddress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -117,3 +119,46 @@ async def test_a_refused_stream_takes_everything_and_says_nothing_after_a_cancel
     cancelled.stream.cancel()
     await tools.until(lambda: bool(other.events))
     assert cancelled.events == []
+
+
+async def test_a_stale_report_costs_a_question_that_the_session_does_not_hear(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    silent = ("--heartbeat-interval-ms", "60000")
+    await asyncio.gather(
+        engines.start("--slots", "4", *silent, name="roomy"), engines.start("--slots", "2", *silent, name="small")
+    )
+    pool = await run_pool(engines.address("roomy"), engines.address("small"))
+    other_gateway = await run_pool(engines.address("roomy"))
+    for number in range(4):
+        # Each slot that changes hands is reported; the last report may be on its way when the next stream is placed.
+        tools.open_session(other_gateway, tools.asking(epoch=number + 1))
+    unaware = [tools.open_session(pool) for _ in range(2)]
+    await tools.until(lambda: all(session.events for session in unaware))
+    assert [type(session.events[0]).__name__ for session in unaware] == ["Granted", "Granted"]
+
+
+async def test_a_session_that_moves_is_placed_beside_where_it_is(engines: Any, run_pool: RunPool, tools: Any) -> None:
+    await asyncio.gather(engines.start("--slots", "9", name="roomy"), engines.start("--slots", "2", name="small"))
+    pool = await run_pool(engines.address("roomy"), engines.address("small"))
+    moving = await tools.granted_session(pool)
+    standby = await tools.granted_session(pool)
+    assert [link.open_streams for link in pool.links] == [1, 1]
+    moving.stream.cancel()
+    standby.stream.cancel()
+
+    # The list of members changes.
+    staying = await tools.granted_session(pool)
+    assert [link.open_streams for link in pool.links] == [1, 0]
+    pool.set_members((EngineAddress(engines.address("small")),))
+    await tools.until(lambda: len(staying.events) > 1)
+    assert isinstance(staying.events[1], MoveAway)
+    assert staying.events[1].reason is MoveReason.engine_draining
+    assert len(pool.links) == 1
+    await tools.granted_session(pool)
+    assert pool.links[0].open_streams == 1
+    staying.speak(1)
+    staying.finish()
+    await tools.until(lambda: staying.is_finished)
+    pool.set_members((EngineAddress(engines.address("small")), EngineAddress(engines.address("roomy"))))
+    await tools.until(lambda: len(pool.loads()) == 2)
