@@ -142,11 +142,11 @@ class PeerRegions:
             self._metrics.copy_failures.labels(peer.name).inc()
             if peer.is_reached:
                 peer.is_reached = False
-                log.warning("resumption.peer_away", peer=peer.name, status=error.code().name)
+                log.warning("commit_points.peer_away", peer=peer.name, status=error.code().name)
             return False
         if not peer.is_reached:
             peer.is_reached = True
-            log.info("resumption.peer_back", peer=peer.name)
+            log.info("commit_points.peer_back", peer=peer.name)
         return True
 
 

@@ -189,14 +189,14 @@ class StoredCommitPoints:
             self._metrics.failures.inc()
             if not self._is_away:
                 self._is_away = True
-                log.warning("resumption.redis_away", reason=away.why.value)
+                log.warning("commit_points.redis_away", reason=away.why.value)
             return False
         except asyncio.CancelledError:
             self._waiting.put_back(points, finished)
             raise
         if self._is_away:
             self._is_away = False
-            log.info("resumption.redis_back")
+            log.info("commit_points.redis_back")
         self._metrics.commits.inc(sum(kept))
         for point, is_kept in zip(points, kept, strict=True):
             session = self._open.get(point.session_id)

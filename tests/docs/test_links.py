@@ -28,6 +28,7 @@ from gateway.metering.exporter.metrics import ExporterMetrics
 from gateway.metering.journal_metrics import JournalMetrics
 from gateway.metering.sinks.settings import AnySinkSettings, SinkSettings
 from gateway.metrics import GatewayMetrics, LiveFigures
+from gateway.resumption.metrics import ResumptionMetrics
 from gateway.settings import GatewaySettings
 from gateway.wire.messages import (
     SERVER_MESSAGE_TYPES,
@@ -285,6 +286,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     AdmissionMetrics(metrics.registry)
     GeographyMetrics(metrics.registry)
     EscrowMetrics(metrics.registry)
+    ResumptionMetrics(metrics.registry)
     CatalogMetrics(metrics.registry)
     PoolMetrics(metrics.registry)
     DiscoveryMetrics(metrics.registry)
