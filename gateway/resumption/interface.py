@@ -40,6 +40,10 @@ class CommitPoint(msgspec.Struct, frozen=True, kw_only=True):
     tab_id: str
 
 
+class StoreAway(Exception):
+    """Where points are kept cannot be asked at present; the text says why, as gateway.redis_link.errors.AwayReason."""
+
+
 class CommitLog(Protocol):
     """Where one session's commit points go."""
 

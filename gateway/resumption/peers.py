@@ -6,12 +6,13 @@ A region that cannot be reached holds nobody up: what it lacks is sent when it i
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
 
-from gateway.redis_link.client import reconnect_after_ms
+from gateway.metering.exporter.backoff import backoff_ms
 from gateway.resumption.point_codec import decode_point, encode_point
 from gateway.resumption.waiting import WaitingPoints
 from regions.proto import region_pb2 as pb
@@ -116,8 +117,9 @@ class PeerRegions:
             if await self._send(peer):
                 attempt = 0
                 continue
-            await asyncio.sleep(reconnect_after_ms(attempt, first_ms=200) / 1_000)
             attempt += 1
+            pause_ms = backoff_ms(attempt, first_ms=200, max_ms=5_000, dice=random.random())
+            await asyncio.sleep(pause_ms / 1_000)
 
     async def _send(self, peer: _Peer) -> bool:
         channel = self._channel_of(peer.name)

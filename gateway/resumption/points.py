@@ -9,6 +9,7 @@ These must stay true:
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
@@ -16,10 +17,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from gateway.redis_link.client import reconnect_after_ms
-from gateway.redis_link.errors import RedisAway
+from gateway.metering.exporter.backoff import backoff_ms
+from gateway.resumption.interface import StoreAway
 from gateway.resumption.metrics import KnownBy
-from gateway.resumption.stored_points import FINISHED_TTL_S, StoredPoints
+from gateway.resumption.settings import FINISHED_TTL_S
 from gateway.resumption.waiting import WaitingPoints
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.resumption.metrics import ResumptionMetrics
     from gateway.resumption.peers import PeerRegions
     from gateway.resumption.settings import ResumptionSettings
+    from gateway.resumption.stored_points import StoredPoints
 
 log = structlog.get_logger("gateway")
 
@@ -59,8 +61,13 @@ class StoredCommitPoints:
         self._metrics = metrics
         self._region = region
         self._peers = peers
-        self._own = None if link is None else StoredPoints(link, link.names.commit, ttl_s=settings.ttl_s)
-        self._copies = None if link is None else StoredPoints(link, link.names.commit_copy, ttl_s=settings.ttl_s)
+        self._own: StoredPoints | None = None
+        self._copies: StoredPoints | None = None
+        if link is not None:
+            from gateway.resumption.stored_points import StoredPoints
+
+            self._own = StoredPoints(link, link.names.commit, ttl_s=settings.ttl_s)
+            self._copies = StoredPoints(link, link.names.commit_copy, ttl_s=settings.ttl_s)
         self._open: dict[str, _OpenSession] = {}
         self._waiting = WaitingPoints(_CAPACITY)
         self._alone = KeptAlone(_KEPT_ALONE)
@@ -122,7 +129,7 @@ class StoredCommitPoints:
         return point
 
     async def keep_copies(self, points: Sequence[CommitPoint], finished: Sequence[CommitPoint]) -> list[str]:
-        """Of sessions of another region; gives those that were claimed by a later gateway. Raises RedisAway."""
+        """Of sessions of another region; gives those that were claimed by a later gateway. Raises StoreAway."""
         if self._copies is None:
             return []
         kept = await self._copies.write(points)
@@ -149,7 +156,7 @@ class StoredCommitPoints:
             return None
         try:
             return await stored.claim(session_id, org)
-        except RedisAway:
+        except StoreAway:
             self._metrics.failures.inc()
             return None
 
@@ -174,8 +181,9 @@ class StoredCommitPoints:
             if await self.write(own):
                 attempt = 0
                 continue
-            await asyncio.sleep(reconnect_after_ms(attempt) / 1_000)
             attempt += 1
+            pause_ms = backoff_ms(attempt, first_ms=50, max_ms=5_000, dice=random.random())
+            await asyncio.sleep(pause_ms / 1_000)
 
     async def write(self, own: StoredPoints) -> bool:
         """All that waits; whether Redis took it."""
@@ -184,12 +192,12 @@ class StoredCommitPoints:
             kept = await own.write(points)
             if finished:
                 await own.finish(finished)
-        except RedisAway as away:
+        except StoreAway as away:
             self._waiting.put_back(points, finished)
             self._metrics.failures.inc()
             if not self._is_away:
                 self._is_away = True
-                log.warning("commit_points.redis_away", reason=away.why.value)
+                log.warning("commit_points.redis_away", reason=str(away))
             return False
         except asyncio.CancelledError:
             self._waiting.put_back(points, finished)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from gateway.redis_link.errors import RedisAway
+from gateway.resumption.interface import StoreAway
 from gateway.resumption.peers import SERVICE
 from gateway.resumption.point_codec import decode_point, encode_point
 from regions.proto import region_pb2 as pb
@@ -38,7 +38,7 @@ class RegionService:
             superseded = await self._points.keep_copies(
                 list(map(decode_point, request.points)), list(map(decode_point, request.finished))
             )
-        except RedisAway:
+        except StoreAway:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the store is away")
             raise AssertionError("abort always raises") from None
         return pb.StoreCommitsReply(superseded=superseded)

@@ -8,6 +8,8 @@ from typing import Self
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
 MIN_KEY_CHARS = 32
+FINISHED_TTL_S = 120
+"""A client that missed the last messages of a session that is over comes back at once, or not at all."""
 
 
 class ResumptionSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):

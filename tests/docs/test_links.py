@@ -374,7 +374,8 @@ def fields_of(message: type[msgspec.Struct], above: str = "") -> Iterator[str]:
             yield f"{above}{name}"
             for inner in get_args(nested):
                 if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-                    yield from fields_of(inner, f"{above}{name}[]." if get_origin(nested) is tuple else f"{above}{name}.")
+                    many = "[]" if get_origin(nested) is tuple else ""
+                    yield from fields_of(inner, f"{above}{name}{many}.")
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800)]
 
-AUDIO_MS = 12_000
-SPEED = 6.0
+AUDIO_MS = 10_000
+SPEED = 8.0
 SHORT_ROUNDS, LONG_ROUNDS = 1, 25
 SHORT_CLIENTS, LONG_CLIENTS = 4, 10
-KILL_AFTER_S = (0.3, 1.6)
+KILL_AFTER_S = (0.1, 1.0)
 
 
 def expected_words(pcm16: bytes) -> list[str]:
@@ -100,6 +100,22 @@ async def hanging_round(pair: GatewayPair) -> None:
     assert ends()[0] in ("resumed_elsewhere", "client_gone")
 
 
+async def forgetful_round(pair: GatewayPair) -> None:
+    """The gateway is killed, and all that its Redis knew is gone: only the client knows where its session stood."""
+    talkers, pcm16 = {protocol: Talker() for protocol in ("ws", "grpc")}, talk(79, duration_ms=AUDIO_MS)
+    async with asyncio.TaskGroup() as tasks:
+        for protocol, talker in talkers.items():
+            token = pair.token(f"forgotten-{protocol}")
+            endpoint = Endpoint(pair.url("a", protocol), token, is_grpc=protocol == "grpc")
+            tasks.create_task(talker.talk(endpoint, pieces_of(pcm16), speed=SPEED))
+        await until(lambda: all(len(talker.words) >= 4 for talker in talkers.values()), what="the first finals")
+        await asyncio.gather(pair.kill("a"), asyncio.to_thread(pair.redis.restart_empty))
+    for talker in talkers.values():
+        assert isinstance(talker.end, Finished), talker.end
+        assert talker.resumptions
+        assert talker.words == expected_words(pcm16)
+
+
 async def strangers_round(pair: GatewayPair) -> None:
     """A session is gone on with by whom it belongs to, and then its old connection hears so."""
     speech = talk(78, duration_ms=8_000)
@@ -161,6 +177,7 @@ async def test_clients_of_a_killed_gateway_go_on_at_another_and_lose_no_word(
             return bill_in(pair.redis, org)
 
         await until(is_settled, within_s=60, what="the bill of every session")
+        await forgetful_round(pair)
     pauses_ms.sort()
     with capsys.disabled():
         print(

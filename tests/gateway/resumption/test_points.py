@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gateway.resumption.points import KeptAlone
-from gateway.resumption.stored_points import FINISHED_TTL_S
+from gateway.resumption.settings import FINISHED_TTL_S
 from tests.harness.commit_points import keeping, point_at
 from tests.harness.redis_server import RedisServer
 from tests.harness.waiting import until

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.redis_link.errors import RedisAway
+from gateway.resumption.interface import StoreAway
 from gateway.resumption.stored_points import StoredPoints
 from tests.harness.commit_points import KeepingGateway, point_at
 
@@ -41,6 +41,6 @@ async def test_more_than_fit_into_a_call_are_written_in_several(redis_server: Re
     assert await kept.write(points) == [True] * 450
     assert await kept.write([]) == []
     redis_server.kill()
-    with pytest.raises(RedisAway):
+    with pytest.raises(StoreAway):
         await kept.write(points[:1])
     await link.aclose()
