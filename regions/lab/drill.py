@@ -31,7 +31,6 @@ AudioKey = tuple[str, int, int]
 _VOICES = 64
 _LENGTHS = 4
 _SPREAD_S = 0.5
-_SETTLED_S = 1.0
 _AFTER_FAULTS_S = 30.0
 
 
@@ -55,7 +54,6 @@ async def run_drill(
         running_world(drill.world, folder, seed=seed) as world,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
     ):
-        await asyncio.sleep(_SETTLED_S if drill.world.regions > 1 else 0.0)
         say("the undisturbed run")
         keys = sorted({key for _, calls in plans for key in calls})
         undisturbed = await _undisturbed(world, http, keys)

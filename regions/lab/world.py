@@ -33,6 +33,7 @@ from regions.lab.gateway_settings import (
 from regions.lab.processes import Member, ProcessFailed, ProcessTable
 from regions.lab.relays import running_relays
 from regions.lab.settable_clock import SettableClock, find_library
+from regions.lab.watch import sum_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _FIRST_NETWORK = 10
 _READY_S = 60.0
 _POLL_S = 0.05
+_ASK_S = 2.0
 _WEBSOCKET_PATH = "/v1/stream"
 
 
@@ -140,14 +142,24 @@ class World:
         await self.until_ready()
 
     async def until_ready(self) -> None:
-        """Raises ProcessFailed: a gateway has no engine within a minute."""
+        """Every gateway has an engine and reaches every region. Raises ProcessFailed: one does not, within a minute."""
         due_s = time.monotonic() + _READY_S
-        async with aiohttp.ClientSession() as http:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_S)) as http:
             for name, url in self.metrics_urls().items():
-                while not await _is_ready(http, url.removesuffix("/metrics") + "/readyz"):
+                while not await self._is_ready(http, url):
                     if time.monotonic() > due_s:
-                        raise ProcessFailed(f"{name} found no engine")
+                        raise ProcessFailed(f"{name} found no engine, or does not reach every region")
                     await asyncio.sleep(_POLL_S)
+
+    async def _is_ready(self, http: aiohttp.ClientSession, metrics_url: str) -> bool:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with http.get(metrics_url.removesuffix("/metrics") + "/readyz") as response:
+                if not response.ok:
+                    return False
+            async with http.get(metrics_url) as response:
+                reached = sum_metrics(await response.text()).get("patchbay_region_reachable", 0.0)
+            return self.spec.regions == 1 or reached >= self.spec.regions
+        return False
 
     async def _open_links(self) -> None:
         network = self.spec.network
@@ -261,13 +273,6 @@ async def running_world(spec: WorldSpec, folder: Path, *, seed: int = 0) -> Asyn
         world = World(spec, folder, table, relays)
         await world.start()
         yield world
-
-
-async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-        async with http.get(url, timeout=aiohttp.ClientTimeout(total=2.0)) as response:
-            return response.ok
-    return False
 
 
 async def _until_redis_answers(host: str, port: int) -> None:
