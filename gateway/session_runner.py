@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.audio.interface import AudioDecoder
     from gateway.client_queue import ClientQueue
     from gateway.metrics import GatewayMetrics
+    from gateway.session.commits import SessionCommits
     from gateway.session.credit import QuotaUpdate, UsedSoFar
     from gateway.session.effects import Effect
     from gateway.session.machine import SessionMachine
@@ -61,18 +62,6 @@ class ClientPort(Protocol):
 
     def resume(self) -> None:
         """Read on."""
-
-
-class SessionCommits(Protocol):
-    """Where a session that may be resumed writes down how far it is."""
-
-    def commit(
-        self, *, committed_sample: int, charged_through_sample: int, epoch: int, model: str, model_version: str
-    ) -> None:
-        """Keep it; never waits. The fields are those of gateway.resumption.interface.CommitPoint."""
-
-    def close(self, reason: Reason) -> None:
-        """The session is over here."""
 
 
 class Observers:

@@ -40,7 +40,7 @@ from tests.fakes.whole_placement import WholePool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.session_runner import SessionCommits
+    from gateway.session.commits import SessionCommits
     from regions.links.interface import EnginePool
 
 pytestmark = pytest.mark.unit

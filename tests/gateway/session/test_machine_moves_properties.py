@@ -7,6 +7,7 @@ same places.
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import Any
 
@@ -433,6 +434,9 @@ class SessionOnTheMove(RuleBasedStateMachine):
 
 
 SessionOnTheMove.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=1_000 if os.environ.get("PATCHBAY_LONG") == "1" else 80,
+    stateful_step_count=80,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 TestSessionOnTheMove = SessionOnTheMove.TestCase
