@@ -222,14 +222,28 @@ def fill_region(message: engine_pb2.RegionStatus, status: RegionStatus) -> None:
 
 def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
     """Handshakes use what is in force when they begin; links that stand are left alone."""
+    in_force = _InForce(certificates)
+    credentials = grpc.dynamic_ssl_server_credentials(in_force.configuration(), in_force, True)
+    _held.append(credentials)
+    return credentials
 
-    def in_force() -> Any:
-        pair = certificates.current
+
+class _InForce:
+    """Asked by gRPC before each handshake, on threads of its own."""
+
+    def __init__(self, certificates: Certificates) -> None:
+        self._certificates = certificates
+        self._given = certificates.current
+
+    def configuration(self) -> Any:
+        pair = self._given
         return grpc.ssl_server_certificate_configuration(
             [(pair.key_pem, pair.certificate_pem)], root_certificates=pair.ca_pem
         )
 
-    # Called by gRPC for each handshake, on a thread of its own.
-    credentials = grpc.dynamic_ssl_server_credentials(in_force(), in_force, require_client_authentication=True)
-    _held.append(credentials)
-    return credentials
+    def __call__(self) -> Any:
+        """None: as before. To give the same again would have gRPC build everything anew for each handshake."""
+        if self._certificates.current is self._given:
+            return None
+        self._given = self._certificates.current
+        return self.configuration()

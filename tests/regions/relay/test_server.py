@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-SCRIPTED = ("--recogniser", "scripted", "--slots", "8", "--heartbeat-interval-ms", "50")
+SCRIPTED = ("--recogniser", "scripted", "--slots", "8", "--heartbeat-interval-ms", "200")
 PIECES = [bytes([number, 0]) * 1_600 for number in range(1, 16)]
 
 
