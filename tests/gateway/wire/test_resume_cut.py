@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.audio.resample import Resampler
 from gateway.wire.messages import AudioSpec
 from gateway.wire.resume_cut import AudioCut, cut_for
 from policies.facts import AudioEncoding
@@ -44,3 +47,23 @@ def test_a_cut_is_at_whole_instants_and_says_where_it_is(
     else:
         assert instant * 1_000 == cut.audio_from_ms * rate_hz
         assert cut.audio_from_ms * 16 <= sample
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_a_resampler_that_begins_at_the_cut_gives_the_samples_that_it_gave_before(rate_hz: int) -> None:
+    """To within one step of 16 bits: it was warm there for half a second."""
+    speech = np.random.default_rng(rate_hz).normal(0, 3_000, 4 * rate_hz).astype(np.float32)
+    sample = 30_001
+
+    def heard(audio: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+        resampler = Resampler(rate_hz)
+        return np.frombuffer(resampler.accept(audio) + resampler.finish(), "<i2")
+
+    cut = cut_for(AudioSpec("pcm_s16le", rate_hz), sample)
+    assert cut.audio_from_ms is not None
+    before = heard(speech)[sample:]
+    after = heard(speech[cut.from_byte // 2 :])[sample - cut.audio_from_ms * 16 :]
+    num_samples = min(len(before), len(after))
+    assert num_samples > 30_000
+    difference = np.abs(before[:num_samples].astype(int) - after[:num_samples])
+    assert difference.max() <= 1
