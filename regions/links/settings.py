@@ -32,7 +32,7 @@ class LinkSettings(BaseModel, frozen=True, extra="forbid"):
 
     move_within_ms: int = Field(default=15_000, ge=1_000, le=600_000)
     """What sessions are given for their move when the engine, or the region at the other end, drains."""
-    moves_per_s: float = Field(default=40.0, gt=0, le=10_000)
+    moves_per_s: int = Field(default=40, ge=1, le=10_000)
     move_burst: int = Field(default=20, ge=1, le=10_000)
     """So many are told at once, the others at this pace; quicker where the last would hear of it too late."""
 
