@@ -1,11 +1,10 @@
-"""Settings of the links between a gateway and its engines, and between regions."""
+"""Settings of the links between a gateway and its engines."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, Field, model_validator
 
 from regions.discovery.settings import DiscoverySettings
-from regions.links.certificates import TlsFiles
 
 
 class LinkSettings(BaseModel, frozen=True, extra="forbid"):
@@ -60,14 +59,3 @@ class PoolSettings(BaseModel, frozen=True, extra="forbid"):
     """After that it takes no new streams, and its sessions move away; what is left on it then is cut."""
     open_retries: int = Field(default=2, ge=0, le=5)
     """A stream that a replica would not take, for want of room, is offered to so many others before it is refused."""
-
-
-class PeerLinkSettings(TlsFiles, frozen=True, extra="forbid"):
-    """Links to the relays of other regions: over TLS, and over longer ways.
-
-    Both ends beat twice as often as inside a region, and the link waits a little longer: a lost segment that is lost
-    again must not look like a lost region. tests/benchmarks/link_liveness.py measures it; docs/reliability.md has the
-    figures.
-    """
-
-    link: LinkSettings = LinkSettings(connect_timeout_ms=3_000, heartbeat_interval_ms=250, liveness_ms=2_500)
