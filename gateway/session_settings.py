@@ -47,7 +47,7 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
     ending_grace_ms: int = Field(default=10_000, gt=0, le=120_000)
     closing_timeout_ms: int = Field(default=5_000, gt=0, le=60_000)
     """How long a client may take to read its last messages; then its connection is cut."""
-    liveness_ms: int = Field(default=2_000, gt=0, le=60_000)
+    liveness_ms: int = Field(default=2_500, gt=0, le=60_000)
     stall_audio_ms: int = Field(default=1_500, gt=0, le=60_000)
 
     max_message_bytes: int = Field(default=1_048_576, ge=4_096, le=16_777_216)
