@@ -136,7 +136,7 @@ async def test_a_token_that_is_revoked_before_its_start_comes_opens_nothing(tmp_
 
 
 async def test_the_session_has_the_name_that_it_was_admitted_by(gateway: GatewayInProcess) -> None:
-    admitted = await gateway.reception.admit(gateway.token())
-    runner = gateway.reception.begin(admitted, gateway.reception.read_start(Start()), Port(), transport="test")
-    assert gateway.pool.last.opened.session_id == admitted.session_id
+    guest = await gateway.reception.admit(gateway.token())
+    runner = gateway.reception.begin(guest, gateway.reception.read_start(Start()), Port(), transport="test")
+    assert gateway.pool.last.opened.session_id == guest.admitted.session_id
     runner.client_gone()
