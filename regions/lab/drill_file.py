@@ -141,6 +141,8 @@ class FaultSpec(BaseModel, frozen=True, extra="forbid"):
     """A name or pattern: `engine/west/reserved-1`, `gateway/*`, `redis/west`, `region/west`, `link/engine/west/*`."""
     pick: Literal["one", "all"] = "one"
     """Of those that the pattern names: one at random, or all."""
+    leave: int = Field(default=0, ge=0)
+    """Of the processes that the pattern names, at least so many stay up: the strike waits for that."""
     at_s: float = Field(default=0.0, ge=0)
     every_s: float = Field(default=0.0, ge=0)
     times: int = Field(default=1, ge=1, le=100_000)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from regions.lab.processes import Member
     from regions.lab.world import World
 
+_POLL_S = 0.02
 _FOR_PROCESSES = (FaultKind.kill, FaultKind.drain, FaultKind.hang, FaultKind.slow, FaultKind.turn_slow)
 
 
@@ -64,6 +65,7 @@ class FaultInjector:
         try:
             for strike in strikes:
                 await asyncio.sleep(max(0.0, began_at_s + strike.at_s - time.monotonic()))
+                await self._until_enough_are_up(strike.fault)
                 await self.strike(strike.fault)
             await asyncio.gather(*self._tasks)
         finally:
@@ -110,6 +112,17 @@ class FaultInjector:
                 case FaultKind.darken | FaultKind.partition:
                     await self._world.relays.darken(victim)
                     self._last(self._light(victim, fault.for_s))
+
+    async def _until_enough_are_up(self, fault: FaultSpec) -> None:
+        """Bounded by the drill's end, which cancels it."""
+        if not fault.leave:
+            return
+        members = self._world.table.members
+        names = matching(fault.target, list(members))
+        while True:
+            if sum(members[name].is_up for name in names) > fault.leave:
+                return
+            await asyncio.sleep(_POLL_S)
 
     def _victims(self, fault: FaultSpec) -> list[str]:
         names = self._world.names()
