@@ -215,6 +215,7 @@ class _Building:
         points = StoredCommitPoints(
             settings.resumption, self._redis(), metrics, region=settings.region, peers=self._peers(metrics)
         )
+        self._stack.push_async_callback(points.flush)  # before the link that it needs is closed
         resumption = Resumption(
             settings.resumption,
             keys,

@@ -40,7 +40,7 @@ def test_the_defaults_fit_together() -> None:
         ({"default_utterance_ms": 1_999}, "default_utterance_ms must lie between"),
         ({"max_utterance_ms": 20_000}, "default_utterance_ms must lie between"),
         ({"max_waiting_bytes": 2_097_151}, "at least twice max_message_bytes"),
-        ({"recovery": {"timeout_ms": 1_999}}, "recovery.timeout_ms must not be shorter"),
+        ({"recovery": {"timeout_ms": 2_499}}, "recovery.timeout_ms must not be shorter"),
     ],
 )
 def test_limits_that_contradict_each_other_are_refused(settings: dict[str, Any], says: str) -> None:
@@ -58,7 +58,7 @@ def test_every_contradiction_is_named_at_once() -> None:
         {"held_audio_ms": 45_000},
         {"max_utterance_ms": 10_000, "default_utterance_ms": 10_000, "held_audio_ms": 25_000},
         {"max_message_bytes": 4_096, "max_waiting_bytes": 65_536},
-        {"recovery": {"timeout_ms": 2_000}},
+        {"recovery": {"timeout_ms": 2_500}},
     ],
 )
 def test_limits_may_meet(settings: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ def test_no_limit_is_negative_or_a_word(name: str, value: object) -> None:
         RecoverySettings,
         first_delay_ms=st.integers(1, 5_000),
         max_delay_ms=st.integers(1, 30_000),
-        timeout_ms=st.integers(2_000, 300_000),
+        timeout_ms=st.integers(2_500, 300_000),
         max_losses=st.integers(1, 100),
     ),
 )
