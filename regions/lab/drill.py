@@ -130,6 +130,7 @@ async def _disturbed(
     undisturbed: Mapping[AudioKey, Sequence[SpokenWord]],
     seed: int,
 ) -> Findings:
+    before = await gateway_metrics(world)
     watch = EngineWatch(world)
     injector = FaultInjector(world, dice)
     began_at_s = time.monotonic()
@@ -156,12 +157,20 @@ async def _disturbed(
         undisturbed=undisturbed,
         struck=injector.struck,
         most_used=watch.most_used,
-        metrics=await gateway_metrics(world),
+        metrics=_since(before, await gateway_metrics(world)),
         stall_floor=floor,
         links=await world.relays.figures(),
         seed=seed,
         elapsed_s=time.monotonic() - began_at_s,
     )
+
+
+def _since(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """What counters gained; a gateway that began anew in between counts from nothing."""
+    return {
+        name: value - before.get(name, 0.0) if value >= before.get(name, 0.0) else value
+        for name, value in after.items()
+    }
 
 
 async def _caller(

@@ -193,9 +193,13 @@ def _counts(names: Any) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
+_REFUSED_FIRST_CHOICES = ("patchbay_placement_first_choice_refused_total", "patchbay_pool_open_retries_total")
+
+
 def _first_choices(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Of regions and, inside them, of engines: each second try of either counts, so this is rather too much."""
     made = metrics.get("patchbay_placement_first_choices_total", 0.0)
-    refused = metrics.get("patchbay_placement_first_choice_refused_total", 0.0)
+    refused = sum(metrics.get(name, 0.0) for name in _REFUSED_FIRST_CHOICES)
     return {"made": made, "refused": refused, "refused_permille": round(1_000 * refused / made, 1) if made else None}
 
 

@@ -119,7 +119,8 @@ def test_a_pause_that_was_not_measured_does_not_pass_for_short() -> None:
 def test_first_choices_come_from_the_gateways_metrics() -> None:
     metrics = {
         "patchbay_placement_first_choices_total": 200.0,
-        "patchbay_placement_first_choice_refused_total": 13.0,
+        "patchbay_placement_first_choice_refused_total": 3.0,
+        "patchbay_pool_open_retries_total": 10.0,
     }
     told = report(drill(first_choice_refused_permille=60), findings(record(), metrics=metrics))
     assert told["first_choices"]["refused_permille"] == 65.0
