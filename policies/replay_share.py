@@ -24,19 +24,28 @@ class ReplayLimits:
             raise ValueError("replays need some share: without one no lost session goes on")
 
 
-def replays_at_once(*, slots_total: int, speed_permille: int, limits: ReplayLimits) -> int:
+@dataclass(frozen=True, slots=True)
+class Room:
+    """`slots_free`: what these take nobody takes, so replays have it beside their share; 0: the engine is full."""
+
+    slots_total: int
+    slots_free: int = 0
+
+
+def replays_at_once(room: Room, *, speed_permille: int, limits: ReplayLimits) -> int:
     """Give how many streams may catch up at once; at least one, or an engine would never take a lost session.
 
     Args:
-        speed_permille: how fast one stream is replayed, against 1000 for real time.
+        speed_permille: how fast each of them is replayed, against 1000 for real time.
     """
     beyond_real_time = max(1, speed_permille - _PERMILLE)
-    return max(1, slots_total * limits.share_permille // beyond_real_time)
+    spare_permille = room.slots_total * limits.share_permille + room.slots_free * _PERMILLE
+    return max(1, spare_permille // beyond_real_time)
 
 
-def admits_replay(*, catching_up: int, slots_total: int, speed_permille: int, limits: ReplayLimits) -> bool:
+def admits_replay(room: Room, *, catching_up: int, speed_permille: int, limits: ReplayLimits) -> bool:
     """Whether an engine takes one more stream with a backlog, beside those that are catching up."""
-    return catching_up < replays_at_once(slots_total=slots_total, speed_permille=speed_permille, limits=limits)
+    return catching_up < replays_at_once(room, speed_permille=speed_permille, limits=limits)
 
 
 def catch_up_ms(*, backlog_ms: int, speed_permille: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engines.batching.capacity import real_time_streams
+from engines.batching.capacity import fastest_permille, real_time_streams
 from engines.batching.filling import IDLE_BELOW_PERMILLE, FillFacts, fill_wait_us
 from engines.batching.planner import StepPlanner
 from engines.interface import SAMPLE_RATE_HZ
@@ -44,6 +44,8 @@ class Bay:
         self.queued_samples = 0
         self.capacity = 0
         """How many streams the thread would serve in time if it had no other model."""
+        self.fastest_permille = 0
+        """How fast one stream alone is recognised, against 1000 for real time."""
         self.worst_lateness_us = 0
         """Of any step since this was last set to 0."""
         self._busy_permille = model.busy_permille
@@ -119,6 +121,7 @@ class Bay:
         self._fixed_us = self.costs.fixed_us
         self._row_us = self.costs.row_us
         self._surplus_rows = self.costs.rows_within(planner.step_us // SURPLUS_SHARE, most=planner.max_batch)
+        self.fastest_permille = fastest_permille(self.costs, step_us=planner.step_us)
         self.capacity = real_time_streams(
             self.costs, step_us=planner.step_us, max_batch=planner.max_batch, busy_permille=self._busy_permille
         )

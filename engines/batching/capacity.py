@@ -45,6 +45,11 @@ def real_time_streams(costs: StepCosts, *, step_us: int, max_batch: int, busy_pe
     return best
 
 
+def fastest_permille(costs: StepCosts, *, step_us: int) -> int:
+    """Give how fast one stream alone is recognised, against 1000 for real time: no replay goes faster."""
+    return step_us * PERMILLE // max(1, costs.predicted_us(1))
+
+
 @dataclass(frozen=True, slots=True)
 class ModelDemand:
     """One loaded model: its open streams, and how many of them the thread would carry alone."""

@@ -183,7 +183,12 @@ def _registrars(address: str, host: StreamHost, options: EngineOptions) -> list[
 def _settings(options: EngineOptions) -> ServiceSettings:
     return ServiceSettings(
         listen=options.listen,
-        host=HostSettings(pool=options.pool, max_batch=options.max_batch, busy_permille=options.busy_permille),
+        host=HostSettings(
+            pool=options.pool,
+            max_batch=options.max_batch,
+            busy_permille=options.busy_permille,
+            replay_share_permille=options.replay_share_permille,
+        ),
         link=LinkSettings(
             heartbeat_interval_ms=options.heartbeat_interval_ms, silent_intervals=options.silent_intervals
         ),

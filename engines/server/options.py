@@ -58,6 +58,7 @@ class EngineOptions:
     backend: BackendSettings
     max_batch: int
     busy_permille: int
+    replay_share_permille: int
     skips_silence: bool
     pool: str
     script: Script
@@ -96,6 +97,7 @@ def parse_options(arguments: list[str], environment: Mapping[str, str] = os.envi
         ),
         max_batch=values.max_batch,
         busy_permille=values.busy_permille,
+        replay_share_permille=values.replay_share_permille,
         skips_silence=not values.hear_silence,
         pool=values.pool,
         script=_script(values.script),
@@ -133,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--triton", default="", help="host:port of the Triton server, for --backend triton")
     add("--cache", default="", help="folder for TensorRT's engine files; default: beside the model")
     add("--busy-permille", type=_whole(0, 1_000), default=800, help="how busy streams may make it; 0: only slots count")
+    add("--replay-share-permille", type=_whole(1, 1_000), default=250, help="of all slots' compute, for catching up")
     add("--max-batch", type=_whole(0, 10_000), default=0, help="streams in one step; 0: all slots")
     add("--hear-silence", action="store_true", help="run the models in silence before speech too")
     add("--pool", default="default", help="name of the pool in load reports")

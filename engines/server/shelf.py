@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engines.batching.capacity import ModelDemand, free_streams, real_time_streams
+from engines.batching.capacity import ModelDemand, fastest_permille, free_streams, real_time_streams
 from engines.batching.commands import AddModel, RemoveModel
 from engines.batching.costs import StepCosts
 from engines.batching.meter import BayFigures
@@ -69,12 +69,11 @@ class ShelvedModel:
         self.share_permille = WHOLE_PERMILLE
         self.is_leaving = False
         self.costs = StepCosts(loaded.step_times)
-        self.capacity_at_start = real_time_streams(
-            self.costs,
-            step_us=recogniser.step_samples * 1_000_000 // SAMPLE_RATE_HZ,
-            max_batch=max_batch,
-            busy_permille=busy_permille,
-        )
+        self.step_samples = recogniser.step_samples
+        step_us = recogniser.step_samples * 1_000_000 // SAMPLE_RATE_HZ
+        capacity = real_time_streams(self.costs, step_us=step_us, max_batch=max_batch, busy_permille=busy_permille)
+        fastest = fastest_permille(self.costs, step_us=step_us)
+        self.figures_at_start = BayFigures(capacity, is_late=False, fastest_permille=fastest)
 
     @property
     def offer(self) -> ModelOffer:
@@ -153,6 +152,10 @@ class ModelShelf:
     def has_room(self, model: ShelvedModel) -> bool:
         """Whether one more stream of this model would be served in time."""
         return self._free(model) > 0
+
+    def fastest_permille(self, model: ShelvedModel) -> int:
+        """How fast one stream of this model alone is recognised, against 1000 for real time."""
+        return self._figures_of(model, self._loop.figures.bays).fastest_permille
 
     def release(self, slot: Slot) -> bool:
         """Take a slot back; False, and nothing happens, when it was released before."""
@@ -243,7 +246,7 @@ class ModelShelf:
         return min(model.table.size - model.table.used, free_streams(demands, number))
 
     def _figures_of(self, model: ShelvedModel, figures: dict[int, BayFigures]) -> BayFigures:
-        return figures.get(model.bay) or BayFigures(model.capacity_at_start, is_late=False)
+        return figures.get(model.bay) or model.figures_at_start
 
 
 def engine_slots(loads: Iterable[ModelLoad]) -> int:

@@ -32,7 +32,9 @@ from engines.interface import (
     RefusalReason,
     Refused,
 )
+from engines.server.replays import REPLAY_RETRY_MS, ReplaysUnderWay
 from engines.server.shelf import ModelShelf, ShelvedModel, engine_slots
+from policies.replay_share import ReplayLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,12 +87,14 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         max_batch: streams of a model in one step; 0: all its slots.
         busy_permille: how much of its time streams may keep the inference thread at work; 0: only slots count.
+        replay_share_permille: compute for streams that catch up, of what all slots take (engines/server/replays).
         no_slot_retry_ms: when a refused gateway may ask this engine again.
     """
 
     pool: str
     max_batch: int = 0
     busy_permille: int = 800
+    replay_share_permille: int = 250
     no_slot_retry_ms: int = 500
 
 
@@ -116,6 +120,7 @@ class StreamHost:
         """
         self._loop = InferenceLoop(deliver=self._deliver, on_death=self._report_death)
         self.shelf = ModelShelf(self._loop, max_batch=settings.max_batch, busy_permille=settings.busy_permille)
+        self._replays = ReplaysUnderWay(self.shelf, ReplayLimits(settings.replay_share_permille))
 
     @property
     def turns(self) -> int:
@@ -162,6 +167,8 @@ class StreamHost:
             sink.send(stream_id, self._refusal(opened, RefusalReason.no_free_slot))
             return None
         stream.slot = slot
+        if opened.is_replay:
+            self._replays.began(stream, chosen)
         self.slot_changes += 1
         self._loop.put(BeginStream(slot, opened))
         sink.send(stream_id, Granted(opened.epoch, chosen.name, chosen.version, chosen.window_samples))
@@ -256,6 +263,8 @@ class StreamHost:
         is_behind = self._loop.queued_commands > MAX_COMMANDS_A_TURN * self.shelf.slots_laid_out
         if self.is_stalled or self._is_dead or is_behind or not self.shelf.has_room(chosen):
             return self._refusal(opened, RefusalReason.no_free_slot)
+        if opened.is_replay and not self._replays.admits(chosen):
+            return Refused(opened.epoch, RefusalReason.no_free_slot, REPLAY_RETRY_MS, "others are catching up here")
         return chosen
 
     def _refusal(self, opened: OpenStream, reason: RefusalReason, detail: str = "") -> Refused:

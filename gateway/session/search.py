@@ -33,6 +33,7 @@ class EngineSearch:
         "_jitter_permille",
         "_opening_ms",
         "_recovery",
+        "_room_in_ms",
         "_turn_ms",
         "ask_again_at_ms",
         "asked_at_ms",
@@ -48,6 +49,7 @@ class EngineSearch:
         self._jitter_permille = jitter_permille
         self._attempt = 0
         self._turn_ms = 0
+        self._room_in_ms = NEVER_MS
         self.losses = 0
         self.loss: LossReason | MoveReason | None = None
         """Why the session is without an engine; None: it never had one."""
@@ -68,11 +70,17 @@ class EngineSearch:
         if event.reason is RefusalReason.paced:
             self._attempt -= 1
             turn_ms = min(event.retry_after_ms or self._recovery.first_delay_ms, self._recovery.max_delay_ms)
-            self._turn_ms = turn_ms + turn_ms * self._jitter_permille // 2_000
+            self._turn_ms = self._spread(turn_ms)
+        elif event.reason is RefusalReason.no_free_slot and event.retry_after_ms:
+            self._room_in_ms = self._spread(event.retry_after_ms)
+
+    def _spread(self, delay_ms: int) -> int:
+        return delay_ms + delay_ms * self._jitter_permille // 2_000
 
     def found(self) -> None:
         self._attempt = 0
         self._turn_ms = 0
+        self._room_in_ms = NEVER_MS
         self.loss = None
         self.refusal = None
 
@@ -95,6 +103,9 @@ class EngineSearch:
         delay_ms, self._turn_ms = self._turn_ms, 0
         if delay_ms == 0:
             delay_ms = retry_delay_ms(self._attempt, jitter_permille=self._jitter_permille, limits=self._recovery)
+            # Who has no room knows best when there may be some.
+            delay_ms = min(delay_ms, self._room_in_ms)
+        self._room_in_ms = NEVER_MS
         if delay_ms == 0:
             return True
         self.ask_again_at_ms = now_ms + delay_ms

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.batching.capacity import UNLIMITED, ModelDemand, free_streams, load_permille, real_time_streams
+from engines.batching.capacity import (
+    UNLIMITED,
+    ModelDemand,
+    fastest_permille,
+    free_streams,
+    load_permille,
+    real_time_streams,
+)
 from engines.batching.costs import StepCosts
 from engines.contract import StepTime
 
@@ -32,6 +39,10 @@ def test_where_nobody_asks_how_busy_the_thread_is_there_is_no_limit() -> None:
 def test_a_step_that_takes_more_than_half_of_its_audio_serves_nobody_in_time() -> None:
     assert streams((1, 160_001)) == 0
     assert streams((1, 160_000), max_batch=1) == 2
+
+
+def test_a_stream_goes_no_faster_than_its_steps_alone() -> None:
+    assert fastest_permille(StepCosts([StepTime(1, 160_000)]), step_us=STEP_US) == 2_000
 
 
 def test_batches_too_slow_to_be_in_time_do_not_count() -> None:

@@ -49,4 +49,4 @@ def test_a_model_is_late_for_two_seconds_after_a_step_came_a_whole_step_late() -
         bay.worst_lateness_us = lateness_us
         meter.publish(at_us, {3: bay}, ledger)
         late.append(meter.figures.bays[3])
-    assert late == [BayFigures(4_000, is_late) for is_late in (False, True, True, False)]
+    assert late == [BayFigures(4_000, is_late, 5_000_000) for is_late in (False, True, True, False)]

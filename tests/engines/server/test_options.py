@@ -19,6 +19,7 @@ def test_an_empty_command_line_serves_the_embedded_model_on_any_local_port() -> 
     assert (options.listen, options.models, options.recogniser) == ("127.0.0.1:0", (EMBEDDED_MODEL,), "ctc")
     assert options.backend == BackendSettings(kind=BackendKind.onnx, max_slots=32, threads=1)
     assert (options.max_batch, options.busy_permille, options.model_folders) == (0, 800, ())
+    assert options.replay_share_permille == 250
 
 
 def test_models_are_named_once_each_the_default_first() -> None:
@@ -53,6 +54,7 @@ def test_a_script_is_read_from_pairs() -> None:
         (["--recogniser", "other"], "invalid choice"),
         (["--backend", "abacus"], "invalid choice"),
         (["--busy-permille", "1001"], "must be 0 to 1000"),
+        (["--replay-share-permille", "0"], "must be 1 to 1000"),
         (["--script", "speed=1"], "speed"),
         (["--script", "utterance_blocks=0"], "utterance_blocks"),
         (["--slot", "3"], "unrecognized"),

@@ -119,6 +119,19 @@ def test_to_wait_for_a_turn_is_no_failed_try() -> None:
     assert search.ask_again_at_ms == 399, "the first failure"
 
 
+def test_an_engine_that_will_soon_have_room_is_asked_when_it_says_so() -> None:
+    search = make()
+    for _ in range(4):
+        search.asked(0)
+    search.refused(Refused(4, RefusalReason.no_free_slot, 100))
+    assert not search.plan_next(0)
+    assert search.ask_again_at_ms == 149, "what it said, and up to half of it more"
+    search.asked(149)
+    search.refused(Refused(5, RefusalReason.no_free_slot))
+    assert not search.plan_next(149)
+    assert search.ask_again_at_ms == 149 + 399, "what one engine said holds once"
+
+
 @pytest.mark.parametrize("retry_after_ms", [None, 0, 60_000])
 def test_a_turn_that_is_far_away_or_not_named_is_asked_about_again(retry_after_ms: int | None) -> None:
     search = make()
