@@ -159,7 +159,7 @@ TABLE: dict[Reason, Row] = {
     Reason.token_revoked: Row(_CLIENT, 4401, 401, _UNAUTHENTICATED, "The token, its key or its tenant was revoked."),
     Reason.scope_missing: Row(_CLIENT, 4403, 403, _DENIED, "The token lacks the scope for streaming."),
     Reason.residency_unknown_profile: Row(
-        _CLIENT, 4403, 403, _DENIED, "The token names a residency profile that is not known here, or none where it must."
+        _CLIENT, 4403, 403, _DENIED, "The token names no residency profile that is known here."
     ),
     Reason.wrong_region: Row(
         _CLIENT, 4421, 421, _PRECONDITION, "The audio may not come to this region; connect to one of `gateways`."

@@ -257,9 +257,7 @@ def _authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _listen_for_peers(
-    settings: GatewaySettings, regions: Regional, listeners: contextlib.AsyncExitStack
-) -> None:
+async def _listen_for_peers(settings: GatewaySettings, regions: Regional, listeners: contextlib.AsyncExitStack) -> None:
     try:
         await regions.listen(listeners)
     except OSError as error:
