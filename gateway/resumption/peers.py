@@ -51,8 +51,8 @@ class PeerRegions:
         self._copies = copies
         self._claim_timeout_s = claim_timeout_ms / 1_000
         self._peers: dict[str, _Peer] = {}
-        self.on_superseded: Callable[[str], None] = lambda _session_id: None
-        """Another region has the session of this name by now."""
+        self.on_superseded: Callable[[CommitPoint], None] = lambda _point: None
+        """Another region has the session of this point by now."""
 
     def put(self, point: CommitPoint, permitted: frozenset[str]) -> None:
         """Send copies soon, to permitted regions alone."""
@@ -137,8 +137,10 @@ class PeerRegions:
                 )
                 reply = await call(request, timeout=_STORE_TIMEOUT_S)
                 self._metrics.copies.labels(peer.name).inc(len(some))
-                for session_id in reply.superseded:
-                    self.on_superseded(session_id)
+                superseded = frozenset(reply.superseded)
+                for point in some:
+                    if point.session_id in superseded:
+                        self.on_superseded(point)
         except grpc.aio.AioRpcError as error:
             peer.waiting.put_back(points, finished)
             self._metrics.copy_failures.labels(peer.name).inc()

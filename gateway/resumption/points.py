@@ -73,13 +73,21 @@ class StoredCommitPoints:
         self._alone = KeptAlone(_KEPT_ALONE)
         self._is_away = False
         if peers is not None:
-            peers.on_superseded = self._superseded
+            peers.on_superseded = self._refused
 
     # --- sessions that are here -------------------------------------------------------------------------
 
     def open(self, point: CommitPoint, permitted: frozenset[str], on_superseded: Callable[[], None]) -> CommitLog:
         """See gateway.resumption.interface.CommitPoints."""
         session = _OpenSession(self, point, permitted, on_superseded)
+        before = self._open.get(point.session_id)
+        if before is not None and before.latest.generation > point.generation:
+            # Taken up once more meanwhile; whoever opens this one has not seen it yet.
+            session.is_superseded = True
+            asyncio.get_running_loop().call_soon(self._supersede, session)
+            return session
+        if before is not None:
+            self._superseded(point.session_id)
         self._open[point.session_id] = session
         session.commit(point)
         return session
@@ -108,20 +116,49 @@ class StoredCommitPoints:
         self._waiting.forget(session_id)
         session = self._open.pop(session_id, None)
         if session is not None:
-            self._metrics.superseded.inc()
-            session.supersede()
+            self._supersede(session)
+
+    def _supersede(self, session: _OpenSession) -> None:
+        self._metrics.superseded.inc()
+        session.supersede()
+
+    def _refused(self, point: CommitPoint) -> None:
+        """A later gateway has the session. Not so where it is another tab: then this one took it up anew meanwhile."""
+        session = self._open.get(point.session_id)
+        if session is not None and session.latest.tab_id == point.tab_id:
+            self._superseded(point.session_id)
 
     # --- sessions that go on here -------------------------------------------------------------------------
 
     async def claim(self, session_id: str, org: str, home: str) -> CommitPoint | None:
         """See gateway.resumption.interface.CommitPoints."""
+        is_live = session_id in self._open
         point, known_by = await self._claim_here(session_id, org)
-        if point is None and home != self._region and self._peers is not None:
-            point, known_by = await self._peers.claim(home, session_id, org), KnownBy.home_region
-        if point is None:
-            point, known_by = await self._claim_stored(self._copies, session_id, org), KnownBy.copy
+        if point is None or (home != self._region and not is_live):
+            point, known_by = await self._claim_elsewhere(session_id, org, home, (point, known_by))
         self._metrics.resumed.labels((KnownBy.client_alone if point is None else known_by).value).inc()
         return point
+
+    async def _claim_elsewhere(
+        self, session_id: str, org: str, home: str, known_here: tuple[CommitPoint | None, KnownBy]
+    ) -> tuple[CommitPoint | None, KnownBy]:
+        """`known_here`: from when this region had the session itself. The region that had it last knows best,
+        and must learn that it lost it.
+        """
+        at_home: CommitPoint | None = None
+        if home != self._region and self._peers is not None:
+            at_home = await self._peers.claim(home, session_id, org)
+        copy = None if at_home is not None else await self._claim_stored(self._copies, session_id, org)
+        older = sorted((known_here, (copy, KnownBy.copy)), key=_newest_first)
+        found = [each for each in ((at_home, KnownBy.home_region), *older) if each[0] is not None]
+        if not found:
+            return None, KnownBy.client_alone
+        point, known_by = found[0]
+        here, _ = known_here
+        if point is None or here is None:
+            return point, known_by
+        # What this region writes from here on must be above what it kept itself.
+        return msgspec.structs.replace(point, generation=max(point.generation, here.generation)), known_by
 
     async def claim_for_peer(self, session_id: str, org: str) -> CommitPoint | None:
         """Another region takes a session of this one up."""
@@ -207,10 +244,8 @@ class StoredCommitPoints:
             log.info("commit_points.redis_back")
         self._metrics.commits.inc(sum(kept))
         for point, is_kept in zip(points, kept, strict=True):
-            session = self._open.get(point.session_id)
-            # Another tab: this gateway itself took the session up anew meanwhile.
-            if not is_kept and session is not None and session.latest.tab_id == point.tab_id:
-                self._superseded(point.session_id)
+            if not is_kept:
+                self._refused(point)
         return True
 
     async def flush(self) -> None:
@@ -279,6 +314,11 @@ class KeptAlone:
         claimed = msgspec.structs.replace(point, generation=point.generation + 1)
         self._points[session_id] = (claimed, until_s)
         return claimed
+
+
+def _newest_first(found: tuple[CommitPoint | None, KnownBy]) -> tuple[int, int]:
+    point, _ = found
+    return (0, 0) if point is None else (-point.generation, -point.committed_sample)
 
 
 def _newer(latest: CommitPoint | None, stored: CommitPoint | None) -> CommitPoint | None:

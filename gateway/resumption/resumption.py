@@ -6,7 +6,8 @@ learns of a session that is not his whether it exists.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -40,18 +41,22 @@ class Continued:
     token: str
     claims: ResumeClaims
     point: CommitPoint | None
+    _own_mark: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def __repr__(self) -> str:
         return f"Continued(session_id={self.claims.session_id})"  # never the token
 
     @property
     def generation(self) -> int:
-        return self.claims.generation + 1 if self.point is None else self.point.generation
+        """Above that of whoever made the token, also where only an older gateway's point was found."""
+        return max(self.claims.generation + 1, 0 if self.point is None else self.point.generation)
 
     @property
     def tab_id(self) -> str:
-        """Another one than at any earlier gateway: that one's bill is its own."""
-        return f"{self.claims.session_id}.{self.generation}"
+        """Another one than at any gateway that has or had it: each one's bill is its own. Where two take up the same
+        generation, because neither could ask, it also says which of them has the session.
+        """
+        return f"{self.claims.session_id}.{self.generation}.{self._own_mark}"
 
 
 @dataclass(frozen=True, slots=True)

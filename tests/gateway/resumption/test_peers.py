@@ -97,3 +97,62 @@ async def test_a_session_goes_on_in_another_region_by_its_home_or_by_the_copy(tm
     finally:
         here.stop()
         there.stop()
+
+
+async def test_a_session_that_comes_back_is_asked_for_where_it_was_last(tmp_path: Path) -> None:
+    """What its first region knows of it is old, and whoever has it by now must lose it."""
+    here, there = RedisServer(tmp_path / "here").start(), RedisServer(tmp_path / "there").start()
+    ports = {"here": free_port(), "there": free_port()}
+    closed: list[tuple[str, str]] = []
+    try:
+        async with (
+            peers_of("here", {"there": ports["there"]}) as peers_here,
+            peers_of("there", {"here": ports["here"]}) as peers_there,
+            keeping(here.url, region="here", peers=peers_here) as first,
+            keeping(there.url, region="there", peers=peers_there) as second,
+            serving(ports["here"], first, []),
+            serving(ports["there"], second, closed),
+        ):
+            first.open(point_at(0)).close(is_finished=False)
+            with here.client() as client:
+                await until(lambda: bool(client.exists("patchbay:{acme}:commit:s")), what="the point")
+            for generation in (2, 3):  # the first attempt came to nothing
+                assert await second.points.claim("s", "acme", "here") == point_at(0, generation=generation)
+            second.open(point_at(32_000, generation=3, tab_id="s.3"))
+            claimed = await first.points.claim("s", "acme", "there")
+            assert claimed == point_at(32_000, generation=4, tab_id="s.3")
+            assert second.superseded == ["s"]
+            assert closed == [("acme", "s.3")]
+            first.open(point_at(32_000, generation=4, tab_id="s.4"))
+            with here.client() as client:
+                await until(lambda: client.hget("patchbay:{acme}:commit:s", "tab") == "s.4", what="the new point")
+            assert first.superseded == []
+    finally:
+        here.stop()
+        there.stop()
+
+
+async def test_a_copy_that_came_late_ends_no_session_that_was_taken_anew(tmp_path: Path) -> None:
+    there = RedisServer(tmp_path / "there").start()
+    port = free_port()
+    try:
+        async with (
+            peers_of("here", {"there": port}) as peers_here,
+            keeping(None, region="here", peers=peers_here) as first,
+            keeping(there.url, region="there") as second,
+            serving(port, second, []),
+        ):
+            permitted = frozenset({"there"})
+            await second.points.keep_copies([point_at(0, generation=5, tab_id="other")], [])
+            peers_here.put(point_at(0, tab_id="s"), permitted)  # of a connection that is lost by now
+            first.points.open(
+                point_at(0, generation=6, tab_id="s.6"), frozenset(), lambda: first.superseded.append("s.6")
+            )
+            with there.client() as client:
+                for name in ("next", "last"):  # which is sent when the answer before it was heard
+                    peers_here.put(point_at(session_id=name), permitted)
+                    key = f"patchbay:{{acme}}:copy:{name}"
+                    await until(lambda key=key: bool(client.exists(key)), what="the copy")  # type: ignore[misc]
+            assert first.superseded == []
+    finally:
+        there.stop()

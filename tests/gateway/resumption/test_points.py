@@ -86,6 +86,32 @@ async def test_a_session_that_lives_here_is_taken_over_from_itself(redis_server:
         assert gateway.superseded == ["s"]
 
 
+@pytest.mark.parametrize("is_later_first", [False, True])
+async def test_of_two_connections_to_one_gateway_the_one_that_claimed_later_has_it(
+    redis_server: RedisServer, *, is_later_first: bool
+) -> None:
+    """Both claimed before either began; they begin in any order."""
+    lost: list[str] = []
+    async with keeping(redis_server.url) as gateway:
+        gateway.open(point_at(0)).close(is_finished=False)
+        await written(redis_server)
+        claimed = [await gateway.points.claim("s", "acme", "here") for _ in range(2)]
+        begun = {}
+        for point in reversed(claimed) if is_later_first else claimed:
+            assert point is not None
+            tab = f"s.{point.generation}"
+            point = msgspec.structs.replace(point, tab_id=tab)
+            begun[tab] = gateway.points.open(point, frozenset(), lambda tab=tab: lost.append(tab))
+        await until(lambda: lost == ["s.2"], what="the end of the earlier one")
+        begun["s.2"].commit(point_at(99_000, generation=2, tab_id="s.2"))
+        begun["s.2"].close(is_finished=True)
+        begun["s.3"].commit(point_at(16_000, generation=3, tab_id="s.3"))
+        await gateway.points.flush()
+        newest = point_at(16_000, generation=4, tab_id="s.3")
+        assert await gateway.points.claim("s", "acme", "here") == newest
+        assert lost == ["s.2", "s.3"]
+
+
 async def test_a_session_that_ended_in_order_is_kept_for_a_little_longer(redis_server: RedisServer) -> None:
     """Its client may have missed the last messages."""
     async with keeping(redis_server.url) as gateway:
