@@ -16,6 +16,7 @@ from engines.server.link import STATUS_OF_END, Link, LinkEnd, LinkSettings
 from policies.routing_facts import RegionState
 from regions.relay.host import RelayedStream, RelayFloor, RelayHost
 from regions.relay.identity import PeerCheck, expires_in_s, may_be_called
+from regions.relay.peers_only import PeersOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,8 +55,7 @@ class RelayServer:
         certificates: whose `run` their owner runs.
         status: what this region says of itself; asked for each report.
         is_peer: whether a region's name is that of a peer.
-        handlers: more services on the same port. Their callers have a trusted certificate; whose it is, they ask
-            `peers`.
+        handlers: more services on the same port, whose methods are unary. They are called by peers alone.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class RelayServer:
         self._status = status
         self._metrics = metrics
         self._certificates = certificates
-        self._handlers = handlers
         self.peers = PeerCheck(is_peer)
+        self._handlers = [PeersOnly(handler, self.peers, lambda: self._reject("unknown_peer")) for handler in handlers]
         self._floor = RelayFloor(status().region, pool, settings, metrics)
         self._link_settings = LinkSettings(
             heartbeat_interval_ms=settings.heartbeat_interval_ms,

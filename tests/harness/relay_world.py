@@ -22,7 +22,7 @@ from tests.harness.certificates import Authority
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Sequence
     from pathlib import Path
 
 HERE = "eu-west"
@@ -39,6 +39,7 @@ class RelayWorld:
         self.authority = Authority(folder / "authority")
         self.registry = CollectorRegistry()
         self.status = RegionStatus(region=THERE, state=RegionState.active, free_slots_of_tier={"free": 3})
+        self.peers = {HERE, THERE}
         self.port = 0
         self.pool: LinkPool
         self.relay: RelayServer
@@ -47,8 +48,8 @@ class RelayWorld:
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         self._running.append(self._tasks.create_task(work))
 
-    async def start(self, *engines: str, **settings: Any) -> None:
-        """The relay of `there` before the engines at these addresses."""
+    async def start(self, *engines: str, handlers: Sequence[grpc.GenericRpcHandler] = (), **settings: Any) -> None:
+        """The relay of `there` before the engines at these addresses. Change `peers` as you like."""
         self.pool = LinkPool(PoolSettings(addresses=engines), gateway="there")
         self.run(self.pool.run())
         await until(lambda: len(self.pool.loads()) == len(engines), what="the engines of the region")
@@ -62,8 +63,9 @@ class RelayWorld:
             pool=self.pool,
             certificates=certificates,
             status=lambda: self.status,
-            is_peer=lambda name: name in (HERE, THERE),
+            is_peer=lambda name: name in self.peers,
             metrics=RelayMetrics(self.registry),
+            handlers=handlers,
         )
         self.port = await self.relay.start()
         self.run(self.relay.run())
