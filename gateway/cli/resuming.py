@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from gateway.wire.messages import ServerMessage
 
 _SCHEMES = {False: ("ws", "wss", "http", "https"), True: ("grpc", "grpcs")}
+_MOST_ENDS_IN_VAIN = 3
+"""So often may a session that was taken up lose its engines for good without one more `ack`: the audio itself may be
+what they die of.
+"""
 _NOT_OURS_TO_REPEAT = (ExitCode.usage, ExitCode.not_permitted, ExitCode.data_rejected, ExitCode.internal)
 
 
@@ -94,6 +98,7 @@ class ResumingSession:
         self._sent_at_s = 0.0
         self._is_throttled = False
         self._lost: _Loss | None = None
+        self._ends_in_vain = 0
         self._attempt_url = endpoint.url
 
     async def run(self) -> Finished | ErrorMessage:
@@ -133,6 +138,7 @@ class ResumingSession:
             isinstance(outcome, ErrorMessage)
             and self._can_resume()
             and outcome.retryable
+            and self._ends_in_vain < _MOST_ENDS_IN_VAIN
             and (outcome.reason not in Reason.__members__ or TABLE[Reason(outcome.reason)].fault is not Fault.nobody)
         )
 
@@ -231,6 +237,8 @@ class ResumingSession:
                     return None
                 has_heard = True
                 if isinstance(message, ErrorMessage):
+                    if self._lost is None and message.reason == Reason.engine_unavailable:
+                        self._ends_in_vain += 1
                     if not self._may_go_on_after(message):
                         self._show(message)
                     return message
@@ -255,6 +263,8 @@ class ResumingSession:
         if isinstance(message, Usage):
             self._is_throttled = message.is_throttled
         if isinstance(message, Ack):
+            if message.sample > self._acked_sample:
+                self._ends_in_vain = 0
             self._acked_sample = max(self._acked_sample, message.sample)
             self._source.release(self._acked_sample)
         shown = self._heard.take(message)

@@ -13,16 +13,19 @@ from gateway.cli.audio_source import KeptAudio
 from gateway.cli.connection import ConnectionFailed
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession
+from gateway.errors import Reason
 from gateway.wire.messages import Ack, AudioSpec, ErrorMessage, FinalMessage, Finished, Start, Started
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
+from tests.fakes.engine_pool import FakePool, FakeStream, LossReason, Lost
 from tests.harness.redis_server import free_port
 from tests.harness.tcp_relay import TcpRelay
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from engines.interface import OpenStream, StreamEvent
     from gateway.wire.messages import ServerMessage
 
 pytestmark = pytest.mark.integration
@@ -153,6 +156,31 @@ async def test_a_refusal_that_is_the_clients_own_ends_it(tmp_path: Path, transpo
             outcome = failed.exit_code
         assert outcome is ExitCode.not_permitted or isinstance(outcome, ErrorMessage)
         assert len(gateway.pool.streams) == 0
+
+
+class _DeadlyPool(FakePool):
+    """Its engines die of any audio."""
+
+    def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> FakeStream:
+        opened = super().open(stream, on_event)
+        opened.send_audio = lambda _pcm16: asyncio.get_running_loop().call_soon(  # type: ignore[method-assign]
+            opened.say, Lost(stream.epoch, LossReason.link_lost)
+        )
+        return opened
+
+
+async def test_audio_that_kills_engines_is_not_carried_on_for_ever(tmp_path: Path, transport: str) -> None:
+    """The gateway ends such a session as one that could be tried again; a client must not go on killing for it."""
+    pool = _DeadlyPool()
+    async with asyncio.timeout(20), running_gateway(tmp_path, asyncio.get_running_loop(), pool=pool) as gateway:
+        talk = Conversation(gateway.urls[transport], gateway.token(), transport, RULES)
+        talk.say(PIECE)
+        end = await talk.session.run()
+    assert isinstance(end, ErrorMessage)
+    assert end.reason == Reason.engine_unavailable
+    assert talk.shown[-1] == end
+    assert talk.count(Resumed) == 2
+    assert talk.count(Started) == 3
 
 
 async def test_an_ack_lets_the_audio_before_it_go(tmp_path: Path, transport: str) -> None:
