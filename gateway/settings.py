@@ -93,6 +93,8 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
                 f"drain.finish_ms must exceed the longest utterance and its pause ({longest_ms} ms), or be 0: "
                 "a drain would cut words"
             )
+        if not self.engines.addresses and self.engines.discovery is None and self.regions is None:
+            raise ValueError("engines needs addresses or discovery: without [regions] nobody else can recognise")
         if self.escrow is not None and self.region not in self.escrow.addresses:
             raise ValueError(f"escrow.addresses lacks this region, {self.region}")
         return self

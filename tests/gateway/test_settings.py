@@ -96,6 +96,14 @@ def test_a_whole_section_of_the_environment_goes_over_the_files(tmp_path: Path) 
 # --- what is wrong with them --------------------------------------------------------------------------------------
 
 
+def test_a_gateway_that_knows_no_engine_and_no_other_region_is_refused(tmp_path: Path) -> None:
+    path = file_of(tmp_path, "")
+    environment = {
+        "PATCHBAY__TOKENS": '{"issuers": [{"issuer": "i", "audience": "a", "jwks_url": "https://a.example"}]}'
+    }
+    assert "engines needs addresses or discovery" in mistakes_of(path, environment | {"PATCHBAY__ENGINES": "{}"})[0]
+
+
 def test_every_mistake_is_listed_with_its_place(tmp_path: Path) -> None:
     path = file_of(
         tmp_path,
@@ -110,13 +118,11 @@ def test_every_mistake_is_listed_with_its_place(tmp_path: Path) -> None:
         no_such_key = true
         [sessions.recovery]
         max_losses = "many"
-        [engines]
-        addresses = []
         """,
     )
     places = sorted(mistake.partition(":")[0] for mistake in mistakes_of(path, {}))
     assert places == [
-        "engines.addresses",
+        "engines",
         "http.port",
         "log_level",
         "no_such_section",
