@@ -179,7 +179,8 @@ def read_pair(files: TlsFiles) -> CertificatePair:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             mistakes.append(f"{files.key_file}: not a PEM private key without a password")
         else:
-            if key.public_key() != certificates[0].public_key():
+            public_key = _public_key(certificates[0], files.certificate_file, mistakes)
+            if public_key is not None and key.public_key() != public_key:
                 mistakes.append(f"{files.key_file}: not the key of {files.certificate_file}")
     if mistakes:
         raise CertificatesUnusable("\n".join(mistakes))
@@ -209,6 +210,15 @@ def _certificates(pem: bytes, path: Path, mistakes: list[str]) -> list[x509.Cert
     except ValueError:
         mistakes.append(f"{path}: no PEM certificate")
         return []
+
+
+def _public_key(certificate: x509.Certificate, path: Path, mistakes: list[str]) -> object | None:
+    """None, and a mistake, for a key that cannot be read."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        mistakes.append(f"{path}: a key of a kind that is not known")
+        return None
 
 
 def _state_of(files: TlsFiles) -> tuple[tuple[int, int, int] | None, ...]:

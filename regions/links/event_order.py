@@ -5,6 +5,7 @@ from __future__ import annotations
 from engines.interface import (
     EndReason,
     FinalResult,
+    Granted,
     Lost,
     MoveAway,
     PartialResult,
@@ -18,7 +19,7 @@ from engines.interface import (
 class EventOrder:
     """What a stream's engine has said so far, as far as later events must agree with it.
 
-    The grant comes first and once; progress never goes back; each final begins where the last one ended; nothing is
+    The grant comes first and once, with a window that audio fits in; progress never goes back; each final begins where the last one ended; nothing is
     said of audio that was not sent; a granted stream may be told to move, which neither grants nor ends it; every event
     carries the stream's epoch.
     """
@@ -40,6 +41,8 @@ class EventOrder:
             return self.is_granted and self._admits_result(event, sent_through_sample, is_finishing)
         if kind is Lost:
             return True
+        if isinstance(event, Granted) and event.window_samples <= 0:
+            return False
         is_first = not self.is_granted
         self.is_granted = True
         return is_first

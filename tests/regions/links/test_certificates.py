@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from prometheus_client import CollectorRegistry
 
 from regions.links.certificates import CertificateMetrics, Certificates, CertificatesUnusable, TlsFiles, read_pair
@@ -56,6 +59,20 @@ def test_every_mistake_is_listed(tmp_path: Path, authority: Authority) -> None:
     files.key_file.write_text("no key")
     with pytest.raises(CertificatesUnusable, match="not a PEM private key"):
         read_pair(files)
+
+
+async def test_a_key_of_a_kind_that_is_not_known_changes_nothing(authority: Authority) -> None:
+    files = authority.issue("eu-west")
+    async with followed(files) as (certificates, registry):
+        first = certificates.current
+        of_elliptic_curves = bytes.fromhex("06072a8648ce3d0201")
+        der = x509.load_pem_x509_certificate(first.certificate_pem).public_bytes(Encoding.DER)
+        der = der.replace(of_elliptic_curves, of_elliptic_curves[:-1] + b"\x7f")
+        files.certificate_file.write_text(ssl.DER_cert_to_PEM_cert(der))
+        await until(lambda: reads(registry, "unusable") == 1)
+        assert certificates.current == first
+        with pytest.raises(CertificatesUnusable, match="a key of a kind that is not known"):
+            read_pair(files)
 
 
 async def test_half_of_a_new_pair_changes_nothing_and_the_whole_is_in_force(authority: Authority) -> None:

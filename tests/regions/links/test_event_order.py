@@ -87,6 +87,12 @@ def test_nothing_is_said_before_the_grant(early: StreamEvent) -> None:
     assert verdicts(early) == [False]
 
 
+def test_a_slot_without_a_window_is_none() -> None:
+    """Nothing could be sent to it, so that nothing would be owed, and its session would wait for ever."""
+    assert verdicts(Granted(1, "m", "v", 0)) == [False]
+    assert verdicts(Granted(1, "m", "v", -1)) == [False]
+
+
 def test_a_stream_may_be_lost_at_any_time_of_its_own_epoch() -> None:
     assert verdicts(Lost(1, LossReason.drained)) == [True]
     assert verdicts(GRANTED, Lost(2, LossReason.drained)) == [True, False]
