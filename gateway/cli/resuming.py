@@ -35,6 +35,10 @@ _MOST_ENDS_IN_VAIN = 3
 """So often may a session that was taken up lose its engines for good without one more `ack`: the audio itself may be
 what they die of.
 """
+_LONGEST_UTTERANCE_MS = 30_000
+"""Where the client leaves it to the gateway."""
+_TO_ANSWER_MS = 15_000
+"""For the end of what was long: an engine may be lost and replaced just then."""
 _NOT_OURS_TO_REPEAT = (ExitCode.usage, ExitCode.not_permitted, ExitCode.data_rejected, ExitCode.internal)
 
 
@@ -52,8 +56,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ResumeRules:
-    """Elapsed milliseconds. `silent_ms`: a gateway that says nothing for so long is taken for lost; `open_ms`: how long
-    one may take from the first byte to `started`.
+    """Elapsed milliseconds. `silent_ms`: a gateway that says nothing for so long is taken for lost (`owed_within_ms`);
+    `open_ms`: how long one may take from the first byte to `started`.
     """
 
     is_on: bool = True
@@ -253,7 +257,7 @@ class ResumingSession:
     def _patience_s(self, *, has_heard: bool) -> float | None:
         if not self._can_resume():
             return None
-        return (self._rules.silent_ms if has_heard else self._rules.open_ms) / 1_000
+        return (owed_within_ms(self._start, self._rules) if has_heard else self._rules.open_ms) / 1_000
 
     def _is_owed_an_answer(self, since_s: float) -> bool:
         """Whether audio was taken since then, by a gateway that had no reason to let it wait."""
@@ -276,6 +280,16 @@ class ResumingSession:
             if self._lost is not None:
                 self._show(self._lost.ended(self._attempt_url, message, self._acked_sample))
                 self._lost = None
+
+
+def owed_within_ms(start: Start, rules: ResumeRules) -> int:
+    """How long a gateway that takes audio may say nothing. One that was asked to let silence pass for long, or to be
+    silent until an utterance is over, has nothing to say before.
+    """
+    silence_ms = start.endpointing.no_speech_ms or 0
+    utterance_ms = 0 if start.partials else start.max_utterance_ms or _LONGEST_UTTERANCE_MS
+    longest_ms = max(silence_ms, utterance_ms)
+    return max(rules.silent_ms, longest_ms + _TO_ANSWER_MS) if longest_ms else rules.silent_ms
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ import pytest
 from gateway.cli.audio_source import KeptAudio
 from gateway.cli.connection import ConnectionFailed
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession
+from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession, owed_within_ms
 from gateway.errors import Reason
-from gateway.wire.messages import Ack, AudioSpec, ErrorMessage, FinalMessage, Finished, Start, Started
+from gateway.wire.messages import Ack, AudioSpec, Endpointing, ErrorMessage, FinalMessage, Finished, Start, Started
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.engine_pool import FakePool, FakeStream, LossReason, Lost
 from tests.harness.redis_server import free_port
@@ -119,6 +119,15 @@ async def test_silence_is_no_loss_while_nothing_is_said(tmp_path: Path, transpor
         talk.say(None)
         assert await running == Finished(0)
         assert not talk.has(Resumed)
+
+
+def test_who_asks_for_long_silence_waits_longer() -> None:
+    rules = ResumeRules(silent_ms=30_000)
+    assert owed_within_ms(Start(), rules) == 30_000
+    assert owed_within_ms(Start(max_utterance_ms=60_000), rules) == 30_000  # there are partials
+    assert owed_within_ms(Start(endpointing=Endpointing(no_speech_ms=30_000)), rules) == 45_000
+    assert owed_within_ms(Start(partials=False), rules) == 45_000
+    assert owed_within_ms(Start(partials=False, max_utterance_ms=60_000), rules) == 75_000
 
 
 @pytest.mark.parametrize("is_on", [True, False])
