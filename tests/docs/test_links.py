@@ -13,7 +13,7 @@ import typer.main
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from engines.interface import EndReason, LossReason
+from engines.interface import EndReason, LossReason, MoveReason
 from engines.server.options import _parser as engine_parser
 from gateway.admission.geography_metrics import GeographyMetrics
 from gateway.admission.metrics import AdmissionMetrics
@@ -397,7 +397,8 @@ def test_every_field_of_a_message_and_no_other_is_documented(message: type[msgsp
 def test_every_way_in_which_an_utterance_ends_and_an_engine_is_lost_is_documented() -> None:
     ends = code_words(section(DOCS / "protocol.md", "### `utterance_end`"))
     assert {reason.value for reason in EndReason} - {"silence_without_speech"} <= ends
-    assert {reason.value for reason in LossReason} <= code_words(section(DOCS / "protocol.md", "### `migrated`"))
+    told = {reason.value for reason in (*LossReason, *MoveReason)} - {LossReason.slow.value}  # `engine_slow` to clients
+    assert told <= code_words(section(DOCS / "protocol.md", "### `migrated`"))
 
 
 def test_every_encoding_and_no_other_is_documented() -> None:

@@ -31,6 +31,7 @@ from gateway.transports.proxy_protocol import SIGNATURE
 from gateway.wire.codec import decode_server
 from gateway.wire.messages import ErrorMessage
 from gateway.wire.proto import speech_pb2 as pb
+from tests.harness.certificates import Authority
 from tests.harness.geo_database import city, write_database
 from tests.harness.waiting import until_true
 
@@ -300,6 +301,36 @@ async def test_a_pair_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path, nam
             out, err = await process.communicate()
     assert process.returncode == 64
     assert err.decode().startswith(f"wrong setting: {name}.tls: {pair.certificate_file}")
+    assert b"Traceback" not in err
+    assert out == b""
+
+
+async def test_a_relay_whose_port_is_taken_ends_the_process_and_names_it(tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text(
+        """
+[[regions]]
+name = "local"
+country = "IE"
+location = { latitude = 53, longitude = -6 }
+jurisdictions = ["eu"]
+operator = "acme"
+gateways = ["wss://local.example.com/v1/stream"]
+relays = ["local.example.com:8085"]
+pools = [{ name = "a", capacity = "reserved", models = [{ name = "en" }] }]
+"""
+    )
+    files = Authority(tmp_path / "authority").issue("local")
+    relay = {name: str(getattr(files, name)) for name in ("certificate_file", "key_file", "ca_file")}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        relay |= {"host": "127.0.0.1", "port": taken.getsockname()[1]}
+        async with process_of(tmp_path, regions={"catalog_file": str(catalog), "relay": relay}) as process:
+            async with asyncio.timeout(DEADLINE_S):
+                out, err = await process.communicate()
+    assert process.returncode == 69
+    assert f"cannot listen for relay on 127.0.0.1:{relay['port']}" in err.decode()
     assert b"Traceback" not in err
     assert out == b""
 
