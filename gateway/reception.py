@@ -266,6 +266,7 @@ class Reception:
         if resumption is None:
             return _Beginning(admitted.session_id, limits)
         origin = SessionOrigin()
+        gateways = self._house.admission.policies.gateways_for(admitted.policies, admitted.place)
         session_id, longest_ms = admitted.session_id, limits.session_ms
         if continued is not None:
             origin, session_id = resumption.origin_of(continued, request), continued.claims.session_id
@@ -284,7 +285,7 @@ class Reception:
             limits,
             origin,
             resumption.token_for(note),
-            resumption.resume_at(note.permitted),
+            resumption.resume_at(gateways),
             lambda on_superseded: resumption.open(note, origin, on_superseded),
         )
 

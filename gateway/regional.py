@@ -14,7 +14,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.admission.policy_sets import CatalogPolicySets, PolicySet, residency_mistakes
+from gateway.admission.policy_sets import CatalogPolicySets, residency_mistakes
+from gateway.errors import SessionRefused
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.resumption.points import StoredCommitPoints
 from gateway.resumption.resumption import Resumption
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gateway.redis_link.client import RedisLink
     from gateway.resumption.peers import PeerRegions
     from gateway.settings import GatewaySettings
+    from policies.facts import Caller
     from regions.catalog import RegionSpec
     from regions.catalog_file import CatalogFile
     from regions.links.certificates import CertificateMetrics, Certificates, TlsFiles
@@ -62,6 +64,19 @@ class Regional:
     resumption: Resumption
     run: Task
     relay: RelayServer | None
+    file: CatalogFile | None
+
+    def on_catalog_changed(self, callback: Callable[[], None]) -> None:
+        """Call it whenever another catalog is in force, after all of these parts know it. It must not raise."""
+        if self.file is not None:
+            self.file.on_change(lambda _catalog: callback())
+
+    def permitted(self, caller: Caller) -> frozenset[str] | SessionRefused:
+        """Where he may be heard by the catalog in force, or why this gateway may not go on with him."""
+        policies = self.policies.permitted(caller)
+        if isinstance(policies, SessionRefused):
+            return policies
+        return self.policies.refusal_here(policies, None) or policies.regions
 
     async def listen(self, stack: contextlib.AsyncExitStack) -> None:
         """Take links of peers; `stack` ends them. Raises OSError: the port cannot be had."""
@@ -140,7 +155,7 @@ class _Building:
         metrics = PlacementMetrics(self._registry)
         placement = RegionalPlacement(facts, rules, metrics, now_ms=monotonic_ms)
         metrics.watch(lambda: placement.snapshot)
-        resumption, points = self._resumption(policies)
+        resumption, points = self._resumption()
         self._tasks += [pool.run, facts.run, points.run]
         relay = self._relay(facts, points)
         if relay is not None:
@@ -153,6 +168,7 @@ class _Building:
             resumption=resumption,
             run=lambda: _all(self._tasks),
             relay=relay,
+            file=self._file,
         )
 
     # --- engines near and far -----------------------------------------------------------------------------
@@ -205,7 +221,7 @@ class _Building:
 
     # --- sessions of gateways that are lost ---------------------------------------------------------------
 
-    def _resumption(self, policies: CatalogPolicySets) -> tuple[Resumption, StoredCommitPoints]:
+    def _resumption(self) -> tuple[Resumption, StoredCommitPoints]:
         settings = self._settings
         try:
             keys = load_token_keys(settings.resumption)
@@ -222,7 +238,6 @@ class _Building:
             points,
             region=settings.region,
             now_s=time.time,
-            resume_at=lambda permitted: policies.gateways_for(PolicySet(permitted), None),
         )
         return resumption, points
 

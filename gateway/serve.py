@@ -171,6 +171,7 @@ async def _running(
             )
         )
         metrics.watch(registry.figures, regions.pool.loads)
+        regions.on_catalog_changed(lambda: registry.permit_anew(regions.permitted))
         admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
         routes = RouteHttp(regions.facts, regions.placement, regions.policies, geography)
         # Before the task group, which would wrap what is wrong with a port.

@@ -64,6 +64,17 @@ class SessionRegistry:
         for runner in list(self._runners):
             runner.refuse(SessionRefused(reason))
 
+    def permit_anew(self, sets_of: Callable[[Caller], frozenset[str] | SessionRefused]) -> None:
+        """Regions came or went. Each session keeps to its caller's regions of now; one that may be nowhere ends after
+        its utterance.
+        """
+        for runner, caller in list(self._runners.items()):
+            permitted = sets_of(caller)
+            if isinstance(permitted, SessionRefused):
+                runner.end_after_utterance(permitted.reason)
+            else:
+                runner.permit(permitted)
+
     def end_those_of(self, is_meant: Callable[[Caller], bool], reason: Reason) -> int:
         """End the sessions of these callers now; gives how many there were."""
         ended = [runner for runner, caller in self._runners.items() if is_meant(caller)]

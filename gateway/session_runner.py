@@ -150,6 +150,10 @@ class SessionRunner:
     def end_after_utterance(self, reason: Reason) -> None:
         self._carry_out(self.machine.end_after_utterance(reason, self._now_ms()))
 
+    def permit(self, permitted: frozenset[str]) -> None:
+        """These regions may hear the session from here on; it moves if it is in another one."""
+        self._pool.permit(permitted)
+
     # --- the limiter's side (gateway.limits.interface.LimitedSession) -------------------------------
 
     def used_so_far(self) -> UsedSoFar:

@@ -73,7 +73,7 @@ class SessionNote:
 
 
 class Resumption:
-    """One per process. `now_s`: Unix seconds. `resume_at`: gateways for a session that may go to these regions."""
+    """One per process. `now_s`: Unix seconds."""
 
     def __init__(
         self,
@@ -83,14 +83,12 @@ class Resumption:
         *,
         region: str,
         now_s: Callable[[], float],
-        resume_at: Callable[[frozenset[str]], tuple[str, ...]] | None = None,
     ) -> None:
         self._settings = settings
         self._tokens = ResumeTokens(keys)
         self._points = points
         self._region = region
         self._now_s = now_s
-        self._resume_at = resume_at or (lambda _permitted: ())
 
     async def take_up(self, token: str, caller: Caller) -> Continued:
         """Make a session this gateway's. Whoever had it loses it, also if it does not begin here after all.
@@ -143,9 +141,9 @@ class Resumption:
             raise ClientFault(Reason.resume_expired, "the session has lasted as long as it may; open a new one")
         return longest_session_ms - elapsed_ms
 
-    def resume_at(self, permitted: frozenset[str]) -> tuple[str, ...]:
-        """For `started`."""
-        return self._resume_at(permitted) or self._settings.resume_at
+    def resume_at(self, named: tuple[str, ...]) -> tuple[str, ...]:
+        """For `started`. `named`: what the catalog says, nearest first; empty where there is none."""
+        return named or self._settings.resume_at
 
     def token_for(self, note: SessionNote) -> str:
         """For `started`."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import Reason
+from gateway.errors import Reason, SessionRefused
 from gateway.metrics import GatewayMetrics
 from gateway.session_registry import SessionRegistry
 from gateway.wire.messages import Audio
@@ -88,3 +88,24 @@ async def test_the_sessions_of_the_callers_that_are_meant_end_at_once_and_no_oth
     _, reason = await meant.runner.queue.take()
     assert reason is Reason.token_revoked
     assert not other.runner.machine.is_closed
+
+
+async def test_when_regions_come_or_go_each_session_keeps_to_its_caller_s_regions_of_now() -> None:
+    session, other = Session(), Session()
+    registry = make(session)
+    other.grant()
+    registry.add(other.runner, replace(CALLER, tenant="other"))
+    registry.permit_anew(lambda caller: frozenset({"eu-west", f"{caller.tenant}-region"}))
+    assert session.place.permitted == {"eu-west", "acme-region"}
+    assert other.place.permitted == {"eu-west", "other-region"}
+
+
+async def test_a_session_that_may_be_nowhere_ends_after_its_utterance_and_says_why() -> None:
+    silent, speaking = Session(), Session()
+    registry = make(silent, speaking)
+    speaking.runner.client_message(Audio(PCM_100_MS))
+    registry.permit_anew(lambda _caller: SessionRefused(Reason.residency_unknown_profile))
+    assert silent.runner.machine.is_closed
+    assert (await silent.told())[-1].reason == Reason.residency_unknown_profile
+    assert not speaking.runner.machine.is_closed
+    assert speaking.place.permitted is None

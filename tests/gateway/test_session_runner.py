@@ -64,11 +64,15 @@ class Port:
 class Place(WholePool):
     """Where a session is placed; remembers that it is over."""
 
-    __slots__ = ("is_closed",)
+    __slots__ = ("is_closed", "permitted")
 
     def __init__(self, pool: EnginePool, region: str) -> None:
         super().__init__(pool, region)
         self.is_closed = False
+        self.permitted: frozenset[str] | None = None
+
+    def permit(self, permitted: frozenset[str]) -> None:
+        self.permitted = permitted
 
     def close(self) -> None:
         self.is_closed = True
@@ -326,3 +330,9 @@ async def test_how_far_a_session_is_gets_written_down_with_its_end() -> None:
         {"committed_sample": 1_000, "charged_through_sample": 1_600, **where},
         Reason.draining,
     ]
+
+
+async def test_its_regions_of_now_are_told_to_whoever_places_it() -> None:
+    session = Session()
+    session.runner.permit(frozenset({"eu-west"}))
+    assert session.place.permitted == {"eu-west"}

@@ -190,13 +190,6 @@ def test_a_session_that_goes_back_does_not_make_more_of_it_free(resumption: Resu
 
 def test_clients_are_told_where_to_go_by_the_catalog_or_else_by_the_settings(points: Points) -> None:
     settings = ResumptionSettings(resume_at=("ws://here",))
-    keys = load_token_keys(settings)
-
-    def named_by(catalog: tuple[str, ...]) -> tuple[str, ...]:
-        resumption = Resumption(
-            settings, keys, points, region="here", now_s=lambda: 0.0, resume_at=lambda _permitted: catalog
-        )
-        return resumption.resume_at(frozenset())
-
-    assert named_by(("wss://there",)) == ("wss://there",)
-    assert named_by(()) == ("ws://here",)
+    resumption = Resumption(settings, load_token_keys(settings), points, region="here", now_s=lambda: 0.0)
+    assert resumption.resume_at(("wss://there",)) == ("wss://there",)
+    assert resumption.resume_at(()) == ("ws://here",)
