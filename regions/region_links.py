@@ -132,7 +132,8 @@ def spoken_by_relays(links: Sequence[RegionLink]) -> Spoken:
     load, status = speaker.load, speaker.region
     placed = sum(link.placed_since_report for link in links)
     told = status.free_slots_of_tier if status is not None else {}
-    free_slots = told or dict.fromkeys((tier.value for tier in Tier), load.slots_total - load.slots_used)
+    known = {tier.value: told[tier.value] for tier in Tier if tier.value in told}
+    free_slots = known or dict.fromkeys((tier.value for tier in Tier), load.slots_total - load.slots_used)
     state = RegionState.draining if load.is_draining else RegionState.active
     return Spoken(
         is_reachable=True,

@@ -335,6 +335,7 @@ class Connection(Outbox):
             self._move_all(MoveReason.engine_draining)
         elif self._move_reason in _DRAINS:
             self._move_reason = None
+            self._told.clear()
 
     def move_away(self, reason: MoveReason, *, within_ms: int) -> None:
         """Tell every stream that is granted, or will be, to move; the last still has `_LEAST_MOVE_MS`."""

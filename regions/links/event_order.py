@@ -19,9 +19,9 @@ from engines.interface import (
 class EventOrder:
     """What a stream's engine has said so far, as far as later events must agree with it.
 
-    The grant comes first and once, with a window that audio fits in; progress never goes back; each final begins where the last one ended; nothing is
-    said of audio that was not sent; a granted stream may be told to move, which neither grants nor ends it; every event
-    carries the stream's epoch.
+    The grant comes first and once, with a window that audio fits in; progress never goes back; each final begins where
+    the last one ended; nothing is said of audio that was not sent; a granted stream may be told to move, which neither
+    grants nor ends it; every event carries the stream's epoch.
     """
 
     __slots__ = ("_consumed_through_sample", "_epoch", "_final_through_sample", "is_granted")

@@ -31,6 +31,8 @@ from regions.links.event_order import ends_stream
 from regions.relay.region_load import region_load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engines.interface import LoadReport, OpenStream, StreamEvent
     from engines.server.link_host import EventSink
     from regions.links.interface import EnginePool, EngineStream
@@ -77,10 +79,18 @@ class RelayedStream:
 
 
 class RelayFloor:
-    """What all links of a relay share. `region`: this one's name."""
+    """What all links of a relay share. `region`: this one's name. `is_peer`: whether a region may open streams."""
 
-    def __init__(self, region: str, pool: EnginePool, settings: RelaySettings, metrics: RelayMetrics) -> None:
+    def __init__(
+        self,
+        region: str,
+        pool: EnginePool,
+        settings: RelaySettings,
+        metrics: RelayMetrics,
+        is_peer: Callable[[str], bool],
+    ) -> None:
         self.region = region
+        self.is_peer = is_peer
         self.pool = pool
         self.settings = settings
         self.metrics = metrics
@@ -125,7 +135,7 @@ class RelayHost:
 
     def open(self, sink: EventSink, stream_id: int, opened: OpenStream) -> RelayedStream | None:
         floor = self._floor
-        if floor.is_draining:
+        if floor.is_draining or not floor.is_peer(self._peer):
             self._refuse(sink, stream_id, Refused(opened.epoch, RefusalReason.draining))
             return None
         if floor.streams_of_peer.get(self._peer, 0) >= floor.settings.max_streams_per_peer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -75,7 +76,7 @@ class RelayServer:
         self._certificates = certificates
         self.peers = PeerCheck(is_peer)
         self._handlers = [PeersOnly(handler, self.peers, lambda: self._reject("unknown_peer")) for handler in handlers]
-        self._floor = RelayFloor(status().region, pool, settings, metrics)
+        self._floor = RelayFloor(status().region, pool, settings, metrics, is_peer)
         self._link_settings = LinkSettings(
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
             silent_intervals=settings.silent_intervals,
@@ -109,16 +110,13 @@ class RelayServer:
         return port
 
     async def run(self) -> None:
-        """Report to peers until cancelled, and end the links of those whose certificates expired."""
-        loop = asyncio.get_running_loop()
+        """Report to peers until cancelled, and end the links of those that are none any more, or whose certificates
+        expired.
+        """
         while True:
             self._follow_state()
             await asyncio.sleep(self._settings.heartbeat_interval_ms / 1_000)
-            for link, peer in self._links.items():
-                if loop.time() >= peer.ends_at_s:
-                    link.end(LinkEnd.certificate_expired)
-                else:
-                    link.beat()
+            self._follow_peers()
 
     def begin_drain(self) -> None:
         """Take no more streams; peers hear at once that theirs should move."""
@@ -159,6 +157,21 @@ class RelayServer:
         for link in self._links:
             link.beat()
 
+    def _follow_peers(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        grace_s = self._settings.expired_grace_ms / 1_000
+        for link, peer in self._links.items():
+            if self._floor.is_peer(peer.region):
+                peer.leaves_at_s = math.inf
+            elif peer.leaves_at_s == math.inf:
+                peer.leaves_at_s = now_s + grace_s
+            if now_s >= peer.expires_at_s:
+                link.end(LinkEnd.certificate_expired)
+            elif now_s >= peer.leaves_at_s:
+                link.end(LinkEnd.not_trusted)
+            else:
+                link.beat()
+
     def _hand_back(self) -> None:
         for peer in list(self._links.values()):
             peer.host.lose_all(LossReason.drained)
@@ -177,7 +190,7 @@ class RelayServer:
             fill_report=self._fill_report,
         )
         lives_s = expires_in_s(context) + self._settings.expired_grace_ms / 1_000
-        self._links[link] = _Peer(host, asyncio.get_running_loop().time() + lives_s)
+        self._links[link] = _Peer(region, host, asyncio.get_running_loop().time() + lives_s)
         self._metrics.links.labels(region).inc()
         try:
             end = await link.run(context)
@@ -201,13 +214,17 @@ class RelayServer:
 
 
 class _Peer:
-    """One link of a peer; `ends_at_s`, on the loop's clock: its certificate has expired, and the grace is over."""
+    """One link of a peer. On the loop's clock, with the grace: `expires_at_s`, when its certificate does;
+    `leaves_at_s`, when it was no peer any more.
+    """
 
-    __slots__ = ("ends_at_s", "host")
+    __slots__ = ("expires_at_s", "host", "leaves_at_s", "region")
 
-    def __init__(self, host: RelayHost, ends_at_s: float) -> None:
+    def __init__(self, region: str, host: RelayHost, expires_at_s: float) -> None:
+        self.region = region
         self.host = host
-        self.ends_at_s = ends_at_s
+        self.expires_at_s = expires_at_s
+        self.leaves_at_s = math.inf
 
 
 def fill_region(message: engine_pb2.RegionStatus, status: RegionStatus) -> None:

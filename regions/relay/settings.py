@@ -23,4 +23,5 @@ class RelaySettings(TlsFiles, frozen=True, extra="forbid"):
     max_queued_events: int = Field(default=50_000, ge=1_000, le=10_000_000)
     """That wait for a peer that does not read. More, and its link is ended."""
     expired_grace_ms: int = Field(default=60_000, ge=0, le=86_400_000)
-    """How long a link outlives its peer's certificate. A peer with a new certificate has made a new link by then."""
+    """How long a link outlives its peer's certificate, or its place in the catalog. A peer with a new certificate has
+    made a new link by then."""

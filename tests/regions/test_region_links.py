@@ -81,6 +81,15 @@ def test_each_relay_speaks_for_its_whole_region_so_that_one_is_believed() -> Non
     assert (spoken.slots_total, spoken.free_slots["standard"], spoken.heard_at_s) == (10, 6, 2.0)
 
 
+def test_slots_of_tiers_that_this_gateway_does_not_know_are_left_out() -> None:
+    """A map of any size may come; it would be copied with each placement."""
+    status = status_of("east", free=4)
+    odd = {f"tier-{number}": 9 for number in range(1_000)}
+    status = msgspec.structs.replace(status, free_slots_of_tier=status.free_slots_of_tier | odd)
+    spoken = spoken_by_relays([FakeLink(load=load_of(), region=status)])
+    assert spoken.free_slots == {"premium": 4, "standard": 4, "economy": 4}
+
+
 def test_what_was_placed_over_any_relay_is_taken_off() -> None:
     spoken = spoken_by_relays(
         [

@@ -85,7 +85,7 @@ class Desk:
         files = {name: folder / name for name in ("certificate_file", "key_file", "ca_file")}
         made = RelaySettings.model_validate({**files, **settings})
         self.engine, self.sink = Engine(), Sink()
-        self.floor = RelayFloor("there", self.engine, made, RelayMetrics(CollectorRegistry()))
+        self.floor = RelayFloor("there", self.engine, made, RelayMetrics(CollectorRegistry()), lambda _name: True)
         self.host = RelayHost(self.floor, "here")
         if grants:
             stream = self.host.open(self.sink, 1, OPENED)

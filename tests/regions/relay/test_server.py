@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import grpc.aio
+import msgspec
 import pytest
 
 from engines.interface import LossReason, Lost, MoveAway, MoveReason, RefusalReason, Refused
@@ -163,6 +164,42 @@ async def test_a_draining_region_takes_nothing_and_its_streams_are_told_to_move(
     await sessions[0].until_over()
     await world.relay.drain(deadline_ms=50)
     await until(lambda: all(session.end == Lost(1, LossReason.drained) for session in sessions[1:]))
+
+
+async def test_a_region_that_drains_once_more_tells_its_streams_once_more(
+    engine: EngineProcess, world: RelayWorld
+) -> None:
+    await world.start(engine.address)
+    link = await world.link()
+    session = await granted(link)
+
+    def told() -> int:
+        return sum(isinstance(event, MoveAway) for event in session.events)
+
+    for times in (1, 2):
+        world.status = msgspec.structs.replace(world.status, state=RegionState.draining)
+        await until(lambda times=times: told() == times, what="to be told")  # type: ignore[misc]
+        world.status = msgspec.structs.replace(world.status, state=RegionState.active)
+        await until(lambda: not link.is_draining, what="the region's return")
+
+
+async def test_a_region_that_is_no_peer_any_more_opens_nothing_and_has_the_grace_to_move(
+    engine: EngineProcess, world: RelayWorld
+) -> None:
+    await world.start(engine.address, expired_grace_ms=1_000)
+    link = await world.link()
+    session = await granted(link)
+    world.peers.clear()
+    left_at_s = time.monotonic()
+    late = Listener("late")
+    late.open(link)
+    await late.until_over()
+    assert late.end == Refused(1, RefusalReason.draining)
+    await session.until_over()
+    assert session.end == Lost(1, LossReason.link_lost)
+    assert 0.9 < time.monotonic() - left_at_s < 5
+    await until(lambda: link.last_break is LinkBreak.untrusted)
+    assert not link.is_connected
 
 
 async def test_an_engine_that_drains_behind_a_relay_moves_streams(engine: EngineProcess, world: RelayWorld) -> None:
