@@ -271,3 +271,5 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     busy_permille: int
     """Share of the last second that the inference thread was computing."""
     is_draining: bool
+    gateways: int = 1
+    """How many place streams here, whoever reads this included."""

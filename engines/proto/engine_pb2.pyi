@@ -268,7 +268,7 @@ class MoveAway(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., within_ms: _Optional[int] = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("pool", "slots_total", "slots_used", "queued_audio_ms", "step_p50_us", "busy_permille", "is_draining", "heartbeat_interval_ms", "models")
+    __slots__ = ("pool", "slots_total", "slots_used", "queued_audio_ms", "step_p50_us", "busy_permille", "is_draining", "heartbeat_interval_ms", "models", "gateways")
     POOL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_USED_FIELD_NUMBER: _ClassVar[int]
@@ -278,6 +278,7 @@ class Load(_message.Message):
     IS_DRAINING_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
+    GATEWAYS_FIELD_NUMBER: _ClassVar[int]
     pool: str
     slots_total: int
     slots_used: int
@@ -287,7 +288,8 @@ class Load(_message.Message):
     is_draining: bool
     heartbeat_interval_ms: int
     models: _containers.RepeatedCompositeFieldContainer[ModelLoad]
-    def __init__(self, pool: _Optional[str] = ..., slots_total: _Optional[int] = ..., slots_used: _Optional[int] = ..., queued_audio_ms: _Optional[int] = ..., step_p50_us: _Optional[int] = ..., busy_permille: _Optional[int] = ..., is_draining: _Optional[bool] = ..., heartbeat_interval_ms: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelLoad, _Mapping]]] = ...) -> None: ...
+    gateways: int
+    def __init__(self, pool: _Optional[str] = ..., slots_total: _Optional[int] = ..., slots_used: _Optional[int] = ..., queued_audio_ms: _Optional[int] = ..., step_p50_us: _Optional[int] = ..., busy_permille: _Optional[int] = ..., is_draining: _Optional[bool] = ..., heartbeat_interval_ms: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelLoad, _Mapping]]] = ..., gateways: _Optional[int] = ...) -> None: ...
 
 class ModelLoad(_message.Message):
     __slots__ = ("name", "version", "language", "slots_total", "slots_used", "share_permille", "is_leaving")

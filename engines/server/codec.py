@@ -132,6 +132,7 @@ def fill_load(message: engine_pb2.Load, report: LoadReport, *, heartbeat_interva
     message.step_p50_us = report.step_p50_us
     message.busy_permille = report.busy_permille
     message.is_draining = report.is_draining
+    message.gateways = report.gateways
     message.heartbeat_interval_ms = heartbeat_interval_ms
     for model in report.models:
         fill_model_load(message.models.add(), model)

@@ -125,6 +125,11 @@ class Link(Generic[Stream]):
         self._heard_at_s = 0.0
         self._unanswered_ping: int | None = None
 
+    @property
+    def gateway(self) -> str:
+        """What it calls itself; empty until it did."""
+        return self._gateway
+
     async def run(self, call: LinkCall) -> LinkEnd:
         """Serve until the gateway leaves, is dropped, or `end` is called. Cancelled when the connection breaks."""
         end = LinkEnd.connection_lost

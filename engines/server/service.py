@@ -149,7 +149,7 @@ class EngineService:
         self._host.stop(timeout_ms=flush_ms)
 
     async def link(self, request_iterator: object, context: Any) -> None:
-        link = Link(self._host, self._settings.link)
+        link = Link(self._host, self._settings.link, fill_report=self._count_gateways)
         self._links.add(link)
         try:
             end = await link.run(context)
@@ -157,6 +157,10 @@ class EngineService:
             self._links.discard(link)
         if end in STATUS_OF_END:
             await context.abort(STATUS_OF_END[end], end.value)
+
+    def _count_gateways(self, message: engine_pb2.FromEngine) -> None:
+        """Into a load report. A gateway that renews its link has two for a while."""
+        message.load.gateways = len({link.gateway for link in self._links if link.gateway})
 
     async def drain_rpc(self, request: engine_pb2.DrainRequest, context: object) -> engine_pb2.DrainReply:
         """Begins the drain and answers at once; the deadline is kept here."""

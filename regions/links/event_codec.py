@@ -76,6 +76,7 @@ def decode_load(message: engine_pb2.Load) -> LoadReport:
         step_p50_us=message.step_p50_us,
         busy_permille=message.busy_permille,
         is_draining=message.is_draining,
+        gateways=max(1, message.gateways),
     )
 
 

@@ -83,8 +83,6 @@ class LinkPool:
         self._on_outcome = on_outcome
         self.headroom = TierHeadroom(standard_permille=0, economy_permille=0)
         """What tiers leave to those above them."""
-        self.dispatchers = 1
-        """How many pools place on these replicas, this one included."""
         self._retries = RetryBudget(RetryLimits(max_attempts=settings.open_retries + 1))
         self._membership = Membership(MembershipLimits(settings.removal_grace_ms, settings.retire_within_ms))
         self._members: dict[str, Member] = {}
@@ -117,6 +115,11 @@ class LinkPool:
     def members(self) -> Sequence[EngineAddress]:
         """What is known of each of `links`."""
         return [member.entry.facts for member in self._members.values() if not member.entry.is_retiring]
+
+    @property
+    def dispatchers(self) -> int:
+        """How many pools place on these replicas, this one included; by what the replicas say."""
+        return max((link.load.gateways for link in self.links if link.load is not None), default=1)
 
     def set_members(self, members: tuple[EngineAddress, ...]) -> None:
         """These, and what discovery finds, are the members from here on; `settings.addresses` are no more."""

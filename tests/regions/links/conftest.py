@@ -178,8 +178,8 @@ async def run_pool() -> AsyncIterator[Callable[..., Awaitable[LinkPool]]]:
     running: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as tasks:
 
-        async def start(*addresses: str, connected: int | None = None) -> LinkPool:
-            pool = LinkPool(PoolSettings(addresses=addresses, removal_grace_ms=50), gateway="test")
+        async def start(*addresses: str, connected: int | None = None, gateway: str = "test") -> LinkPool:
+            pool = LinkPool(PoolSettings(addresses=addresses, removal_grace_ms=50), gateway=gateway)
             running.append(tasks.create_task(pool.run()))
             wanted = len(addresses) if connected is None else connected
             await until(lambda: len(pool.loads()) >= wanted)

@@ -81,10 +81,15 @@ def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool) ->
         step_p50_us=number,
         busy_permille=number,
         is_draining=is_draining,
+        gateways=1 + number % 100,
     )
     message = engine_pb2.Load()
     fill_load(message, sent, heartbeat_interval_ms=500)
     assert decode_load(message) == sent
+
+
+def test_an_engine_that_does_not_say_how_many_place_on_it_has_one_gateway() -> None:
+    assert decode_load(engine_pb2.Load()).gateways == 1
 
 
 def test_what_a_relay_says_of_its_region_is_read_whole() -> None:

@@ -49,6 +49,20 @@ async def test_a_herd_is_spread_by_free_slots_before_any_report_says_so(
     assert sessions[8].events == [Refused(1, RefusalReason.no_free_slot, 500)]
 
 
+async def test_a_pool_knows_from_its_replicas_how_many_others_place_on_them(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    """A gateway that has two links, as while it renews one, counts once."""
+    await engines.start("--heartbeat-interval-ms", "50", name="shared")
+    await engines.start("--heartbeat-interval-ms", "50", name="own")
+    shared, own = engines.address("shared"), engines.address("own")
+    pool = await run_pool(shared, own)
+    assert pool.dispatchers == 1
+    for gateway in ("other", "third", "third"):
+        await run_pool(shared, gateway=gateway)
+    await tools.until(lambda: pool.dispatchers == 3)
+
+
 async def test_a_model_is_looked_for_and_the_empty_name_takes_any(engines: Any, run_pool: RunPool, tools: Any) -> None:
     await engines.start("--slots", "9", "--script", "model=first", name="a")
     await engines.start("--slots", "2", "--script", "model=second", name="b")
