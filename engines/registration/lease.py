@@ -17,6 +17,7 @@ import msgspec
 from policies.routing_facts import CapacityClass
 
 MAX_LEASE_BYTES = 16_384
+_MAX_PORT_DIGITS = 5
 
 
 class MalformedLease(Exception):
@@ -92,4 +93,5 @@ def is_address(text: str) -> bool:
     if text.startswith("unix:"):
         return len(text) > len("unix:")
     host, colon, port = text.rpartition(":")
-    return bool(host and colon) and port.isascii() and port.isdecimal() and int(port) <= 65_535
+    is_number = port.isascii() and port.isdecimal() and len(port) <= _MAX_PORT_DIGITS
+    return bool(host and colon) and is_number and int(port) <= 65_535

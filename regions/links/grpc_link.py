@@ -301,7 +301,12 @@ class _Nowhere:
 
 
 def _is_listening(path: str) -> bool:
-    """Costs a few microseconds, where dialling through gRPC costs a channel."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        return probe.connect_ex(path) in (0, errno.EAGAIN, errno.EINPROGRESS)
+    """Costs a few microseconds, where dialling through gRPC costs a channel. Without a file descriptor to spare, and at
+    a path that cannot be one, nobody listens.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            return probe.connect_ex(path) in (0, errno.EAGAIN, errno.EINPROGRESS)
+    except (OSError, ValueError):
+        return False

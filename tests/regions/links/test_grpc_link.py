@@ -44,6 +44,17 @@ async def test_nothing_is_called_back_from_inside_open(engines: Any, run_link: R
     assert session.events == [Refused(1, RefusalReason.unreachable, 500)]
 
 
+@pytest.mark.parametrize("path", [f"/tmp/{'x' * 200}", "/tmp/\0", "/proc/none"])
+async def test_a_path_that_cannot_be_dialled_is_tried_for_ever(path: str) -> None:
+    """It may come from a registry: a link that fails would take all others of its gateway with it."""
+    link = GrpcLink(f"unix:{path}", LinkSettings(local_probe_ms=1, connect_timeout_ms=50), gateway="g")
+    running = asyncio.create_task(link.run())
+    done, _ = await asyncio.wait({running}, timeout=0.3)
+    assert not done
+    assert not link.is_connected
+    running.cancel()
+
+
 async def test_a_refusal_and_a_cancel_leave_nothing_behind(engines: Any, run_link: RunLink, tools: Any) -> None:
     await engines.start("--slots", "1")
     link = await run_link(engines.address())
