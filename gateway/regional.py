@@ -12,14 +12,14 @@ import functools
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.admission.policy_sets import CatalogPolicySets, residency_mistakes
 from gateway.errors import SessionRefused
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.resumption.points import StoredCommitPoints
 from gateway.resumption.resumption import Resumption
-from gateway.resumption.token_keys import ResumptionRefused, load_token_keys
+from gateway.resumption.token_keys import ResumptionRefused, TokenKeys, load_token_keys
 from gateway.settings import SettingsRefused
 from regions.catalog import Catalog
 from regions.facts import Facts
@@ -42,11 +42,15 @@ if TYPE_CHECKING:
     from policies.facts import Caller
     from regions.catalog import RegionSpec
     from regions.catalog_file import CatalogFile
+    from regions.discovery.interface import Discovery
     from regions.links.certificates import CertificateMetrics, Certificates, TlsFiles
+    from regions.links.peer_settings import PeerLinkSettings
     from regions.relay.server import RelayServer
     from regions.settings import RegionsSettings
 
     Task = Callable[[], Coroutine[Any, Any, None]]
+
+_Part = TypeVar("_Part")
 
 
 def monotonic_ms() -> int:
@@ -120,16 +124,25 @@ class _Building:
         self._name = f"{settings.region}/{uuid.uuid4().hex[:8]}"
         self._tasks: list[Task] = []
         regions = settings.regions
+        mistakes: list[str] = []
+        self._file: CatalogFile | None = None
+        self._link_settings: PeerLinkSettings | None = None
+        self._certificates: Certificates | None = None
+        self._relay_certificates: Certificates | None = None
         if regions is None:
-            mistakes = residency_mistakes(settings.residency, catalog=Catalog(), region=settings.region)
-            if mistakes:
-                raise SettingsRefused(mistakes)
-        self._file = None if regions is None else _catalog_file(settings, regions, registry)
+            mistakes += residency_mistakes(settings.residency, catalog=Catalog(), region=settings.region)
+        else:
+            self._file = _unless_refused(lambda: _catalog_file(settings, regions, registry), mistakes)
+            self._link_settings = regions.links
+            self._certificates = self._unless_refused_certificates(regions.links, "links", mistakes)
+            self._relay_certificates = self._unless_refused_certificates(regions.relay, "relay", mistakes)
         if self._file is not None:
             self._tasks.append(self._file.run)
-        links = None if regions is None else regions.links
-        self._link_settings = links
-        self._certificates = None if links is None else self._certificates_of(links, "links")
+        self._discovery = _unless_refused(self._discovery_of_engines, mistakes)
+        keys = _unless_refused(self._token_keys_of_settings, mistakes)
+        if mistakes or keys is None:
+            raise SettingsRefused(mistakes)
+        self._token_keys = keys
 
     def catalog(self) -> Catalog:
         return Catalog() if self._file is None else self._file.current()
@@ -174,19 +187,21 @@ class _Building:
     # --- engines near and far -----------------------------------------------------------------------------
 
     def _local_pool(self, metrics: PoolMetrics) -> LinkPool:
-        settings = self._settings
-        discovery = settings.engines.discovery
-        found = None
-        if discovery is not None:
-            from regions.discovery.metrics import DiscoveryMetrics
-            from regions.discovery.opening import discovery_of
-            from regions.watched_file import FileRefused
-
-            try:
-                found = discovery_of(discovery, region=settings.region, metrics=DiscoveryMetrics(self._registry))
-            except FileRefused as refused:
-                raise SettingsRefused([f"engines.discovery: {mistake}" for mistake in refused.mistakes]) from None
+        settings, found = self._settings, self._discovery
         return LinkPool(settings.engines, gateway=self._name, discovery=found, region=settings.region, metrics=metrics)
+
+    def _discovery_of_engines(self) -> Discovery | None:
+        discovery, region = self._settings.engines.discovery, self._settings.region
+        if discovery is None:
+            return None
+        from regions.discovery.metrics import DiscoveryMetrics
+        from regions.discovery.opening import discovery_of
+        from regions.watched_file import FileRefused
+
+        try:
+            return discovery_of(discovery, region=region, metrics=DiscoveryMetrics(self._registry))
+        except FileRefused as refused:
+            raise SettingsRefused([f"engines.discovery: {mistake}" for mistake in refused.mistakes]) from None
 
     def _dial(self, spec: RegionSpec, metrics: PoolMetrics) -> LinkPool:
         """The pool of a peer's relays; an empty one where this gateway has no certificate to show them."""
@@ -202,6 +217,11 @@ class _Building:
             tls=LinkTls(self._certificates, spec.name),
             metrics=metrics,
         )
+
+    def _unless_refused_certificates(
+        self, files: TlsFiles | None, use: str, mistakes: list[str]
+    ) -> Certificates | None:
+        return None if files is None else _unless_refused(lambda: self._certificates_of(files, use), mistakes)
 
     def _certificates_of(self, files: TlsFiles, use: str) -> Certificates:
         from regions.links.certificates import Certificates, CertificatesUnusable
@@ -223,10 +243,6 @@ class _Building:
 
     def _resumption(self) -> tuple[Resumption, StoredCommitPoints]:
         settings = self._settings
-        try:
-            keys = load_token_keys(settings.resumption)
-        except ResumptionRefused as refused:
-            raise SettingsRefused([f"resumption: {mistake}" for mistake in refused.mistakes]) from None
         metrics = ResumptionMetrics(self._registry)
         points = StoredCommitPoints(
             settings.resumption, self._redis(), metrics, region=settings.region, peers=self._peers(metrics)
@@ -234,12 +250,18 @@ class _Building:
         self._stack.push_async_callback(points.flush)  # before the link that it needs is closed
         resumption = Resumption(
             settings.resumption,
-            keys,
+            self._token_keys,
             points,
             region=settings.region,
             now_s=time.time,
         )
         return resumption, points
+
+    def _token_keys_of_settings(self) -> TokenKeys:
+        try:
+            return load_token_keys(self._settings.resumption)
+        except ResumptionRefused as refused:
+            raise SettingsRefused(refused.mistakes) from None
 
     def _redis(self) -> RedisLink | None:
         redis = self._settings.limits.redis
@@ -272,7 +294,7 @@ class _Building:
 
     def _relay(self, facts: Facts, points: StoredCommitPoints) -> RelayServer | None:
         regions = self._settings.regions
-        if regions is None or regions.relay is None:
+        if regions is None or regions.relay is None or self._relay_certificates is None:
             return None
         from gateway.resumption.region_service import RegionService
         from regions.own_status import OwnStatus
@@ -283,7 +305,7 @@ class _Building:
         return RelayServer(
             regions.relay,
             pool=facts.local,
-            certificates=self._certificates_of(regions.relay, "relay"),
+            certificates=self._relay_certificates,
             status=OwnStatus(facts, regions.placement.rules().headroom),
             is_peer=lambda name: name != here and name in self.catalog().regions,
             metrics=RelayMetrics(self._registry),
@@ -310,6 +332,15 @@ def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry:
         )
     except CatalogRefused as refused:
         raise SettingsRefused([f"regions.catalog_file: {mistake}" for mistake in refused.mistakes]) from None
+
+
+def _unless_refused(make: Callable[[], _Part], mistakes: list[str]) -> _Part | None:
+    """What `make` makes; None where it is refused, and why is added to `mistakes`."""
+    try:
+        return make()
+    except SettingsRefused as refused:
+        mistakes += refused.mistakes
+        return None
 
 
 async def _all(tasks: Sequence[Task]) -> None:
