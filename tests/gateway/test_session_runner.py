@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from gateway.session.commits import SessionCommits
     from regions.links.interface import EnginePool
+    from regions.placing import SessionPool
 
 pytestmark = pytest.mark.unit
 
@@ -94,7 +95,15 @@ class Notebook:
 class Session:
     """A runner with real parts around it, a fake pool, and a clock that the test sets."""
 
-    def __init__(self, *, bound: int = 64, is_obliging: bool = False, commits: SessionCommits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        bound: int = 64,
+        is_obliging: bool = False,
+        commits: SessionCommits | None = None,
+        placed: SessionPool | None = None,
+    ) -> None:
+        """`placed`: where its streams are opened, if not in the fake pool."""
         self.now_ms = 0
         self.pool = FakePool(is_obliging=is_obliging)
         self.place = Place(self.pool, "elsewhere")
@@ -107,7 +116,7 @@ class Session:
         span = trace.NoOpTracerProvider().get_tracer("test").start_span("session")
         self.runner = SessionRunner(
             SessionMachine(identity, SETTINGS.session_limits(), unlimited_quota(), 0),
-            self.place,
+            placed or self.place,
             self.queue,
             self.port,
             Observers(self.metrics, structlog.get_logger(), span, "test"),
