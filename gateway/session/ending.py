@@ -10,6 +10,9 @@ from gateway.session.search import NEVER_MS
 if TYPE_CHECKING:
     from gateway.errors import Reason
 
+STILL_SENDING_MS = 1_000
+"""A client whose last message is younger goes on sending."""
+
 
 @dataclass(slots=True)
 class Ending:

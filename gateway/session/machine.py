@@ -29,7 +29,7 @@ from engines.interface import (
 from gateway.errors import Reason
 from gateway.session.alarm import Alarm
 from gateway.session.effects import CloseClient, Figure, Measured, PauseClient, ResumeClient, SendToClient
-from gateway.session.ending import Ending
+from gateway.session.ending import STILL_SENDING_MS, Ending
 from gateway.session.engine_side import EngineSide
 from gateway.session.first_words import FirstWords
 from gateway.session.replay_buffer import ReplayBuffer
@@ -208,7 +208,11 @@ class SessionMachine:
         retry_after_ms: int | None = None,
         level: str | None = None,
     ) -> list[Effect]:
-        """Let the utterance under way become final, within `ending_grace_ms`; then tell the client why and close."""
+        """Let the utterance under way become final, within `ending_grace_ms`; then tell the client why and close.
+
+        A drain has its own time, longer than any utterance, and its clients go on elsewhere: it waits for an end of the
+        engine's own while audio comes, and cuts nobody's word.
+        """
         if self.is_closed or self._ending is not None:
             return []
         if self._buffer.held_samples == 0:
@@ -219,7 +223,16 @@ class SessionMachine:
         effects = self._engines.stay()
         if self._transcript.is_inside_speech and not self._upstream.waits_for_credit:
             return effects
+        if self._comes_to_its_own_end(self._ending, now_ms):
+            self._ending.cut_at_ms = now_ms + STILL_SENDING_MS
+            self._alarm.at(self._ending.cut_at_ms)
+            return effects
         return effects + self._cut_ending(self._ending, now_ms)
+
+    def _comes_to_its_own_end(self, ending: Ending, now_ms: int) -> bool:
+        if ending.reason is not Reason.draining or self._has_finished_sending or self._upstream.waits_for_credit:
+            return False
+        return not self.is_reading or now_ms < self._heard_client_at_ms + STILL_SENDING_MS
 
     def _end_soon(self, now_ms: int) -> None:
         """No final will come by itself: the audio that would bring it cannot be paid for."""
@@ -360,6 +373,9 @@ class SessionMachine:
         if ending is not None and now_ms >= ending.close_at_ms:
             return self._end_for(ending)
         if ending is not None and now_ms >= ending.cut_at_ms:
+            if self._comes_to_its_own_end(ending, now_ms):
+                ending.cut_at_ms = now_ms + STILL_SENDING_MS
+                return []
             return self._cut_ending(ending, now_ms)
         if ending is None and now_ms >= self._end_at_ms:
             is_expired = self._identity.expires_at_ms <= now_ms

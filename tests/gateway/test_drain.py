@@ -50,11 +50,15 @@ async def begin(gateway: GatewayInProcess) -> SessionRunner:
     return gateway.reception.begin(admitted, request, Port(), transport="test")
 
 
+async def no_peers(_within_ms: int) -> None:
+    """No other region has streams here."""
+
+
 async def start_drain(
     gateway: GatewayInProcess, readiness: Readiness, *, announce_ms: int, finish_ms: int
 ) -> asyncio.Task[bool]:
     draining = asyncio.create_task(
-        drain(readiness, gateway.reception, gateway.registry, announce_ms=announce_ms, finish_ms=finish_ms)
+        drain(readiness, gateway.reception, gateway.registry, no_peers, announce_ms=announce_ms, finish_ms=finish_ms)
     )
     await until(lambda: readiness.is_draining)
     return draining
@@ -77,7 +81,7 @@ async def ending_of(runner: SessionRunner) -> tuple[list[object], Reason | None]
 
 async def test_an_empty_gateway_drains_at_once(gateway: GatewayInProcess) -> None:
     async with asyncio.timeout(5):
-        assert await drain(Readiness(), gateway.reception, gateway.registry, announce_ms=0, finish_ms=60_000)
+        assert await drain(Readiness(), gateway.reception, gateway.registry, no_peers, announce_ms=0, finish_ms=60_000)
 
 
 async def test_while_it_is_announced_readiness_is_off_and_sessions_still_come(gateway: GatewayInProcess) -> None:
@@ -92,7 +96,7 @@ async def test_while_it_is_announced_readiness_is_off_and_sessions_still_come(ga
 
 
 async def test_then_new_sessions_are_refused_as_retryable(gateway: GatewayInProcess) -> None:
-    assert await drain(Readiness(), gateway.reception, gateway.registry, announce_ms=0, finish_ms=60_000)
+    assert await drain(Readiness(), gateway.reception, gateway.registry, no_peers, announce_ms=0, finish_ms=60_000)
     with pytest.raises(Unavailable) as refusal:
         await begin(gateway)
     assert (refusal.value.reason, refusal.value.retry_after_ms is not None) == (Reason.draining, True)
@@ -120,7 +124,9 @@ async def test_what_does_not_end_in_time_hears_why_and_is_cut(mute_gateway: Gate
     runner = await begin(mute_gateway)
     runner.client_message(Audio(HALF_SECOND))
     async with asyncio.timeout(10):
-        is_clean = await drain(Readiness(), mute_gateway.reception, mute_gateway.registry, announce_ms=0, finish_ms=20)
+        is_clean = await drain(
+            Readiness(), mute_gateway.reception, mute_gateway.registry, no_peers, announce_ms=0, finish_ms=20
+        )
     assert not is_clean
     assert len(mute_gateway.registry) == 0
     messages, reason = await ending_of(runner)

@@ -599,6 +599,35 @@ def test_a_drain_lets_nothing_hang_when_no_engine_answers() -> None:
     assert effects[-1] == CloseClient(Reason.draining)
 
 
+def test_a_drain_cuts_no_audio_that_still_comes() -> None:
+    """A word may have begun in what nobody has heard yet; its client goes on elsewhere from the last final's end."""
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    assert not any(isinstance(effect, CutEngine) for effect in machine.end_after_utterance(Reason.draining, 30))
+    for now_ms in range(400, 20_000, 400):  # longer than the grace of other endings
+        effects = machine.client_audio(PCM_100_MS[:320], now_ms)
+        if now_ms == 2_000:
+            machine.engine_event(PartialResult(1, 0, 1_600, "so", 0), now_ms)
+        machine.engine_event(Progress(1, machine.end_sample, 1), now_ms)
+        effects += machine.timer(now_ms) if now_ms >= machine.due_ms else []
+        assert not any(isinstance(effect, CutEngine | CloseClient) for effect in effects)
+    effects = machine.engine_event(final(0, machine.end_sample - 160, "so long"), 20_000)
+    assert sent_to_client(effects)[-1].reason == "draining"
+    assert effects[-1] == CloseClient(Reason.draining)
+
+
+def test_a_drain_cuts_what_came_from_a_client_that_sends_nothing_more() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS * 2, 10)
+    machine.engine_event(PartialResult(1, 0, 1_600, "so", 0), 20)
+    machine.engine_event(Progress(1, 3_200, 1), 25)
+    machine.end_after_utterance(Reason.draining, 30)
+    effects = machine.timer(machine.due_ms)
+    while not effects:
+        effects = machine.timer(machine.due_ms)
+    assert effects == [CutEngine(3_200, is_last=True)]
+
+
 def test_a_client_that_is_gone_frees_its_engine() -> None:
     machine = streaming()
     machine.client_audio(PCM_100_MS, 10)
