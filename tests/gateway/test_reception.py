@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engines.interface import Granted
+from gateway.admission.places import Place, PlaceSource, Visitor
+from gateway.admission.policy_sets import PolicySet, ThisRegionOnly
 from gateway.errors import AuthenticationFailed, ClientFault, Reason, Unavailable
 from gateway.session_runner import SessionRunner
-from gateway.wire.messages import Audio, AudioSpec, Finish, Start
+from gateway.wire.messages import Audio, AudioSpec, Finish, Start, Started
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.plans import UnlimitedPlans
 
@@ -140,3 +143,31 @@ async def test_the_session_has_the_name_that_it_was_admitted_by(gateway: Gateway
     runner = gateway.reception.begin(guest, gateway.reception.read_start(Start()), Port(), transport="test")
     assert gateway.pool.last.opened.session_id == guest.admitted.session_id
     runner.client_gone()
+
+
+async def resume_at(gateway: GatewayInProcess, runner: SessionRunner) -> tuple[str, ...]:
+    """What `started` says."""
+    gateway.pool.last.say(Granted(gateway.pool.last.opened.epoch, "m", "v", 80_000))
+    messages, _ = await runner.queue.take()
+    (started,) = [message for message in messages if isinstance(message, Started)]
+    return started.resume_at
+
+
+class ByPlace(ThisRegionOnly):
+    """Names the gateway for where a caller is."""
+
+    def gateways_for(self, _policies: PolicySet, place: Place | None) -> tuple[str, ...]:
+        return ("wss://anywhere",) if place is None else (f"wss://{place.country}",)
+
+
+async def test_a_client_is_told_of_the_gateways_near_him_to_go_on_at(tmp_path: Path) -> None:
+    async with running_gateway(
+        tmp_path, asyncio.get_running_loop(), steps=lambda standard: replace(standard, policies=ByPlace("here"))
+    ) as gateway:
+        told = []
+        for place in (None, Place("ie", "", None, PlaceSource.edge_header)):
+            guest = await gateway.reception.admit(gateway.token(), Visitor("", place))
+            runner = gateway.reception.begin(guest, gateway.reception.read_start(Start()), Port(), transport="test")
+            told.append(await resume_at(gateway, runner))
+            runner.client_gone()
+        assert told == [("wss://anywhere",), ("wss://ie",)]

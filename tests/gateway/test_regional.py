@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.admission.admit import LocalSessionLimits
 from gateway.admission.policy_sets import PolicySet
+from gateway.errors import SessionRefused
 from gateway.regional import regional
 from gateway.settings import GatewaySettings, SettingsRefused, validate
 from policies.facts import Caller
@@ -155,3 +157,20 @@ async def test_a_relay_listens_until_its_stack_is_closed(tmp_path: Path) -> None
         await parts.listen(stack)
         assert parts.relay is not None
         await parts.drain(within_ms=1_000)
+
+
+async def test_callers_regions_are_those_of_the_catalog_in_force_and_whoever_asks_hears_of_another_one(
+    tmp_path: Path,
+) -> None:
+    async with built(settings_of(regions={"catalog_file": catalog_in(tmp_path, HERE)})) as parts:
+        told: list[object] = []
+        parts.on_catalog_changed(
+            lambda: told.append((parts.permitted(CALLER), {region.name for region in parts.placement.snapshot.regions}))
+        )
+        assert parts.permitted(CALLER) == {HERE}
+        catalog_in(tmp_path, HERE, THERE)
+        assert parts.file is not None
+        for _ in range(3):
+            await parts.file.look()
+        assert told == [({HERE, THERE}, {HERE, THERE})]
+        assert isinstance(parts.permitted(replace(CALLER, residency_profile="mars")), SessionRefused)
