@@ -45,6 +45,7 @@ class EngineSide:
     """`vain` is set when the session must end for want of an engine: who calls looks at it after what may set it."""
 
     __slots__ = (
+        "_full_samples",
         "_is_behind",
         "_leave_slow_at_ms",
         "_liveness_ms",
@@ -66,6 +67,7 @@ class EngineSide:
         self._upstream = state.upstream
         self._liveness_ms = limits.liveness_ms
         self._stall_samples = limits.stall_samples
+        self._full_samples = limits.holding.high_water_samples
         self.search = EngineSearch(limits, jitter_permille=state.identity.jitter_permille, now_ms=now_ms)
         self.moves = PlannedMoves(state)
         self.vain: InVain | None = None
@@ -287,7 +289,7 @@ class EngineSide:
 
     def watch(self, now_ms: int) -> None:
         """After what may have changed what it owes: it has `liveness_ms` for it, from when it began to owe."""
-        if not self._upstream.owes_an_answer(stall_samples=self._stall_samples):
+        if not self._upstream.owes_an_answer(stall_samples=self._stall_samples, full_samples=self._full_samples):
             self._owed_since_ms = None
             if self._is_behind:
                 self._keeps_up()

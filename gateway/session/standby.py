@@ -25,6 +25,7 @@ class Standby:
     __slots__ = (
         "_asked_at_ms",
         "_finals_end_sample",
+        "_full_samples",
         "_liveness_ms",
         "_owed_since_ms",
         "_stall_samples",
@@ -49,6 +50,7 @@ class Standby:
         self._owed_since_ms: int | None = None
         self._liveness_ms = limits.liveness_ms
         self._stall_samples = limits.stall_samples
+        self._full_samples = limits.holding.high_water_samples
 
     def granted(self, event: Granted, region: str) -> None:
         self.grant = event
@@ -64,7 +66,7 @@ class Standby:
                 effects.append(StandbyAudio(effect.pcm16))
             elif type(effect) is CutEngine:
                 effects.append(StandbyCut(effect.at_sample, effect.is_last))
-        if not self.upstream.owes_an_answer(stall_samples=self._stall_samples):
+        if not self.upstream.owes_an_answer(stall_samples=self._stall_samples, full_samples=self._full_samples):
             self._owed_since_ms = None
         elif self._owed_since_ms is None:
             self._owed_since_ms = now_ms

@@ -160,10 +160,16 @@ class Upstream:
         self.cuts = [cut for cut in self.cuts if cut.at_sample > committed_sample]
         return done
 
-    def owes_an_answer(self, *, stall_samples: int) -> bool:
-        """Whether a living engine would have to say something soon."""
+    def owes_an_answer(self, *, stall_samples: int, full_samples: int) -> bool:
+        """Whether a living engine would have to say something soon. `full_samples`: audio in which an utterance ends,
+        however long it is.
+        """
         if self.link is not Link.granted:
             return False
-        if self._buffer.sent_sample - self.consumed_sample > stall_samples:
+        sent_sample = self._buffer.sent_sample
+        if (
+            sent_sample - self.consumed_sample > stall_samples
+            or sent_sample - self._buffer.start_sample >= full_samples
+        ):
             return True
         return bool(self.cuts) and any(cut.is_sent for cut in self.cuts)

@@ -50,6 +50,17 @@ def test_an_engine_that_falls_behind_is_left_for_another_and_told_why() -> None:
     assert any(isinstance(effect, EngineMoved) and effect.reason is MoveReason.engine_slow for effect in effects)
 
 
+def test_an_engine_that_takes_all_audio_and_ends_no_utterance_is_silent() -> None:
+    """The session is full and reads no more, so that nothing else would ever happen to it."""
+    machine = streaming()
+    while machine.is_reading:
+        machine.client_audio(PCM_100_MS, 0)
+        machine.engine_event(Progress(1, machine.end_sample, 5), 0)
+    effects = next_effects(machine)
+    assert CancelEngine(LossReason.silent) in effects
+    assert any(isinstance(effect, OpenEngine) for effect in effects)
+
+
 @pytest.mark.parametrize("pace_permille", [1_000, 2_000])
 def test_an_engine_that_keeps_up_is_never_left(pace_permille: int) -> None:
     machine = streaming()

@@ -95,11 +95,14 @@ def test_an_engine_owes_an_answer_for_much_audio_or_a_cut() -> None:
     buffer, upstream = make()
     buffer.append(b"aabb")
     upstream.pump()
-    assert upstream.owes_an_answer(stall_samples=1)
-    assert not upstream.owes_an_answer(stall_samples=2)
+    assert upstream.owes_an_answer(stall_samples=1, full_samples=9)
+    assert not upstream.owes_an_answer(stall_samples=2, full_samples=9)
+    upstream.consumed(2)
+    assert not upstream.owes_an_answer(stall_samples=2, full_samples=3)
+    assert upstream.owes_an_answer(stall_samples=2, full_samples=2)
     upstream.add_cut(Cut(2, 0, []))
     upstream.pump()
-    assert upstream.owes_an_answer(stall_samples=2)
+    assert upstream.owes_an_answer(stall_samples=2, full_samples=9)
 
 
 def test_a_fork_is_sent_the_same_with_its_own_cuts() -> None:
