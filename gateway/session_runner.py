@@ -248,7 +248,8 @@ class SessionRunner:
                     self._engines += 1
                     self._stream = self._pool.pool().open(stream, self.engine_event)
                 case CancelEngine(why):
-                    self._current().cancel(why)
+                    if self._stream is not None:  # or a fault of ours kept it from being opened
+                        self._stream.cancel(why)
                 case OpenStandby() | StandbyAudio() | StandbyCut() | CancelStandby() | SwitchToStandby():
                     self._move(effect)
                 case PauseClient() | ResumeClient():
@@ -269,6 +270,8 @@ class SessionRunner:
             return
         standby = self._standby
         if standby is None:
+            if isinstance(effect, CancelStandby):
+                return  # a fault of ours kept it from being opened; the session must end all the same
             raise RuntimeError("the machine speaks to a standby that it never opened")
         match effect:
             case StandbyAudio(pcm16):

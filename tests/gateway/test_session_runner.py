@@ -277,6 +277,24 @@ async def test_a_fault_of_ours_in_a_sessions_turn_ends_that_session_and_reaches_
     assert session.counted(session.metrics.sessions_closed, transport="test", reason="internal_error") == 1
 
 
+async def test_a_session_whose_second_stream_could_not_be_opened_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its machine speaks to a standby that a fault of ours kept from coming to be."""
+    session = Session()
+    session.grant()
+    session.runner.client_message(Audio(PCM_100_MS))
+    session.pool.last.say(Progress(1, 800, 5))
+
+    def broken(*_: object) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(session.pool, "open", broken)
+    with pytest.raises(ValueError, match="a fault"):  # which its link would log
+        session.pool.last.say(MoveAway(1, MoveReason.operator, 5_000))
+    session.runner.client_gone()
+    assert session.closed == [session.runner]
+    assert session.place.is_closed
+
+
 async def test_a_session_is_moved_from_one_stream_to_the_other_without_a_gap() -> None:
     session = Session()
     session.grant()
