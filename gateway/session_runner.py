@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from structlog.typing import FilteringBoundLogger
 
-    from engines.interface import StreamEvent
+    from engines.interface import LossReason, StreamEvent
     from gateway.audio.interface import AudioDecoder
     from gateway.client_queue import ClientQueue
     from gateway.metrics import GatewayMetrics
@@ -248,8 +248,7 @@ class SessionRunner:
                     self._engines += 1
                     self._stream = self._pool.pool().open(stream, self.engine_event)
                 case CancelEngine(why):
-                    if self._stream is not None:  # or a fault of ours kept it from being opened
-                        self._stream.cancel(why)
+                    self._let_go(why)
                 case OpenStandby() | StandbyAudio() | StandbyCut() | CancelStandby() | SwitchToStandby():
                     self._move(effect)
                 case PauseClient() | ResumeClient():
@@ -261,6 +260,10 @@ class SessionRunner:
                     self._commit(effect)
                 case EngineLost() | EngineMoved() | Measured():
                     self._note(effect)
+
+    def _let_go(self, why: LossReason | None) -> None:
+        if self._stream is not None:  # or a fault of ours kept it from being opened
+            self._stream.cancel(why)
 
     def _move(self, effect: OpenStandby | StandbyAudio | StandbyCut | CancelStandby | SwitchToStandby) -> None:
         """What concerns the second stream, of a session that is being moved."""
