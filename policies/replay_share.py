@@ -1,4 +1,4 @@
-"""How much of an engine replays may take, and how long they take to catch up. Pure rules.
+"""How much of an engine replays may take while they catch up. Pure rules.
 
 A session that was lost somewhere else brings a backlog: audio since its last final. It is recognised at `speed` times
 real time while new audio goes on coming, so a backlog of B takes B / (speed - 1): 12 s take 4 s at 4 times real time,
@@ -46,12 +46,3 @@ def replays_at_once(room: Room, *, speed_permille: int, limits: ReplayLimits) ->
 def admits_replay(room: Room, *, catching_up: int, speed_permille: int, limits: ReplayLimits) -> bool:
     """Whether an engine takes one more stream with a backlog, beside those that are catching up."""
     return catching_up < replays_at_once(room, speed_permille=speed_permille, limits=limits)
-
-
-def catch_up_ms(*, backlog_ms: int, speed_permille: int) -> int | None:
-    """Give how long a stream takes until it is in time again; None: never, at this speed."""
-    if backlog_ms <= 0:
-        return 0
-    if speed_permille <= _PERMILLE:
-        return None
-    return -(-backlog_ms * _PERMILLE // (speed_permille - _PERMILLE))

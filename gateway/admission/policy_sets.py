@@ -98,25 +98,6 @@ class CatalogPolicySets:
         return tuple(gateway for spec in self.regions_for(policies, place) for gateway in spec.gateways)
 
 
-class ThisRegionOnly:
-    """Everybody is served here, and nowhere else."""
-
-    def __init__(self, region: str) -> None:
-        self._permitted = PolicySet(frozenset({region}))
-
-    def permitted(self, _caller: Caller) -> PolicySet:
-        return self._permitted
-
-    def refusal_here(self, _policies: PolicySet, _place: Place | None) -> None:
-        return None
-
-    def regions_for(self, _policies: PolicySet | None, _place: Place | None) -> tuple[RegionSpec, ...]:
-        return ()
-
-    def gateways_for(self, _policies: PolicySet, _place: Place | None) -> tuple[str, ...]:
-        return ()
-
-
 def residency_mistakes(residency: ResidencySettings | None, *, catalog: Catalog, region: str) -> list[str]:
     """What the profiles say that cannot be with these regions; at start, and for a catalog that is to be put in force.
     A catalog without regions stands for this region alone.

@@ -15,7 +15,6 @@ from opentelemetry import trace
 from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
 from gateway.admission.metrics import AdmissionMetrics
-from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.revocation_check import NothingRevoked
 from gateway.admission.settings import AddressSettings, IssuerSettings, SessionLimitSettings, TokenSettings
 from gateway.admission.tokens import token_verifier
@@ -39,6 +38,7 @@ from gateway.transports.websocket import PATH, WebSocketTransport
 from tests.fakes.engine_pool import FakePool
 from tests.fakes.plans import UnlimitedPlans
 from tests.fakes.whole_placement import WholePlacement
+from tests.harness.this_region_only import ThisRegionOnly
 
 if TYPE_CHECKING:
     import asyncio

@@ -10,12 +10,13 @@ import pytest
 
 from engines.interface import Granted
 from gateway.admission.places import Place, PlaceSource, Visitor
-from gateway.admission.policy_sets import PolicySet, ThisRegionOnly
+from gateway.admission.policy_sets import PolicySet
 from gateway.errors import AuthenticationFailed, ClientFault, Reason, Unavailable
 from gateway.session_runner import SessionRunner
 from gateway.wire.messages import Audio, AudioSpec, Finish, Start, Started
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.plans import UnlimitedPlans
+from tests.harness.this_region_only import ThisRegionOnly
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Replays take a share of an engine, and the arithmetic of catching up holds."""
+"""Replays take a share of an engine, and no more."""
 
 from __future__ import annotations
 
@@ -6,21 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.replay_share import ReplayLimits, Room, admits_replay, catch_up_ms, replays_at_once
+from policies.replay_share import ReplayLimits, Room, admits_replay, replays_at_once
 
 pytestmark = pytest.mark.unit
 
 LIMITS = ReplayLimits(share_permille=250)
-
-
-@pytest.mark.parametrize(
-    ("backlog_ms", "speed_permille", "takes_ms"),
-    [(12_000, 4_000, 4_000), (12_000, 1_250, 48_000), (0, 500, 0), (1, 1_000, None), (1, 900, None)],
-)
-def test_a_backlog_takes_its_length_over_what_is_beyond_real_time(
-    backlog_ms: int, speed_permille: int, takes_ms: int | None
-) -> None:
-    assert catch_up_ms(backlog_ms=backlog_ms, speed_permille=speed_permille) == takes_ms
 
 
 def test_a_replay_at_four_times_real_time_costs_three_streams_beyond_its_own() -> None:

@@ -15,7 +15,6 @@ from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimit
 from gateway.admission.jwks import FixedKeys
 from gateway.admission.keys import key_set_of
 from gateway.admission.metrics import AdmissionMetrics
-from gateway.admission.policy_sets import ThisRegionOnly
 from gateway.admission.revocation_check import NothingRevoked
 from gateway.admission.settings import AddressSettings, SessionLimitSettings
 from gateway.admission.tokens import TokenVerifier
@@ -25,6 +24,7 @@ from gateway.session.credit import QuotaUpdate
 from policies.facts import Caller
 from policies.plans import CallerPlan
 from tests.fakes.plans import UnlimitedPlans
+from tests.harness.this_region_only import ThisRegionOnly
 
 pytestmark = pytest.mark.unit
 

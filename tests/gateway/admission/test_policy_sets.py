@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.admission.places import Place, PlaceSource
-from gateway.admission.policy_sets import CatalogPolicySets, PolicySet, ThisRegionOnly, residency_mistakes
+from gateway.admission.policy_sets import CatalogPolicySets, PolicySet, residency_mistakes
 from gateway.admission.residency_settings import ResidencySettings
 from gateway.errors import Reason, SessionRefused, WrongRegion
 from policies.facts import Caller
@@ -45,14 +45,6 @@ def sets(residency: ResidencySettings | None = RESIDENCY, *, here: str = "eu-wes
 def refused(found: PolicySet | SessionRefused) -> Reason:
     assert isinstance(found, SessionRefused)
     return found.reason
-
-
-def test_without_a_policy_audio_stays_in_this_region() -> None:
-    only = ThisRegionOnly("eu-west")
-    permitted = only.permitted(caller())
-    assert permitted == PolicySet(frozenset({"eu-west"}))
-    assert only.refusal_here(permitted, None) is None
-    assert (only.regions_for(None, None), only.gateways_for(permitted, None)) == ((), ())
 
 
 def test_a_profile_permits_its_regions_and_no_other() -> None:
