@@ -143,9 +143,9 @@ class RelayHost:
             self._refuse(sink, stream_id, refusal)
             return None
         stream = RelayedStream(self, sink, stream_id, opened)
+        stream.upstream = floor.pool.open(opened, stream.hear)
         self._streams.add(stream)
         floor.count(self._peer, 1)
-        stream.upstream = floor.pool.open(opened, stream.hear)
         return stream
 
     def audio(self, stream: RelayedStream, pcm16: bytes) -> None:
