@@ -143,7 +143,8 @@ class Resumption:
 
     def resume_at(self, named: tuple[str, ...]) -> tuple[str, ...]:
         """For `started`. `named`: what the catalog says, nearest first; empty where there is none."""
-        return named or self._settings.resume_at
+        believers = named if self._settings.has_keys else ()  # nobody else believes a key of this process's own
+        return believers or self._settings.resume_at
 
     def token_for(self, note: SessionNote) -> str:
         """For `started`."""

@@ -34,6 +34,11 @@ class ResumptionSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_e
     max_skipped_ms: int = Field(default=4 * 3_600_000, ge=0)
     """Audio that a client may send again only to get to where the session goes on."""
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether other gateways may have them too."""
+        return bool(self.keys) or self.key_file is not None
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if self.keys and self.key_file is not None:

@@ -11,6 +11,7 @@ import aiohttp
 import grpc
 from aiohttp import web
 from opentelemetry import trace
+from pydantic import SecretStr
 
 from gateway.admission.addresses import AddressLimits
 from gateway.admission.admit import Admission, AdmissionSteps, LocalSessionLimits
@@ -77,7 +78,8 @@ class GatewayInProcess:
 
 def resumption_of(registry: CollectorRegistry) -> Resumption:
     """Without a Redis: this gateway alone knows its sessions."""
-    settings = ResumptionSettings(resume_at=("ws://here/v1/stream", "grpc://here"))
+    keys = (SecretStr("a key that other gateways have as well"),)
+    settings = ResumptionSettings(keys=keys, resume_at=("ws://here/v1/stream", "grpc://here"))
     points = StoredCommitPoints(settings, None, ResumptionMetrics(registry), region="here")
     return Resumption(settings, load_token_keys(settings), points, region="here", now_s=time.time)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from engines.interface import StreamOptions
 from gateway.errors import ClientFault, Reason
@@ -189,7 +190,12 @@ def test_a_session_that_goes_back_does_not_make_more_of_it_free(resumption: Resu
 
 
 def test_clients_are_told_where_to_go_by_the_catalog_or_else_by_the_settings(points: Points) -> None:
-    settings = ResumptionSettings(resume_at=("ws://here",))
-    resumption = Resumption(settings, load_token_keys(settings), points, region="here", now_s=lambda: 0.0)
-    assert resumption.resume_at(("wss://there",)) == ("wss://there",)
-    assert resumption.resume_at(()) == ("ws://here",)
+    def told(settings: ResumptionSettings, named: tuple[str, ...]) -> tuple[str, ...]:
+        keys = load_token_keys(settings)
+        return Resumption(settings, keys, points, region="here", now_s=lambda: 0.0).resume_at(named)
+
+    shared = ResumptionSettings(resume_at=("ws://here",), keys=(SecretStr("k" * 32),))
+    assert told(shared, ("wss://there",)) == ("wss://there",)
+    assert told(shared, ()) == ("ws://here",)
+    alone = ResumptionSettings(resume_at=("ws://here",))  # the others would refuse its tokens
+    assert told(alone, ("wss://there",)) == ("ws://here",)
