@@ -67,9 +67,19 @@ def decide(request: RouteRequest, snapshot: RegionSnapshot, weights: RoutingWeig
     """Rank the regions of the snapshot for one session.
 
     Every region of the snapshot, and every permitted one that the snapshot does not have, is a candidate or ruled out.
+    Where everything that is well is full or away, what is tripped is tried.
     """
-    ruled_out = dict.fromkeys(sorted(request.permitted), RuledOut.not_in_catalog)
     tripped_out = _tripped_out(request, snapshot, weights)
+    decision = _without(tripped_out, request, snapshot, weights)
+    if tripped_out and not decision.candidates:
+        return _without(frozenset(), request, snapshot, weights)
+    return decision
+
+
+def _without(
+    tripped_out: frozenset[str], request: RouteRequest, snapshot: RegionSnapshot, weights: RoutingWeights
+) -> RouteDecision:
+    ruled_out = dict.fromkeys(sorted(request.permitted), RuledOut.not_in_catalog)
     scored: list[Candidate] = []
     for region in snapshot.regions:
         reason = _ruled_out(region, request, weights, is_held_out=region.name in tripped_out)

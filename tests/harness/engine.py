@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 _READY_S = 60.0
 _STOP_S = 15.0
 _CONNECTED_S = 20.0
-_DESCRIBE = "/patchbay.engine.v1.Engine/Describe"
+DESCRIBE = "/patchbay.engine.v1.Engine/Describe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class EngineProcess:
     async def describe(self) -> engine_pb2.Description:
         async with grpc.aio.insecure_channel(self.address) as channel:
             call = channel.unary_unary(
-                _DESCRIBE,
+                DESCRIBE,
                 request_serializer=engine_pb2.DescribeRequest.SerializeToString,
                 response_deserializer=engine_pb2.Description.FromString,
             )

@@ -177,6 +177,13 @@ def test_the_only_permitted_region_is_tried_although_it_is_tripped() -> None:
     assert decision.ruled_out == {"us-east": RuledOut.outside_policy}
 
 
+def test_what_is_tripped_is_tried_where_all_that_is_well_is_full_or_away() -> None:
+    full = replace(WEST, free_slots_of_tier={"standard": 0}, models=(replace(MODEL, slots_free=0),))
+    decision = decided(full, replace(CENTRAL, health=Health.tripped), replace(US, is_reachable=False))
+    assert ranked(decision) == ["eu-central"]
+    assert decision.ruled_out == {"eu-west": RuledOut.no_free_slot, "us-east": RuledOut.unreachable}
+
+
 def test_where_most_are_tripped_a_share_is_tried_after_what_is_well() -> None:
     west, central = (replace(region, health=Health.tripped) for region in (WEST, CENTRAL))
     decision = decided(west, central, US)
