@@ -34,7 +34,8 @@ def regions_left(stream: PlacedStream, streams: Iterable[PlacedStream]) -> tuple
             continue
         if other.move_reason in OUT_OF_REGION:
             must.add(region.name)
-        elif other.move_reason is None and region.healthy_replicas < _TWO_REPLICAS:
-            # Nobody said why, so its engine is slow. Behind a relay there may be another one; here there is not.
+        elif other.move_reason is None and region.replicas < _TWO_REPLICAS:
+            # Nobody said why, so its engine is slow. Behind a relay there may be another one; here there is not. Others
+            # count that failed a moment ago, as the slow one itself may have: the pool knows which of them to take.
             (must if region.is_local else better).add(region.name)
     return frozenset(must), frozenset(better)

@@ -58,6 +58,11 @@ class RegionWatch:
         return len(healthy(self.pool.links))
 
     @property
+    def replicas(self) -> int:
+        """Those whose link stands and that do not drain, whatever failed on them."""
+        return sum(link.is_connected and not link.is_draining for link in self.pool.links)
+
+    @property
     def open_streams(self) -> int:
         return sum(link.open_streams for link in self.pool.links)
 

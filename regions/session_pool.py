@@ -176,17 +176,24 @@ class PlacedSession:
         )
 
     def _ask_next(self, stream: PlacedStream, now_ms: int) -> None:
+        on_probation = None
         for name in stream.remaining:
             region = self._parts.facts.region(name)
-            # The set may have become smaller since the decision.
-            if region is not None and name in self._permitted and _may_try(region, now_ms):
+            if region is None or name not in self._permitted:
+                continue  # the set may have become smaller since the decision
+            if _may_try(region, now_ms):
                 self._ask(stream, region, now_ms)
                 return
-        refusal = stream.refusal
-        if refusal is None:
-            # All that could be asked are on probation, and others are trying them.
-            refusal = Refused(stream.asked.epoch, RefusalReason.unreachable, self._parts.rules.retry_after_ms)
-        self._refuse(stream, refusal)
+            on_probation = on_probation or region
+        if stream.refusal is not None:
+            self._refuse(stream, stream.refusal)
+        elif on_probation is not None:
+            # Others are trying it, and there is nothing else: better a region that may be ill than none.
+            self._ask(stream, on_probation, now_ms)
+        else:
+            self._refuse(
+                stream, Refused(stream.asked.epoch, RefusalReason.unreachable, self._parts.rules.retry_after_ms)
+            )
 
     def _ask(self, stream: PlacedStream, region: RegionWatch, now_ms: int) -> None:
         """The only place where a stream is opened."""

@@ -169,7 +169,8 @@ class LinkPool:
         return int(asyncio.get_running_loop().time() * 1_000)
 
     def choose_again(self, stream: OpenStream, tried: frozenset[str]) -> Member | None:
-        chosen = self._choose(stream, tried)
+        # Nor where the session has a stream already: what was refused to it elsewhere may be had in a moment.
+        chosen = self._choose(stream, tried | self._where_is(stream.session_id))
         if not isinstance(chosen, Member) or self._retries.ask(self.now_ms(), attempt=len(tried)) is not None:
             return None
         if self._metrics is not None:
@@ -194,21 +195,24 @@ class LinkPool:
         request = ReplicaRequest(
             tier=_tier_of(stream, is_replay=False),
             draw=random.getrandbits(32),
-            avoided=frozenset(
-                other.replica.address
-                for other in self._sessions.get(stream.session_id, ())
-                if other.replica is not None
-            ),
+            avoided=self._where_is(stream.session_id),
             dispatchers=self.dispatchers,
         )
+        on_probation: Member | None = None
         while True:
             chosen = choose_replica(request, facts)
             if isinstance(chosen, NoReplica):
-                return _REFUSALS[chosen]
+                # Better one that others are trying out than none.
+                return on_probation or _REFUSALS[chosen]
             member = self._members[chosen]
             if member.may_begin(now_ms):
                 return member
+            on_probation = on_probation or member
             facts = [fact for fact in facts if fact.name != chosen]
+
+    def _where_is(self, session_id: str) -> frozenset[str]:
+        streams = self._sessions.get(session_id, ())
+        return frozenset(stream.replica.address for stream in streams if stream.replica is not None)
 
     # --- members ------------------------------------------------------------------------------------------
 

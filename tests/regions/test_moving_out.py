@@ -73,3 +73,11 @@ def test_a_stream_does_not_flee_itself_nor_what_was_never_granted() -> None:
     waiting = working(MoveReason.region_draining)
     waiting.is_granted = False
     assert regions_left(asked, [asked, waiting]) == (NOWHERE, NOWHERE)
+
+
+def test_an_engine_that_failed_a_moment_ago_is_another_one_all_the_same() -> None:
+    slow = working(None, is_local=True, engines=2)
+    assert slow.region is not None
+    for link in slow.region.pool.links:
+        link.has_failed_lately = True  # type: ignore[misc]
+    assert regions_left(stream(is_handover=True), [slow]) == (NOWHERE, NOWHERE)

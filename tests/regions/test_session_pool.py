@@ -255,6 +255,18 @@ async def test_a_region_in_which_sessions_fall_silent_is_tripped_and_sessions_th
     assert east.health.state(world.now_ms) is Health.admitting
 
 
+async def test_a_region_on_probation_is_asked_by_everybody_where_there_is_no_other() -> None:
+    world = World()
+    only_east = frozenset({"east"})
+    for _ in range(8):
+        (await world.session(only_east).opened()).cancel(LossReason.silent)
+    world.look(after_ms=RULES.breaker.first_cool_off_ms)
+    callers = [world.session(only_east) for _ in range(4)]
+    for caller in callers:
+        await caller.opened()
+    assert [(caller.last, caller.pool.region) for caller in callers] == [([GRANT], "east")] * 4
+
+
 async def test_a_stream_that_went_on_for_long_went_well_without_a_final() -> None:
     world = World()
     caller = world.session()

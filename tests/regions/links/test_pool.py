@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from engines.interface import LossReason, Lost, MoveAway, MoveReason, RefusalReason, Refused
@@ -147,9 +148,20 @@ async def test_a_stale_report_costs_a_question_that_the_session_does_not_hear(
     for number in range(4):
         # Each slot that changes hands is reported; the last report may be on its way when the next stream is placed.
         tools.open_session(other_gateway, tools.asking(epoch=number + 1))
-    unaware = [tools.open_session(pool) for _ in range(2)]
+    unaware = [
+        tools.open_session(pool, msgspec.structs.replace(tools.asking(), session_id=name)) for name in ("one", "other")
+    ]
     await tools.until(lambda: all(session.events for session in unaware))
     assert [type(session.events[0]).__name__ for session in unaware] == ["Granted", "Granted"]
+
+
+async def test_what_was_refused_to_a_session_that_moves_is_not_offered_to_where_it_is(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    await engines.start("--slots", "9", name="slow")
+    pool = await run_pool(engines.address("slow"))
+    await tools.granted_session(pool)
+    assert pool.choose_again(tools.asking(epoch=2), frozenset()) is None
 
 
 async def test_a_session_that_moves_is_placed_beside_where_it_is(engines: Any, run_pool: RunPool, tools: Any) -> None:
