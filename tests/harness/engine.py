@@ -35,12 +35,32 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from engines.interface import StreamEvent
+    from tests.harness.region import Region
 
 ROOT = Path(__file__).parents[2]
 _READY_S = 60.0
 _STOP_S = 15.0
 _CONNECTED_S = 20.0
-DESCRIBE = "/patchbay.engine.v1.Engine/Describe"
+_DESCRIBE = "/patchbay.engine.v1.Engine/Describe"
+
+
+async def describe(address: str) -> engine_pb2.Description:
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.unary_unary(
+            _DESCRIBE,
+            request_serializer=engine_pb2.DescribeRequest.SerializeToString,
+            response_deserializer=engine_pb2.Description.FromString,
+        )
+        description: engine_pb2.Description = await call(engine_pb2.DescribeRequest())
+    return description
+
+
+async def engine_in_use(region: Region) -> int:
+    """The process of an engine of the region that has a stream: of equal ones, one is drawn by lot."""
+    for engine in region.running()["engines"]:
+        if (await describe(engine["address"])).load.slots_used:
+            return int(engine["pid"])
+    raise AssertionError("no engine has a stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +83,7 @@ class EngineProcess:
         return self.process.returncode is None
 
     async def describe(self) -> engine_pb2.Description:
-        async with grpc.aio.insecure_channel(self.address) as channel:
-            call = channel.unary_unary(
-                DESCRIBE,
-                request_serializer=engine_pb2.DescribeRequest.SerializeToString,
-                response_deserializer=engine_pb2.Description.FromString,
-            )
-            description: engine_pb2.Description = await call(engine_pb2.DescribeRequest())
-        return description
+        return await describe(self.address)
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.caller import calling, transcribe
+from tests.harness.engine import engine_in_use
 from tests.harness.recordings import pcm_of, pieces_of
 from tests.harness.waiting import until
 
@@ -37,7 +38,7 @@ async def test_finals_after_a_kill_in_mid_utterance_are_those_of_an_undisturbed_
         await caller.until_started()
         speaking = asyncio.create_task(caller.say_all(DIALOGUE, speed=SPEED))
         await until(lambda: len(caller.spoken_at_s) >= at_piece)
-        os.kill(region.engine_pids[0], signal.SIGKILL)  # of equal replicas the first is chosen
+        os.kill(await engine_in_use(region), signal.SIGKILL)
         await speaking
         await caller.finish()
         await caller.until_over()

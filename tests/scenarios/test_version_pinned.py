@@ -8,14 +8,12 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import grpc.aio
 import pytest
 
-from engines.proto import engine_pb2
 from gateway.wire.messages import Start, Started
 from tests.harness.caller import calling, transcribe
 from tests.harness.command import patchbay
-from tests.harness.engine import DESCRIBE
+from tests.harness.engine import engine_in_use
 from tests.harness.next_version import write_next_version
 from tests.harness.recordings import pcm_of, pieces_of
 from tests.harness.waiting import until
@@ -44,20 +42,6 @@ def load(region: Region, path: Path, engine: int, *more: str) -> str:
 
 def version_of(caller: Caller) -> str:
     return caller.all_of(Started)[0].model_version
-
-
-async def engine_in_use(region: Region) -> int:
-    """The process of the one engine that has a stream: of equal ones, one is drawn by lot."""
-    for engine in region.running()["engines"]:
-        async with grpc.aio.insecure_channel(engine["address"]) as channel:
-            call = channel.unary_unary(
-                DESCRIBE,
-                request_serializer=engine_pb2.DescribeRequest.SerializeToString,
-                response_deserializer=engine_pb2.Description.FromString,
-            )
-            if (await call(engine_pb2.DescribeRequest())).load.slots_used:
-                return int(engine["pid"])
-    raise AssertionError("no engine has a stream")
 
 
 async def test_a_session_goes_on_with_its_version_while_new_ones_get_the_next(
