@@ -11,6 +11,7 @@ import pytest
 
 from gateway.wire.messages import KeywordSpec, Start, TextSpec
 from tests.harness.caller import calling, transcribe
+from tests.harness.engine import engine_in_use
 from tests.harness.recordings import pcm_of, pieces_of, transcripts
 from tests.harness.waiting import until
 
@@ -76,7 +77,7 @@ async def test_what_was_wished_holds_for_a_replay_too(new_region: Callable[..., 
         await caller.until_started()
         speaking = asyncio.create_task(caller.say_all(pieces, speed=2.0))
         await until(lambda: bool(caller.partials))
-        os.kill(region.engine_pids[0], signal.SIGKILL)  # of equal replicas the first is chosen
+        os.kill(await engine_in_use(region), signal.SIGKILL)
         await speaking
         await caller.finish()
         await caller.until_over()

@@ -91,7 +91,7 @@ async def test_a_black_hole_beside_a_healthy_replica_is_a_short_pause(new_region
     undisturbed = (await transcribe(region, DIALOGUE)).finals
     async with calling(region) as caller:
         speaking = await speak_until(caller, AT_PIECE)
-        with stopped(region.engine_pids[0]):
+        with stopped(await engine_in_use(region)):
             silent_since_s = time.monotonic()
             await until(lambda: bool(caller.migrations), what="the move to the other replica")
             moved_at_s = next(heard.at_s for heard in caller.heard if isinstance(heard.message, Migrated))
