@@ -12,6 +12,7 @@ import pytest
 
 from gateway.wire.messages import Migrated
 from tests.harness.caller import Caller, calling, transcribe
+from tests.harness.engine import engine_in_use
 from tests.harness.recordings import pcm_of, pieces_of
 from tests.harness.region import stopped
 from tests.harness.waiting import until
