@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from engines.interface import LossReason, Lost, MoveAway, MoveReason, RefusalReason, Refused
+from policies.breaker import BreakerLimits
 from regions.discovery.interface import EngineAddress
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 RunPool = Callable[..., Awaitable["LinkPool"]] if TYPE_CHECKING else Any
+
+
+FAILURES = BreakerLimits().failures_in_a_row
+COOL_OFF_S = BreakerLimits().first_cool_off_ms / 1_000 + 1.0
 
 
 async def first_answer(tools: Any, pool: LinkPool, **options: Any) -> Any:
@@ -153,6 +159,27 @@ async def test_a_stale_report_costs_a_question_that_the_session_does_not_hear(
     ]
     await tools.until(lambda: all(session.events for session in unaware))
     assert [type(session.events[0]).__name__ for session in unaware] == ["Granted", "Granted"]
+
+
+async def test_a_replica_on_probation_is_asked_by_everybody_where_there_is_no_other(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    await engines.start("--slots", "9", name="only")
+    pool = await run_pool(engines.address("only"))
+    for _ in range(FAILURES):
+        (await tools.granted_session(pool)).stream.cancel(LossReason.silent)
+    # Held out, and then on probation: whatever it is, it is all there is.
+    began_at_s = time.monotonic()
+    while time.monotonic() < began_at_s + COOL_OFF_S:
+        asked = [
+            tools.open_session(pool, msgspec.structs.replace(tools.asking(), session_id=name))
+            for name in ("a", "b", "c")
+        ]
+        await tools.until(lambda asked=asked: all(session.events for session in asked))
+        assert all(session.is_granted for session in asked)
+        for session in asked:
+            session.stream.cancel()
+        await asyncio.sleep(0.2)
 
 
 async def test_what_was_refused_to_a_session_that_moves_is_not_offered_to_where_it_is(
