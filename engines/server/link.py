@@ -87,6 +87,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
 class LinkCall(Protocol):
     """The part of grpc.aio.ServicerContext that a link uses. `read` gives something that is not bytes at the end."""
 
+    async def send_initial_metadata(self, initial_metadata: tuple[tuple[str, str], ...]) -> None: ...
+
     async def read(self) -> Any: ...
 
     async def write(self, message: bytes) -> None: ...
@@ -134,6 +136,9 @@ class Link(Generic[Stream]):
         """Serve until the gateway leaves, is dropped, or `end` is called. Cancelled when the connection breaks."""
         end = LinkEnd.connection_lost
         try:
+            # Else the first write sends it. Were that cancelled, gRPC would forget that it did, send it again with the
+            # status, and fail: the gateway would never hear how its call ended.
+            await call.send_initial_metadata(())
             refused = await self._take_hello(call)
             if refused is not None:
                 end = refused

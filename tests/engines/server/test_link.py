@@ -32,13 +32,18 @@ class Call:
         self.sent: asyncio.Queue[object] = asyncio.Queue()
         self.may_read = asyncio.Event()
         self.may_read.set()
+        self.is_answered = False
         self.messages: list[engine_pb2.FromEngine] = []
         self._came = asyncio.Event()
+
+    async def send_initial_metadata(self, initial_metadata: tuple[tuple[str, str], ...]) -> None:
+        self.is_answered = True
 
     async def read(self) -> object:
         return await self.sent.get()
 
     async def write(self, message: bytes) -> None:
+        assert self.is_answered, "a write that also sends the metadata cannot be cancelled"
         await self.may_read.wait()
         self.messages.append(engine_pb2.FromEngine.FromString(message))
         self._came.set()
