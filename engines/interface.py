@@ -271,5 +271,9 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     busy_permille: int
     """Share of the last second that the inference thread was computing."""
     is_draining: bool
+    leaves_in_ms: int = 0
+    """Its machine goes away: streams should be gone by then. 0: nothing is known."""
+    is_at_risk: bool = False
+    """Its machine may go away soon: what is new should rather go elsewhere."""
     gateways: int = 1
     """How many place streams here, whoever reads this included."""

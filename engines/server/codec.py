@@ -133,6 +133,8 @@ def fill_load(message: engine_pb2.Load, report: LoadReport, *, heartbeat_interva
     message.busy_permille = report.busy_permille
     message.is_draining = report.is_draining
     message.gateways = report.gateways
+    message.leaves_in_ms = report.leaves_in_ms
+    message.is_at_risk = report.is_at_risk
     message.heartbeat_interval_ms = heartbeat_interval_ms
     for model in report.models:
         fill_model_load(message.models.add(), model)

@@ -76,6 +76,8 @@ def decode_load(message: engine_pb2.Load) -> LoadReport:
         step_p50_us=message.step_p50_us,
         busy_permille=message.busy_permille,
         is_draining=message.is_draining,
+        leaves_in_ms=max(0, message.leaves_in_ms),
+        is_at_risk=message.is_at_risk,
         gateways=max(1, message.gateways),
     )
 

@@ -81,6 +81,8 @@ def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool) ->
         step_p50_us=number,
         busy_permille=number,
         is_draining=is_draining,
+        leaves_in_ms=number,
+        is_at_risk=is_draining,
         gateways=1 + number % 100,
     )
     message = engine_pb2.Load()
