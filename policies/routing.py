@@ -138,15 +138,15 @@ def _ruled_out(
 
 def free_slots(region: RegionFacts, request: RouteRequest) -> int:
     """Give how many more such sessions a region takes: of the models that fit and of the caller's tier, the less."""
-    fitting = [
-        model.slots_free
-        for model in region.models
-        if _is_wanted(model, request)
-        and _speaks(model.language, request.language)
-        and (request.model_version or not model.is_leaving)
-    ]
+    fitting = [model.slots_free for model in region.models if fits(model, request)]
     of_models = sum(max(0, free) for free in fitting)
     return min(of_models, region.free_slots_of_tier.get(request.tier.value, of_models))
+
+
+def fits(model: ModelFacts, request: RouteRequest) -> bool:
+    """Whether the session may have one of its slots."""
+    may_begin = bool(request.model_version) or not model.is_leaving
+    return may_begin and _is_wanted(model, request) and _speaks(model.language, request.language)
 
 
 def _is_wanted(model: ModelFacts, request: RouteRequest) -> bool:
