@@ -20,8 +20,12 @@ setup-triton: setup-interop
 demo: setup-runtime  ## Speech in, words out: a whole region on this machine transcribes a shipped recording, live
 	@$(BIN)/python scripts/demo.py
 
+# These measure, kill or compare: each of their tests has the machine to itself.
+ALONE := tests/scenarios tests/benchmarks tests/interop tests/triton
+
 test: setup-interop setup-triton check  ## Everything, with the short form of each slow suite
-	$(BIN)/pytest -q -m 'not unit' tests
+	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not unit' tests $(ALONE:%=--ignore=%)
+	$(BIN)/pytest -q -m 'not unit' $(ALONE)
 
 check: setup-interop  ## ruff, mypy --strict, import rules, unit tests
 	$(BIN)/ruff check .
