@@ -78,6 +78,8 @@ class Spoken:
     live_permille: int = _PERMILLE
     lag_ms: int = 0
     spot_permille: int = 0
+    move_gap_ms: int = 0
+    is_stopped: bool = False
 
 
 def stricter(one: RegionState, other: RegionState) -> RegionState:
@@ -146,6 +148,8 @@ def spoken_by_relays(links: Sequence[RegionLink]) -> Spoken:
         live_permille=_PERMILLE if status is None else status.live_permille,
         lag_ms=0 if status is None else status.lag_ms,
         spot_permille=0 if status is None else status.spot_permille,
+        move_gap_ms=0 if status is None else status.move_gap_ms,
+        is_stopped=status is not None and status.is_stopped,
     )
 
 

@@ -135,7 +135,7 @@ class FromEngine(_message.Message):
     def __init__(self, load: _Optional[_Union[Load, _Mapping]] = ..., events: _Optional[_Iterable[_Union[StreamEvent, _Mapping]]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., region: _Optional[_Union[RegionStatus, _Mapping]] = ...) -> None: ...
 
 class RegionStatus(_message.Message):
-    __slots__ = ("region", "state", "free_slots_of_tier", "live_permille", "spot_permille", "lag_ms")
+    __slots__ = ("region", "state", "free_slots_of_tier", "live_permille", "spot_permille", "lag_ms", "move_gap_ms", "is_stopped")
     class FreeSlotsOfTierEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -149,13 +149,17 @@ class RegionStatus(_message.Message):
     LIVE_PERMILLE_FIELD_NUMBER: _ClassVar[int]
     SPOT_PERMILLE_FIELD_NUMBER: _ClassVar[int]
     LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    MOVE_GAP_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_STOPPED_FIELD_NUMBER: _ClassVar[int]
     region: str
     state: str
     free_slots_of_tier: _containers.ScalarMap[str, int]
     live_permille: int
     spot_permille: int
     lag_ms: int
-    def __init__(self, region: _Optional[str] = ..., state: _Optional[str] = ..., free_slots_of_tier: _Optional[_Mapping[str, int]] = ..., live_permille: _Optional[int] = ..., spot_permille: _Optional[int] = ..., lag_ms: _Optional[int] = ...) -> None: ...
+    move_gap_ms: int
+    is_stopped: bool
+    def __init__(self, region: _Optional[str] = ..., state: _Optional[str] = ..., free_slots_of_tier: _Optional[_Mapping[str, int]] = ..., live_permille: _Optional[int] = ..., spot_permille: _Optional[int] = ..., lag_ms: _Optional[int] = ..., move_gap_ms: _Optional[int] = ..., is_stopped: _Optional[bool] = ...) -> None: ...
 
 class StreamEvent(_message.Message):
     __slots__ = ("stream_id", "epoch", "granted", "refused", "progress", "speech_started", "partial", "final", "lost", "move_away")

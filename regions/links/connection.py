@@ -330,10 +330,17 @@ class Connection(Outbox):
         """Streams move away from a region, or an engine, that says it is draining."""
         load, region = self.load, self.region
         if region is not None and region.state is not RegionState.active:
-            self._move_all(MoveReason.region_draining)
+            if region.is_stopped or region.move_gap_ms:
+                self._stop_moving()  # placement moves them, at the region's own pace, or nobody does
+            else:
+                self._move_all(MoveReason.region_draining)
         elif load is not None and load.is_draining:
             self._move_all(MoveReason.engine_draining)
-        elif self._move_reason in _DRAINS:
+        else:
+            self._stop_moving()
+
+    def _stop_moving(self) -> None:
+        if self._move_reason in _DRAINS:
             self._move_reason = None
             self._told.clear()
 

@@ -95,6 +95,8 @@ def decode_region(message: engine_pb2.RegionStatus) -> RegionStatus:
         live_permille=message.live_permille,
         spot_permille=message.spot_permille,
         lag_ms=message.lag_ms,
+        move_gap_ms=message.move_gap_ms,
+        is_stopped=message.is_stopped,
     )
 
 

@@ -16,6 +16,8 @@ class RegionStatus(msgspec.Struct, frozen=True, kw_only=True):
             none owes.
         spot_permille: of the slots, those of spot capacity.
         lag_ms: audio received and not yet recognised, of the engine that is furthest behind.
+        move_gap_ms: of a region that drains, between two sessions that one gateway moves out of it; 0: as links allow.
+        is_stopped: of a region that drains: nothing new comes, and what is there stays.
     """
 
     region: str
@@ -24,3 +26,5 @@ class RegionStatus(msgspec.Struct, frozen=True, kw_only=True):
     live_permille: int = 1_000
     spot_permille: int = 0
     lag_ms: int = 0
+    move_gap_ms: int = 0
+    is_stopped: bool = False

@@ -90,6 +90,11 @@ class RelayServer:
     def open_streams(self) -> int:
         return sum(self._floor.streams_of_peer.values())
 
+    @property
+    def num_links(self) -> int:
+        """Gateways of peers that are connected."""
+        return len(self._links)
+
     async def start(self) -> int:
         """Listen; the port.
 
@@ -210,6 +215,9 @@ class RelayServer:
         status = self._status()
         if self._floor.is_draining and status.state is RegionState.active:
             status = msgspec.structs.replace(status, state=RegionState.draining)
+        if self._is_leaving:
+            # This process goes, whatever the pace of the region's drain is.
+            status = msgspec.structs.replace(status, move_gap_ms=0, is_stopped=False)
         fill_region(message.region, status)
 
 
@@ -233,6 +241,8 @@ def fill_region(message: engine_pb2.RegionStatus, status: RegionStatus) -> None:
     message.live_permille = status.live_permille
     message.spot_permille = status.spot_permille
     message.lag_ms = status.lag_ms
+    message.move_gap_ms = status.move_gap_ms
+    message.is_stopped = status.is_stopped
     for tier, slots in status.free_slots_of_tier.items():
         message.free_slots_of_tier[tier] = slots
 
