@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engines.interface import RefusalReason
@@ -17,9 +18,19 @@ if TYPE_CHECKING:
 
     from engines.interface import LoadReport, OpenStream, StreamEvent, StreamOptions
     from policies.plans import Tier
+    from regions.discovery.interface import EngineAddress
     from regions.links.grpc_link import GrpcLink
     from regions.links.interface import EngineStream
     from regions.links.membership import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReport:
+    """What is known of a connected replica. `is_leaving`: it takes nothing new, and what is there has to go."""
+
+    facts: EngineAddress
+    load: LoadReport
+    is_leaving: bool
 
 
 class Member:
@@ -36,6 +47,14 @@ class Member:
     def is_open(self) -> bool:
         """Whether its link stands and it does not retire."""
         return self.link.load is not None and not self.entry.is_retiring
+
+    def report(self) -> EngineReport | None:
+        """None: its link does not stand."""
+        load, facts = self.link.load, self.entry.facts
+        if load is None:
+            return None
+        leaves = self.link.is_draining or facts.is_draining or load.leaves_in_ms > 0
+        return EngineReport(facts, load, self.entry.is_retiring or leaves)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         self._running = tasks.create_task(self.link.run())

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engines.interface import LoadReport, LossReason, OpenStream, StreamEvent
+    from policies.orders import Order
     from regions.discovery.interface import Discovery
     from regions.links.certificates import LinkTls
     from regions.links.interface import EngineStream
+    from regions.links.member import EngineReport
     from regions.links.outcomes import StreamOutcome
     from regions.links.pool_metrics import PoolMetrics
     from regions.links.settings import PoolSettings
@@ -93,6 +95,7 @@ class LinkPool:
         self._tasks: asyncio.TaskGroup | None = None
         self._changed = asyncio.Event()
         self._forget: Callable[[], None] = lambda: None
+        self._order_on: Callable[[EngineAddress, str], Order | None] | None = None
         self._listed(now_ms=0)
         if metrics is not None:
             self._forget = metrics.watch(
@@ -126,6 +129,47 @@ class LinkPool:
         self._fixed = members
         self._listed(now_ms=self.now_ms())
 
+    def set_orders(self, order_on: Callable[[EngineAddress, str], Order | None] | None) -> None:
+        """Which order holds a replica out, from what is known of it and the pool that it says it belongs to; for all
+        that are here and all that come. It must be quick. None: no order does.
+        """
+        self._order_on = order_on
+
+    def order_on(self, address: str) -> Order | None:
+        """What holds the replica out."""
+        member = self._members.get(address)
+        if self._order_on is None or member is None:
+            return None
+        load = member.link.load
+        return self._order_on(member.entry.facts, "" if load is None else load.pool)
+
+    def streams(self) -> list[PoolStream]:
+        """Those that a replica has granted."""
+        return [stream for streams in self._sessions.values() for stream in streams if stream.is_granted]
+
+    def streams_held(self) -> list[tuple[Order, PoolStream]]:
+        """Those on replicas that an order holds out, and which order that is."""
+        if self._order_on is None:
+            return []
+        orders = {address: self.order_on(address) for address in self._members}
+        return [
+            (order, stream)
+            for stream in self.streams()
+            if stream.replica is not None and (order := orders.get(stream.replica.address)) is not None
+        ]
+
+    def refusal_of(self, asked: OpenStream) -> RefusalReason | None:
+        """Why no replica would be asked for such a stream at this moment; None: one would be."""
+        now_ms, tier = self.now_ms(), _tier_of(asked)
+        facts = [
+            member.facts(asked, tier, self.headroom, now_ms) for member in self._members.values() if member.is_open
+        ]
+        request = ReplicaRequest(
+            tier=tier, draw=0, avoided=self._where_is(asked.session_id), dispatchers=self.dispatchers
+        )
+        chosen = choose_replica(request, facts)
+        return _REFUSALS[chosen] if isinstance(chosen, NoReplica) else None
+
     async def run(self) -> None:
         """Keep all links up, and the list of members true, until cancelled; then every stream is lost."""
         try:
@@ -146,6 +190,10 @@ class LinkPool:
             for member in self._members.values()
             if member.link.load is not None and not member.entry.is_retiring
         ]
+
+    def reports(self) -> list[EngineReport]:
+        """Of all members whose link stands, those that retire among them: what they hold is in use."""
+        return [report for member in self._members.values() if (report := member.report()) is not None]
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> EngineStream:
         """Open on the replica that policies.replica_choice prefers. See EnginePool.open.
@@ -239,7 +287,12 @@ class LinkPool:
             retry_after_ms=self._settings.retry_after_ms,
             tls=self._tls,
             on_outcome=None if on_outcome is None else lambda outcome: on_outcome(address, outcome),
+            is_held=lambda load: self._is_held(address, load),
         )
+
+    def _is_held(self, address: str, load: LoadReport) -> bool:
+        order_on, member = self._order_on, self._members.get(address)
+        return order_on is not None and member is not None and order_on(member.entry.facts, load.pool) is not None
 
     async def _tend(self) -> None:
         """Let members go when it is time."""
