@@ -20,6 +20,7 @@ class EngineAddress:
         pool: empty: not known.
         priority: lower is better, as in a SRV record (RFC 2782). `weight`: among those of equal priority.
         is_draining: it said that it is about to go.
+        instance: what it calls itself for this life of its process; empty: not known.
     """
 
     address: str
@@ -30,6 +31,7 @@ class EngineAddress:
     priority: int = 0
     weight: int = 0
     is_draining: bool = False
+    instance: str = ""
 
 
 class Discovery(Protocol):

@@ -61,6 +61,7 @@ def engines_of(leases: Iterable[EngineLease]) -> list[EngineAddress]:
             zone=lease.zone,
             accelerator=lease.accelerator,
             is_draining=lease.is_draining,
+            instance=lease.instance,
         )
         for lease in in_order
     ]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
+import msgspec
 import structlog
 
 from engines.interface import RefusalReason, Refused
@@ -86,6 +87,10 @@ class GrpcLink:
         self._tls = tls
         self._on_outcome = on_outcome
         self._on_rtt = on_rtt
+        self.is_held: Callable[[LoadReport], bool] = lambda _load: False
+        """Whether the engine that says such things is to take no streams, whatever it says; asked often."""
+        self._held: tuple[LoadReport, LoadReport] | None = None
+        """The last report of an engine that is held out, and the same one saying that it drains."""
         self._connection: Connection | None = None
         self._retiring: set[Connection] = set()
         self._untrusted_digest: str | None = None
@@ -104,9 +109,16 @@ class GrpcLink:
 
     @property
     def load(self) -> LoadReport | None:
-        """The last report of the connected engine."""
+        """The last report of the connected engine. One that is held out drains as far as anybody here is concerned."""
         connection = self._connection
-        return connection.load if connection is not None and connection.is_connected else None
+        if connection is None or not connection.is_connected:
+            return None
+        load = connection.load
+        if load is None or not self.is_held(load):
+            return load
+        if self._held is None or self._held[0] is not load:
+            self._held = (load, msgspec.structs.replace(load, is_draining=True))
+        return self._held[1]
 
     @property
     def region(self) -> RegionStatus | None:

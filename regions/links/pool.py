@@ -280,15 +280,16 @@ class LinkPool:
 
     def _link(self, address: str) -> GrpcLink:
         on_outcome = self._on_outcome
-        return GrpcLink(
+        link = GrpcLink(
             address,
             self._settings.link,
             gateway=self._gateway,
             retry_after_ms=self._settings.retry_after_ms,
             tls=self._tls,
             on_outcome=None if on_outcome is None else lambda outcome: on_outcome(address, outcome),
-            is_held=lambda load: self._is_held(address, load),
         )
+        link.is_held = lambda load: self._is_held(address, load)
+        return link
 
     def _is_held(self, address: str, load: LoadReport) -> bool:
         order_on, member = self._order_on, self._members.get(address)

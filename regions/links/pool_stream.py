@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from engines.interface import FinalResult, Granted, LossReason, Lost, RefusalReason, Refused
+from engines.interface import FinalResult, Granted, LossReason, Lost, MoveAway, RefusalReason, Refused
 from regions.links.event_order import ends_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines.interface import OpenStream, StreamEvent
+    from engines.interface import MoveReason, OpenStream, StreamEvent
     from regions.links.interface import EngineStream
 
 _MAY_FIT_ELSEWHERE = frozenset(
@@ -75,6 +75,7 @@ class PoolStream:
         "_tried",
         "asked",
         "replica",
+        "told_at_ms",
     )
 
     def __init__(
@@ -87,6 +88,8 @@ class PoolStream:
         self._on_event = on_event
         self._is_granted = False
         self._is_judged = False
+        self.told_at_ms: int | None = None
+        """When it was last told to move because of an order."""
         self._tried: frozenset[str] = frozenset()
         self._ask(replica)
 
@@ -105,6 +108,20 @@ class PoolStream:
         self._judge(is_well=False if reason in ENGINES_FAULT else None)
         self._inner.cancel(reason)
         self._end()
+
+    @property
+    def is_granted(self) -> bool:
+        return self._is_granted and self.replica is not None
+
+    def move_away(self, reason: MoveReason, within_ms: int) -> None:
+        """It should go on elsewhere, though its replica works."""
+        self.told_at_ms = self._dispatcher.now_ms()
+        self._on_event(MoveAway(self.asked.epoch, reason, within_ms))
+
+    def hand_back(self) -> None:
+        """It must not go on where it is, whether or not there is another place."""
+        self.cancel()
+        self._on_event(Lost(self.asked.epoch, LossReason.drained))
 
     def _ask(self, replica: Replica) -> None:
         self.replica = replica
