@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engines.interface import StreamOptions
     from policies.plans import Tier
     from policies.routing_facts import RegionSnapshot, RouteDecision
+    from policies.unmet_demand import UnmetDemand
     from regions.facts import Facts
     from regions.placement_metrics import PlacementMetrics
     from regions.placement_rules import PlacementRules
@@ -52,6 +53,11 @@ class RegionalPlacement:
     @property
     def snapshot(self) -> RegionSnapshot:
         return self._parts.facts.snapshot
+
+    @property
+    def unmet(self) -> UnmetDemand:
+        """Sessions of this gateway that have no slot in this region."""
+        return self._parts.unmet
 
     @property
     def is_ready(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from policies import routing
+from policies.routing_facts import RuledOut
+from policies.unmet_demand import UnmetDemand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +30,14 @@ class PlacementParts:
     pace: ReplacementPace
     metrics: PlacementMetrics
     now_ms: Callable[[], int]
+    unmet: UnmetDemand = field(default_factory=UnmetDemand)
+    """Sessions that have no slot in this region."""
 
     def decide(self, request: RouteRequest) -> RouteDecision:
         """On what is known at this moment."""
         return routing.decide(request, self.facts.snapshot, self.rules.weights)
+
+    def note_decision(self, session_id: str, model: str, decision: RouteDecision) -> None:
+        """Somebody may find no slot in this region, and is served elsewhere or not at all."""
+        if decision.ruled_out.get(self.facts.here) is RuledOut.no_free_slot:
+            self.unmet.wanted(session_id, model)

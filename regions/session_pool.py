@@ -108,6 +108,7 @@ class PlacedSession:
     def close(self) -> None:
         for stream in list(self._streams):
             stream.cancel()
+        self._parts.unmet.closed(self._place.session_id, self._parts.now_ms())
         self._on_closed(self)
 
     # --- the EnginePool -------------------------------------------------------------------------------
@@ -134,6 +135,8 @@ class PlacedSession:
         if not decision.candidates and parts.facts.look_again():
             decision = self._decide(stream, now_ms)
         self._decision = decision
+        if not stream.is_handover:
+            parts.note_decision(self._place.session_id, stream.asked.options.model, decision)
         if decision.chosen is None:
             self._refuse(stream, refusal_of(decision, stream.asked.epoch, retry_after_ms=parts.rules.retry_after_ms))
             return
@@ -219,6 +222,7 @@ class PlacedSession:
                 stream.grant()
                 self._region = stream.region.name
                 self._parts.metrics.placed(stream.region.name, "granted")
+                self._parts.unmet.served(self._place.session_id, is_here=stream.region.is_local)
             case Lost():
                 self._note_loss(stream, event.reason)
                 if not stream.is_granted:
@@ -247,6 +251,8 @@ class PlacedSession:
         if region is not None:
             region.health.turned_away(now_ms)
             parts.metrics.placed(region.name, refused.reason.value)
+            if region.is_local and refused.reason is RefusalReason.no_free_slot and not stream.is_handover:
+                parts.unmet.wanted(self._place.session_id, stream.asked.options.model)
         if stream.attempt == 1:
             parts.metrics.first_choice_refused.inc()
         if refused.reason is RefusalReason.unreachable:

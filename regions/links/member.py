@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engines.interface import RefusalReason
@@ -12,25 +11,16 @@ from policies.breaker import Breaker, BreakerLimits
 from policies.replica_choice import NoReplica, ReplicaFacts
 from policies.routing_facts import Health
 from policies.tier_slots import TierHeadroom, free_slots_for
+from regions.links.engine_report import EngineReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engines.interface import LoadReport, OpenStream, StreamEvent, StreamOptions
     from policies.plans import Tier
-    from regions.discovery.interface import EngineAddress
     from regions.links.grpc_link import GrpcLink
     from regions.links.interface import EngineStream
     from regions.links.membership import Entry
-
-
-@dataclass(frozen=True, slots=True)
-class EngineReport:
-    """What is known of a connected replica. `is_leaving`: it takes nothing new, and what is there has to go."""
-
-    facts: EngineAddress
-    load: LoadReport
-    is_leaving: bool
 
 
 class Member:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from policies.orders import Order
     from regions.discovery.interface import Discovery
     from regions.links.certificates import LinkTls
+    from regions.links.engine_report import EngineReport
     from regions.links.interface import EngineStream
-    from regions.links.member import EngineReport
     from regions.links.outcomes import StreamOutcome
     from regions.links.pool_metrics import PoolMetrics
     from regions.links.settings import PoolSettings

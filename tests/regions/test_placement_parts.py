@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from engines.interface import StreamOptions
+from engines.interface import RefusalReason, StreamOptions
 from policies.plans import Tier
 from policies.routing_facts import RouteRequest
+from tests.fakes.region_pool import load_of
 from tests.regions.placement_world import EVERYWHERE, World
 
 pytestmark = pytest.mark.unit
@@ -20,3 +21,28 @@ async def test_a_decision_counts_what_was_placed_a_moment_ago() -> None:
     world.facts.placed("north", StreamOptions())
     after = parts.decide(request)
     assert [decision.candidates[0].free_slots for decision in (before, after)] == [10, 9]
+
+
+async def test_who_finds_no_slot_here_is_demand_that_is_not_met() -> None:
+    world = World()
+    world.pools["north"].link.load = load_of(used=10)
+    world.look()
+    elsewhere, nowhere = world.session(), world.session(frozenset({"north"}))
+    await elsewhere.opened()
+    assert world.placement.unmet.by_model(world.now_ms) == {"": 1}
+    elsewhere.pool.close()
+    assert world.placement.unmet.by_model(world.now_ms) == {}, "it had a slot in another region until its end"
+    await nowhere.opened()
+    nowhere.pool.close()
+    assert world.placement.unmet.by_model(world.now_ms) == {"": 1}, "refused; its caller may come again"
+
+
+async def test_who_waited_and_got_a_slot_here_is_no_more_than_a_slot_in_use() -> None:
+    world = World()
+    world.pools["north"].refuses = RefusalReason.no_free_slot
+    session = world.session(frozenset({"north"}))
+    await session.opened()
+    assert world.placement.unmet.by_model(world.now_ms) == {"": 1}
+    world.pools["north"].refuses = None
+    await session.opened()
+    assert world.placement.unmet.by_model(world.now_ms) == {}

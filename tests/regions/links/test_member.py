@@ -9,7 +9,8 @@ import pytest
 
 from engines.interface import LoadReport, ModelLoad, RefusalReason, StreamOptions
 from regions.discovery.interface import EngineAddress
-from regions.links.member import EngineReport, Member, room_for
+from regions.links.engine_report import EngineReport
+from regions.links.member import Member, room_for
 from regions.links.membership import Entry
 from tests.fakes.region_pool import FakeLink
 
