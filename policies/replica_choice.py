@@ -17,9 +17,13 @@ from policies.breaker import held_out
 from policies.drawing import drawn_by_weight, unit_draw
 from policies.plans import Tier
 from policies.routing_facts import CapacityClass, Health
+from policies.slow_start import WHOLE_PERMILLE
+from policies.tier_classes import DEFAULT_CLASSES, TierClasses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from policies.tier_classes import ClassRule
 
 _CHOICES = 2
 
@@ -45,6 +49,8 @@ class ReplicaFacts:
         free_slots: for this stream's model and tier, by the last report, less what was placed since; may be below zero.
         unfit: why it can never take this stream: `unknown_model` or `unsupported_language`.
         has_failed_lately: it failed a stream a moment ago.
+        is_at_risk: its machine may go away soon.
+        ramp_permille: the share of its room that it offers while it is new (policies.slow_start).
     """
 
     name: str
@@ -54,6 +60,15 @@ class ReplicaFacts:
     is_draining: bool = False
     has_failed_lately: bool = False
     unfit: NoReplica | None = None
+    is_at_risk: bool = False
+    ramp_permille: int = WHOLE_PERMILLE
+
+    @property
+    def offered_slots(self) -> int:
+        """What its room counts for beside that of others; of one that has room, at least one."""
+        if self.ramp_permille == WHOLE_PERMILLE:
+            return self.free_slots
+        return max(1, self.free_slots * self.ramp_permille // WHOLE_PERMILLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +79,14 @@ class ReplicaRequest:
         draw: any number that is not negative, drawn for each try; from 0 to 2**32 - 1, say.
         avoided: replicas on which this session lost a stream a moment ago; taken only when nothing else has room.
         dispatchers: how many place on these replicas at once, this one included.
+        classes: which machines each tier should have.
     """
 
     tier: Tier
     draw: int
     avoided: frozenset[str] = frozenset()
     dispatchers: int = 1
+    classes: TierClasses = DEFAULT_CLASSES
 
 
 def choose_replica(
@@ -78,8 +95,8 @@ def choose_replica(
     """Give the name of the replica to ask for a slot.
 
     Among those with room, what speaks against one weighs in this order: held out for failing, lost by this session,
-    failed a moment ago, still on probation (premium does not try those first), a capacity class meant for others.
-    Room decides among equals.
+    failed a moment ago, still on probation (premium does not try those first), about to go away, a capacity class that
+    stands later in the tier's order. Room decides among equals.
 
     Args:
         max_held_out_permille: of the replicas that could take it, at most so many are held out for failing.
@@ -101,32 +118,31 @@ def choose_replica(
     open_ = [replica for replica in roomy if replica.name not in out]
     if not open_:
         return NoReplica.tripped if roomy else NoReplica.no_free_slot
-    least = min(_objections(replica, request) for replica in open_)
-    return _roomiest([replica for replica in open_ if _objections(replica, request) == least], request).name
+    rule = request.classes.of(request.tier)
+    objections = [_objections(replica, request, rule) for replica in open_]
+    least = min(objections)
+    return _roomiest([replica for replica, its in zip(open_, objections, strict=True) if its == least], request).name
 
 
-def _objections(replica: ReplicaFacts, request: ReplicaRequest) -> tuple[bool, ...]:
+def _objections(replica: ReplicaFacts, request: ReplicaRequest, rule: ClassRule) -> tuple[int, ...]:
     return (
         replica.health is Health.tripped,
         replica.name in request.avoided,
         replica.has_failed_lately,
         replica.health is Health.probing and request.tier is Tier.premium,
-        replica.capacity is _UNWANTED.get(request.tier),
+        replica.is_at_risk,
+        rule.rank(replica.capacity),
     )
-
-
-_UNWANTED = {Tier.premium: CapacityClass.spot, Tier.economy: CapacityClass.reserved}
-"""What a tier leaves to others while what it should have has room."""
 
 
 def _roomiest(replicas: Sequence[ReplicaFacts], request: ReplicaRequest) -> ReplicaFacts:
     """The one with the most room, of all or of two drawn by their room; equals by the draw."""
     if request.dispatchers > 1:
-        rooms = [replica.free_slots for replica in replicas]
+        rooms = [replica.offered_slots for replica in replicas]
         replicas = [replicas[drawn_by_weight(rooms, request.draw, salt=salt)] for salt in range(_CHOICES)]
     first = int(unit_draw(request.draw, _CHOICES) * len(replicas))
     in_turn = (*replicas[first:], *replicas[:first])
-    return max(in_turn, key=lambda replica: replica.free_slots)
+    return max(in_turn, key=lambda replica: replica.offered_slots)
 
 
 def _nearest(reasons: Sequence[NoReplica]) -> NoReplica:

@@ -2,9 +2,10 @@
 
 The policy set comes first: what is outside of it is never looked at, and nothing that fails inside widens it. Then each
 region is asked in the order of `RuledOut`; what is left is scored in milliseconds, each part by its name, and ranked.
-Three things temper the score: a session stays where it is unless another place is better by a margin; places that are
+Four things temper the score: a session stays where it is unless another place is better by a margin; places that are
 as good as the best are drawn in proportion to their room, so that gateways with the same facts do not run to the same
-one; and where most of the set is tripped, a share of it is tried all the same, after what is well.
+one; a region that spills (policies.spill) stands behind those that do not, for new sessions; and where most of the set
+is tripped, a share of it is tried all the same, after what is well.
 
 No fact that gets worse brings its region forward. tests/policies/test_routing_properties.py tries to break that.
 """
@@ -88,16 +89,37 @@ def _without(
             continue
         ruled_out.pop(region.name, None)
         scored.append(_scored(region, request, weights))
-    is_tripped = {region.name for region in snapshot.regions if region.health is Health.tripped}
-    well = _ranked([candidate for candidate in scored if candidate.region not in is_tripped], request, weights)
-    last_resort = _ranked([candidate for candidate in scored if candidate.region in is_tripped], request, weights)
-    ranked = well or last_resort
-    kept = _kept(ranked, request, weights)
+    groups = _in_groups(scored, request, snapshot)
+    ranked = [_ranked(group, request, weights) for group in groups if group]
+    kept = _kept(ranked[0], request, weights) if ranked else None
     if kept is not None:
-        ranked = [kept, *(candidate for candidate in ranked if candidate is not kept)]
+        ranked[0] = [kept, *(candidate for candidate in ranked[0] if candidate is not kept)]
     return RouteDecision(
-        candidates=(*ranked, *(last_resort if well else ())), ruled_out=ruled_out, kept_current=kept is not None
+        candidates=tuple(candidate for group in ranked for candidate in group),
+        ruled_out=ruled_out,
+        kept_current=kept is not None,
     )
+
+
+def _in_groups(
+    scored: Sequence[Candidate], request: RouteRequest, snapshot: RegionSnapshot
+) -> tuple[list[Candidate], list[Candidate], list[Candidate]]:
+    """What is well, what spills, and the last resort. No score makes up for a group."""
+    tripped = {region.name for region in snapshot.regions if region.health is Health.tripped}
+    spilling = {
+        region.name
+        for region in snapshot.regions
+        if region.spilling_tiers and not request.goes_on and request.tier in region.spilling_tiers
+    }
+    if not tripped and not spilling:
+        return list(scored), [], []
+    well: list[Candidate] = []
+    nearly_full: list[Candidate] = []
+    last_resort: list[Candidate] = []
+    for candidate in scored:
+        is_tripped, is_spilling = candidate.region in tripped, candidate.region in spilling
+        (last_resort if is_tripped else nearly_full if is_spilling else well).append(candidate)
+    return well, nearly_full, last_resort
 
 
 def _tripped_out(request: RouteRequest, snapshot: RegionSnapshot, weights: RoutingWeights) -> frozenset[str]:

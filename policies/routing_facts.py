@@ -88,6 +88,7 @@ class RegionFacts:
         cost_permille: of its compute, against the catalog's reference of 1000.
         clock_offset_ms: its wall clock less ours; None: not known. Shown, never reckoned with.
         is_reachable: whether a link to it stands.
+        spilling_tiers: names of those whose new sessions had better go elsewhere: it is nearly full (policies.spill).
     """
 
     name: str
@@ -107,6 +108,7 @@ class RegionFacts:
     cost_permille: int = 1_000
     clock_offset_ms: int | None = None
     is_reachable: bool = True
+    spilling_tiers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class RouteRequest:
         current: where the session is, or was; hysteresis holds it there while nothing speaks against it.
         avoided: regions in which this session lost an engine a moment ago.
         draw_permille: 0-999, drawn once a session; spreads sessions over what is equally good.
+        goes_on: it was placed before: a region that spills is as good to it as any.
     """
 
     permitted: frozenset[str]
@@ -136,6 +139,7 @@ class RouteRequest:
     current: str | None = None
     avoided: frozenset[str] = frozenset()
     draw_permille: int = 0
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,3 +143,43 @@ def test_what_is_chosen_could_take_the_stream_and_a_reason_says_that_none_could(
         assert all(replica.health is Health.tripped for replica in able.values())
     else:
         assert chosen in able
+
+
+CLASSES = st.sampled_from(CapacityClass)
+
+
+@given(
+    st.sampled_from(Tier),
+    st.lists(st.tuples(CLASSES, st.integers(-1, 6), st.sampled_from([100, 1_000])), min_size=1, max_size=6),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 3]),
+)
+def test_a_later_class_of_the_tiers_order_is_taken_only_when_the_first_is_full(
+    tier: Tier, seen: list[tuple[CapacityClass, int, int]], draw: int, dispatchers: int
+) -> None:
+    replicas = {
+        str(number): ReplicaFacts(str(number), free, capacity=capacity, ramp_permille=ramp)
+        for number, (capacity, free, ramp) in enumerate(seen)
+    }
+    request = ReplicaRequest(tier, draw=draw, dispatchers=dispatchers)
+    chosen = choose_replica(request, list(replicas.values()))
+    roomy = [replica for replica in replicas.values() if replica.free_slots > 0]
+    if not roomy:
+        assert chosen is NoReplica.no_free_slot
+        return
+    rank = request.classes.of(tier).rank
+    assert replicas[chosen].free_slots > 0
+    assert rank(replicas[chosen].capacity) == min(rank(replica.capacity) for replica in roomy)
+
+
+def test_a_new_replica_counts_for_less_than_it_has_and_is_taken_when_nothing_else_has_room() -> None:
+    new = replace(A, free_slots=20, ramp_permille=100)
+    assert choose_replica(REQUEST, [new, B]) == "b"
+    assert choose_replica(REQUEST, [new, replace(B, free_slots=0)]) == "a"
+    several = replace(REQUEST, dispatchers=3)
+    assert choose_replica(several, [replace(new, free_slots=1), replace(B, free_slots=0)]) == "a"
+
+
+def test_a_replica_whose_machine_may_go_away_takes_what_fits_nowhere_else() -> None:
+    assert choose_replica(REQUEST, [A, replace(B, is_at_risk=True)]) == "a"
+    assert choose_replica(REQUEST, [replace(A, free_slots=0), replace(B, is_at_risk=True)]) == "b"

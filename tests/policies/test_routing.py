@@ -210,3 +210,19 @@ def test_weights_that_would_prefer_what_is_worse_are_refused(wrong: dict[str, ob
 def test_a_share_beyond_all_is_refused() -> None:
     with pytest.raises(ValueError, match="is a share"):
         RoutingWeights(max_tripped_permille=1_001)
+
+
+def test_a_region_that_spills_stands_behind_the_next_for_new_sessions_of_that_tier() -> None:
+    full = replace(WEST, spilling_tiers=frozenset({"standard", "economy"}))
+    assert ranked(decided(full, CENTRAL, US)) == ["eu-central", "us-east", "eu-west"]
+    assert ranked(decided(full, CENTRAL, request=replace(REQUEST, tier=Tier.premium))) == ["eu-west", "eu-central"]
+    assert ranked(decided(full, CENTRAL, request=replace(REQUEST, goes_on=True))) == ["eu-west", "eu-central"]
+
+
+def test_a_region_that_spills_is_tried_before_one_that_is_tripped_and_where_there_is_no_other() -> None:
+    full = replace(WEST, spilling_tiers=frozenset({"standard"}))
+    ill = replace(CENTRAL, health=Health.tripped)
+    assert decided(full).chosen == "eu-west"
+    assert ranked(decided(full, ill, US)) == ["us-east", "eu-west"]
+    one_more = replace(CENTRAL, name="eu-north", health=Health.tripped)
+    assert decided(full, ill, one_more).chosen == "eu-west"

@@ -62,6 +62,7 @@ oddities: dict[str, st.SearchStrategy[object]] = {
     "spot_permille": st.sampled_from([300, 1_000]),
     "cost_permille": st.sampled_from([350, 1_010]),
     "is_reachable": st.just(False),
+    "spilling_tiers": st.frozensets(st.sampled_from([tier.value for tier in Tier]), min_size=1),
 }
 """Most regions are well but for a few of these; wholly random ones would nearly all be ruled out."""
 
@@ -94,6 +95,7 @@ requests = st.builds(
     current=st.sampled_from([None, *NAMES]),
     avoided=st.frozensets(st.sampled_from(NAMES), max_size=1),
     draw_permille=st.integers(0, 999),
+    goes_on=st.booleans(),
 )
 WORSE = {
     "has_engines": lambda region: replace(region, has_engines=False),
@@ -112,6 +114,7 @@ WORSE = {
     "spot": lambda region: replace(region, spot_permille=1_000),
     "cost": lambda region: replace(region, cost_permille=region.cost_permille + 400),
     "reachable": lambda region: replace(region, is_reachable=False),
+    "spill": lambda region: replace(region, spilling_tiers=frozenset(tier.value for tier in Tier)),
 }
 
 
@@ -158,7 +161,16 @@ def check(request: RouteRequest, snapshot: RegionSnapshot) -> RouteDecision:
     assert all(not reasons_that_hold(known[name], request) for name in names)
     if decision.kept_current:
         assert decision.chosen == request.current
+    groups = [group_of(known[name], request) for name in names]
+    assert groups == sorted(groups)
     return decision
+
+
+def group_of(region: RegionFacts, request: RouteRequest) -> int:
+    """Well, spilling, tripped: no score brings a region out of its group."""
+    if region.health is Health.tripped:
+        return 2
+    return int(not request.goes_on and request.tier.value in region.spilling_tiers)
 
 
 def rank(decision: RouteDecision, name: str) -> int:
