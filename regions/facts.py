@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from policies.distance import rtt_prior_ms
+from policies.order_effects import NO_WISH
 from policies.routing_facts import ModelFacts, RegionSnapshot, RegionState
 from regions.discovery.interface import EngineAddress
 from regions.region_watch import RegionWatch
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engines.interface import StreamOptions
+    from policies.order_effects import RegionWish
     from policies.routing_facts import RegionFacts
     from regions.catalog import Catalog, RegionSpec
     from regions.placement_rules import PlacementRules
@@ -70,6 +72,7 @@ class Facts:
         self._leaving: dict[RegionWatch, int] = {}
         """Regions that left the catalog, and until when their links stay."""
         self._listeners: list[Callable[[RegionSnapshot], None]] = []
+        self._wish_for: Callable[[str], RegionWish] = lambda _name: NO_WISH
         self._wake = asyncio.Event()
         self._facts: dict[str, RegionFacts] = {}
         self._taken_at_ms = 0
@@ -99,7 +102,7 @@ class Facts:
 
     def is_leaving(self, region: RegionWatch) -> bool:
         """Whether its sessions should go on elsewhere."""
-        return self._watches.get(region.name) is not region or region.state is not RegionState.active
+        return self._watches.get(region.name) is not region or region.is_being_left
 
     def is_over(self, region: RegionWatch) -> bool:
         """Whether nothing may stay there."""
@@ -132,6 +135,18 @@ class Facts:
         # The others hear of it in a turn of their own: who asks is in the middle of something.
         self._wake.set()
         return True
+
+    def set_wishes(self, wish_for: Callable[[str], RegionWish]) -> None:
+        """What orders want of each region from here on, those that come later among them."""
+        self._wish_for = wish_for
+        is_other = False
+        for name, region in self._watches.items():
+            wish = wish_for(name)
+            is_other = is_other or wish != region.wish
+            region.wish = wish
+        if is_other:
+            self._look()
+            self._wake.set()
 
     def catalog_changed(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -211,7 +226,9 @@ class Facts:
         is_local = name == self.here
         pool = self.local if is_local or spec is None else self._dial(spec)
         prior_ms = self._prior_ms(name, spec)
-        return RegionWatch(name, spec, pool, self._rules, is_local=is_local, rtt_prior_ms=prior_ms)
+        region = RegionWatch(name, spec, pool, self._rules, is_local=is_local, rtt_prior_ms=prior_ms)
+        region.wish = self._wish_for(name)
+        return region
 
     def _prior_ms(self, name: str, spec: RegionSpec | None) -> float:
         if name == self.here:

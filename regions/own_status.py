@@ -34,4 +34,6 @@ class OwnStatus:
             live_permille=spoken.live_permille,
             spot_permille=spoken.spot_permille,
             lag_ms=spoken.lag_ms,
+            move_gap_ms=here.move_gap_ms,
+            is_stopped=here.state is RegionState.draining and not here.is_being_left,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from policies import routing
+from policies.move_turns import MoveTurns
+from policies.plans import Tier
 from policies.replacement_pace import ReplacementPace
 from policies.retry_budget import RetryBudget
 from policies.routing_facts import RegionState, RouteRequest
@@ -12,16 +14,18 @@ from regions.placement_parts import PlacementParts
 from regions.session_pool import PlacedSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engines.interface import StreamOptions
-    from policies.plans import Tier
     from policies.routing_facts import RegionSnapshot, RouteDecision
     from policies.unmet_demand import UnmetDemand
     from regions.facts import Facts
     from regions.placement_metrics import PlacementMetrics
     from regions.placement_rules import PlacementRules
     from regions.placing import SessionPlace
+    from regions.region_watch import RegionWatch
+
+_TIERS = tuple(Tier)
 
 
 class RegionalPlacement:
@@ -34,6 +38,8 @@ class RegionalPlacement:
             facts, rules, RetryBudget(rules.retries), ReplacementPace(rules.pace), metrics, now_ms
         )
         self._sessions: dict[PlacedSession, None] = {}
+        self._turns: dict[RegionWatch, MoveTurns] = {}
+        """Of regions that are left at a pace."""
         facts.watch(self._look_for_leaving)
 
     def session(self, place: SessionPlace) -> PlacedSession:
@@ -67,15 +73,32 @@ class RegionalPlacement:
             for region in self.snapshot.regions
         )
 
+    @property
+    def sessions(self) -> Sequence[PlacedSession]:
+        """Those that are open."""
+        return tuple(self._sessions)
+
     def _forget(self, session: PlacedSession) -> None:
         self._sessions.pop(session, None)
 
     def _look_for_leaving(self, _snapshot: RegionSnapshot) -> None:
         """Regions that drain, are disabled or left the catalog: their sessions move."""
         leaving = self._parts.facts.leaving()
-        if leaving:
+        paced = {region for region in leaving if region.move_gap_ms}
+        self._turns = {region: self._turns.get(region) or MoveTurns() for region in paced}
+        at_once = leaving - paced
+        if at_once:
             for session in list(self._sessions):
-                session.leave(leaving)
+                session.leave(at_once)
+        for region, turns in self._turns.items():
+            self._leave_in_turn(region, turns)
+
+    def _leave_in_turn(self, region: RegionWatch, turns: MoveTurns) -> None:
+        """Higher tiers first, then who is here for longest. Who had nowhere to go waits behind those not yet asked."""
+        waiting = [session for session in self._sessions if session.waits_to_leave(region)]
+        waiting.sort(key=lambda session: (session.asked_to_leave, _TIERS.index(session.tier)))
+        for session in waiting[: turns.due(self._parts.now_ms(), gap_ms=region.move_gap_ms, waiting=len(waiting))]:
+            session.leave({region}, is_its_turn=True)
 
 
 def _request(permitted: frozenset[str], tier: Tier, options: StreamOptions, draw_permille: int = 0) -> RouteRequest:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from policies.order_effects import NO_WISH
 from policies.region_health import RegionHealth
 from policies.routing_facts import CapacityClass, RegionFacts, RegionState
 from regions.measurements import PeakEwma
 from regions.region_links import healthy, spoken_by_engines, spoken_by_relays, stricter
 
 if TYPE_CHECKING:
+    from policies.order_effects import RegionWish
     from regions.catalog import RegionSpec
     from regions.placement_rules import PlacementRules
     from regions.region_links import RegionLink, RegionPool, Spoken
@@ -42,6 +44,8 @@ class RegionWatch:
         self.is_local = is_local
         self.rtt_prior_ms = rtt_prior_ms
         self.health = RegionHealth(rules.health, rules.breaker)
+        self.wish: RegionWish = NO_WISH
+        """What orders want of it."""
         self._rules = rules
         self._rtts: dict[str, PeakEwma] = {}
         self._samples: dict[str, object] = {}
@@ -69,8 +73,26 @@ class RegionWatch:
     @property
     def state(self) -> RegionState:
         """What its operators and it itself want; the stricter holds."""
-        wanted = RegionState.active if self.spec is None else self.spec.state or RegionState.active
-        return stricter(wanted, self._spoken.state)
+        return stricter(stricter(self._by_catalog, self.wish.state), self._spoken.state)
+
+    @property
+    def _by_catalog(self) -> RegionState:
+        return RegionState.active if self.spec is None else self.spec.state or RegionState.active
+
+    @property
+    def is_being_left(self) -> bool:
+        """Whether sessions should go on elsewhere. Where a drain was stopped nothing new comes and nothing goes."""
+        wish, spoken = self.wish, self._spoken
+        return (
+            self._by_catalog is not RegionState.active
+            or (wish.state is not RegionState.active and not wish.is_stopped)
+            or (spoken.state is not RegionState.active and not spoken.is_stopped)
+        )
+
+    @property
+    def move_gap_ms(self) -> int:
+        """Between two sessions that move out, where operators here or there ask for a pace; 0: nobody does."""
+        return max(self.wish.move_gap_ms, self._spoken.move_gap_ms)
 
     def look(self, now_ms: int) -> None:
         """Read the links, and let what is new count."""

@@ -26,9 +26,10 @@ from engines.interface import (
     RefusalReason,
     Refused,
 )
+from policies.order_effects import stays_because
 from policies.region_health import Effect
 from policies.replacement_pace import Replacement
-from policies.routing_facts import Health, RouteRequest
+from policies.routing_facts import Health, RegionState, RouteRequest
 from policies.tier_slots import slots_tier
 from regions.moving_out import OUT_OF_REGION, regions_left
 from regions.placed_stream import PlacedStream
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from engines.interface import LoadReport, OpenStream, StreamEvent
+    from policies.plans import Tier
     from policies.routing_facts import RouteDecision
     from regions.placement_parts import PlacementParts
     from regions.placing import SessionPlace
@@ -70,6 +72,10 @@ class PlacedSession:
         self._streams: list[PlacedStream] = []
         """Those that are not over; two while a session moves."""
         self._region: str | None = None
+        self.asked_to_leave = 0
+        """How often it was its turn to leave a region."""
+        self.stays_because = ""
+        """Why it had nowhere to go when it was; empty: it had, or never had to."""
         self._decision: RouteDecision | None = None
 
     # --- the SessionPool ------------------------------------------------------------------------------
@@ -80,6 +86,23 @@ class PlacedSession:
     @property
     def region(self) -> str | None:
         return self._region
+
+    @property
+    def session_id(self) -> str:
+        return self._place.session_id
+
+    @property
+    def tier(self) -> Tier:
+        return self._place.tier
+
+    @property
+    def permitted(self) -> frozenset[str]:
+        return self._permitted
+
+    @property
+    def streams(self) -> Sequence[PlacedStream]:
+        """Those that are not over; two while it moves."""
+        return self._streams
 
     @property
     def decision(self) -> RouteDecision | None:
@@ -238,8 +261,8 @@ class PlacedSession:
                 if self._parts.now_ms() - stream.placed_at_ms >= self._parts.rules.proven_after_ms:
                     self._prove(stream)
             case MoveAway():
-                if stream.move_reason is event.reason or stream.move_reason in OUT_OF_REGION:
-                    return  # it was told already, and perhaps that even less may stay
+                if stream.move_reason in OUT_OF_REGION:
+                    return  # it was told already that even less may stay
                 stream.move_reason = event.reason
             case _:
                 pass
@@ -335,13 +358,23 @@ class PlacedSession:
 
     # --- moving out of a region ---------------------------------------------------------------------------------
 
-    def leave(self, leaving: Collection[RegionWatch]) -> None:
-        """Regions are drained, disabled or gone: each stream there moves when its turn comes, spread by its draw."""
-        rules = self._parts.rules
+    def leave(self, leaving: Collection[RegionWatch], *, is_its_turn: bool = False) -> None:
+        """Regions are drained, disabled or gone: each stream there moves when its turn comes, spread by its draw.
+
+        `is_its_turn`: somebody else counts the turns.
+        """
+        spread_ms = 0 if is_its_turn else self._parts.rules.drain_spread_ms
         for stream in self._streams:
             if stream.is_granted and not stream.is_told_to_move and stream.region in leaving:
                 stream.is_told_to_move = True
-                self._later(stream, rules.drain_spread_ms * self._place.draw_permille // 1_000, self._move_out)
+                self.asked_to_leave += 1
+                self._later(stream, spread_ms * self._place.draw_permille // 1_000, self._move_out)
+
+    def waits_to_leave(self, region: RegionWatch) -> bool:
+        """Whether a stream of its own is there that was not told to go."""
+        return any(
+            stream.is_granted and not stream.is_told_to_move and stream.region is region for stream in self._streams
+        )
 
     def _move_out(self, stream: PlacedStream) -> None:
         """Only where there is another place; else it is asked again when regions are looked at the next time."""
@@ -353,8 +386,11 @@ class PlacedSession:
             return
         was_told = stream.move_reason is MoveReason.region_draining
         others = self._parts.decide(self._request(stream.asked, frozenset({region.name})))
+        self.stays_because = "" if others.candidates else stays_because(others)
         if not others.candidates:
             stream.is_told_to_move = False
+            if region.wish.state is RegionState.disabled:
+                self._hand_back(stream)  # by order nothing may stay: it looks for a place as long as sessions do
             return
         if stream.was_told_to_leave and self._parts.facts.is_over(region):
             self._hand_back(stream)
