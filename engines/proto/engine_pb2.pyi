@@ -329,6 +329,26 @@ class DrainReply(_message.Message):
     open_streams: int
     def __init__(self, open_streams: _Optional[int] = ...) -> None: ...
 
+class PreemptRequest(_message.Message):
+    __slots__ = ("lead_ms", "kind", "is_proven")
+    LEAD_MS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    IS_PROVEN_FIELD_NUMBER: _ClassVar[int]
+    lead_ms: int
+    kind: str
+    is_proven: bool
+    def __init__(self, lead_ms: _Optional[int] = ..., kind: _Optional[str] = ..., is_proven: _Optional[bool] = ...) -> None: ...
+
+class PreemptReply(_message.Message):
+    __slots__ = ("open_streams", "leaves_in_ms", "is_at_risk")
+    OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    LEAVES_IN_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_AT_RISK_FIELD_NUMBER: _ClassVar[int]
+    open_streams: int
+    leaves_in_ms: int
+    is_at_risk: bool
+    def __init__(self, open_streams: _Optional[int] = ..., leaves_in_ms: _Optional[int] = ..., is_at_risk: _Optional[bool] = ...) -> None: ...
+
 class DescribeRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -44,6 +44,11 @@ class EngineStub:
                 request_serializer=engines_dot_proto_dot_engine__pb2.DrainRequest.SerializeToString,
                 response_deserializer=engines_dot_proto_dot_engine__pb2.DrainReply.FromString,
                 _registered_method=True)
+        self.Preempt = channel.unary_unary(
+                '/patchbay.engine.v1.Engine/Preempt',
+                request_serializer=engines_dot_proto_dot_engine__pb2.PreemptRequest.SerializeToString,
+                response_deserializer=engines_dot_proto_dot_engine__pb2.PreemptReply.FromString,
+                _registered_method=True)
         self.Describe = channel.unary_unary(
                 '/patchbay.engine.v1.Engine/Describe',
                 request_serializer=engines_dot_proto_dot_engine__pb2.DescribeRequest.SerializeToString,
@@ -78,6 +83,14 @@ class EngineServicer:
 
     def Drain(self, request, context):
         """Stop taking streams. Streams that are open go on until they end or the deadline passes, then they are handed back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Preempt(self, request, context):
+        """Its machine goes away, or may: as after a notice of the cloud the engine drains, leaves the registry and ends with
+        exit code 0. INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,6 +137,11 @@ def add_EngineServicer_to_server(servicer, server):
                     servicer.Drain,
                     request_deserializer=engines_dot_proto_dot_engine__pb2.DrainRequest.FromString,
                     response_serializer=engines_dot_proto_dot_engine__pb2.DrainReply.SerializeToString,
+            ),
+            'Preempt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Preempt,
+                    request_deserializer=engines_dot_proto_dot_engine__pb2.PreemptRequest.FromString,
+                    response_serializer=engines_dot_proto_dot_engine__pb2.PreemptReply.SerializeToString,
             ),
             'Describe': grpc.unary_unary_rpc_method_handler(
                     servicer.Describe,
@@ -200,6 +218,33 @@ class Engine:
             '/patchbay.engine.v1.Engine/Drain',
             engines_dot_proto_dot_engine__pb2.DrainRequest.SerializeToString,
             engines_dot_proto_dot_engine__pb2.DrainReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Preempt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/patchbay.engine.v1.Engine/Preempt',
+            engines_dot_proto_dot_engine__pb2.PreemptRequest.SerializeToString,
+            engines_dot_proto_dot_engine__pb2.PreemptReply.FromString,
             options,
             channel_credentials,
             insecure,

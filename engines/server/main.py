@@ -27,6 +27,7 @@ from engines.registration.registry import EngineRegistry
 from engines.server.link import LinkSettings
 from engines.server.loading import ModelLoading
 from engines.server.logs import write_json_lines
+from engines.server.notices import shutdown_notice
 from engines.server.options import BadOptions, EngineOptions, parse_options
 from engines.server.parent import ParentWatch
 from engines.server.service import EngineService, ServiceSettings
@@ -34,6 +35,9 @@ from engines.server.shelf import engine_slots
 from engines.server.streams import HostSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engines.preemption.interface import PreemptionSource
     from engines.server.shelf import LoadedModel
     from engines.server.streams import StreamHost
 
@@ -88,50 +92,73 @@ async def _run(
         deaths.append(error)
         end_asked.set()
 
-    service = EngineService(models, loading, _settings(options), on_death=die)
+    service = EngineService(models, loading, _settings(options), on_death=die, on_leaving=end_asked.set)
+    sources: list[PreemptionSource] = []
     try:
         address = await service.start()
+        sources += await _preemption_sources(options)
     except OSError as error:
         sys.stderr.write(f"{error}\n")
+        await service.stop()
         return EXIT_ADDRESS_TAKEN
-    _end_on_signals(end_asked)
+
+    def told_to_end(by: str) -> None:
+        service.leaving.noticed(shutdown_notice(by, deadline_ms=options.drain_deadline_ms))
+
+    _end_on_signals(told_to_end)
     registrars = _registrars(address, service.host, options)
     _announce(address, service.host, options)
     async with asyncio.TaskGroup() as tasks:
         watching = [tasks.create_task(service.beat_for_ever())]
         watching += [tasks.create_task(registrar.run()) for registrar in registrars]
+        watching += [tasks.create_task(source.run(service.leaving)) for source in sources]
         if parent is not None:
-            watching.append(tasks.create_task(_watch_parent(parent, end_asked)))
+            watching.append(tasks.create_task(_watch_parent(parent, told_to_end)))
         await end_asked.wait()
         if not deaths:
-            await service.drain(deadline_ms=options.drain_deadline_ms)
+            await service.leave()
         for task in watching:
             task.cancel()
     await asyncio.gather(*(registrar.leave() for registrar in registrars))
+    if not deaths:
+        await asyncio.gather(*(source.release(service.leaving.left_for(source.name)) for source in sources))
+    await asyncio.gather(*(source.aclose() for source in sources))
     await service.stop()
     exit_code = EXIT_INFERENCE_DIED if deaths else 0
     log.info("engine.ended", exit_code=exit_code)
     return exit_code
 
 
-def _end_on_signals(end_asked: asyncio.Event) -> None:
+async def _preemption_sources(options: EngineOptions) -> list[PreemptionSource]:
+    """Raises OSError: the trigger's address cannot be listened on."""
+    if not options.preemption.sources:
+        return []
+    # An HTTP client takes memory that an engine without a source need not have.
+    from engines.preemption.opening import open_sources
+
+    return await open_sources(options.preemption)
+
+
+def _end_on_signals(told_to_end: Callable[[str], None]) -> None:
     """The first SIGTERM or SIGINT drains, the second ends the process where it stands."""
+    heard: list[str] = []
 
     def ask() -> None:
-        if end_asked.is_set():
+        if heard:
             os._exit(EXIT_TERMINATED)
-        end_asked.set()
+        heard.append("signal")
+        told_to_end("signal")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ask)
 
 
-async def _watch_parent(parent: ParentWatch, end_asked: asyncio.Event) -> None:
+async def _watch_parent(parent: ParentWatch, told_to_end: Callable[[str], None]) -> None:
     while True:
         await asyncio.sleep(_PARENT_POLL_S)
         if parent.is_gone:
             log.warning("engine.orphaned")
-            end_asked.set()
+            told_to_end("parent")
             return
 
 
@@ -193,6 +220,7 @@ def _settings(options: EngineOptions) -> ServiceSettings:
             heartbeat_interval_ms=options.heartbeat_interval_ms, silent_intervals=options.silent_intervals
         ),
         stuck_after_ms=options.stuck_after_ms,
+        drains_on=options.drains_on,
     )
 
 

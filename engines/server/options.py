@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NoReturn
 from pydantic import ValidationError
 
 from engines.contract import BackendKind, BackendSettings
+from engines.preemption.settings import DEFAULT_MACHINE_FILE, BadSource, PreemptionSettings, read_sources
 from engines.recognition.scripted import Script
 from engines.registration.lease import is_address
+from policies.preemption import NoticeKind
 from policies.routing_facts import CapacityClass
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class EngineOptions:
     drain_deadline_ms: int
     stuck_after_ms: int
     registration: RegistrationOptions | None = None
+    preemption: PreemptionSettings = field(default_factory=PreemptionSettings)
+    drains_on: frozenset[NoticeKind] = frozenset()
 
 
 def parse_options(arguments: list[str], environment: Mapping[str, str] = os.environ) -> EngineOptions:
@@ -108,6 +112,8 @@ def parse_options(arguments: list[str], environment: Mapping[str, str] = os.envi
         drain_deadline_ms=values.drain_deadline_ms,
         stuck_after_ms=values.stuck_after_ms,
         registration=_registration(values, environment),
+        preemption=_preemption(values),
+        drains_on=frozenset(NoticeKind(kind) for kind in values.drain_on),
     )
 
 
@@ -153,6 +159,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--capacity", choices=[kind.value for kind in CapacityClass], default=CapacityClass.reserved.value)
     add("--zone", default="", help="availability zone of the machine")
     add("--accelerator", default="", help="what it computes on, such as l4")
+    add("--preemption", default="", metavar="SOURCES", help="aws, gcp, azure, http:HOST:PORT, with commas between them")
+    add(
+        "--preemption-endpoint", default="", metavar="URL", help="of the metadata service, if it is not the cloud's own"
+    )
+    add("--preemption-poll-ms", type=_whole(0, 60_000), default=0, help="0: as often as the cloud advises")
+    add("--preemption-notice-s", type=_whole(0, 600), default=0, help="GCP: the notice duration of the machine")
+    add("--machine-name", default="", help="Azure: this machine in events; default: as the metadata service says")
+    add("--machine-file", type=Path, default=DEFAULT_MACHINE_FILE, help="Azure: shared by the engines of a machine")
+    add("--no-acknowledge", action="store_true", help="Azure: never let an event begin before its time")
+    add(
+        "--drain-on",
+        choices=(NoticeKind.rebalance.value, NoticeKind.maintenance.value),
+        action="append",
+        default=[],
+        help="empty the engine at such a notice too",
+    )
     add("--lease-ms", type=_whole(300, 600_000), default=10_000, help="gone from the registry so long after it died")
     return parser
 
@@ -181,6 +203,25 @@ def _registration(values: argparse.Namespace, environment: Mapping[str, str]) ->
         zone=values.zone,
         accelerator=values.accelerator,
         lease_ms=values.lease_ms,
+    )
+
+
+def _preemption(values: argparse.Namespace) -> PreemptionSettings:
+    try:
+        sources = read_sources(values.preemption)
+    except BadSource as mistake:
+        raise BadOptions(str(mistake)) from None
+    endpoint: str = values.preemption_endpoint
+    if endpoint and not re.fullmatch(r"http://[A-Za-z0-9.\[\]:-]+", endpoint):
+        raise BadOptions(f"--preemption-endpoint must be http://HOST:PORT, not {endpoint}")
+    return PreemptionSettings(
+        sources=sources,
+        endpoint=endpoint,
+        poll_ms=values.preemption_poll_ms,
+        notice_ms=values.preemption_notice_s * 1_000,
+        machine=values.machine_name,
+        acknowledges=not values.no_acknowledge,
+        machine_file=values.machine_file,
     )
 
 

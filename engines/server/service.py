@@ -15,8 +15,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from engines.interface import LossReason
 from engines.proto import engine_pb2
+from engines.server.leaving import Leaving
 from engines.server.link import STATUS_OF_END, Link, LinkEnd, LinkSettings
 from engines.server.model_admin import AdminRefused, ModelAdmin
+from engines.server.notices import notice_of
 from engines.server.streams import HostedStream, HostSettings, StreamHost
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from engines.server.loading import ModelLoading
     from engines.server.shelf import LoadedModel
+    from policies.preemption import NoticeKind, PreemptionNotice
 
 Answer = TypeVar("Answer")
 
@@ -45,12 +48,16 @@ log = structlog.get_logger("engine")
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`listen`: `unix:/path` or `host:port`, port 0 for any. `stuck_after_ms`: a step that lasts longer is given up."""
+    """`listen`: `unix:/path` or `host:port`, port 0 for any. `stuck_after_ms`: a step that lasts longer is given up.
+
+    `drains_on`: notices that empty the engine although nobody has to hurry.
+    """
 
     listen: str
     host: HostSettings
     link: LinkSettings
     stuck_after_ms: int = 10_000
+    drains_on: frozenset[NoticeKind] = frozenset()
 
 
 class InferenceStuck(Exception):
@@ -64,6 +71,7 @@ class EngineService:
         models: rehearsed; the first is the default.
         loading: how more of them are loaded.
         on_death: the inference thread is over or stuck. Every stream has been told `Lost`; the process should end.
+        on_leaving: the engine is to leave: `leave` should be called, then the process should end.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class EngineService:
         settings: ServiceSettings,
         *,
         on_death: Callable[[BaseException], None],
+        on_leaving: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._on_death = on_death
@@ -80,6 +89,8 @@ class EngineService:
         self._host = StreamHost(settings.host, on_death=on_death)
         for model in models:
             self._host.shelf.add(model)
+        self.leaving = Leaving(self._host, drains_on=settings.drains_on, on_begin=on_leaving)
+        """Told of whatever ends this engine."""
         self._admin = ModelAdmin(self._host, loading)
         self._server = grpc.aio.server(options=_SERVER_OPTIONS)
         self._health = health.aio.HealthServicer()
@@ -129,11 +140,12 @@ class EngineService:
                 self._host.is_stalled = True
             await asyncio.sleep(interval_ms / 2_000)
 
-    async def drain(self, *, deadline_ms: int) -> None:
-        """Not serving from now on; returns when no stream is left, at the latest soon after the deadline."""
-        self._host.begin_drain()
+    async def leave(self) -> None:
+        """After `on_leaving`: not serving from now on; returns when no stream is left."""
+        for link in self._links:
+            link.beat()
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        await self._host.drain(deadline_ms=deadline_ms)
+        await self.leaving.until_left()
 
     async def stop(self, *, flush_ms: int = 1_000) -> None:
         """Let the links send what waits, for at most `flush_ms`, then close everything."""
@@ -163,8 +175,9 @@ class EngineService:
         message.load.gateways = len({link.gateway for link in self._links if link.gateway})
 
     async def drain_rpc(self, request: engine_pb2.DrainRequest, context: object) -> engine_pb2.DrainReply:
-        """Begins the drain and answers at once; the deadline is kept here."""
+        """Begins the drain and answers at once; the deadline is kept here. The process goes on."""
         self._host.begin_drain()
+        self._host.leave_by(asyncio.get_running_loop().time() + max(0, request.deadline_ms) / 1_000)
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         if self._drain_deadline is not None:
             self._drain_deadline.cancel()
@@ -172,6 +185,20 @@ class EngineService:
             max(0, request.deadline_ms) / 1_000, self._host.lose_all, LossReason.drained
         )
         return engine_pb2.DrainReply(open_streams=self._host.open_streams)
+
+    async def preempt_rpc(self, request: engine_pb2.PreemptRequest, context: Any) -> engine_pb2.PreemptReply:
+        """A notice by hand: answers at once, and the process ends as after any other notice."""
+        notice = notice_of(request)
+        if notice is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "kind or lead_ms is not one that can be told")
+        self.leaving.noticed(cast("PreemptionNotice", notice))
+        for link in self._links:
+            link.beat()
+        return engine_pb2.PreemptReply(
+            open_streams=self._host.open_streams,
+            leaves_in_ms=self._host.leaves_in_ms,
+            is_at_risk=self._host.is_at_risk,
+        )
 
     async def describe_rpc(self, request: object, context: object) -> engine_pb2.Description:
         return self._admin.description(heartbeat_interval_ms=self._settings.link.heartbeat_interval_ms)
@@ -211,6 +238,11 @@ def _handlers(service: EngineService) -> Any:
                 service.drain_rpc,
                 request_deserializer=engine_pb2.DrainRequest.FromString,
                 response_serializer=engine_pb2.DrainReply.SerializeToString,
+            ),
+            "Preempt": grpc.unary_unary_rpc_method_handler(
+                service.preempt_rpc,
+                request_deserializer=engine_pb2.PreemptRequest.FromString,
+                response_serializer=engine_pb2.PreemptReply.SerializeToString,
             ),
             "Describe": grpc.unary_unary_rpc_method_handler(
                 service.describe_rpc,

@@ -112,6 +112,8 @@ class StreamHost:
         self._is_dead = False
         self._all_over: asyncio.Event = asyncio.Event()
         self.is_draining = False
+        self._is_at_risk = False
+        self._leave_by_s: float | None = None
         self.is_stalled = False
         """Set by the heartbeat: the inference thread has not turned for too long to promise anybody a slot."""
         self.slot_changes = 0
@@ -153,7 +155,33 @@ class StreamHost:
             step_p50_us=figures.step_p50_us,
             busy_permille=figures.busy_permille,
             is_draining=self.is_draining,
+            leaves_in_ms=self.leaves_in_ms,
+            is_at_risk=self._is_at_risk,
         )
+
+    @property
+    def leaves_in_ms(self) -> int:
+        """Until streams should be gone, 1 when they should be by now; 0: nothing is known."""
+        if self._leave_by_s is None:
+            return 0
+        return max(1, round((self._leave_by_s - self._events.time()) * 1_000))
+
+    @property
+    def is_at_risk(self) -> bool:
+        """The machine may go away soon; nobody has to hurry."""
+        return self._is_at_risk
+
+    @is_at_risk.setter
+    def is_at_risk(self, is_at_risk: bool) -> None:
+        if is_at_risk != self._is_at_risk:
+            self._is_at_risk = is_at_risk
+            self.slot_changes += 1
+
+    def leave_by(self, at_s: float) -> None:
+        """Streams should be gone by then, on the loop's clock; of two wishes the earlier one counts."""
+        if self._leave_by_s is None or at_s < self._leave_by_s:
+            self._leave_by_s = at_s
+            self.slot_changes += 1
 
     def open(self, sink: EventSink, stream_id: int, opened: OpenStream) -> HostedStream | None:
         """Answer at once through `sink`: `Granted`, and the stream; or `Refused`, and None."""
@@ -244,10 +272,14 @@ class StreamHost:
         self.begin_drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_ms / 1_000):
-                while self.shelf.slots_used:
-                    self._all_over.clear()
-                    await self._all_over.wait()
+                await self.until_empty()
         self.lose_all(LossReason.drained)
+
+    async def until_empty(self) -> None:
+        """Until no stream is open."""
+        while self.shelf.slots_used:
+            self._all_over.clear()
+            await self._all_over.wait()
 
     def _choose(self, opened: OpenStream) -> ShelvedModel | Refused:
         if opened.start_sample < 0:
