@@ -92,6 +92,7 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
     settings |= _own_limits(sockets, data) if plan.has_redis else {}
     if not plan.has_resume_keys:
         settings["resumption__key_file"] = str(resume_key_file(data))
+    settings["orders__copy_file"] = str(data / "orders.json")
     settings |= _metering_defaults(plan, data)
     gateway = _gateway(plan, settings, ports)
     stores = [_redis(sockets, data)] if plan.has_redis else []

@@ -21,30 +21,39 @@ from gateway.resumption.points import StoredCommitPoints
 from gateway.resumption.resumption import Resumption
 from gateway.resumption.token_keys import ResumptionRefused, TokenKeys, load_token_keys
 from gateway.settings import SettingsRefused
+from regions.capacity.metrics import CapacityMetrics
+from regions.capacity.watch import CapacityWatch
 from regions.catalog import Catalog
 from regions.facts import Facts
 from regions.links.pool import LinkPool
 from regions.links.pool_metrics import PoolMetrics
 from regions.links.settings import PoolSettings
+from regions.orders.book import OrderBook
+from regions.orders.copy import OrdersCopy
+from regions.orders.metrics import OrderMetrics
+from regions.orders_carried_out import OrdersCarriedOut
 from regions.placement import RegionalPlacement
 from regions.placement_metrics import PlacementMetrics
 from regions.placement_settings import PlacementSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 
     from prometheus_client import CollectorRegistry
+    from redis.asyncio import Redis
 
     from gateway.limits.interface import SessionLimits
     from gateway.redis_link.client import RedisLink
     from gateway.resumption.peers import PeerRegions
     from gateway.settings import GatewaySettings
     from policies.facts import Caller
-    from regions.catalog import RegionSpec
+    from policies.tier_slots import TierHeadroom
+    from regions.catalog import PoolSpec, RegionSpec
     from regions.catalog_file import CatalogFile
     from regions.discovery.interface import Discovery
     from regions.links.certificates import CertificateMetrics, Certificates, TlsFiles
     from regions.links.peer_settings import PeerLinkSettings
+    from regions.orders.store import OrderStore
     from regions.relay.server import RelayServer
     from regions.settings import RegionsSettings
 
@@ -66,6 +75,7 @@ class Regional:
     facts: Facts
     placement: RegionalPlacement
     resumption: Resumption
+    orders: OrderBook
     run: Task
     relay: RelayServer | None
     file: CatalogFile | None
@@ -168,17 +178,21 @@ class _Building:
         metrics = PlacementMetrics(self._registry)
         placement = RegionalPlacement(facts, rules, metrics, now_ms=monotonic_ms)
         metrics.watch(lambda: placement.snapshot)
+        capacity = self._capacity(pool, placement, rules.headroom)
         resumption, points = self._resumption()
         self._tasks += [pool.run, facts.run, points.run]
         relay = self._relay(facts, points)
         if relay is not None:
             self._tasks.append(relay.run)
+        orders = self._orders(pool, facts, placement, lambda: 0 if relay is None else relay.num_links)
         return Regional(
             policies=policies,
             pool=pool,
             facts=facts,
             placement=placement,
+            capacity=capacity,
             resumption=resumption,
+            orders=orders,
             run=lambda: _all(self._tasks),
             relay=relay,
             file=self._file,
@@ -189,6 +203,26 @@ class _Building:
     def _local_pool(self, metrics: PoolMetrics) -> LinkPool:
         settings, found = self._settings, self._discovery
         return LinkPool(settings.engines, gateway=self._name, discovery=found, region=settings.region, metrics=metrics)
+
+    def _capacity(self, pool: LinkPool, placement: RegionalPlacement, headroom: TierHeadroom) -> CapacityWatch:
+        settings = self._settings
+        placement.unmet.remembered_ms = settings.capacity.unmet_remembered_ms
+
+        def pools() -> tuple[PoolSpec, ...]:
+            here = self.catalog().regions.get(settings.region)
+            return () if here is None else here.pools
+
+        watch = CapacityWatch(
+            settings.capacity,
+            headroom,
+            reports=pool.reports,
+            pools=pools,
+            unmet=placement.unmet,
+            now_ms=monotonic_ms,
+        )
+        CapacityMetrics(self._registry, watch.now)
+        self._tasks.append(watch.run)
+        return watch
 
     def _discovery_of_engines(self) -> Discovery | None:
         discovery, region = self._settings.engines.discovery, self._settings.region
@@ -289,6 +323,41 @@ class _Building:
             copies=settings.resumption.copies,
             claim_timeout_ms=settings.resumption.claim_timeout_ms,
         )
+
+    # --- what operators order -----------------------------------------------------------------------------
+
+    def _orders(
+        self, pool: LinkPool, facts: Facts, placement: RegionalPlacement, peer_links: Callable[[], int]
+    ) -> OrderBook:
+        """In force from here on, as far as this gateway's copy knows them."""
+        settings, metrics = self._settings.orders, OrderMetrics(self._registry)
+        book = OrderBook(
+            gateway=self._name,
+            store=self._order_store(),
+            copy=None if settings.copy_file is None else OrdersCopy(settings.copy_file),
+            metrics=metrics,
+            poll_ms=settings.poll_ms,
+        )
+        carried_out = OrdersCarriedOut(book, facts, pool, placement, metrics, peer_links=peer_links)
+        self._tasks += [book.run, carried_out.run]
+        return book
+
+    def _order_store(self) -> OrderStore | None:
+        redis = self._settings.limits.redis
+        link = self._redis()
+        if redis is None or link is None:
+            return None
+        from gateway.redis_link.errors import RedisAway
+        from regions.orders.errors import StoreAway
+        from regions.orders.store import OrderNames, OrderStore
+
+        async def ask(call: Callable[[Redis], Awaitable[Any]]) -> Any:
+            try:
+                return await link.ask(call)
+            except RedisAway as away:
+                raise StoreAway(away.why.value) from away
+
+        return OrderStore(ask, OrderNames(redis.prefix, self._settings.region))
 
     # --- the relay ----------------------------------------------------------------------------------------
 

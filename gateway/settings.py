@@ -24,7 +24,9 @@ from gateway.resumption.settings import ResumptionSettings
 from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings
 from gateway.transports.settings import ListenSettings
+from regions.capacity.settings import CapacitySettings
 from regions.links.settings import PoolSettings
+from regions.orders.settings import OrderSettings
 from regions.settings import RegionsSettings
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     engines: PoolSettings
     regions: RegionsSettings | None = None
     """Other regions, to which sessions may go and from which they may come; without it this one is alone."""
+    capacity: CapacitySettings = CapacitySettings()
     tokens: TokenSettings
     admission: SessionLimitSettings = SessionLimitSettings()
     geography: GeographySettings = GeographySettings()
@@ -83,6 +86,7 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     audio: AudioSettings = AudioSettings()
     resumption: ResumptionSettings = ResumptionSettings()
     drain: DrainSettings = DrainSettings()
+    orders: OrderSettings = OrderSettings()
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")

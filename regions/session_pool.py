@@ -109,6 +109,10 @@ class PlacedSession:
         """The last one, as it was made."""
         return self._decision
 
+    def decide_without(self, stream: PlacedStream, region: str) -> RouteDecision:
+        """Where its stream might go if it had to leave the region."""
+        return self._parts.decide(self._request(stream.asked, frozenset({region})))
+
     def permit(self, permitted: frozenset[str]) -> None:
         self._permitted = permitted
         for stream in list(self._streams):
@@ -385,7 +389,7 @@ class PlacedSession:
             stream.move_reason = None
             return
         was_told = stream.move_reason is MoveReason.region_draining
-        others = self._parts.decide(self._request(stream.asked, frozenset({region.name})))
+        others = self.decide_without(stream, region.name)
         self.stays_because = "" if others.candidates else stays_because(others)
         if not others.candidates:
             stream.is_told_to_move = False

@@ -143,6 +143,14 @@ class LinkPool:
         load = member.link.load
         return self._order_on(member.entry.facts, "" if load is None else load.pool)
 
+    def pool_of(self, address: str) -> str:
+        """Which pool the replica says it belongs to; empty: not known."""
+        member = self._members.get(address)
+        if member is None:
+            return ""
+        load = member.link.load
+        return member.entry.facts.pool if load is None else load.pool
+
     def streams(self) -> list[PoolStream]:
         """Those that a replica has granted."""
         return [stream for streams in self._sessions.values() for stream in streams if stream.is_granted]
