@@ -11,6 +11,7 @@ These must stay true:
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -49,6 +50,8 @@ _READER_KNOWS_S = 0.5
 _LEAST_BEAT_S = 0.01
 _LEAST_MOVE_MS = 1_000
 """A stream that is told last still has so long."""
+_SOONER_S = 0.5
+"""By so much a deadline must come nearer to change the pace: what reports say of it differs a little each time."""
 
 _DRAINS = (MoveReason.region_draining, MoveReason.engine_draining)
 
@@ -90,12 +93,14 @@ class Connection(Outbox):
         self._unanswered_opens = 0
         self._grants_since_report = 0
         self._heard_at_s = loop.time()
+        self.answers_since_s = math.inf
+        """When its first load report came, on the loop's clock."""
         self._heart = Heartbeat(interval_ms=settings.heartbeat_interval_ms, now_s=loop.time())
         self._is_ping_due = False
         self._is_retired = False
         self._answered = asyncio.Event()
         self._move_reason: MoveReason | None = None
-        self._move_within_ms = settings.move_within_ms
+        self._move_by_s = math.inf
         self._must_tell = asyncio.Event()
         self._told: set[int] = set()
 
@@ -312,6 +317,7 @@ class Connection(Outbox):
             names = [f"{model.name} {model.version}" for model in load.models]
             log.info("link.connected", replica=self._name, models=names, slots=load.slots_total)
             self._answered.set()
+            self.answers_since_s = asyncio.get_running_loop().time()
         self.load = load
         self._grants_since_report = 0
         self._heard_at_s = asyncio.get_running_loop().time()
@@ -335,7 +341,9 @@ class Connection(Outbox):
             else:
                 self._move_all(MoveReason.region_draining)
         elif load is not None and load.is_draining:
-            self._move_all(MoveReason.engine_draining)
+            # An engine whose machine goes away may have less time than sessions are given.
+            within_ms = self._settings.move_within_ms
+            self.move_away(MoveReason.engine_draining, within_ms=min(within_ms, load.leaves_in_ms or within_ms))
         else:
             self._stop_moving()
 
@@ -345,11 +353,17 @@ class Connection(Outbox):
             self._told.clear()
 
     def move_away(self, reason: MoveReason, *, within_ms: int) -> None:
-        """Tell every stream that is granted, or will be, to move; the last still has `_LEAST_MOVE_MS`."""
+        """Tell every stream that is granted, or will be, to move; the last still has `_LEAST_MOVE_MS`.
+
+        Of several wishes the first reason counts, and the earliest deadline.
+        """
+        move_by_s = asyncio.get_running_loop().time() + within_ms / 1_000
         if self._move_reason is None:
             self._move_reason = reason
-            self._move_within_ms = within_ms
+            self._move_by_s = move_by_s
             self._must_tell.set()
+        elif move_by_s < self._move_by_s - _SOONER_S:
+            self._move_by_s = move_by_s
 
     def _move_all(self, reason: MoveReason) -> None:
         self.move_away(reason, within_ms=self._settings.move_within_ms)
@@ -361,17 +375,19 @@ class Connection(Outbox):
         while True:
             await self._must_tell.wait()
             self._must_tell.clear()
-            began_at_s = loop.time()
-            pace = MovePace(
-                num_streams=len(self.streams),
-                moves_per_s=settings.moves_per_s,
-                burst=settings.move_burst,
-                within_ms=self._move_within_ms,
-            )
+            paced_by_s, pace = math.nan, None
             while (reason := self._move_reason) is not None and (stream := self._next_to_tell()) is not None:
+                if pace is None or paced_by_s != self._move_by_s:
+                    paced_by_s = self._move_by_s
+                    pace = MovePace(
+                        num_streams=len(self.streams) - len(self._told),
+                        moves_per_s=settings.moves_per_s,
+                        burst=settings.move_burst if pace is None else 0,
+                        within_ms=max(1, int((paced_by_s - loop.time()) * 1_000)),
+                    )
                 await asyncio.sleep(pace.pause_s(random.random()))
                 self._told.add(stream.stream_id)
-                left_ms = self._move_within_ms - int((loop.time() - began_at_s) * 1_000)
+                left_ms = int((self._move_by_s - loop.time()) * 1_000)
                 self._call_back(stream, stream.move_away, reason, max(_LEAST_MOVE_MS, left_ms))
 
     def _next_to_tell(self) -> LinkStream | None:

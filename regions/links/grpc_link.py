@@ -121,6 +121,11 @@ class GrpcLink:
         return self._held[1]
 
     @property
+    def answers_since_s(self) -> float:
+        """Since when what is connected answers, on the loop's clock; inf: it does not."""
+        return math.inf if self._connection is None else self._connection.answers_since_s
+
+    @property
     def region(self) -> RegionStatus | None:
         """What the connected relay said last of its region."""
         connection = self._connection

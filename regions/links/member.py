@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engines.interface import RefusalReason
@@ -18,9 +20,27 @@ if TYPE_CHECKING:
 
     from engines.interface import LoadReport, OpenStream, StreamEvent, StreamOptions
     from policies.plans import Tier
+    from policies.routing_facts import CapacityClass
+    from policies.tier_classes import ClassRule
     from regions.links.grpc_link import GrpcLink
     from regions.links.interface import EngineStream
     from regions.links.membership import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRules:
+    """How much room one stream finds.
+
+    Attributes:
+        tier: whose slots it may take.
+        classes: which machines it may be on; None: any.
+        class_of_pool: how a pool's machines are paid for; None: nobody knows it by that name.
+    """
+
+    tier: Tier
+    headroom: TierHeadroom
+    classes: ClassRule | None
+    class_of_pool: Callable[[str], CapacityClass | None]
 
 
 class Member:
@@ -53,23 +73,35 @@ class Member:
         if self._running is not None:
             self._running.cancel()
 
-    def facts(self, stream: OpenStream, tier: Tier, headroom: TierHeadroom, now_ms: int) -> ReplicaFacts:
-        """Of a member whose link stands."""
+    def age_ms(self, now_ms: int) -> int:
+        """Since its link answers; 0 where it does not."""
+        since_s = self.link.answers_since_s
+        return 0 if since_s == math.inf else max(0, now_ms - int(since_s * 1_000))
+
+    def facts(self, stream: OpenStream, rules: RoomRules, now_ms: int, *, ramp_permille: int) -> ReplicaFacts:
+        """Of a member whose link stands. `ramp_permille`: as in ReplicaFacts."""
         load = self.link.load
         assert load is not None
         room = room_for(load, stream.options)
         unfit = NoReplica(room.value) if isinstance(room, RefusalReason) else None
-        kept = max(0, load.slots_total - load.slots_used) - free_slots_for(
-            tier, slots_total=load.slots_total, slots_used=load.slots_used, headroom=headroom
+        capacity = rules.class_of_pool(load.pool) or self.entry.facts.capacity
+        free_slots = free_slots_for(
+            rules.tier, slots_total=load.slots_total, slots_used=load.slots_used, headroom=rules.headroom
         )
+        if rules.classes is not None:
+            may_take = rules.classes.limit_slots(capacity, load.slots_total) - load.slots_used
+            free_slots = min(free_slots, max(0, may_take))
+        kept = max(0, load.slots_total - load.slots_used) - free_slots
         return ReplicaFacts(
             name=self.address,
             free_slots=(room if isinstance(room, int) else 0) - kept - self.link.placed_since_report,
-            capacity=self.entry.facts.capacity,
+            capacity=capacity,
             health=Health.admitting if self._breaker is None else self._breaker.state(now_ms),
             is_draining=self.link.is_draining or self.entry.facts.is_draining,
             has_failed_lately=self.link.has_failed_lately,
             unfit=unfit,
+            is_at_risk=load.is_at_risk or load.leaves_in_ms > 0,
+            ramp_permille=ramp_permille,
         )
 
     def may_begin(self, now_ms: int) -> bool:

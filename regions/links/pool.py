@@ -19,10 +19,12 @@ from engines.interface import MoveReason, RefusalReason, Refused
 from policies.plans import Tier
 from policies.replica_choice import NoReplica, ReplicaRequest, choose_replica
 from policies.retry_budget import RetryBudget, RetryLimits
+from policies.slow_start import WHOLE_PERMILLE, ramps
+from policies.tier_classes import DEFAULT_CLASSES
 from policies.tier_slots import TierHeadroom, slots_tier
 from regions.discovery.interface import EngineAddress
 from regions.links.grpc_link import GrpcLink
-from regions.links.member import Member
+from regions.links.member import Member, RoomRules
 from regions.links.membership import Membership, MembershipLimits
 from regions.links.pool_stream import PoolStream
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
     from engines.interface import LoadReport, LossReason, OpenStream, StreamEvent
     from policies.orders import Order
+    from policies.replica_choice import ReplicaFacts
+    from policies.routing_facts import CapacityClass
+    from policies.slow_start import SlowStartLimits
     from regions.discovery.interface import Discovery
     from regions.links.certificates import LinkTls
     from regions.links.engine_report import EngineReport
@@ -85,6 +90,12 @@ class LinkPool:
         self._on_outcome = on_outcome
         self.headroom = TierHeadroom(standard_permille=0, economy_permille=0)
         """What tiers leave to those above them."""
+        self.classes = DEFAULT_CLASSES
+        """Which machines each tier should have, and may."""
+        self.slow_start: SlowStartLimits | None = None
+        """How members begin that have just come; None: at once."""
+        self.class_of_pool: Callable[[str], CapacityClass | None] = lambda _name: None
+        """How a pool's machines are paid for; where nobody knows it, what discovery says of the engine holds."""
         self._retries = RetryBudget(RetryLimits(max_attempts=settings.open_retries + 1))
         self._membership = Membership(MembershipLimits(settings.removal_grace_ms, settings.retire_within_ms))
         self._members: dict[str, Member] = {}
@@ -168,13 +179,7 @@ class LinkPool:
 
     def refusal_of(self, asked: OpenStream) -> RefusalReason | None:
         """Why no replica would be asked for such a stream at this moment; None: one would be."""
-        now_ms, tier = self.now_ms(), _tier_of(asked)
-        facts = [
-            member.facts(asked, tier, self.headroom, now_ms) for member in self._members.values() if member.is_open
-        ]
-        request = ReplicaRequest(
-            tier=tier, draw=0, avoided=self._where_is(asked.session_id), dispatchers=self.dispatchers
-        )
+        facts, request = self._seen_by(asked, frozenset(), self.now_ms())
         chosen = choose_replica(request, facts)
         return _REFUSALS[chosen] if isinstance(chosen, NoReplica) else None
 
@@ -242,18 +247,7 @@ class LinkPool:
 
     def _choose(self, stream: OpenStream, tried: frozenset[str]) -> Member | RefusalReason:
         now_ms = self.now_ms()
-        tier = _tier_of(stream)
-        facts = [
-            member.facts(stream, tier, self.headroom, now_ms)
-            for member in self._members.values()
-            if member.is_open and member.address not in tried
-        ]
-        request = ReplicaRequest(
-            tier=_tier_of(stream, is_replay=False),
-            draw=random.getrandbits(32),
-            avoided=self._where_is(stream.session_id),
-            dispatchers=self.dispatchers,
-        )
+        facts, request = self._seen_by(stream, tried, now_ms)
         on_probation: Member | None = None
         while True:
             chosen = choose_replica(request, facts)
@@ -265,6 +259,33 @@ class LinkPool:
                 return member
             on_probation = on_probation or member
             facts = [fact for fact in facts if fact.name != chosen]
+
+    def _seen_by(
+        self, stream: OpenStream, tried: frozenset[str], now_ms: int
+    ) -> tuple[list[ReplicaFacts], ReplicaRequest]:
+        payer = _tier_of(stream, is_replay=False)
+        rule = self.classes.of(payer)
+        classes = None if stream.is_replay or rule.is_free else rule
+        room = RoomRules(_tier_of(stream), self.headroom, classes, self.class_of_pool)
+        open_ = [member for member in self._members.values() if member.is_open]
+        facts = [
+            member.facts(stream, room, now_ms, ramp_permille=share)
+            for member, share in zip(open_, self._ramps(open_, stream, now_ms), strict=True)
+            if member.address not in tried
+        ]
+        return facts, ReplicaRequest(
+            tier=payer,
+            draw=random.getrandbits(32),
+            avoided=self._where_is(stream.session_id),
+            dispatchers=self.dispatchers,
+            classes=self.classes,
+        )
+
+    def _ramps(self, members: Sequence[Member], stream: OpenStream, now_ms: int) -> Sequence[int]:
+        """Sessions that go on may use all that a new member has."""
+        if self.slow_start is None or stream.is_replay:
+            return [WHOLE_PERMILLE] * len(members)
+        return ramps([member.age_ms(now_ms) for member in members], self.slow_start)
 
     def _where_is(self, session_id: str) -> frozenset[str]:
         streams = self._sessions.get(session_id, ())

@@ -102,8 +102,8 @@ def test_nobody_is_shed_where_it_is_switched_off() -> None:
 
 @pytest.mark.parametrize("wrong", [{"claim_ms": 1_500}, {"retry_after_ms": 0}, {"grace_ms": -1}], ids=str)
 def test_limits_that_lose_the_slot_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="claim_ms|retry_after_ms"):
-        SheddingLimits(**wrong)
+    with pytest.raises(ValueError, match=r"claim_ms|retry_after_ms"):
+        SheddingLimits(**wrong)  # type: ignore[arg-type]
 
 
 acts = st.lists(

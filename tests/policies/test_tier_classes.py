@@ -39,5 +39,5 @@ def test_a_tier_takes_reserved_slots_up_to_its_share() -> None:
 
 @pytest.mark.parametrize("wrong", [{"order": ()}, {"order": (SPOT, SPOT)}, {"reserved_permille": 1_001}], ids=str)
 def test_a_rule_that_places_nobody_anywhere_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="order|reserved_permille"):
+    with pytest.raises(ValueError, match=r"order|reserved_permille"):
         ClassRule(**wrong)  # type: ignore[arg-type]
