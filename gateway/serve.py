@@ -10,7 +10,7 @@ import ssl
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 import grpc
@@ -33,6 +33,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.regional import regional
 from gateway.route_http import RouteHttp
+from gateway.scaler_http import ScalerHttp
 from gateway.session_registry import SessionRegistry
 from gateway.settings import SettingsRefused
 from gateway.tracing import Tracing
@@ -44,7 +45,7 @@ from gateway.transports.request_deadline import RequestDeadline
 from gateway.transports.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from gateway.regional import Regional
     from gateway.settings import GatewaySettings
@@ -62,6 +63,12 @@ class ListenFailed(Exception):
 
     def __init__(self, name: str, listen: ListenSettings | RelaySettings, why: str) -> None:
         super().__init__(f"cannot listen for {name} on {_authority(listen.host, listen.port)}: {why}")
+
+
+class AdminPages(Protocol):
+    """What stands beside health and metrics on the listener for administrators."""
+
+    def add_to(self, app: web.Application) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +180,13 @@ async def _running(
         metrics.watch(registry.figures, regions.pool.loads)
         regions.on_catalog_changed(lambda: registry.permit_anew(regions.permitted))
         admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
-        routes = RouteHttp(regions.facts, regions.placement, regions.policies, geography)
+        pages = (
+            RouteHttp(regions.facts, regions.placement, regions.policies, geography),
+            ScalerHttp(settings.region, regions.capacity, lambda: _free_slots_here(regions)),
+        )
         # Before the task group, which would wrap what is wrong with a port.
         proxies = _proxy_rules(settings, geography_metrics)
-        addresses = await _listen(settings, certificates, reception, admin, routes, proxies, listeners)
+        addresses = await _listen(settings, certificates, reception, admin, pages, proxies, listeners)
         await _listen_for_peers(settings, regions, listeners)
         async with asyncio.TaskGroup() as tasks:
             background = [
@@ -192,6 +202,13 @@ async def _running(
                 await listeners.aclose()
                 for task in background:
                     task.cancel()
+
+
+def _free_slots_here(regions: Regional) -> Mapping[str, int]:
+    """By tier, in this region; nothing where the catalog does not hold it."""
+    here = regions.facts.here
+    snapshot = regions.placement.snapshot
+    return next((region.free_slots_of_tier for region in snapshot.regions if region.name == here), {})
 
 
 class _Certificates:
@@ -227,7 +244,7 @@ async def _listen(
     certificates: _Certificates,
     reception: Reception,
     admin: AdminHttp,
-    routes: RouteHttp,
+    pages: Sequence[AdminPages],
     proxies: ProxyRules | None,
     listeners: contextlib.AsyncExitStack,
 ) -> Addresses:
@@ -239,7 +256,8 @@ async def _listen(
     http_port = await _start_http("http", public, settings.http, certificates.http, deadline_ms, listeners, proxies)
     private = web.Application()
     admin.add_all(private)
-    routes.add_to(private)
+    for page in pages:
+        page.add_to(private)
     admin_port = await _start_http("admin", private, settings.admin, certificates.admin, deadline_ms, listeners)
     grpc_port = await _start_grpc(settings, certificates, reception, listeners)
     secure = "s" if settings.http.tls else ""

@@ -1,0 +1,93 @@
+"""What a region's capacity is, and what autoscalers should keep, over HTTP on the listener for administrators alone.
+
+`GET /v1/capacity`: all of it, for people. `GET /v1/scaler` and `GET /v1/scaler/{pool}`: numbers, as the `metrics-api`
+scaler of KEDA reads them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from regions.capacity.shown import fleet_json, pool_json, pools_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from regions.capacity.snapshot import CapacitySnapshot
+    from regions.capacity.watch import CapacityWatch
+
+_PARAMETERS = ("without",)
+
+
+class CapacityQuestionRefused(Exception):
+    """A question that cannot be answered; the text says why."""
+
+
+class ScalerHttp:
+    """`free_slots_of_tier`: of this region, by tier, less what was placed since engines reported."""
+
+    def __init__(self, region: str, watch: CapacityWatch, free_slots_of_tier: Callable[[], Mapping[str, int]]) -> None:
+        self._region = region
+        self._watch = watch
+        self._free_slots_of_tier = free_slots_of_tier
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get("/v1/capacity", self._capacity)
+        app.router.add_get("/v1/scaler", self._scaler)
+        app.router.add_get("/v1/scaler/{pool}", self._scaler_of_pool)
+
+    async def _capacity(self, request: web.Request) -> web.Response:
+        try:
+            return web.json_response(self.capacity(request.query))
+        except CapacityQuestionRefused as refused:
+            return web.json_response({"error": str(refused)}, status=400)
+
+    def capacity(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Raises CapacityQuestionRefused."""
+        unknown = sorted(set(query) - set(_PARAMETERS))
+        if unknown:
+            raise CapacityQuestionRefused(f"unknown: {', '.join(unknown)}; what may be asked: {', '.join(_PARAMETERS)}")
+        snapshot, settings = self._watch.now(), self._watch.settings
+        without = query.get("without", "")
+        pools = {row.pool for capacity in snapshot.fleets for row in capacity.fleet.rows}
+        if without and without not in pools:
+            raise CapacityQuestionRefused(f"without: no pool of this region; there are: {', '.join(sorted(pools))}")
+        return {
+            "region": self._region,
+            "watched_ms": snapshot.watched_ms,
+            "is_settled": snapshot.is_settled,
+            "headroom_permille": settings.headroom_permille,
+            "tier_headroom_permille": {
+                "standard": self._watch.headroom.standard_permille,
+                "economy": self._watch.headroom.economy_permille,
+            },
+            "reserved_floor_slots": settings.reserved_floor_slots,
+            "free_slots_of_tier": dict(self._free_slots_of_tier()),
+            "fleets": [
+                fleet_json(capacity, headroom_permille=settings.headroom_permille, without=without)
+                for capacity in snapshot.fleets
+            ],
+        }
+
+    async def _scaler(self, _request: web.Request) -> web.Response:
+        snapshot = self._watch.now()
+        if not snapshot.is_settled:
+            return _too_early(snapshot)
+        return web.json_response({"region": self._region, "pools": pools_json(snapshot)})
+
+    async def _scaler_of_pool(self, request: web.Request) -> web.Response:
+        snapshot = self._watch.now()
+        if not snapshot.is_settled:
+            return _too_early(snapshot)
+        numbers = pool_json(snapshot, request.match_info["pool"])
+        if numbers is None:
+            return web.json_response({"error": "no pool of this region has that name"}, status=404)
+        return web.json_response({"region": self._region, **numbers})
+
+
+def _too_early(snapshot: CapacitySnapshot) -> web.Response:
+    """An autoscaler keeps what it has when it gets no number; a number would make it let engines go."""
+    why = f"no engine has reported in the {snapshot.watched_ms} ms since this gateway started"
+    return web.json_response({"error": why}, status=503)
