@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from policies.routing_facts import RegionState
+from policies.tier_classes import DEFAULT_CLASSES
 from regions.links.region_status import RegionStatus
 from regions.region_links import spoken_by_engines
 
 if TYPE_CHECKING:
+    from policies.tier_classes import TierClasses
     from policies.tier_slots import TierHeadroom
     from regions.facts import Facts
 
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
 class OwnStatus:
     """Called by the relay; reads the links anew each time."""
 
-    def __init__(self, facts: Facts, headroom: TierHeadroom) -> None:
+    def __init__(self, facts: Facts, headroom: TierHeadroom, classes: TierClasses = DEFAULT_CLASSES) -> None:
         self._facts = facts
         self._headroom = headroom
+        self._classes = classes
 
     def __call__(self) -> RegionStatus:
         facts = self._facts
@@ -26,7 +29,7 @@ class OwnStatus:
         if here is None:
             # Taken out of the catalog: nobody is to come.
             return RegionStatus(region=facts.here, state=RegionState.disabled)
-        spoken = spoken_by_engines(here.pool.links, self._headroom, here.capacity_of)
+        spoken = spoken_by_engines(here.pool.links, self._headroom, here.capacity_of, self._classes)
         return RegionStatus(
             region=facts.here,
             state=here.state,

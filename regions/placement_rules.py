@@ -9,6 +9,10 @@ from policies.region_health import HealthLimits
 from policies.replacement_pace import PaceLimits
 from policies.retry_budget import RetryLimits
 from policies.routing import RoutingWeights
+from policies.shedding import SheddingLimits
+from policies.slow_start import SlowStartLimits
+from policies.spill import SpillLimits
+from policies.tier_classes import TierClasses
 from policies.tier_slots import TierHeadroom
 
 
@@ -37,6 +41,10 @@ class PlacementRules:
     health: HealthLimits = field(default_factory=HealthLimits)
     breaker: BreakerLimits = field(default_factory=BreakerLimits)
     headroom: TierHeadroom = field(default_factory=TierHeadroom)
+    classes: TierClasses = field(default_factory=TierClasses)
+    spill: SpillLimits = field(default_factory=SpillLimits)
+    slow_start: SlowStartLimits = field(default_factory=SlowStartLimits)
+    shedding: SheddingLimits = field(default_factory=SheddingLimits)
     facts_every_ms: int = 200
     probe_missed_after_ms: int = 1_500
     avoided_ms: int = 10_000

@@ -12,6 +12,11 @@ from policies.region_health import HealthLimits
 from policies.replacement_pace import PaceLimits
 from policies.retry_budget import RetryLimits
 from policies.routing import RoutingWeights
+from policies.routing_facts import CapacityClass
+from policies.shedding import SheddingLimits
+from policies.slow_start import SlowStartLimits
+from policies.spill import SpillLimits
+from policies.tier_classes import ClassRule, TierClasses
 from policies.tier_slots import TierHeadroom
 from regions.placement_rules import PlacementRules
 
@@ -120,6 +125,83 @@ class HeadroomSettings(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+class TierSettings(BaseModel, frozen=True, extra="forbid"):
+    """Which machines the new sessions of a tier may have."""
+
+    order: tuple[CapacityClass, ...] = Field(min_length=1, max_length=2)
+    """The class that it should have first; one that is not named is refused to it."""
+    reserved_permille: int = Field(default=1_000, ge=0, le=1_000)
+    """It takes no slot of a reserved engine of whose slots so many are taken, by whomever."""
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        if len(set(self.order)) != len(self.order):
+            raise ValueError("order names each class once")
+        return self
+
+    def rule(self) -> ClassRule:
+        return ClassRule(self.order, self.reserved_permille)
+
+
+class TiersSettings(BaseModel, frozen=True, extra="forbid"):
+    """Reserved machines are the floor that keeps the promise, spot ones the saving."""
+
+    premium: TierSettings = TierSettings(order=(CapacityClass.reserved, CapacityClass.spot))
+    standard: TierSettings = TierSettings(order=(CapacityClass.spot, CapacityClass.reserved))
+    economy: TierSettings = TierSettings(order=(CapacityClass.spot, CapacityClass.reserved))
+
+    def classes(self) -> TierClasses:
+        return TierClasses(premium=self.premium.rule(), standard=self.standard.rule(), economy=self.economy.rule())
+
+
+class SpillSettings(BaseModel, frozen=True, extra="forbid"):
+    """When a region that is nearly full sends new sessions to the next one, and when it does so no more."""
+
+    enter_permille: int = Field(default=900, gt=0, le=1_000)
+    """Of what a tier may use, taken."""
+    leave_permille: int = Field(default=800, gt=0, le=1_000)
+    calm_ms: int = Field(default=3_000, ge=0, le=600_000)
+    """For so long less than `leave_permille` must be taken."""
+
+    @model_validator(mode="after")
+    def _marks_rise(self) -> Self:
+        if self.leave_permille > self.enter_permille:
+            raise ValueError("leave_permille must not exceed enter_permille")
+        return self
+
+
+class SlowStartSettings(BaseModel, frozen=True, extra="forbid"):
+    """How much of its room an engine offers that has just come, beside older ones."""
+
+    window_ms: int = Field(default=30_000, ge=0, le=3_600_000)
+    """0: all of it at once."""
+    min_permille: int = Field(default=100, gt=0, le=1_000)
+    aggression_permille: int = Field(default=1_000, gt=0, le=10_000)
+    """More offers more at first."""
+
+
+class SheddingSettings(BaseModel, frozen=True, extra="forbid"):
+    """Sessions that end so that one of a higher tier can go on, when no region has a slot."""
+
+    is_on: bool = True
+    grace_ms: int = Field(default=1_500, ge=0, le=30_000)
+    """For the utterance under way; below `sessions.opening_timeout_ms`, or the other one does not wait so long."""
+    retry_after_ms: int = Field(default=2_000, gt=0, le=600_000)
+    """Advice while nobody else is shed; it grows with the number of those who are, up to `max_retry_after_ms`."""
+    max_retry_after_ms: int = Field(default=60_000, gt=0, le=3_600_000)
+    pressure_window_ms: int = Field(default=10_000, gt=0, le=600_000)
+    claim_ms: int = Field(default=5_000, gt=0, le=60_000)
+    """For so long the slot is kept for whom it was freed."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.claim_ms <= self.grace_ms:
+            raise ValueError("claim_ms must exceed grace_ms")
+        if self.retry_after_ms > self.max_retry_after_ms:
+            raise ValueError("retry_after_ms must not exceed max_retry_after_ms")
+        return self
+
+
 class PlacementSettings(BaseModel, frozen=True, extra="forbid"):
     """`[regions.placement]`. What each is for: regions.placement_rules and policies.*."""
 
@@ -140,6 +222,10 @@ class PlacementSettings(BaseModel, frozen=True, extra="forbid"):
     health: HealthSettings = HealthSettings()
     breaker: BreakerSettings = BreakerSettings()
     headroom: HeadroomSettings = HeadroomSettings()
+    tiers: TiersSettings = TiersSettings()
+    spill: SpillSettings = SpillSettings()
+    slow_start: SlowStartSettings = SlowStartSettings()
+    shedding: SheddingSettings = SheddingSettings()
 
     def rules(self) -> PlacementRules:
         weights = self.weights.model_dump() | {
@@ -154,6 +240,10 @@ class PlacementSettings(BaseModel, frozen=True, extra="forbid"):
             health=HealthLimits(**self.health.model_dump()),
             breaker=BreakerLimits(**self.breaker.model_dump()),
             headroom=TierHeadroom(**self.headroom.model_dump()),
+            classes=self.tiers.classes(),
+            spill=SpillLimits(**self.spill.model_dump()),
+            slow_start=SlowStartLimits(**self.slow_start.model_dump()),
+            shedding=SheddingLimits(**self.shedding.model_dump()),
             facts_every_ms=self.facts_every_ms,
             probe_missed_after_ms=self.probe_missed_after_ms,
             avoided_ms=self.avoided_ms,

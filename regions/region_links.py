@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from policies.plans import Tier
 from policies.routing_facts import CapacityClass, ModelFacts, RegionState
+from policies.tier_classes import DEFAULT_CLASSES
 from policies.tier_slots import free_slots_of_tier
 from regions.links.interface import EnginePool
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from engines.interface import LoadReport, ModelLoad
+    from policies.tier_classes import TierClasses
     from policies.tier_slots import TierHeadroom
     from regions.discovery.interface import EngineAddress
     from regions.links.heartbeat import RttSample
@@ -93,7 +95,10 @@ def healthy(links: Iterable[RegionLink]) -> list[RegionLink]:
 
 
 def spoken_by_engines(
-    links: Sequence[RegionLink], headroom: TierHeadroom, capacity_of: Callable[[RegionLink], CapacityClass]
+    links: Sequence[RegionLink],
+    headroom: TierHeadroom,
+    capacity_of: Callable[[RegionLink], CapacityClass],
+    classes: TierClasses = DEFAULT_CLASSES,
 ) -> Spoken:
     """Of this region itself. Engines that drain hold streams and take none: they are no capacity."""
     connected = [(link, link.load) for link in links if link.load is not None]
@@ -113,7 +118,14 @@ def spoken_by_engines(
             (load.models, 0 if load.is_draining else 1, link.placed_since_report) for link, load in connected
         ),
         slots_total=slots_total,
-        free_slots=free_slots_of_tier(slots_total=slots_total, slots_used=slots_used, headroom=headroom),
+        free_slots=_within_classes(
+            free_slots_of_tier(slots_total=slots_total, slots_used=slots_used, headroom=headroom),
+            classes,
+            [
+                (capacity_of(link), load.slots_total, load.slots_used + link.placed_since_report)
+                for link, load in taking
+            ],
+        ),
         placed=placed,
         live_permille=_PERMILLE - _PERMILLE * silent // streams if streams else _PERMILLE,
         # Of one stream: an engine with many has more audio in hand and is not behind.
@@ -151,6 +163,18 @@ def spoken_by_relays(links: Sequence[RegionLink]) -> Spoken:
         move_gap_ms=0 if status is None else status.move_gap_ms,
         is_stopped=status is not None and status.is_stopped,
     )
+
+
+def _within_classes(
+    free_slots: dict[str, int], classes: TierClasses, engines: Sequence[tuple[CapacityClass, int, int]]
+) -> dict[str, int]:
+    """Less what a tier's new sessions may not have: (class, slots, taken) of each engine."""
+    for tier in Tier:
+        rule = classes.of(tier)
+        if not rule.is_free:
+            may_take = sum(max(0, rule.limit_slots(capacity, total) - used) for capacity, total, used in engines)
+            free_slots[tier.value] = min(free_slots[tier.value], may_take)
+    return free_slots
 
 
 def _models(reports: Iterable[tuple[tuple[ModelLoad, ...], int, int]]) -> tuple[ModelFacts, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from policies.order_effects import NO_WISH
 from policies.region_health import RegionHealth
 from policies.routing_facts import CapacityClass, RegionFacts, RegionState
+from policies.spill import Spill
 from regions.measurements import PeakEwma
 from regions.region_links import healthy, spoken_by_engines, spoken_by_relays, stricter
 
@@ -46,6 +47,7 @@ class RegionWatch:
         self.health = RegionHealth(rules.health, rules.breaker)
         self.wish: RegionWish = NO_WISH
         """What orders want of it."""
+        self._spill = Spill(rules.spill)
         self._rules = rules
         self._rtts: dict[str, PeakEwma] = {}
         self._samples: dict[str, object] = {}
@@ -129,21 +131,25 @@ class RegionWatch:
             cost_permille=self._cost_permille(),
             clock_offset_ms=self._clock_offset_ms,
             is_reachable=spoken.is_reachable,
+            spilling_tiers=self._spill.look(
+                now_ms, slots_total=spoken.slots_total, free_slots_of_tier=spoken.free_slots
+            ),
         )
 
     def _listen(self) -> Spoken:
         if self.is_local:
-            return spoken_by_engines(self.pool.links, self._rules.headroom, self.capacity_of)
+            return spoken_by_engines(self.pool.links, self._rules.headroom, self.capacity_of, self._rules.classes)
         return spoken_by_relays(self.pool.links)
 
     def capacity_of(self, link: RegionLink) -> CapacityClass:
         """By the pool that the engine says it belongs to; one that the catalog does not know is reserved."""
         load = link.load
-        if load is not None and self.spec is not None:
-            for pool in self.spec.pools:
-                if pool.name == load.pool:
-                    return pool.capacity
-        return CapacityClass.reserved
+        return (None if load is None else self.class_of_pool(load.pool)) or CapacityClass.reserved
+
+    def class_of_pool(self, name: str) -> CapacityClass | None:
+        """By the catalog; None: it does not know the pool."""
+        pools = () if self.spec is None else self.spec.pools
+        return next((pool.capacity for pool in pools if pool.name == name), None)
 
     def _cost_permille(self) -> int:
         """The mean of its pools: which one a stream gets, the region decides."""
