@@ -23,8 +23,6 @@ from gateway.resumption.token_keys import ResumptionRefused, TokenKeys, load_tok
 from gateway.settings import SettingsRefused
 from regions.capacity.metrics import CapacityMetrics
 from regions.capacity.watch import CapacityWatch
-from regions.capacity.metrics import CapacityMetrics
-from regions.capacity.watch import CapacityWatch
 from regions.catalog import Catalog
 from regions.facts import Facts
 from regions.links.pool import LinkPool
@@ -182,7 +180,6 @@ class _Building:
         placement = RegionalPlacement(facts, rules, metrics, now_ms=monotonic_ms)
         metrics.watch(lambda: placement.snapshot)
         capacity = self._capacity(pool, placement, rules.headroom)
-        capacity = self._capacity(pool, placement, rules.headroom)
         resumption, points = self._resumption()
         self._tasks += [pool.run, facts.run, points.run]
         relay = self._relay(facts, points)
@@ -194,7 +191,6 @@ class _Building:
             pool=pool,
             facts=facts,
             placement=placement,
-            capacity=capacity,
             capacity=capacity,
             resumption=resumption,
             orders=orders,
@@ -208,26 +204,6 @@ class _Building:
     def _local_pool(self, metrics: PoolMetrics) -> LinkPool:
         settings, found = self._settings, self._discovery
         return LinkPool(settings.engines, gateway=self._name, discovery=found, region=settings.region, metrics=metrics)
-
-    def _capacity(self, pool: LinkPool, placement: RegionalPlacement, headroom: TierHeadroom) -> CapacityWatch:
-        settings = self._settings
-        placement.unmet.remembered_ms = settings.capacity.unmet_remembered_ms
-
-        def pools() -> tuple[PoolSpec, ...]:
-            here = self.catalog().regions.get(settings.region)
-            return () if here is None else here.pools
-
-        watch = CapacityWatch(
-            settings.capacity,
-            headroom,
-            reports=pool.reports,
-            pools=pools,
-            unmet=placement.unmet,
-            now_ms=monotonic_ms,
-        )
-        CapacityMetrics(self._registry, watch.now)
-        self._tasks.append(watch.run)
-        return watch
 
     def _capacity(self, pool: LinkPool, placement: RegionalPlacement, headroom: TierHeadroom) -> CapacityWatch:
         settings = self._settings

@@ -25,7 +25,6 @@ from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings
 from gateway.transports.settings import ListenSettings
 from regions.capacity.settings import CapacitySettings
-from regions.capacity.settings import CapacitySettings
 from regions.links.settings import PoolSettings
 from regions.orders.settings import OrderSettings
 from regions.settings import RegionsSettings
@@ -73,7 +72,6 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     engines: PoolSettings
     regions: RegionsSettings | None = None
     """Other regions, to which sessions may go and from which they may come; without it this one is alone."""
-    capacity: CapacitySettings = CapacitySettings()
     capacity: CapacitySettings = CapacitySettings()
     tokens: TokenSettings
     admission: SessionLimitSettings = SessionLimitSettings()
