@@ -27,8 +27,9 @@ from regions.lab.world import running_world
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from regions.lab.drill_file import DrillSpec, WorldSpec
+    from regions.lab.drill_file import DrillSpec
     from regions.lab.world import World
+    from regions.lab.world_spec import WorldSpec
 
 app = typer.Typer(help="Whole regions on this machine, and drills in them.", no_args_is_help=True)
 

@@ -106,7 +106,7 @@ class TokenIssuer:
         jwk = {"kty": "OKP", "crv": "Ed25519", "x": public, "kid": _KID, "use": "sig", "alg": "EdDSA"}
         return {"issuer": ISSUER, "audience": AUDIENCE, "algorithms": ["EdDSA"], "static_keys": [jwk]}
 
-    def mint(self, *, subject: str, residency: str = "") -> str:
+    def mint(self, *, subject: str, residency: str = "", plan: str = "", scope: str = "speech:stream") -> str:
         """For the tenant `lab`. Good from an hour ago, so that a clock that was set back still takes it."""
         now_s = int(time.time())
         claims: dict[str, Any] = {
@@ -114,13 +114,15 @@ class TokenIssuer:
             "aud": AUDIENCE,
             "sub": subject,
             "tenant": "lab",
-            "scope": "speech:stream",
+            "scope": scope,
             "iat": now_s - 3_600,
             "nbf": now_s - 3_600,
             "exp": now_s + _TOKEN_TTL_S,
         }
         if residency:
             claims["residency"] = residency
+        if plan:
+            claims["plan"] = plan
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": _KID})
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _USUAL_GAP_S = 0.5
+_SHED = "capacity_shed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,15 @@ class Move:
     to_region: str
     told_pause_ms: float
     is_resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a gateway said when it refused a session or ended it. `retry_after_ms` None: it gave no advice."""
+
+    reason: str
+    is_retryable: bool
+    retry_after_ms: int | None
 
 
 @dataclass
@@ -50,6 +60,11 @@ class CallRecord:
     """Where it was recognised, in turn."""
     refusals: list[str] = field(default_factory=list)
     """Reasons for which it was not taken at first."""
+    told: list[Told] = field(default_factory=list)
+    """Each refusal and each error, as gateways worded it."""
+    tier: str = ""
+    began_at_s: float = 0.0
+    """When it was taken first."""
     failure: str = ""
     """Why it ended without `finished`; empty: it did not."""
     is_finished: bool = False
@@ -58,6 +73,15 @@ class CallRecord:
     @property
     def was_served(self) -> bool:
         return bool(self.regions)
+
+    @property
+    def was_shed(self) -> bool:
+        """Whether it was ended, or not taken, to make room for others."""
+        return any(told.reason == _SHED for told in self.told)
+
+    @property
+    def words_end_ms(self) -> int:
+        return self.words[-1].end_ms if self.words else 0
 
     def note_progress(self, at_s: float, through_ms: int) -> None:
         if not self.progress or through_ms > self.progress[-1][1]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import msgspec
 
-from regions.lab.call_record import Move
+from regions.lab.call_record import Move, Told
 from regions.lab.speech import BYTES_PER_MS, PIECE_MS, SAMPLES_PER_MS
 from regions.lab.transcripts import SpokenWord
 
@@ -107,7 +107,7 @@ class Call:
                     url, headers={"Authorization": f"Bearer {self._plan.token}"}, compress=0, max_msg_size=0
                 )
         except aiohttp.WSServerHandshakeError as error:
-            raise _refused(error) from None
+            raise self._refused(error) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _Broken(f"unreachable: {type(error).__name__}") from None
         try:
@@ -199,6 +199,7 @@ class Call:
             case "migrated":
                 self._moved(said, now_s)
             case "error":
+                self._record.told.append(Told(said["reason"], bool(said["retryable"]), said.get("retry_after_ms")))
                 raise _Broken(
                     said["reason"],
                     retry_after_s=(said.get("retry_after_ms") or 0) / 1_000,
@@ -213,6 +214,7 @@ class Call:
     def _started(self, said: dict[str, Any], now_s: float) -> None:
         gateway_region = said["region"]
         region = said.get("engine_region") or gateway_region
+        self._record.began_at_s = self._record.began_at_s or now_s
         if self._is_opened:
             pause_ms = 1_000 * (now_s - self._broke_at_s)
             self._record.moves.append(
@@ -235,10 +237,15 @@ class Call:
         self._region = region
         self._record.regions.append(region)
 
-
-def _refused(error: aiohttp.WSServerHandshakeError) -> _Broken:
-    headers: Mapping[str, str] = error.headers or {}
-    reason = headers.get("Patchbay-Reason", "") or f"http_{error.status}"
-    retry_after = headers.get("Retry-After", "")
-    may_come_back = error.status in (429, 503)
-    return _Broken(reason, retry_after_s=float(retry_after or 0), may_come_back=may_come_back)
+    def _refused(self, error: aiohttp.WSServerHandshakeError) -> _Broken:
+        headers: Mapping[str, str] = error.headers or {}
+        reason = headers.get("Patchbay-Reason", "")
+        retry_after = headers.get("Retry-After", "")
+        may_come_back = error.status in (429, 503)
+        retry_after_ms = round(1_000 * float(retry_after)) if retry_after else None
+        self._record.told.append(Told(reason, may_come_back, retry_after_ms))
+        return _Broken(
+            reason or f"http_{error.status}",
+            retry_after_s=(retry_after_ms or 0) / 1_000,
+            may_come_back=may_come_back,
+        )

@@ -13,7 +13,8 @@ import aiohttp
 from regions.lab.call_record import CallRecord
 from regions.lab.callers import Call, CallPlan
 from regions.lab.faults import FaultInjector, timetable
-from regions.lab.report import Findings, report
+from regions.lab.findings import Findings
+from regions.lab.report import report
 from regions.lab.speech import speech
 from regions.lab.stall_floor import running_stall_floor
 from regions.lab.watch import EngineWatch, gateway_metrics
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from regions.lab.drill_file import CallerGroup, DrillSpec, FaultSpec
+    from regions.lab.drill_file import CallerGroup, DrillSpec
+    from regions.lab.fault_spec import FaultSpec
     from regions.lab.transcripts import SpokenWord
     from regions.lab.world import World
 
@@ -32,6 +34,7 @@ _VOICES = 64
 _LENGTHS = 4
 _SPREAD_S = 0.5
 _AFTER_FAULTS_S = 30.0
+_UNTIL_EMPTY_S = 5.0
 
 
 class ReferenceFailed(Exception):
@@ -59,7 +62,7 @@ async def run_drill(
         undisturbed = await _undisturbed(world, http, keys)
         say(f"{len(plans)} callers, {len(timetable(drill.fault, random.Random(seed)))} faults")
         findings = await _disturbed(drill, world, http, plans, dice, undisturbed, seed)
-        return report(drill, findings) | {"not_restarted": world.table.failures}
+        return report(drill, findings) | {"not_restarted": [*world.table.failures, *findings.not_done]}
 
 
 def stretched(drill: DrillSpec, scale: float) -> DrillSpec:
@@ -148,6 +151,7 @@ async def _disturbed(
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_AFTER_FAULTS_S):
                     await background[1]
+            streams_left = await watch.until_empty(_UNTIL_EMPTY_S)
         finally:
             for task in background:
                 task.cancel()
@@ -157,6 +161,11 @@ async def _disturbed(
         undisturbed=undisturbed,
         struck=injector.struck,
         most_used=watch.most_used,
+        totals=watch.totals,
+        streams_left=streams_left,
+        orders=injector.operator.runs,
+        upgraded=injector.upgrade.done,
+        not_done=[*injector.failures, *injector.upgrade.failures],
         metrics=_since(before, await gateway_metrics(world)),
         stall_floor=floor,
         links=await world.relays.figures(),
@@ -186,12 +195,12 @@ async def _caller(
     home = group.home or permitted[number % len(permitted)]
     regions = [home, *(name for name in permitted if name != home)]
     gateways = [url for region in regions for url in dice.sample(world.websockets(region), world.spec.gateways)]
-    token = world.token(subject=f"caller-{number}", profile=group.profile)
+    token = world.token(subject=f"caller-{number}", profile=group.profile, tier=group.tier)
     await asyncio.sleep(dice.uniform(0.0, _SPREAD_S))
     records = []
     for key in calls:
         audio, voice, duration_ms = key
-        record = CallRecord(number, group.profile, key)
+        record = CallRecord(number, group.profile, key, tier=group.tier)
         records.append(record)
         plan = CallPlan(gateways, token, speech(audio, voice=voice, duration_ms=duration_ms), group.speed)
         await Call(http, plan, record, dice).run()

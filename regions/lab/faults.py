@@ -9,9 +9,15 @@ import shutil
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from regions.lab.drill_file import FaultKind, FaultSpec, matching
+from regions.lab.fault_spec import ON_PROCESSES, FaultKind, FaultSpec
+from regions.lab.notices import give_notice
+from regions.lab.operator import Operator, OrderRefused
+from regions.lab.redis_pair import promote, redis_command, until_in_step
+from regions.lab.upgrade import RollingUpgrade
+from regions.lab.world_spec import engines_in_zone, matching
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -20,7 +26,6 @@ if TYPE_CHECKING:
     from regions.lab.world import World
 
 _POLL_S = 0.02
-_FOR_PROCESSES = (FaultKind.kill, FaultKind.drain, FaultKind.hang, FaultKind.slow, FaultKind.turn_slow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Struck:
     at_s: float
     kind: str
     victims: tuple[str, ...]
+    over_at_s: float = 0.0
+    """When what lasts is over."""
 
 
 def timetable(faults: Sequence[FaultSpec], dice: random.Random) -> list[Strike]:
@@ -57,6 +64,10 @@ class FaultInjector:
     def __init__(self, world: World, dice: random.Random) -> None:
         self._world = world
         self._dice = dice
+        self.operator = Operator(world.admins, world.operator_token)
+        self.upgrade = RollingUpgrade(world, self.operator)
+        self.failures: list[str] = []
+        """Of orders that nobody took."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.struck: list[Struck] = []
 
@@ -76,29 +87,19 @@ class FaultInjector:
     async def strike(self, fault: FaultSpec) -> None:
         """Do it; what lasts goes on in the background."""
         victims = self._victims(fault)
-        self.struck.append(Struck(time.monotonic(), fault.kind.value, tuple(victims)))
-        table = self._world.table
+        now_s = time.monotonic()
+        self.struck.append(Struck(now_s, fault.kind.value, tuple(victims), now_s + fault.for_s))
+        if fault.kind is FaultKind.upgrade:
+            self._last(self.upgrade.run(victims, fault))
+            return
         for victim in victims:
             match fault.kind:
-                case FaultKind.kill:
-                    table.kill(table.members[victim], down_s=fault.down_s)
-                case FaultKind.drain:
-                    table.terminate(table.members[victim], down_s=fault.down_s)
-                case FaultKind.hang:
-                    self._last(self._hang(table.members[victim], fault.for_s))
-                case FaultKind.slow:
-                    self._last(
-                        table.slow(
-                            table.members[victim],
-                            stopped_permille=fault.stopped_permille,
-                            period_ms=fault.period_ms,
-                            for_s=fault.for_s,
-                        )
-                    )
-                case FaultKind.turn_slow:
-                    self._last(self._turn_slow(table.members[victim], fault))
+                case FaultKind.operate:
+                    self._last(self._operate(victim, fault))
+                case FaultKind.fail_over:
+                    self._last(self._fail_over(victim.split("/")[1], fault))
                 case FaultKind.lose_data:
-                    await self._lose_data(table.members[victim], fault.down_s)
+                    await self._lose_data(self._world.table.members[victim], fault.down_s)
                 case FaultKind.lose_region:
                     self._lose_region(victim.removeprefix("region/"), fault.down_s)
                 case FaultKind.expire_certificates:
@@ -112,6 +113,25 @@ class FaultInjector:
                 case FaultKind.darken | FaultKind.partition:
                     await self._world.relays.darken(victim)
                     self._last(self._light(victim, fault.for_s))
+                case _:
+                    self._strike_process(self._world.table.members[victim], fault)
+
+    def _strike_process(self, member: Member, fault: FaultSpec) -> None:
+        table = self._world.table
+        match fault.kind:
+            case FaultKind.kill:
+                table.kill(member, down_s=fault.down_s)
+            case FaultKind.drain:
+                table.terminate(member, down_s=fault.down_s)
+            case FaultKind.preempt:
+                self._last(self._preempt(member, fault))
+            case FaultKind.hang:
+                self._last(self._hang(member, fault.for_s))
+            case FaultKind.turn_slow:
+                self._last(self._turn_slow(member, fault))
+            case _:
+                stopped = {"stopped_permille": fault.stopped_permille, "period_ms": fault.period_ms}
+                self._last(table.slow(member, **stopped, for_s=fault.for_s))
 
     async def _until_enough_are_up(self, fault: FaultSpec) -> None:
         """Bounded by the drill's end, which cancels it."""
@@ -130,7 +150,13 @@ class FaultInjector:
             one, other = fault.between
             return matching(f"link/region/{one}/{other}/*", names) + matching(f"link/region/{other}/{one}/*", names)
         found = matching(fault.target, names)
-        if fault.kind in _FOR_PROCESSES:
+        if fault.kind is FaultKind.fail_over:
+            found = [name for name in found if not name.endswith("/replica")]
+        if any(name.startswith("zone/") for name in found):
+            zones = [self._dice.choice(found)] if fault.pick == "one" else found
+            found = [engine for zone in zones for engine in engines_in_zone(self._world.spec, zone)]
+            return [name for name in found if self._world.table.members[name].is_up]
+        if fault.kind in ON_PROCESSES:
             found = [name for name in found if self._world.table.members[name].is_up]
         if fault.pick == "one" and found:
             return [self._dice.choice(found)]
@@ -158,6 +184,41 @@ class FaultInjector:
         finally:
             member.command = sound
 
+    async def _preempt(self, member: Member, fault: FaultSpec) -> None:
+        """A notice, and then the end, whatever it made of it."""
+        dies_at_s = time.monotonic() + fault.lead_s
+        await give_notice(member.ready["address"], lead_s=fault.lead_s)
+        await asyncio.sleep(dies_at_s - time.monotonic())
+        self._world.table.kill(member, down_s=fault.down_s)
+
+    async def _operate(self, name: str, fault: FaultSpec) -> None:
+        target = self._world.ordered(name)
+        try:
+            run = await self.operator.give(target, fault, name=name)
+        except OrderRefused as refused:
+            self.failures.append(f"{fault.act} {name}: {refused}")
+            return
+        if fault.act in ("drain", "disable"):
+            await self.operator.watch(target, run, within_s=fault.within_s)
+
+    async def _fail_over(self, region: str, fault: FaultSpec) -> None:
+        """The primary dies; after `for_s` the other one is primary, and what was killed may come back behind it."""
+        world, host = self._world, self._world.regions[region].host
+        names = [f"redis/{region}", f"redis/{region}/replica"]
+        old, new = sorted(names, key=lambda name: world.redis_port(name) != world.primaries[region])
+        member = world.table.members[old]
+        world.table.kill(member, down_s=None)
+        await asyncio.sleep(fault.for_s)
+        await promote(host, world.redis_port(new))
+        world.primaries[region] = world.redis_port(new)
+        await world.relays.aim(f"link/redis/{region}", host, world.redis_port(new))
+        await world.relays.reset(f"link/redis/{region}")
+        if fault.down_s is not None:
+            port = world.redis_port(old)
+            member.command = redis_command(host, port, world.redis_folder(old), replica_of=world.redis_port(new))
+            member.becomes_ready = partial(until_in_step, host, port)
+            world.table.revive(member, fault.down_s)
+
     async def _light(self, link: str, for_s: float) -> None:
         try:
             await asyncio.sleep(for_s)
@@ -178,7 +239,7 @@ class FaultInjector:
         self._world.table.kill(member, down_s=None)
         if member.process is not None:
             await member.process.wait()
-        for path in (self._world.folder / member.name.partition("/")[2] / "redis").iterdir():
+        for path in self._world.redis_folder(member.name).iterdir():
             with contextlib.suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         if down_s is not None:

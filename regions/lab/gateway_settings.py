@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from regions.lab.drill_file import WorldSpec
+    from regions.lab.world_spec import WorldSpec
 
 _PLACES = (
     (40.0, -120.0),
@@ -44,6 +44,7 @@ class EnginePlace:
     capacity: str
     redis_url: str
     advertised: str
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class GatewayPlace:
     certificate: Mapping[str, str]
     resumption_key_file: Path
     engine_addresses: tuple[str, ...]
+    plans_file: Path | None = None
 
 
 def catalog_text(world: WorldSpec, seen: Mapping[str, RegionAddresses]) -> str:
@@ -88,6 +90,12 @@ def catalog_text(world: WorldSpec, seen: Mapping[str, RegionAddresses]) -> str:
     return "\n".join(lines)
 
 
+def plans_text() -> str:
+    """A plans file (TOML) with one plan for each tier, by its name, and no limits."""
+    tiers = ("premium", "standard", "economy")
+    return "\n".join(['default_plan = "standard"', *(f'[plans.{tier}]\ntier = "{tier}"' for tier in tiers), ""])
+
+
 def as_environment(settings: Mapping[str, Any]) -> dict[str, str]:
     """Settings named `section__key` as the environment that a gateway reads them from."""
     return {f"PATCHBAY__{name.upper()}": json.dumps(value) for name, value in settings.items()}
@@ -102,6 +110,8 @@ def engine_command(python: str, world: WorldSpec, place: EnginePlace) -> list[st
     if world.regions > 1:
         command += ["--register", place.redis_url, "--advertise", place.advertised, "--region", place.region]
         command += ["--capacity", place.capacity, "--lease-ms", str(ENGINE_LEASE_MS)]
+        if place.zone:
+            command += ["--zone", place.zone]
     return command
 
 
@@ -115,7 +125,10 @@ def gateway_settings(world: WorldSpec, place: GatewayPlace, issuer: Mapping[str,
         "drain__finish_ms": 0,
         "limits__redis__urls": [place.redis_url],
         "limits__journal__directory": str(place.folder / "journal"),
+        "orders__copy_file": str(place.folder / "orders.json"),
     }
+    if place.plans_file is not None:
+        settings["limits__plans_file"] = str(place.plans_file)
     if world.regions == 1:
         settings["engines__addresses"] = place.engine_addresses
     else:

@@ -3,85 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from regions.lab.findings import outside_policy, untold, word_faults
+from regions.lab.pass_marks import judge
 from regions.lab.stall_floor import quantile_of
-from regions.lab.transcripts import WordFaults, compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from regions.lab.call_record import CallRecord
     from regions.lab.drill_file import DrillSpec
-    from regions.lab.faults import Struck
-    from regions.lab.transcripts import SpokenWord
-
-_WINDOW_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One thing that must hold. `measured` None: there was nothing to measure."""
-
-    name: str
-    measured: float | None
-    bound: float
-    is_met: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """All that a run left behind. `most_used`: (streams, slots) of each engine at its fullest. Times are monotonic."""
-
-    records: Sequence[CallRecord]
-    undisturbed: Mapping[tuple[str, int, int], Sequence[SpokenWord]]
-    struck: Sequence[Struck]
-    most_used: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    stall_floor: Mapping[str, float] = field(default_factory=dict)
-    links: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    seed: int = 0
-    elapsed_s: float = 0.0
-
-
-def word_faults(findings: Findings) -> WordFaults:
-    """Over all sessions that were served; one that ended early has lost its rest."""
-    total = WordFaults()
-    for record in findings.records:
-        if record.was_served:
-            total += compare(findings.undisturbed[record.audio_key], record.words)
-    return total
-
-
-def outside_policy(records: Sequence[CallRecord], profiles: Mapping[str, Sequence[str]]) -> list[str]:
-    """Each place where a session was and may not have been."""
-    return [
-        f"caller {record.caller} in {region}"
-        for record in records
-        if record.profile
-        for region in record.regions
-        if region not in profiles[record.profile]
-    ]
-
-
-def recovered_within_s(records: Sequence[CallRecord], *, since_s: float, bound_ms: float) -> float | None:
-    """From when on each later second's p99 of lag is below the bound, in seconds after `since_s`; None: never."""
-    windows: dict[int, list[float]] = {}
-    for record in records:
-        for at_s, lag_ms in record.lags():
-            if at_s >= since_s:
-                windows.setdefault(int((at_s - since_s) / _WINDOW_S), []).append(lag_ms)
-    bad = [window for window, lags in windows.items() if quantile_of(lags, 0.99) >= bound_ms]
-    if not windows or (bad and max(bad) >= max(windows)):
-        return None
-    return (max(bad) + 1) * _WINDOW_S if bad else 0.0
+    from regions.lab.findings import Findings
 
 
 def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
     """As `patchbay lab drill --json` prints it."""
     records = findings.records
-    faults = word_faults(findings)
+    faults = word_faults(findings, may_be_shed=drill.must.shed_only or ())
     moves = [move for record in records for move in record.moves]
     pauses = [pause for record in records for pause in record.pauses_ms()]
     lags = [lag_ms for record in records for _, lag_ms in record.lags()]
@@ -96,6 +35,10 @@ def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
             "failed": _counts(record.failure for record in records if record.was_served and record.failure),
             "not_served": sum(not record.was_served for record in records),
             "refusals": _counts(reason for record in records for reason in record.refusals),
+            "told": _counts(told.reason for record in records for told in record.told),
+            "untold": untold(records),
+            "shed": sum(record.was_shed for record in records),
+            "by_tier": _by_tier(records),
         },
         "faults": {
             "struck": len(findings.struck),
@@ -109,7 +52,7 @@ def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
             "doubled_by_text": faults.doubled_by_text,
             "changed": faults.changed,
         },
-        "pause_ms": _spread(pauses),
+        "pause_ms": _spread(pauses) | {"longest": round(max(pauses), 1) if pauses else None},
         "told_pause_ms": _spread(told),
         "lag_ms": _spread(lags),
         "moves": {
@@ -118,6 +61,8 @@ def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
             "by_reason": _counts(move.reason for move in moves),
             "from_to": _counts(f"{move.from_region} -> {move.to_region}" for move in moves),
         },
+        "orders": [order.as_figures() for order in findings.orders],
+        "upgraded": list(findings.upgraded),
         "outside_policy": outside_policy(records, drill.world.profiles),
         "engines": {
             name: {"most_used": used, "slots": slots} for name, (used, slots) in sorted(findings.most_used.items())
@@ -134,51 +79,6 @@ def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
     return figures
 
 
-def judge(drill: DrillSpec, findings: Findings, figures: Mapping[str, Any]) -> list[Criterion]:
-    """Hold the figures against what the drill says must be."""
-    must, words, moves = drill.must, figures["words"], figures["moves"]
-    overloaded = [name for name, (used, slots) in findings.most_used.items() if used > slots]
-    found = [
-        _at_most("words lost by position", words["lost_by_position"], must.words_lost),
-        _at_most("words lost by text", words["lost_by_text"], must.words_lost),
-        _at_most("words doubled by position", words["doubled_by_position"], must.words_doubled),
-        _at_most("words doubled by text", words["doubled_by_text"], must.words_doubled),
-        _at_most("sessions failed", sum(figures["sessions"]["failed"].values()), must.sessions_failed),
-        _at_most("placed outside the policy set", len(figures["outside_policy"]), must.outside_policy),
-        _at_most("engines above their slots", len(overloaded), must.overloaded_engines),
-    ]
-    if must.all_served:
-        found.append(_at_most("callers not served", figures["sessions"]["not_served"], 0))
-    for share in ("p50", "p99"):
-        bound = getattr(must, f"pause_{share}_ms")
-        if bound is not None:
-            found.append(_at_most(f"pause {share}, ms", figures["pause_ms"][share], bound))
-    if must.lag_p99_ms is not None:
-        found.append(_at_most("lag p99, ms", figures["lag_ms"]["p99"], must.lag_p99_ms))
-    if must.lag_recovered_within_s is not None:
-        since_s = max((struck.at_s for struck in findings.struck), default=0.0)
-        within_s = recovered_within_s(findings.records, since_s=since_s, bound_ms=must.lag_bound_ms)
-        found.append(_at_most("lag recovered, s", within_s, must.lag_recovered_within_s))
-    if must.moves_least is not None:
-        found.append(_at_least("moves", moves["all"], must.moves_least))
-    if must.moves_most is not None:
-        found.append(_at_most("moves", moves["all"], must.moves_most))
-    if must.resumes_least is not None:
-        found.append(_at_least("resumes", moves["resumes"], must.resumes_least))
-    if must.first_choice_refused_permille is not None:
-        measured = figures["first_choices"]["refused_permille"]
-        found.append(_at_most("first choices refused, ‰", measured, must.first_choice_refused_permille))
-    return found
-
-
-def _at_most(name: str, measured: float | None, bound: float) -> Criterion:
-    return Criterion(f"{name} at most", measured, bound, measured is not None and measured <= bound)
-
-
-def _at_least(name: str, measured: float, bound: float) -> Criterion:
-    return Criterion(f"{name} at least", measured, bound, measured >= bound)
-
-
 def _spread(values: Sequence[float]) -> dict[str, Any]:
     if not values:
         return {"count": 0, "p50": None, "p99": None}
@@ -187,6 +87,16 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
         "p50": round(quantile_of(list(values), 0.5), 1),
         "p99": round(quantile_of(list(values), 0.99), 1),
     }
+
+
+def _by_tier(records: Sequence[CallRecord]) -> dict[str, dict[str, int]]:
+    """Only of callers that have one."""
+    tiers = sorted({record.tier for record in records if record.tier})
+    found = {}
+    for tier in tiers:
+        of_tier = [record for record in records if record.tier == tier]
+        found[tier] = {"sessions": len(of_tier), "finished": sum(record.is_finished for record in of_tier)}
+    return found
 
 
 def _counts(names: Any) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -27,19 +28,37 @@ class EngineWatch:
     def __init__(self, world: World) -> None:
         self._world = world
         self.most_used: dict[str, tuple[int, int]] = {}
+        self.totals: list[tuple[float, int]] = []
+        """(when, streams on all engines that answered)."""
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
         try:
             while True:
-                await asyncio.gather(*(self._look(*engine) for engine in self._world.engine_addresses().items()))
+                await self.look()
                 await asyncio.sleep(_INTERVAL_S)
         finally:
             for channel in self._channels.values():
                 await channel.close()
 
-    async def _look(self, name: str, address: str) -> None:
+    async def look(self) -> int:
+        """Ask every engine that runs now: how many streams they have."""
+        engines = self._world.engine_addresses().items()
+        used = await asyncio.gather(*(self._look(*engine) for engine in engines))
+        self.totals.append((time.monotonic(), sum(used)))
+        return sum(used)
+
+    async def until_empty(self, within_s: float) -> int:
+        """How many streams are left then."""
+        until_s = time.monotonic() + within_s
+        while True:
+            left = await self.look()
+            if not left or time.monotonic() > until_s:
+                return left
+            await asyncio.sleep(_INTERVAL_S)
+
+    async def _look(self, name: str, address: str) -> int:
         channel = self._channels.get(address)
         if channel is None:
             channel = self._channels[address] = grpc.aio.insecure_channel(address)
@@ -51,6 +70,8 @@ class EngineWatch:
         with contextlib.suppress(grpc.aio.AioRpcError):
             description: engine_pb2.Description = await call(engine_pb2.DescribeRequest(), timeout=_ASK_S)
             self.note(name, used=description.load.slots_used, total=description.load.slots_total)
+            return description.load.slots_used
+        return 0
 
     def note(self, name: str, *, used: int, total: int) -> None:
         most, _ = self.most_used.get(name, (-1, 0))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from regions.lab.authority import CertificateAuthority, TokenIssuer
-from regions.lab.drill_file import engines_of
+from regions.lab.conditions import Conditions
 from regions.lab.gateway_settings import (
     EnginePlace,
     GatewayPlace,
@@ -29,19 +29,22 @@ from regions.lab.gateway_settings import (
     catalog_text,
     engine_command,
     gateway_settings,
+    plans_text,
 )
+from regions.lab.operator import OrderedTarget
 from regions.lab.processes import Member, ProcessFailed, ProcessTable
+from regions.lab.redis_pair import redis_command, until_answers, until_in_step
 from regions.lab.relays import running_relays
 from regions.lab.settable_clock import SettableClock, find_library
 from regions.lab.watch import sum_metrics
+from regions.lab.world_spec import engines_of, pools_of, zone_of, zones_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from regions.lab.conditions import Conditions
-    from regions.lab.drill_file import WorldSpec
     from regions.lab.relays import Relays
+    from regions.lab.world_spec import WorldSpec
 
 _FIRST_NETWORK = 10
 _READY_S = 60.0
@@ -59,10 +62,12 @@ class Region:
     links_host: str
     folder: Path
     redis_port: int
+    replica_port: int
     relay_ports: tuple[int, ...]
 
     @property
     def redis_url(self) -> str:
+        """Of the one that counts at the start."""
         return f"redis://{self.host}:{self.redis_port}/0"
 
 
@@ -78,7 +83,13 @@ class World:
         self.issuer = TokenIssuer()
         self.clocks: dict[str, SettableClock] = {}
         self.regions = {name: self._region(number, name) for number, name in enumerate(spec.region_names)}
+        self.primaries = {name: region.redis_port for name, region in self.regions.items()}
+        """By region, the port of the Redis that counts."""
         self._ports: dict[str, int] = {}
+        self._plans_file: Path | None = None
+        if spec.has_tiers:
+            self._plans_file = folder / "plans.toml"
+            self._plans_file.write_text(plans_text(), encoding="utf-8")
         (folder / "resumption.key").write_bytes(secrets.token_hex(32).encode())
         (folder / "resumption.key").chmod(0o600)
 
@@ -88,8 +99,25 @@ class World:
         """Where clients reach the region's gateways, through their links."""
         return [self._websocket(region, number) for number in range(1, self.spec.gateways + 1)]
 
-    def token(self, *, subject: str, profile: str = "") -> str:
-        return self.issuer.mint(subject=subject, residency=profile)
+    def token(self, *, subject: str, profile: str = "", tier: str = "") -> str:
+        return self.issuer.mint(subject=subject, residency=profile, plan=tier)
+
+    def operator_token(self, subject: str) -> str:
+        """Of somebody who may give orders."""
+        return self.issuer.mint(subject=subject, scope="operate")
+
+    def admins(self, region: str) -> list[str]:
+        """Base URLs of the admin listeners of gateways that run: those of the region, or where none does, all."""
+        urls = {name: url.removesuffix("/metrics") for name, url in self.metrics_urls().items()}
+        return [url for name, url in urls.items() if name.split("/")[1] == region] or list(urls.values())
+
+    def ordered(self, name: str) -> OrderedTarget:
+        """What `region/west`, `pool/west/spot` or `engine/west/spot-1` is called in an order."""
+        scope, region, *rest = name.split("/")
+        called = rest[0] if rest else ""
+        if scope == "engine":
+            called = self._advertised(region, called)
+        return OrderedTarget(scope, region, called)
 
     def engine_addresses(self) -> dict[str, str]:
         """Of the engines that run, by their names; without a link between."""
@@ -109,12 +137,14 @@ class World:
 
     def names(self) -> list[str]:
         """Everything that a fault can strike."""
-        return [*(f"region/{name}" for name in self.regions), *self.table.members, *self.relays.names]
+        groups = [*(f"region/{name}" for name in self.regions), *zones_of(self.spec), *pools_of(self.spec)]
+        return [*groups, *self.table.members, *self.relays.names]
 
     def usual_conditions(self, link: str) -> Conditions:
         """Of a link, by its name."""
         network = self.spec.network
-        return {"client": network.client, "engine": network.engine, "region": network.region}[link.split("/")[1]]
+        kinds = {"client": network.client, "engine": network.engine, "region": network.region, "redis": Conditions()}
+        return kinds[link.split("/")[1]]
 
     def _websocket(self, region: str, number: int) -> str:
         where = self.regions[region].links_host
@@ -125,7 +155,8 @@ class World:
         folder = self.folder / name
         folder.mkdir(parents=True)
         relay_ports = tuple(_free_port(host) for _ in range(self.spec.gateways))
-        return Region(name, host, host.removesuffix("1") + "2", folder, _free_port(host), relay_ports)
+        ports = _free_port(host), _free_port(host)
+        return Region(name, host, host.removesuffix("1") + "2", folder, *ports, relay_ports)
 
     # --- its start ------------------------------------------------------------------------------------------
 
@@ -144,22 +175,29 @@ class World:
     async def until_ready(self) -> None:
         """Every gateway has an engine and reaches every region. Raises ProcessFailed: one does not, within a minute."""
         due_s = time.monotonic() + _READY_S
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_S)) as http:
-            for name, url in self.metrics_urls().items():
-                while not await self._is_ready(http, url):
-                    if time.monotonic() > due_s:
-                        raise ProcessFailed(f"{name} found no engine, or does not reach every region")
-                    await asyncio.sleep(_POLL_S)
+        for name in self.metrics_urls():
+            while not await self.is_ready(name):
+                if time.monotonic() > due_s:
+                    raise ProcessFailed(f"{name} found no engine, or does not reach every region")
+                await asyncio.sleep(_POLL_S)
 
-    async def _is_ready(self, http: aiohttp.ClientSession, metrics_url: str) -> bool:
+    async def is_ready(self, gateway: str) -> bool:
+        """Whether a gateway has an engine and reaches every region."""
+        metrics_url = self.metrics_urls().get(gateway)
+        if metrics_url is None:
+            return False
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            return await self._is_ready(metrics_url)
+        return False
+
+    async def _is_ready(self, metrics_url: str) -> bool:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_S)) as http:
             async with http.get(metrics_url.removesuffix("/metrics") + "/readyz") as response:
                 if not response.ok:
                     return False
             async with http.get(metrics_url) as response:
                 reached = sum_metrics(await response.text()).get("patchbay_region_reachable", 0.0)
             return self.spec.regions == 1 or reached >= self.spec.regions
-        return False
 
     async def _open_links(self) -> None:
         network = self.spec.network
@@ -168,6 +206,9 @@ class World:
                 await self._open(f"link/client/{region.name}/{number}", region.links_host, network.client)
             for engine in engines_of(self.spec):
                 await self._open(f"link/engine/{region.name}/{engine}", region.links_host, network.engine)
+            if self.spec.redis_replica:
+                await self._open(f"link/redis/{region.name}", region.links_host, Conditions())
+                await self.relays.aim(f"link/redis/{region.name}", region.host, region.redis_port)
             for other in self.regions.values():
                 if other is not region:
                     await self._open_region_links(region, other)
@@ -186,7 +227,7 @@ class World:
         (region.folder / "catalog.toml").write_text(catalog_text(self.spec, self._seen_from(region)), encoding="utf-8")
         self.authority.issue(region.name)
         return [
-            self._redis(region),
+            *self._redis(region),
             *(self._engine(region, engine) for engine in engines_of(self.spec)),
             *(self._gateway(region, number) for number in numbers),
         ]
@@ -204,16 +245,38 @@ class World:
             seen[other.name] = RegionAddresses(tuple(self.websockets(other.name)), tuple(relays))
         return seen
 
-    def _redis(self, region: Region) -> Member:
-        data = region.folder / "redis"
-        data.mkdir(exist_ok=True)
-        command = [
-            *("redis-server", "--bind", region.host, "--port", str(region.redis_port), "--dir", str(data)),
-            *("--save", "", "--appendonly", "yes", "--daemonize", "no", "--logfile", "", "--loglevel", "warning"),
-        ]
+    def _redis(self, region: Region) -> list[Member]:
+        """It, and its replica where it has one."""
+        host, port = region.host, region.redis_port
+        command = redis_command(host, port, self.redis_folder(f"redis/{region.name}"))
+        answers = partial(until_answers, host, port)
+        members = [self._member(f"redis/{region.name}", region, command, {}, becomes_ready=answers)]
+        if self.spec.redis_replica:
+            name = f"redis/{region.name}/replica"
+            command = redis_command(host, region.replica_port, self.redis_folder(name), replica_of=port)
+            follows = partial(until_in_step, host, region.replica_port)
+            members.append(self._member(name, region, command, {}, becomes_ready=follows))
+        return members
 
-        answers = partial(_until_redis_answers, region.host, region.redis_port)
-        return self._member(f"redis/{region.name}", region, command, {}, becomes_ready=answers)
+    def redis_folder(self, name: str) -> Path:
+        """Where `redis/west` or `redis/west/replica` keeps its data."""
+        _, region, *replica = name.split("/")
+        folder = self.folder / region / "-".join(["redis", *replica])
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def redis_port(self, name: str) -> int:
+        region = self.regions[name.split("/")[1]]
+        return region.replica_port if name.endswith("/replica") else region.redis_port
+
+    def _redis_url(self, region: Region) -> str:
+        """As gateways and engines reach it: through its link, where it has one."""
+        if self.spec.redis_replica:
+            return f"redis://{region.links_host}:{self._ports[f'link/redis/{region.name}']}/0"
+        return region.redis_url
+
+    def _advertised(self, region: str, engine: str) -> str:
+        return f"{self.regions[region].links_host}:{self._ports[f'link/engine/{region}/{engine}']}"
 
     def _engine(self, region: Region, engine: str) -> Member:
         link = f"link/engine/{region.name}/{engine}"
@@ -221,8 +284,9 @@ class World:
             region=region.name,
             host=region.host,
             capacity=engine.rpartition("-")[0],
-            redis_url=region.redis_url,
-            advertised=f"{region.links_host}:{self._ports[link]}",
+            redis_url=self._redis_url(region),
+            advertised=self._advertised(region.name, engine),
+            zone=zone_of(self.spec, engine) if self.spec.zones > 1 else "",
         )
 
         async def aim(member: Member) -> None:
@@ -234,17 +298,17 @@ class World:
     def _gateway(self, region: Region, number: int) -> Member:
         folder = region.folder / f"gateway-{number}"
         folder.mkdir(exist_ok=True)
-        links = [f"link/engine/{region.name}/{engine}" for engine in engines_of(self.spec)]
         place = GatewayPlace(
             region=region.name,
             host=region.host,
             folder=folder,
-            redis_url=region.redis_url,
+            redis_url=self._redis_url(region),
             relay_port=region.relay_ports[number - 1],
             catalog_file=region.folder / "catalog.toml",
             certificate=self.authority.files(region.name).as_settings(),
             resumption_key_file=self.folder / "resumption.key",
-            engine_addresses=tuple(f"{region.links_host}:{self._ports[link]}" for link in links),
+            engine_addresses=tuple(self._advertised(region.name, engine) for engine in engines_of(self.spec)),
+            plans_file=self._plans_file,
         )
         environment = as_environment(gateway_settings(self.spec, place, self.issuer.as_settings()))
         link = f"link/client/{region.name}/{number}"
@@ -273,25 +337,6 @@ async def running_world(spec: WorldSpec, folder: Path, *, seed: int = 0) -> Asyn
         world = World(spec, folder, table, relays)
         await world.start()
         yield world
-
-
-async def _until_redis_answers(host: str, port: int) -> None:
-    while True:
-        if await _redis_answers(host, port):
-            return
-        await asyncio.sleep(_POLL_S)
-
-
-async def _redis_answers(host: str, port: int) -> bool:
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(1.0):
-            reader, writer = await asyncio.open_connection(host, port)
-            try:
-                writer.write(b"PING\r\n")
-                return await reader.readline() == b"+PONG\r\n"
-            finally:
-                writer.close()
-    return False
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

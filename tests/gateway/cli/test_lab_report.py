@@ -11,7 +11,8 @@ from rich.console import Console
 from gateway.cli.lab_report import show_report
 from regions.lab.call_record import CallRecord, Move
 from regions.lab.drill_file import check_drill
-from regions.lab.report import Findings, report
+from regions.lab.findings import Findings
+from regions.lab.report import report
 from regions.lab.transcripts import SpokenWord
 
 pytestmark = pytest.mark.unit

@@ -9,13 +9,10 @@ import pytest
 from regions.lab.drill_file import (
     SHIPPED,
     DrillRefused,
-    WorldSpec,
     check_drill,
     check_world,
     find_drills,
-    matching,
     read_drill,
-    targets_of,
 )
 
 if TYPE_CHECKING:
@@ -41,46 +38,6 @@ def test_the_least_drill_has_one_region_and_no_fault() -> None:
     drill = check_drill(LEAST)
     assert (drill.world.regions, drill.fault) == (1, ())
     assert drill.must.words_lost == 0
-
-
-def test_everything_in_a_world_can_be_named() -> None:
-    names = targets_of(WorldSpec(regions=2, reserved=1, spot=1))
-    assert [name for name in matching("*/west*", names) if not name.startswith("link/")] == [
-        "region/west",
-        "redis/west",
-        "gateway/west/1",
-        "engine/west/reserved-1",
-        "engine/west/spot-1",
-    ]
-    assert matching("link/*", names) == [
-        "link/client/west/1",
-        "link/engine/west/reserved-1",
-        "link/engine/west/spot-1",
-        "link/region/west/central/1",
-        "link/client/central/1",
-        "link/engine/central/reserved-1",
-        "link/engine/central/spot-1",
-        "link/region/central/west/1",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("fault", "mistake"),
-    [
-        ({"kind": "kill"}, "kill needs a target"),
-        ({"kind": "hang", "target": "engine/*"}, "hang needs for_s"),
-        ({"kind": "darken", "target": "engine/*", "for_s": 1}, "the target must begin with link/"),
-        ({"kind": "partition", "for_s": 1}, "partition, and nothing else, needs between"),
-        ({"kind": "conditions", "target": "link/*"}, "conditions, and nothing else, needs conditions"),
-        ({"kind": "kill", "target": "engine/*", "times": 2}, "times needs every_s or between_s"),
-        ({"kind": "kill", "target": "engine/*", "between_s": [4, 2]}, "the earlier first"),
-        ({"kind": "explode", "target": "engine/*"}, "Input should be"),
-    ],
-)
-def test_a_fault_that_cannot_be_is_told(fault: dict[str, Any], mistake: str) -> None:
-    (told,) = mistakes_of(fault=[fault])
-    assert told.startswith("fault.0")
-    assert mistake in told
 
 
 def test_every_mistake_is_listed_with_its_place() -> None:

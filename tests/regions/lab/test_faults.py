@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from regions.lab.drill_file import FaultKind, FaultSpec
+from regions.lab.fault_spec import FaultKind, FaultSpec
 from regions.lab.faults import timetable
 
 pytestmark = pytest.mark.unit

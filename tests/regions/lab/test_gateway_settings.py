@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from regions.lab.drill_file import WorldSpec
 from regions.lab.gateway_settings import (
     EnginePlace,
     GatewayPlace,
@@ -19,6 +18,7 @@ from regions.lab.gateway_settings import (
     engine_command,
     gateway_settings,
 )
+from regions.lab.world_spec import WorldSpec
 
 pytestmark = pytest.mark.unit
 

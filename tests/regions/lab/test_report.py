@@ -9,7 +9,8 @@ import pytest
 from regions.lab.call_record import CallRecord, Move
 from regions.lab.drill_file import DrillSpec, check_drill
 from regions.lab.faults import Struck
-from regions.lab.report import Findings, outside_policy, recovered_within_s, report, word_faults
+from regions.lab.findings import Findings, outside_policy, recovered_within_s, word_faults
+from regions.lab.report import report
 from regions.lab.transcripts import SpokenWord
 
 pytestmark = pytest.mark.unit

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from regions.lab.conditions import Conditions
-from regions.lab.drill_file import WorldSpec, targets_of
 from regions.lab.world import running_world
+from regions.lab.world_spec import WorldSpec, targets_of
 from tests.harness.region import is_gone
 
 if TYPE_CHECKING:

@@ -1,0 +1,167 @@
+"""Faults as a drill file says them: what breaks, when, how, and whether the world has what they name. Pure."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from regions.lab.conditions import Conditions
+from regions.lab.world_spec import matching, targets_of
+
+if TYPE_CHECKING:
+    from regions.lab.world_spec import WorldSpec
+
+
+class FaultKind(Enum):
+    kill = "kill"
+    """SIGKILL to processes."""
+    hang = "hang"
+    """SIGSTOP, and SIGCONT after `for_s`."""
+    slow = "slow"
+    """Stopped for `stopped_permille` of each `period_ms`, for `for_s`."""
+    turn_slow = "turn_slow"
+    """A scripted engine is killed and comes back slow: a step takes `step_ms`. After `for_s` it comes back sound."""
+    drain = "drain"
+    """SIGTERM: a planned end."""
+    preempt = "preempt"
+    """An engine is told that its machine goes away in `lead_s`, and is killed then, whatever it did."""
+    operate = "operate"
+    """An operator gives an order, `act`, about a region, a pool or an engine."""
+    upgrade = "upgrade"
+    """One process after the other is emptied, ended and started again, each when the one before it serves."""
+    darken = "darken"
+    """A black hole: links take everything and give nothing, for `for_s`."""
+    reset = "reset"
+    """Connections of links break."""
+    conditions = "conditions"
+    """Links get other conditions, for `for_s`."""
+    partition = "partition"
+    """All links between the two regions of `between` go dark for `for_s`."""
+    lose_region = "lose_region"
+    """SIGKILL to every process of a region at once."""
+    lose_data = "lose_data"
+    """SIGKILL to a Redis, and its data is gone."""
+    fail_over = "fail_over"
+    """SIGKILL to a Redis; after `for_s` its replica takes its place."""
+    expire_certificates = "expire_certificates"
+    """A region's certificates are swapped for ones that expire after `by_s`; sound ones come after `for_s`."""
+    step_clock = "step_clock"
+    """The wall clock of processes leaps by `by_s`."""
+
+
+ON_PROCESSES = (
+    FaultKind.kill,
+    FaultKind.drain,
+    FaultKind.hang,
+    FaultKind.slow,
+    FaultKind.turn_slow,
+    FaultKind.preempt,
+    FaultKind.upgrade,
+)
+_ON_LINKS = (FaultKind.darken, FaultKind.reset, FaultKind.conditions)
+_ON_REGIONS = (FaultKind.lose_region, FaultKind.expire_certificates)
+_ON_ENGINES = (FaultKind.turn_slow, FaultKind.preempt)
+_LASTING = (
+    FaultKind.hang,
+    FaultKind.slow,
+    FaultKind.turn_slow,
+    FaultKind.darken,
+    FaultKind.partition,
+    FaultKind.fail_over,
+    FaultKind.expire_certificates,
+)
+
+
+class FaultSpec(BaseModel, frozen=True, extra="forbid"):
+    """One kind of fault, and when. Times count from when the callers began to speak.
+
+    It strikes at `at_s`; or every `every_s` from `at_s` on, `times` times; or `times` times at random in `between_s`.
+    """
+
+    kind: FaultKind
+    target: str = ""
+    """A name or pattern: `engine/west/reserved-1`, `zone/west/a`, `gateway/*`, `redis/west`, `link/engine/west/*`."""
+    pick: Literal["one", "all"] = "one"
+    """Of those that the pattern names: one at random, or all."""
+    leave: int = Field(default=0, ge=0)
+    """Of the processes that the pattern names, at least so many stay up: the strike waits for that."""
+    at_s: float = Field(default=0.0, ge=0)
+    every_s: float = Field(default=0.0, ge=0)
+    times: int = Field(default=1, ge=1, le=100_000)
+    between_s: tuple[float, float] | None = None
+    for_s: float = Field(default=0.0, ge=0)
+    down_s: float | None = Field(default=None, ge=0)
+    """What was killed or drained is started again after this; left out: it stays away."""
+    by_s: float = 0.0
+    stopped_permille: int = Field(default=800, ge=1, le=990)
+    period_ms: int = Field(default=500, ge=20, le=10_000)
+    step_ms: int = Field(default=1_000, ge=1, le=10_000)
+    between: tuple[str, str] | None = None
+    conditions: Conditions | None = None
+    lead_s: float = Field(default=30.0, gt=0, le=600)
+    """Of a notice: how long before the end it comes."""
+    act: Literal["drain", "disable", "undrain", "stop"] = "drain"
+    """Of an order; `undrain` takes back what was ordered before."""
+    pace_per_s: int = Field(default=0, ge=0)
+    """Of an order: sessions that are told to move in a second; 0: as many as can."""
+    within_s: float = Field(default=60.0, gt=0)
+    """Of an order: by when everything should be gone."""
+    with_clients: bool = False
+    """Of an order about a region: its clients, too, are sent elsewhere."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        mistakes = []
+        if (self.between is None) is (self.kind is FaultKind.partition):
+            mistakes.append("partition, and nothing else, needs between")
+        if (self.conditions is None) is (self.kind is FaultKind.conditions):
+            mistakes.append("conditions, and nothing else, needs conditions")
+        if self.kind in _LASTING and not self.for_s:
+            mistakes.append(f"{self.kind.value} needs for_s")
+        if self.kind is not FaultKind.partition and not self.target:
+            mistakes.append(f"{self.kind.value} needs a target")
+        if self.between_s is not None and self.between_s[0] >= self.between_s[1]:
+            mistakes.append("between_s must be two times, the earlier first")
+        if self.times > 1 and not self.every_s and self.between_s is None:
+            mistakes.append("times needs every_s or between_s")
+        if self.target and self.kind in _ON_LINKS and not self.target.startswith("link/"):
+            mistakes.append(f"{self.kind.value} is for links: the target must begin with link/")
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+
+def target_mistakes(fault: FaultSpec, world: WorldSpec) -> list[str]:
+    """Whatever of this world the fault names and cannot strike."""
+    if fault.between is not None:
+        unknown = sorted(set(fault.between) - set(world.region_names))
+        return [f"between: {', '.join(unknown)} is no region of this world"] if unknown else []
+    found = matching(fault.target, targets_of(world))
+    kinds = {name.partition("/")[0] for name in found}
+    if fault.kind is FaultKind.operate:
+        return [] if found and kinds <= {"region", "pool", "engine"} else [_operate_mistake(fault)]
+    if "pool" in kinds:
+        return [f"{fault.kind.value} is not for pools: {fault.target} names some"]
+    if fault.kind is FaultKind.fail_over and (not world.redis_replica or kinds - {"redis"}):
+        return ["fail_over is for a Redis, redis/NAME, in a world with redis_replica = true"]
+    if fault.kind is FaultKind.lose_data and kinds - {"redis"}:
+        return ["lose_data is for a Redis: the target must begin with redis/"]
+    if fault.kind in _ON_REGIONS and kinds - {"region"}:
+        return [f"{fault.kind.value} is for regions: the target must begin with region/"]
+    if fault.kind not in _ON_REGIONS and "region" in kinds:
+        return [f"{fault.kind.value} is for processes: {fault.target} is a region"]
+    if fault.kind in _ON_ENGINES and (world.engine != "scripted" or kinds - {"engine", "zone"}):
+        return [f"{fault.kind.value} is for scripted engines: the target must begin with engine/"]
+    if fault.kind is FaultKind.upgrade and kinds - {"engine", "gateway", "zone"}:
+        return ["upgrade is for engines and gateways"]
+    if fault.kind not in _ON_LINKS and "link" in kinds:
+        return [f"{fault.kind.value} is not for links: {fault.target} names some"]
+    if fault.kind is FaultKind.step_clock and not world.has_settable_clocks:
+        return ["step_clock needs world.has_settable_clocks = true"]
+    return [] if found else [f"target: nothing in this world is named {fault.target}"]
+
+
+def _operate_mistake(fault: FaultSpec) -> str:
+    return f"operate is about regions, pools and engines: {fault.target} names none, or something else"
