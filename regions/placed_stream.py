@@ -47,6 +47,7 @@ class PlacedStream:
         "attempt",
         "finalize",
         "finish",
+        "full",
         "hold_until_ms",
         "inner",
         "is_granted",
@@ -54,6 +55,7 @@ class PlacedStream:
         "is_over",
         "is_proven",
         "is_told_to_move",
+        "model",
         "move_reason",
         "on_event",
         "placed_at_ms",
@@ -81,6 +83,10 @@ class PlacedStream:
         """Regions that were asked."""
         self.refusal: Refused | None = None
         """The one nearest to a grant."""
+        self.full: frozenset[str] = frozenset()
+        """Regions that have no slot for it, by their answers."""
+        self.model = ("", "")
+        """The model that was granted, and its version."""
         self.placed_at_ms = 0
         self.hold_until_ms = 0
         """For so long its answer may be held back while its turn comes."""

@@ -12,6 +12,7 @@ from policies.retry_budget import RetryBudget
 from policies.routing_facts import RegionState, RouteRequest
 from regions.placement_parts import PlacementParts
 from regions.session_pool import PlacedSession
+from regions.shedding import Shedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +35,9 @@ class RegionalPlacement:
     def __init__(
         self, facts: Facts, rules: PlacementRules, metrics: PlacementMetrics, *, now_ms: Callable[[], int]
     ) -> None:
+        shedding = Shedding(rules, metrics, lambda: facts.snapshot)
         self._parts = PlacementParts(
-            facts, rules, RetryBudget(rules.retries), ReplacementPace(rules.pace), metrics, now_ms
+            facts, rules, RetryBudget(rules.retries), ReplacementPace(rules.pace), metrics, now_ms, shedding
         )
         self._sessions: dict[PlacedSession, None] = {}
         self._turns: dict[RegionWatch, MoveTurns] = {}
@@ -45,6 +47,7 @@ class RegionalPlacement:
     def session(self, place: SessionPlace) -> PlacedSession:
         placed = PlacedSession(place, self._parts, self._forget)
         self._sessions[placed] = None
+        self._parts.shedding.begun(placed)
         return placed
 
     def decide(self, place: SessionPlace, options: StreamOptions) -> RouteDecision:
@@ -80,6 +83,7 @@ class RegionalPlacement:
 
     def _forget(self, session: PlacedSession) -> None:
         self._sessions.pop(session, None)
+        self._parts.shedding.closed(session)
 
     def _look_for_leaving(self, _snapshot: RegionSnapshot) -> None:
         """Regions that drain, are disabled or left the catalog: their sessions move."""

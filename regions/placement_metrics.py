@@ -32,6 +32,12 @@ class PlacementMetrics:
             ["region", "result"],
             registry=registry,
         )
+        self._sessions_shed = Counter(
+            "patchbay_sessions_shed_total",
+            "Sessions that were ended because one of a higher tier found no free slot.",
+            ["tier", "for_tier"],
+            registry=registry,
+        )
         self.first_choices = Counter(
             "patchbay_placement_first_choices_total", "Placements begun: each asks one region first.", registry=registry
         )
@@ -49,6 +55,10 @@ class PlacementMetrics:
             buckets=_DELAY_S,
             registry=registry,
         )
+
+    def shed(self, tier: str, for_tier: str) -> None:
+        """A session was ended for one of a higher tier."""
+        self._sessions_shed.labels(tier, for_tier).inc()
 
     def placed(self, region: str, result: str) -> None:
         """`result`: `granted`, an engines.interface.RefusalReason, or `cancelled`: nobody waited for the answer."""

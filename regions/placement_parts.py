@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from regions.facts import Facts
     from regions.placement_metrics import PlacementMetrics
     from regions.placement_rules import PlacementRules
+    from regions.shedding import Shedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class PlacementParts:
     pace: ReplacementPace
     metrics: PlacementMetrics
     now_ms: Callable[[], int]
+    shedding: Shedding
     unmet: UnmetDemand = field(default_factory=UnmetDemand)
     """Sessions that have no slot in this region."""
 

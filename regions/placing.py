@@ -10,19 +10,41 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from policies.plans import Tier
     from policies.routing_facts import RouteDecision
     from regions.links.interface import EnginePool
 
 
 @dataclass(frozen=True, slots=True)
+class Shed:
+    """A session is to end because one of a higher tier needs its slot.
+
+    Attributes:
+        grace_ms: how long it may go on with its utterance.
+        retry_after_ms: for its client.
+    """
+
+    for_tier: Tier
+    grace_ms: int
+    retry_after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPlace:
-    """What placement has to know of a session, for all of its life. `draw_permille`: as in RouteRequest."""
+    """What placement has to know of a session, for all of its life.
+
+    Attributes:
+        draw_permille: as in RouteRequest.
+        end: ends the session for one of a higher tier; False: it ends already. None: nobody may end it so.
+    """
 
     session_id: str
     permitted: frozenset[str]
     tier: Tier
     draw_permille: int
+    end: Callable[[Shed], bool] | None = None
 
 
 class SessionPool(Protocol):

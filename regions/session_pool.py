@@ -35,6 +35,7 @@ from regions.moving_out import OUT_OF_REGION, regions_left
 from regions.placed_stream import PlacedStream
 from regions.refusals import nearer, refusal_of
 from regions.session_losses import SessionLosses
+from regions.shedding import full_regions, promised_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from policies.plans import Tier
     from policies.routing_facts import RouteDecision
     from regions.placement_parts import PlacementParts
-    from regions.placing import SessionPlace
+    from regions.placing import SessionPlace, Shed
     from regions.region_watch import RegionWatch
 
 _EFFECT_OF_LOSS = {
@@ -57,6 +58,9 @@ _SUSPECTS_REGION = frozenset({LossReason.silent, LossReason.slow, LossReason.pro
 _FOR_THE_CLIENT = frozenset({RefusalReason.bad_options})
 """Another region would say the same."""
 
+_LOOK_FOR_SLOT_MS = 50
+"""How often a session looks whether the slot is free that was promised to it."""
+
 log = structlog.get_logger("placement")
 
 
@@ -68,6 +72,7 @@ class PlacedSession:
         self._permitted = place.permitted
         self._parts = parts
         self._on_closed = on_closed
+        self.began_at_ms = parts.now_ms()
         self._losses = SessionLosses(avoided_ms=parts.rules.avoided_ms)
         self._streams: list[PlacedStream] = []
         """Those that are not over; two while a session moves."""
@@ -108,6 +113,17 @@ class PlacedSession:
     def decision(self) -> RouteDecision | None:
         """The last one, as it was made."""
         return self._decision
+
+    def works_in(self) -> tuple[str, str, str] | None:
+        """The region, model and version of the engine that works for it; None: none does."""
+        for stream in self._streams:
+            if stream.is_granted and stream.region is not None:
+                return stream.region.name, *stream.model
+        return None
+
+    def end_for_other(self, shed: Shed) -> bool:
+        """End it for one of a higher tier. False: it ends already, or nobody may end it so."""
+        return self._place.end is not None and self._place.end(shed)
 
     def decide_without(self, stream: PlacedStream, region: str) -> RouteDecision:
         """Where its stream might go if it had to leave the region."""
@@ -162,10 +178,12 @@ class PlacedSession:
         if not decision.candidates and parts.facts.look_again():
             decision = self._decide(stream, now_ms)
         self._decision = decision
+        stream.full = full_regions(decision)
         if not stream.is_handover:
             parts.note_decision(self._place.session_id, stream.asked.options.model, decision)
         if decision.chosen is None:
-            self._refuse(stream, refusal_of(decision, stream.asked.epoch, retry_after_ms=parts.rules.retry_after_ms))
+            refused = refusal_of(decision, stream.asked.epoch, retry_after_ms=parts.rules.retry_after_ms)
+            self._without_slot(stream, refused, now_ms)
             return
         if stream.asked.is_replay and (wait_ms := self._wait_of(decision.chosen, now_ms)) > 0:
             if now_ms + wait_ms > stream.hold_until_ms:
@@ -187,10 +205,12 @@ class PlacedSession:
         """Without the regions where this session lost engines or falls behind, unless there is no other."""
         left, slow = regions_left(stream, self._streams)
         avoided = self._losses.avoided(now_ms) | slow
+        kept = self._parts.shedding.kept_from(self._place.tier, now_ms)
+        left |= kept
         decision = self._parts.decide(self._request(stream.asked, avoided | left))
-        if decision.candidates or not avoided - left:
-            return decision
-        return self._parts.decide(self._request(stream.asked, left))
+        if not decision.candidates and avoided - left:
+            decision = self._parts.decide(self._request(stream.asked, left))
+        return promised_away(decision, kept)
 
     def _request(self, asked: OpenStream, avoided: frozenset[str]) -> RouteRequest:
         options = asked.options
@@ -203,6 +223,7 @@ class PlacedSession:
             current=self._region,
             avoided=avoided,
             draw_permille=self._place.draw_permille,
+            goes_on=asked.is_replay,
         )
 
     def _ask_next(self, stream: PlacedStream, now_ms: int) -> None:
@@ -216,7 +237,7 @@ class PlacedSession:
                 return
             on_probation = on_probation or region
         if stream.refusal is not None:
-            self._refuse(stream, stream.refusal)
+            self._without_slot(stream, stream.refusal, now_ms)
         elif on_probation is not None:
             # Others are trying it, and there is nothing else: better a region that may be ill than none.
             self._ask(stream, on_probation, now_ms)
@@ -224,6 +245,21 @@ class PlacedSession:
             self._refuse(
                 stream, Refused(stream.asked.epoch, RefusalReason.unreachable, self._parts.rules.retry_after_ms)
             )
+
+    def _without_slot(self, stream: PlacedStream, refused: Refused, now_ms: int) -> None:
+        """No region takes it: it waits for a slot that is being freed for it, or hears so."""
+        if refused.reason is RefusalReason.no_free_slot and self._must_have_slot(stream):
+            request = self._request(stream.asked, frozenset())
+            if self._parts.shedding.is_slot_coming(self, request, stream.full, now_ms):
+                if now_ms + _LOOK_FOR_SLOT_MS <= stream.hold_until_ms:
+                    self._later(stream, _LOOK_FOR_SLOT_MS, self._seek)
+                    return
+                refused = Refused(stream.asked.epoch, RefusalReason.no_free_slot, _LOOK_FOR_SLOT_MS)
+        self._refuse(stream, refused)
+
+    def _must_have_slot(self, stream: PlacedStream) -> bool:
+        """Not where its engine works and only is slow."""
+        return not stream.is_handover or any(other.move_reason is not None for other in self._streams)
 
     def _ask(self, stream: PlacedStream, region: RegionWatch, now_ms: int) -> None:
         """The only place where a stream is opened."""
@@ -247,6 +283,8 @@ class PlacedSession:
                 return
             case Granted() if stream.region is not None:
                 stream.grant()
+                stream.model = (event.model, event.model_version)
+                self._parts.shedding.served(self._place.session_id)
                 self._region = stream.region.name
                 self._parts.metrics.placed(stream.region.name, "granted")
                 self._parts.unmet.served(self._place.session_id, is_here=stream.region.is_local)
@@ -284,6 +322,8 @@ class PlacedSession:
             parts.metrics.first_choice_refused.inc()
         if refused.reason is RefusalReason.unreachable:
             parts.facts.look_again()
+        if region is not None and refused.reason is RefusalReason.no_free_slot:
+            stream.full |= {region.name}
         stream.refusal = refused if stream.refusal is None else nearer(stream.refusal, refused)
         stream.inner = None
         if refused.reason not in _FOR_THE_CLIENT and parts.retries.ask(now_ms, attempt=stream.attempt) is None:
