@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from regions.orders.store import OrderStore
 
 _TRIES = 5
-_ANSWERED_WITHIN_S = 2.5
 _LISTEN_S = 0.1
 _LEAVE_WITHIN_S = 0.5
 _NOT_KNOWN = "?"
@@ -242,8 +241,8 @@ class OrderBook:
         """
         return summed((await self._reports()).values())
 
-    async def groups(self) -> RegionGroups:
-        """The live sessions of all of the region's gateways; waits for their answers for a bounded time."""
+    async def groups(self, *, within_ms: int = 2_500) -> RegionGroups:
+        """The live sessions of all of the region's gateways; waits so long for their answers."""
         question = uuid.uuid4().hex[:12]
         own = self.report_of(question)
         if self._store is None:
@@ -255,7 +254,7 @@ class OrderBook:
         answers = {self.gateway: own}
         silent: tuple[str, ...] = ()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_ANSWERED_WITHIN_S):
+            async with asyncio.timeout(within_ms / 1_000):
                 while True:
                     reports = await self._reports()
                     answers |= {name: report for name, report in reports.items() if report.answers == question}
