@@ -93,6 +93,7 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
     if not plan.has_resume_keys:
         settings["resumption__key_file"] = str(resume_key_file(data))
     settings["orders__copy_file"] = str(data / "orders.json")
+    settings["operations__audit_file"] = str(data / "audit.jsonl")
     settings |= _metering_defaults(plan, data)
     gateway = _gateway(plan, settings, ports)
     stores = [_redis(sockets, data)] if plan.has_redis else []

@@ -43,10 +43,12 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from gateway.limits.interface import SessionLimits
+    from gateway.operations.audit import AuditStream
     from gateway.redis_link.client import RedisLink
     from gateway.resumption.peers import PeerRegions
     from gateway.settings import GatewaySettings
     from policies.facts import Caller
+    from policies.routing import RoutingWeights
     from policies.tier_slots import TierHeadroom
     from regions.catalog import PoolSpec, RegionSpec
     from regions.catalog_file import CatalogFile
@@ -77,6 +79,9 @@ class Regional:
     capacity: CapacityWatch
     resumption: Resumption
     orders: OrderBook
+    audit_stream: AuditStream | None
+    """Of what operators do; None: there is no Redis."""
+    weights: RoutingWeights
     run: Task
     relay: RelayServer | None
     file: CatalogFile | None
@@ -174,6 +179,9 @@ class _Building:
             now_ms=monotonic_ms,
         )
         pool.headroom = rules.headroom
+        pool.classes = rules.classes
+        pool.slow_start = rules.slow_start
+        pool.class_of_pool = facts.class_of_pool
         if self._file is not None:
             self._file.on_change(facts.catalog_changed)
         metrics = PlacementMetrics(self._registry)
@@ -194,6 +202,8 @@ class _Building:
             capacity=capacity,
             resumption=resumption,
             orders=orders,
+            audit_stream=self._audit_stream(),
+            weights=rules.weights,
             run=lambda: _all(self._tasks),
             relay=relay,
             file=self._file,
@@ -343,6 +353,14 @@ class _Building:
         self._tasks += [book.run, carried_out.run]
         return book
 
+    def _audit_stream(self) -> AuditStream | None:
+        link = self._redis()
+        if link is None:
+            return None
+        from gateway.operations.audit_stream import RedisAuditStream
+
+        return RedisAuditStream(link, self._settings.region)
+
     def _order_store(self) -> OrderStore | None:
         redis = self._settings.limits.redis
         link = self._redis()
@@ -372,11 +390,12 @@ class _Building:
         from regions.relay.server import RelayServer
 
         here = self._settings.region
+        rules = regions.placement.rules()
         return RelayServer(
             regions.relay,
             pool=facts.local,
             certificates=self._relay_certificates,
-            status=OwnStatus(facts, regions.placement.rules().headroom),
+            status=OwnStatus(facts, rules.headroom, rules.classes),
             is_peer=lambda name: name != here and name in self.catalog().regions,
             metrics=RelayMetrics(self._registry),
             handlers=(RegionService(points, close_left=self._limits.close_left).handler,),

@@ -30,6 +30,7 @@ from gateway.audio.decoders import AudioDecoders
 from gateway.drain import Readiness, drain
 from gateway.limiting import limiting, read_plans_of
 from gateway.metrics import GatewayMetrics
+from gateway.operations.building import Operations, OperationsParts
 from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.regional import regional
 from gateway.route_http import RouteHttp
@@ -47,6 +48,10 @@ from gateway.transports.websocket import WebSocketTransport
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from prometheus_client import CollectorRegistry
+
+    from gateway.admission.revocation_check import RevocationCheck
+    from gateway.admission.tokens import TokenVerifier
     from gateway.regional import Regional
     from gateway.settings import GatewaySettings
     from gateway.transports.settings import ListenSettings, TlsSettings
@@ -180,7 +185,9 @@ async def _running(
         metrics.watch(registry.figures, regions.pool.loads)
         regions.on_catalog_changed(lambda: registry.permit_anew(regions.permitted))
         admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
+        operations = _operations(settings, regions, verifier, limited.revocations, metrics.registry)
         pages = (
+            operations.http,
             RouteHttp(regions.facts, regions.placement, regions.policies, geography),
             ScalerHttp(settings.region, regions.capacity, lambda: _free_slots_here(regions)),
         )
@@ -192,6 +199,7 @@ async def _running(
             background = [
                 tasks.create_task(verifier.run()),
                 tasks.create_task(regions.run()),
+                tasks.create_task(operations.run()),
                 tasks.create_task(registry.sweep_for_ever()),
                 tasks.create_task(limited.run()),
                 tasks.create_task(geography.run()),
@@ -209,6 +217,26 @@ def _free_slots_here(regions: Regional) -> Mapping[str, int]:
     here = regions.facts.here
     snapshot = regions.placement.snapshot
     return next((region.free_slots_of_tier for region in snapshot.regions if region.name == here), {})
+
+
+def _operations(
+    settings: GatewaySettings,
+    regions: Regional,
+    verifier: TokenVerifier,
+    revocations: RevocationCheck,
+    registry: CollectorRegistry,
+) -> Operations:
+    parts = OperationsParts(
+        facts=regions.facts,
+        engines=regions.pool,
+        book=regions.orders,
+        weights=regions.weights,
+        verifier=verifier,
+        revocations=revocations,
+        stream=regions.audit_stream,
+        registry=registry,
+    )
+    return Operations(settings.operations, parts)
 
 
 class _Certificates:

@@ -20,6 +20,7 @@ from gateway.escrow.settings import EscrowSettings
 from gateway.limits.settings import LimitSettings
 from gateway.logs import LogLevel
 from gateway.metering.exporter.settings import ExporterSettings
+from gateway.operations.settings import OperationsSettings
 from gateway.resumption.settings import ResumptionSettings
 from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings
@@ -87,6 +88,7 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     resumption: ResumptionSettings = ResumptionSettings()
     drain: DrainSettings = DrainSettings()
     orders: OrderSettings = OrderSettings()
+    operations: OperationsSettings = OperationsSettings()
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")

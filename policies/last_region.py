@@ -1,8 +1,8 @@
 """Whether an order would leave a jurisdiction without a region that takes sessions: then a second person has to agree.
 Pure.
 
-What counts is what operators want, not how regions fare: one that is ill for a moment still counts, or two people would
-be needed for everything on a bad day.
+A region that is out of reach is no region to rely on: on the day when one of two is lost, emptying the other takes two
+people.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RegionParts:
 
     Attributes:
         jurisdictions: by the catalog.
-        is_active: it takes sessions as far as its state goes, orders aside.
+        is_active: its state lets it take sessions, and it can be reached.
         has_engines: by the catalog; an edge site has none.
         pools: names of its pools, by the catalog and by its engines.
         engines: that run there and take sessions, if that is known; empty: it is not.

@@ -75,6 +75,10 @@ class TokenVerifier:
         self._remember(token, claims, caller, key, now_s=now_s)
         return caller
 
+    def requiring(self, scopes: tuple[str, ...]) -> TokenVerifier:
+        """One that asks for these scopes instead, with the same keys; it needs no `run` of its own."""
+        return TokenVerifier(self._settings.model_copy(update={"required_scopes": scopes}), self._keys)
+
     async def run(self) -> None:
         """Keep every issuer's keys up to date until cancelled; belongs into the top TaskGroup."""
         async with asyncio.TaskGroup() as tasks:

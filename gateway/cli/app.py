@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import config, engine, lab, models, plans, region, route, token, transcribe, up, usage
+from gateway.cli import (
+    audit,
+    capacity,
+    config,
+    engine,
+    lab,
+    models,
+    plans,
+    pool,
+    region,
+    route,
+    simulate,
+    token,
+    transcribe,
+    up,
+    usage,
+)
 from gateway.cli.exit_codes import ExitCode
 
 _TYPERS_USAGE_CODE = 2
@@ -19,14 +35,18 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.add_typer(token.app, name="token")
 app.command("transcribe")(transcribe.transcribe)
+app.command("audit")(audit.audit)
+app.add_typer(capacity.app, name="capacity")
 app.add_typer(config.app, name="config")
 app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")
 app.add_typer(plans.app, name="plans")
+app.add_typer(pool.app, name="pool")
 app.add_typer(region.app, name="region")
 app.add_typer(route.app, name="route")
 app.add_typer(usage.app, name="usage")
 app.add_typer(lab.app, name="lab")
+app.add_typer(simulate.app, name="simulate")
 
 
 def main() -> None:

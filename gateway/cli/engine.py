@@ -1,4 +1,4 @@
-"""`patchbay engine`: build a TensorRT engine file beforehand, and say what is in one."""
+"""`patchbay engine`: the engines of a running region, and TensorRT engine files made beforehand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.table import Table
 
 from engines.errors import BackendFailed, ModelRejected, RuntimeMissing
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.live_engines import add_live_commands
+from gateway.cli.order_commands import add_order_commands
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from engines.backends.tensorrt.making import Made
     from engines.backends.tensorrt.progress import Phase
 
-app = typer.Typer(help="Build TensorRT engine files and look into them.", no_args_is_help=True)
+app = typer.Typer(help="Show and empty engines; build TensorRT engine files.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -91,6 +93,10 @@ def inspect(
         "report": facts.report,
     }
     _print(row, as_json=as_json)
+
+
+add_live_commands(app, "engine")
+add_order_commands(app, "engine")
 
 
 class _Bars:

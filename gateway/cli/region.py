@@ -1,4 +1,4 @@
-"""`patchbay region`: check a catalog of regions, and show what is in it."""
+"""`patchbay region`: check a catalog of regions, show what is in it or what is so now, and empty a region."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.live_regions import list_live_regions, needs_catalog_or_gateway, show_live_region
+from gateway.cli.order_commands import AdminUrl, add_order_commands
 from policies.routing_facts import RegionState
 from regions.catalog_file import CatalogRefused, read_catalog
 
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
     from regions.catalog import PoolSpec, RegionSpec
     from regions.catalog_file import Reading
 
-app = typer.Typer(help="Check and show the catalog of regions.", no_args_is_help=True)
+app = typer.Typer(help="Check and show regions; empty one, and take that back.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="Catalog (TOML).")]
-CatalogOption = Annotated[Path, typer.Option("--catalog", help="Catalog (TOML).")]
+CatalogOption = Annotated[
+    Path | None, typer.Option("--catalog", help="Catalog (TOML) to read. Default: what a running gateway sees now.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -52,8 +56,12 @@ def validate(file: File, as_json: AsJson = False) -> None:
 
 
 @app.command("list")
-def list_regions(catalog: CatalogOption, as_json: AsJson = False) -> None:
-    """Show all regions of a catalog in a table."""
+def list_regions(catalog: CatalogOption = None, admin_url: AdminUrl = "", as_json: AsJson = False) -> None:
+    """Show all regions in a table: of a catalog, or as a running gateway sees them now."""
+    needs_catalog_or_gateway(catalog, admin_url)
+    if catalog is None:
+        list_live_regions(admin_url, as_json=as_json)
+        return
     said, _ = _read(catalog, as_json=as_json)
     if as_json:
         print(
@@ -79,9 +87,16 @@ def list_regions(catalog: CatalogOption, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="The region's name.")], catalog: CatalogOption, as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="The region's name.")],
+    catalog: CatalogOption = None,
+    admin_url: AdminUrl = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Show all that a catalog says of one region; exit 66 if it has none of this name."""
+    """Show all that a catalog says of one region, or a running gateway knows of it; exit 66 if there is none."""
+    needs_catalog_or_gateway(catalog, admin_url)
+    if catalog is None:
+        show_live_region(name, admin_url, as_json=as_json)
+        return
     said, _ = _read(catalog, as_json=as_json)
     region = said.regions.get(name)
     if region is None:
@@ -97,6 +112,9 @@ def show(
     for pool in region.pools:
         table.add_row(f"[bold]pool {escape(pool.name)}", escape(_shown(_plain_pool(pool))))
     Console().print(table)
+
+
+add_order_commands(app, "region")
 
 
 def _read(file: Path, *, as_json: bool) -> Reading:

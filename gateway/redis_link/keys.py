@@ -19,6 +19,7 @@ Of the installation:
     orgs                 set     every org that has a meter stream
     revocations          stream  revocations of tokens, see gateway.admission.revocation_log
     revocations:restorer string  held by the gateway that writes them anew
+    operations:{REGION}:audit    stream  what operators did, see gateway.operations.audit
     engines:{REGION}:…           leases of engines; written by engines.registration, which names them
 
 LEVEL is `o`, `p:PROJECT` or `k:KEY`. The leases of `o` name every session of the org, limited or not, and an entry that
@@ -65,6 +66,9 @@ class Names:
     @property
     def revocations_restorer(self) -> str:
         return f"{self.prefix}:revocations:restorer"
+
+    def audit(self, region: str) -> str:
+        return f"{self.prefix}:operations:{{{region}}}:audit"
 
     def org(self, org: str) -> str:
         """What every key of the org begins with. Names of orgs have no braces (gateway.admission.claims)."""

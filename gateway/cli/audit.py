@@ -1,0 +1,54 @@
+"""`patchbay audit`: what operators did in a region, and tried to do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gateway.cli.admin_client import AdminClient, AdminRefused, failed
+from gateway.cli.order_commands import AdminUrl
+from gateway.cli.order_shown import instant, narrow_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def audit(
+    limit: Annotated[int, typer.Option(help="So many, the newest.", min=1, max=1_000)] = 50,
+    admin_url: AdminUrl = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what operators did in a region, and what was refused to them, the newest last."""
+    try:
+        said = AdminClient(admin_url).get("/v1/audit", limit=limit)
+    except AdminRefused as refused:
+        failed(refused)
+    if as_json:
+        print(json.dumps(said))
+        return
+    console = Console()
+    console.print(_table(said["events"][::-1]) if said["events"] else f"nobody did anything in {said['here']} yet")
+    if not said["is_complete"]:
+        console.print("WARNING: Redis does not answer: these are only what waits in this gateway's own file.")
+
+
+def _table(events: list[dict[str, Any]]) -> Table:
+    table = narrow_table("when", "who", "what", "target", "outcome", "why", "before → after", "order")
+    for event in events:
+        times = f" ({event['times']} times)" if event["times"] > 1 else ""
+        what = f"{event['act']} {event['kind']}".strip()
+        change = f"{event['before'] or 'nothing'} → {event['after'] or 'nothing'}" if not event["is_refused"] else ""
+        table.add_row(
+            instant(event["at_unix_ms"]),
+            event["who"] or "nobody known",
+            what,
+            event["target"],
+            ("REFUSED: " if event["is_refused"] else "") + event["outcome"] + times,
+            event["why"],
+            change,
+            event["order_id"],
+        )
+    return table

@@ -1,0 +1,171 @@
+"""The audit log of a region: a stream that all of its gateways share, and on the way there a file of this one's.
+
+These must stay true:
+  - When `record` returns, the event is in the stream or in the file; where Redis is away or there is none, in the file.
+  - The stream is bounded, and what nobody proved to be anybody cannot fill it: such refusals are counted together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.operations.audit_event import AuditEvent
+    from gateway.operations.audit_spool import AuditSpool
+    from gateway.operations.metrics import OperationsMetrics
+
+MAX_SHOWN = 1_000
+_RETRY_S = 2.0
+_NOBODIES_PER_MINUTE = 30
+_MINUTE_MS = 60_000
+
+log = structlog.get_logger("operations")
+
+
+class StreamAway(Exception):
+    """The stream cannot be written or read now; the text is a word for why."""
+
+
+class AuditStream(Protocol):
+    """Where all gateways of a region keep their events."""
+
+    async def append(self, events: Sequence[AuditEvent]) -> None:
+        """Raises StreamAway; they may be there all the same."""
+
+    async def newest(self, count: int) -> list[AuditEvent]:
+        """Newest first. Raises StreamAway."""
+
+
+class AuditPage(NamedTuple):
+    """Newest first. `is_complete`: False where the stream could not be read, and only this gateway's file was."""
+
+    events: tuple[AuditEvent, ...]
+    is_complete: bool
+
+
+class AuditLog:
+    """`run` delivers what the stream would not take at first.
+
+    Args:
+        stream: None: the file alone keeps events.
+        now_ms: Unix milliseconds.
+    """
+
+    def __init__(
+        self,
+        stream: AuditStream | None,
+        spool: AuditSpool,
+        metrics: OperationsMetrics,
+        *,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._stream = stream
+        self._spool = spool
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._turn = asyncio.Lock()
+        """Of the spool, which threads write, and of deliveries."""
+        self._has_waiting = asyncio.Event()
+        self._nobodies: deque[int] = deque()
+        self._uncounted = 0
+        metrics.watch(lambda: 0 if stream is None else len(spool))
+        if len(spool):
+            self._has_waiting.set()
+
+    async def record(self, event: AuditEvent) -> None:
+        """Write it down; `id` is given here. Never raises for want of a store."""
+        self._metrics.acted(event.act.value, event.outcome)
+        if event.is_refused and not event.who:
+            if not self._may_write_nobody():
+                return
+            event, self._uncounted = msgspec.structs.replace(event, times=1 + self._uncounted), 0
+        event = msgspec.structs.replace(event, id=uuid.uuid4().hex)
+        _log(event)
+        async with self._turn:
+            # While others wait, it comes after them.
+            if len(self._spool) == 0 and await self._deliver((event,)):
+                return
+            has_room = await asyncio.to_thread(self._spool.add, event)
+        if not has_room and self._stream is not None:
+            log.error("audit.dropped")
+        if self._spool.error:
+            log.error("audit.unwritable", why=self._spool.error)
+        self._has_waiting.set()
+
+    async def recent(self, limit: int) -> AuditPage:
+        """The last ones of the region, and those of this gateway that wait."""
+        count = max(1, min(limit, MAX_SHOWN))
+        waiting = self._spool.events
+        is_complete = self._stream is None
+        kept: list[AuditEvent] = []
+        if self._stream is not None:
+            with suppress(StreamAway):
+                kept = await self._stream.newest(count)
+                is_complete = True
+        by_id = {event.id: event for event in (*kept, *waiting)}
+        newest = sorted(by_id.values(), key=lambda event: event.at_unix_ms, reverse=True)
+        return AuditPage(tuple(newest[:count]), is_complete)
+
+    async def run(self) -> None:
+        """Deliver what waits, until cancelled."""
+        while True:
+            await self._has_waiting.wait()
+            self._has_waiting.clear()
+            if self._stream is None:
+                continue
+            while len(self._spool):
+                async with self._turn:
+                    events = self._spool.events
+                    if await self._deliver(events):
+                        await asyncio.to_thread(self._spool.delivered, events)
+                        log.info("audit.delivered", events=len(events))
+                        continue
+                await asyncio.sleep(_RETRY_S)
+
+    async def _deliver(self, events: Sequence[AuditEvent]) -> bool:
+        """Whether they are in the stream; an event that comes twice is known by its id."""
+        if self._stream is None:
+            return False
+        try:
+            await self._stream.append(events)
+        except StreamAway as away:
+            log.warning("audit.delayed", why=str(away), events=len(events))
+            return False
+        return True
+
+    def _may_write_nobody(self) -> bool:
+        now_ms = self._now_ms()
+        while self._nobodies and self._nobodies[0] <= now_ms - _MINUTE_MS:
+            self._nobodies.popleft()
+        if len(self._nobodies) >= _NOBODIES_PER_MINUTE:
+            self._uncounted += 1
+            return False
+        self._nobodies.append(now_ms)
+        return True
+
+
+def _log(event: AuditEvent) -> None:
+    told = {
+        "act": event.act.value,
+        "outcome": event.outcome,
+        "who": event.who,
+        "target": event.target,
+        "kind": event.kind,
+        "order": event.order_id,
+        "why": event.why,
+        "before": event.before,
+        "after": event.after,
+    }
+    if event.is_refused:
+        log.warning("operation.refused", times=event.times, **told)
+    else:
+        log.info("operation.done", **told)

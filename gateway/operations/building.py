@@ -1,0 +1,93 @@
+"""The operations of one gateway, built of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.operations.acts import ActParts, OrderActs
+from gateway.operations.audit import AuditLog
+from gateway.operations.audit_spool import AuditSpool
+from gateway.operations.dry_run import DryRun
+from gateway.operations.metrics import OperationsMetrics
+from gateway.operations.operations_http import OperationsHttp
+from gateway.operations.operators import Operators
+from gateway.operations.places import Places
+from gateway.operations.refusals import ActRefused
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from gateway.admission.revocation_check import RevocationCheck
+    from gateway.admission.tokens import TokenVerifier
+    from gateway.operations.audit import AuditStream
+    from gateway.operations.places import EnginePlaces
+    from gateway.operations.settings import OperationsSettings
+    from policies.routing import RoutingWeights
+    from regions.facts import Facts
+    from regions.orders.book import OrderBook
+
+_EXPIRE_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class OperationsParts:
+    """What operations need of a gateway. `stream` None: there is no Redis."""
+
+    facts: Facts
+    engines: EnginePlaces
+    book: OrderBook
+    weights: RoutingWeights
+    verifier: TokenVerifier
+    revocations: RevocationCheck
+    stream: AuditStream | None
+    registry: CollectorRegistry
+
+
+class Operations:
+    """`http` for the admin listener; `run` until cancelled."""
+
+    def __init__(self, settings: OperationsSettings, parts: OperationsParts) -> None:
+        places = Places(parts.facts, parts.engines, lambda: parts.book.orders)
+        self._audit = AuditLog(
+            parts.stream,
+            AuditSpool(settings.audit_file),
+            OperationsMetrics(parts.registry),
+            now_ms=_unix_ms,
+        )
+        self._acts = OrderActs(
+            ActParts(
+                book=parts.book,
+                audit=self._audit,
+                regions=places.parts,
+                digest=lambda: places.digest,
+                now_ms=_unix_ms,
+                gateway=parts.book.gateway,
+            )
+        )
+        self.http = OperationsHttp(
+            operators=Operators(parts.verifier, parts.revocations, lambda: int(time.time())),
+            acts=self._acts,
+            audit=self._audit,
+            places=places,
+            dry_run=DryRun(places, parts.book, parts.weights, lambda: parts.facts.snapshot_age_ms),
+            book=parts.book,
+        )
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._audit.run())
+            tasks.create_task(self._expire())
+
+    async def _expire(self) -> None:
+        while True:
+            with suppress(ActRefused):  # it is written down, and tried again
+                await self._acts.expire()
+            await asyncio.sleep(_EXPIRE_EVERY_S)
+
+
+def _unix_ms() -> int:
+    return time.time_ns() // 1_000_000

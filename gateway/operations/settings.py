@@ -1,0 +1,14 @@
+"""Settings of operations: where audit events wait while Redis is away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+
+class OperationsSettings(BaseModel, frozen=True, extra="forbid"):
+    """Acts are written down in the Redis of `[limits.redis]`; without one, in the file alone."""
+
+    audit_file: Path | None = None
+    """Each gateway needs a file of its own. Without one, what Redis does not take at once is lost with the process."""
