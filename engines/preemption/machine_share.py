@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class MachineShare:
-    """Held from `join` until the process ends, or `leave`."""
+    """Held from `join` until the process ends, or leaves."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,15 +30,17 @@ class MachineShare:
             return False
         return True
 
-    @property
-    def is_last(self) -> bool:
-        """Whether nobody else holds it. One that asked and was the last keeps others from joining."""
+    def leave_as_last(self) -> bool:
+        """Leave, and say whether nobody else is there. Of several that leave at once one is the last."""
         if self._file is None:
             return False
         try:
+            # Asking for the whole lock gives up the share, also where it is not granted.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
+        finally:
+            self.leave()
         return True
 
     def leave(self) -> None:

@@ -43,5 +43,5 @@ async def _open(spec: SourceSpec, settings: PreemptionSettings) -> PreemptionSou
         endpoint=settings.endpoint or AZURE_ENDPOINT,
         poll_interval_s=poll_s,
         machine=settings.machine,
-        is_last=lambda: settings.acknowledges and share.is_last,
+        is_last=lambda: settings.acknowledges and share.leave_as_last(),
     )

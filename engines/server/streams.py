@@ -267,14 +267,6 @@ class StreamHost:
             self.slot_changes += 1
             log.info("engine.draining", streams=self.open_streams)
 
-    async def drain(self, *, deadline_ms: int) -> None:
-        """Take no more streams; wait for those that are open; hand back what is left at the deadline."""
-        self.begin_drain()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(deadline_ms / 1_000):
-                await self.until_empty()
-        self.lose_all(LossReason.drained)
-
     async def until_empty(self) -> None:
         """Until no stream is open."""
         while self.shelf.slots_used:

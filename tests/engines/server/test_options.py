@@ -104,3 +104,15 @@ def test_a_registration_that_cannot_work_is_refused_without_its_password(argumen
     with pytest.raises(BadOptions, match=says) as refused:
         parse_options(arguments)
     assert "hidden" not in str(refused.value)
+
+
+def test_sources_of_notices_and_what_empties_the_engine_are_options() -> None:
+    options = parse_options(
+        ["--preemption", "gcp,http:127.0.0.1:0", "--preemption-notice-s", "120", "--drain-on", "rebalance"]
+    )
+    assert [source.kind for source in options.preemption.sources] == ["gcp", "http"]
+    assert options.preemption.notice_ms == 120_000
+    assert options.drains_on == {"rebalance"}
+    for wrong in (["--preemption", "amazon"], ["--preemption-endpoint", "https://x"], ["--drain-on", "interruption"]):
+        with pytest.raises(BadOptions):
+            parse_options(wrong)

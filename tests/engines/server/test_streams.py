@@ -210,19 +210,35 @@ async def test_answered_cuts_do_not_count_against_a_stream(make_host: Callable[.
         await sink.until(lambda count=count: len(sink.finals(1)) == count)  # type: ignore[misc]
 
 
-async def test_a_drain_waits_for_streams_and_hands_back_the_rest_at_its_deadline(
+async def test_it_is_told_when_the_last_stream_is_over(make_host: Callable[..., StreamHost]) -> None:
+    host, sink = make_host(), Sink()
+    await host.until_empty()
+    stream = opened(host, sink)
+    waiting = asyncio.create_task(host.until_empty())
+    host.audio(stream, block(5))
+    host.cut(stream, BLOCK_SAMPLES, is_last=True)
+    host.wake()
+    async with asyncio.timeout(5):
+        await waiting
+    assert sink.finals(1) == ["w0v5"]
+    assert host.open_streams == 0
+
+
+async def test_a_report_says_when_streams_should_be_gone_and_that_the_machine_is_at_risk(
     make_host: Callable[..., StreamHost],
 ) -> None:
-    host, sink = make_host(), Sink()
-    quick = opened(host, sink, 1)
-    opened(host, sink, 2)
-    host.audio(quick, block(5))
-    host.cut(quick, BLOCK_SAMPLES, is_last=True)
-    host.wake()
-    await host.drain(deadline_ms=100)
-    assert sink.finals(1) == ["w0v5"]
-    assert sink.events[-1] == (2, Lost(1, LossReason.drained))
-    assert host.open_streams == 0
+    host = make_host()
+    assert (host.load().leaves_in_ms, host.load().is_at_risk) == (0, False)
+    now_s, changes = asyncio.get_running_loop().time(), host.slot_changes
+    host.is_at_risk = True
+    host.leave_by(now_s + 20)
+    host.leave_by(now_s + 10)
+    host.leave_by(now_s + 30)
+    assert host.load().is_at_risk
+    assert 9_000 < host.load().leaves_in_ms <= 10_000
+    assert host.slot_changes == changes + 3
+    host.leave_by(now_s - 1)
+    assert host.load().leaves_in_ms == 1
 
 
 async def test_an_inference_thread_that_dies_loses_every_stream_and_says_so(
