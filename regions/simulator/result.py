@@ -1,4 +1,4 @@
-"""What came of one fleet in one scenario. Plain data; the same scenario and seed give the same result to the last bit."""
+"""What came of one fleet in one scenario. Plain data: the same scenario and seed give the same result, bit by bit."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class SessionCounts:
         unfinished: goes on when the scenario ends.
         calls_refused: all refusals of calls, also of sessions that were served on a later try.
         calls_shed: of these, where other tiers had room: premium or standard did, and this one did not.
+        shed: sessions that ended so that one of a higher tier could go on; their clients call again.
         first_choices_refused: placements whose first region turned out to be full.
         overflowed: placements in another region than the caller's own.
         displaced: losses of an engine without a move before; several of one session count each.
@@ -53,6 +54,7 @@ class SessionCounts:
     unfinished: int = 0
     calls_refused: int = 0
     calls_shed: int = 0
+    shed: int = 0
     first_choices_refused: int = 0
     overflowed: int = 0
     displaced: int = 0
@@ -88,7 +90,10 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The whole world at one time: sessions that want an engine, those that have one; ready slots by class."""
+    """The whole world at one time: sessions that want an engine, those that have one; ready slots by class.
+
+    `offered_s`, `served_s`: session-seconds since the moment before, with an engine or without; with one.
+    """
 
     at_ms: int
     wanted: int
@@ -96,6 +101,8 @@ class Moment:
     reserved_slots: int
     on_demand_slots: int
     spot_slots: int
+    offered_s: float = 0.0
+    served_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

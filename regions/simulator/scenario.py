@@ -1,4 +1,4 @@
-"""What is simulated: a world, its traffic, its machines, what breaks in it, and the fleets that are compared. Plain data.
+"""What is simulated: a world, its traffic and machines, what breaks, and the fleets that are compared. Plain data.
 
 Times on the simulated clock are milliseconds since the scenario began, which is midnight UTC of a Monday.
 """
@@ -117,6 +117,8 @@ class StrikeKind(StrEnum):
     """Engines and gateways of a region die at once, and connections break. Machines must be started anew."""
     darken_region = "darken_region"
     """The same, and nobody is told: connections stand and nothing comes."""
+    silence_region = "silence_region"
+    """Its engines take all audio and answer nothing; everything else of it looks well."""
     lose_zone = "lose_zone"
     """All engines of one zone die at once; new ones cannot start there."""
     spot_storm = "spot_storm"
@@ -144,7 +146,7 @@ class FleetKind(StrEnum):
     fallback = "fallback"
     """Spot and some more, and machines on demand for spot ones that are missing; as SkyServe does."""
     patchbay = "patchbay"
-    """A reserved floor and spot by the zone-loss rule, machines on demand for what both lack, overflow between regions."""
+    """A reserved floor, spot by the zone-loss rule, and machines on demand for what both lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,9 @@ class Fleet:
     """One way to run the world.
 
     Attributes:
-        margin_permille: machines beyond the load that is seen, e of the zone-loss rule.
+        margin_permille: machines beyond the load that is seen: e of the zone-loss rule.
         floor_permille: reserved machines, of those that the region's own peak takes.
-        extra_permille: spot machines beyond what the load asks for; `fallback` only (`patchbay`: by the zone-loss rule).
+        extra_permille: spot machines beyond what the load asks for; of `fallback` only.
         zones: that it uses; 0: all.
         has_fallback: machines on demand while spot is missing; `patchbay` too.
         has_continuity: the gateway moves sessions itself. Without it a client whose engine dies calls again.
@@ -177,7 +179,9 @@ class Moving:
     """What a session's move takes; measured in the lab, or a gateway's settings.
 
     Attributes:
-        liveness_ms: an engine that owes an answer and gives none for so long is lost (`sessions.liveness_ms`).
+        link_liveness_ms, heartbeat_ms: a link to engines or to a region is lost without a report for the first; they
+            come every second.
+        liveness_ms: an engine whose link stands, that owes an answer and gives none for so long, is lost.
         reset_ms: until a connection that broke is seen.
         open_ms: from asking an engine in the own region to its grant; a round trip comes on top for another one.
         word_every_ms: in steady speech a message with new words comes so often.
@@ -188,6 +192,8 @@ class Moving:
         recovery: of policies.failover.
     """
 
+    link_liveness_ms: int = 2_000
+    heartbeat_ms: int = 500
     liveness_ms: int = 2_500
     reset_ms: int = 1
     open_ms: int = 20
