@@ -77,6 +77,7 @@ class Reason(StrEnum):
     too_many_sessions = "too_many_sessions"
     draining = "draining"
     no_capacity = "no_capacity"
+    capacity_shed = "capacity_shed"
     no_permitted_region = "no_permitted_region"
     engine_unavailable = "engine_unavailable"
     keys_unavailable = "keys_unavailable"
@@ -182,6 +183,14 @@ TABLE: dict[Reason, Row] = {
     ),
     Reason.draining: Row(_NOW, 1012, 503, _UNAVAILABLE, "This gateway is going away.", retry_after_ms=100),
     Reason.no_capacity: Row(_NOW, 4503, 503, _EXHAUSTED, "No engine has a free slot.", retry_after_ms=2_000),
+    Reason.capacity_shed: Row(
+        _NOW,
+        4509,
+        503,
+        _EXHAUSTED,
+        "All slots are taken, and a session of a higher tier needed this one; go on later, with the resume token.",
+        retry_after_ms=2_000,
+    ),
     Reason.no_permitted_region: Row(
         _NOW,
         4508,

@@ -212,7 +212,13 @@ class Reception:
             origin=beginning.origin,
             tier=admitted.plan.tier.value,
         )
-        place = SessionPlace(session_id, admitted.policies.regions, admitted.plan.tier, random.randrange(1_000))
+        place = SessionPlace(
+            session_id,
+            admitted.policies.regions,
+            admitted.plan.tier,
+            random.randrange(1_000),
+            end=lambda shed: runner.shed(shed),
+        )
         session_log = log.bind(session=session_id, tenant=tenant_hash(caller.tenant), region=house.region)
         span = house.tracer.start_span(
             "session",

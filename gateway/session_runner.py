@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from gateway.wire.messages import ClientMessage
     from policies.facts import AudioFormat
     from regions.links.interface import EngineStream
-    from regions.placing import SessionPool
+    from regions.placing import SessionPool, Shed
 
 
 class ClientPort(Protocol):
@@ -149,6 +149,20 @@ class SessionRunner:
 
     def end_after_utterance(self, reason: Reason) -> None:
         self._carry_out(self.machine.end_after_utterance(reason, self._now_ms()))
+
+    def shed(self, shed: Shed) -> bool:
+        """End for a session of a higher tier, after the utterance under way. False: it ends already."""
+        if self.machine.is_ending:
+            return False
+        self._take_turn(
+            lambda: self.machine.end_after_utterance(
+                Reason.capacity_shed,
+                self._now_ms(),
+                retry_after_ms=shed.retry_after_ms,
+                grace_ms=shed.grace_ms,
+            )
+        )
+        return True
 
     def permit(self, permitted: frozenset[str]) -> None:
         """These regions may hear the session from here on; it moves if it is in another one."""

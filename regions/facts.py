@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from engines.interface import StreamOptions
     from policies.order_effects import RegionWish
-    from policies.routing_facts import RegionFacts
+    from policies.routing_facts import CapacityClass, RegionFacts
     from regions.catalog import Catalog, RegionSpec
     from regions.placement_rules import PlacementRules
     from regions.region_links import RegionPool
@@ -95,6 +95,11 @@ class Facts:
 
     def region(self, name: str) -> RegionWatch | None:
         return self._watches.get(name)
+
+    def class_of_pool(self, name: str) -> CapacityClass | None:
+        """Of this region, by the catalog; None: it does not know the pool."""
+        here = self._watches.get(self.here)
+        return None if here is None else here.class_of_pool(name)
 
     def leaving(self) -> set[RegionWatch]:
         """Regions whose sessions should go on elsewhere."""

@@ -131,7 +131,8 @@ class ResumingSession:
             delay_ms = self._next_delay_ms(self._lost, outcome)
             if delay_ms is None:
                 if isinstance(outcome, ErrorMessage):
-                    self._show(outcome)
+                    if outcome.reason != Reason.capacity_shed:
+                        self._show(outcome)
                     return outcome
                 raise _failure(outcome)
             await asyncio.sleep(delay_ms / 1_000)
@@ -163,6 +164,8 @@ class ResumingSession:
         lost.attempts += 1
         self._attempt_url = addresses[place]
         advised_ms = getattr(outcome, "retry_after_ms", None) or 0
+        if turn == 0 and place == 0 and getattr(outcome, "reason", None) == Reason.capacity_shed:
+            return float(advised_ms)  # the slot is another's: there is nothing to be had before
         if turn == 0:
             return random.uniform(0, rules.first_delay_ms) if place == 0 else 0.0
         if place:
@@ -243,7 +246,8 @@ class ResumingSession:
                 if isinstance(message, ErrorMessage):
                     if self._lost is None and message.reason == Reason.engine_unavailable:
                         self._ends_in_vain += 1
-                    if not self._may_go_on_after(message):
+                    # Whoever was shed hears why and for how long, also when the session goes on by itself.
+                    if message.reason == Reason.capacity_shed or not self._may_go_on_after(message):
                         self._show(message)
                     return message
                 self._note(message)

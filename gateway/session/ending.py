@@ -16,12 +16,15 @@ STILL_SENDING_MS = 1_000
 
 @dataclass(slots=True)
 class Ending:
-    """Why, and until when: at `cut_at_ms` the utterance under way is cut, at `close_at_ms` nothing is waited for."""
+    """Why, and until when: at `cut_at_ms` the utterance under way is cut, at `close_at_ms` nothing is waited for, which
+    is `grace_ms` after the cut, and not at once.
+    """
 
     reason: Reason
     detail: str
     retry_after_ms: int | None
     cut_at_ms: int
+    grace_ms: int
     close_at_ms: int = NEVER_MS
     level: str | None = None
     """Whose limit ends it, where one does."""

@@ -129,6 +129,11 @@ class SessionMachine:
         """What recognises, or did last; empty before the first grant."""
         return self._state.pin.version
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it ends soon, or has."""
+        return self.is_closed or self._ending is not None or self._has_finished_sending
+
     # --- the client's inputs --------------------------------------------------------------------
 
     def begin(self, now_ms: int) -> list[Effect]:
@@ -207,8 +212,10 @@ class SessionMachine:
         *,
         retry_after_ms: int | None = None,
         level: str | None = None,
+        grace_ms: int | None = None,
     ) -> list[Effect]:
-        """Let the utterance under way become final, within `ending_grace_ms`; then tell the client why and close.
+        """Let the utterance under way become final, within `grace_ms`, or where that is None `ending_grace_ms`; then
+        tell the client why and close.
 
         A drain has its own time, longer than any utterance, and its clients go on elsewhere: it waits for an end of the
         engine's own while audio comes, and cuts nobody's word.
@@ -217,8 +224,9 @@ class SessionMachine:
             return []
         if self._buffer.held_samples == 0:
             return self.end_now(reason, detail, retry_after_ms=retry_after_ms, level=level)
-        cut_at_ms = now_ms + self._limits.ending_grace_ms
-        self._ending = Ending(reason, detail, retry_after_ms, cut_at_ms, level=level)
+        if grace_ms is None:
+            grace_ms = self._limits.ending_grace_ms
+        self._ending = Ending(reason, detail, retry_after_ms, now_ms + grace_ms, grace_ms=grace_ms, level=level)
         self._alarm.at(self._ending.cut_at_ms)
         effects = self._engines.stay()
         if self._transcript.is_inside_speech and not self._upstream.waits_for_credit:
@@ -243,7 +251,7 @@ class SessionMachine:
     def _cut_ending(self, ending: Ending, now_ms: int) -> list[Effect]:
         """The grace is over, or nobody speaks: what was received, and may be sent, is all that will be recognised."""
         ending.cut_at_ms = NEVER_MS
-        ending.close_at_ms = now_ms + self._limits.ending_grace_ms
+        ending.close_at_ms = now_ms + max(ending.grace_ms, STILL_SENDING_MS)
         self._alarm.at(ending.close_at_ms)
         return self._finish_sending(now_ms)
 

@@ -140,4 +140,7 @@ class EngineSearch:
             return InVain(Reason.no_permitted_region)
         if self.refusal is None or self.refusal.reason not in (RefusalReason.no_free_slot, RefusalReason.paced):
             return InVain(Reason.engine_unavailable)
-        return InVain(Reason.no_capacity, retry_after_ms=self.refusal.retry_after_ms)
+        retry_after_ms = self.refusal.retry_after_ms
+        return InVain(
+            Reason.no_capacity, retry_after_ms=None if retry_after_ms is None else self._spread(retry_after_ms)
+        )

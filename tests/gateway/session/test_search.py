@@ -90,7 +90,7 @@ def test_a_session_that_opens_waits_less_and_hears_whether_there_was_an_engine()
     assert search.in_vain(699, is_opening=True) is None
     assert search.in_vain(700, is_opening=True) == InVain(Reason.engine_unavailable)
     search.refusal = Refused(1, RefusalReason.no_free_slot, retry_after_ms=900)
-    assert search.in_vain(700, is_opening=True) == InVain(Reason.no_capacity, retry_after_ms=900)
+    assert search.in_vain(700, is_opening=True) == InVain(Reason.no_capacity, retry_after_ms=1_349)
 
 
 def test_a_session_that_opens_hears_that_nothing_is_there_where_its_audio_may_go() -> None:
