@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from regions.capacity.shown import fleet_json, pool_json, pools_json
+from regions.capacity.shown import fleet_json, pools_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from regions.capacity.snapshot import CapacitySnapshot
     from regions.capacity.watch import CapacityWatch
@@ -22,7 +22,15 @@ _PARAMETERS = ("without",)
 
 
 class CapacityQuestionRefused(Exception):
-    """A question that cannot be answered; the text says why."""
+    """A question that cannot be answered; the text says why.
+
+    `status` of HTTP, and a word for the reason.
+    """
+
+    def __init__(self, text: str, *, status: int = 400, reason: str = "bad_request") -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
 
 
 class ScalerHttp:
@@ -42,7 +50,7 @@ class ScalerHttp:
         try:
             return web.json_response(self.capacity(request.query))
         except CapacityQuestionRefused as refused:
-            return web.json_response({"error": str(refused)}, status=400)
+            return _refused(refused)
 
     def capacity(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Raises CapacityQuestionRefused."""
@@ -53,7 +61,7 @@ class ScalerHttp:
         without = query.get("without", "")
         pools = {row.pool for capacity in snapshot.fleets for row in capacity.fleet.rows}
         if without and without not in pools:
-            raise CapacityQuestionRefused(f"without: no pool of this region; there are: {', '.join(sorted(pools))}")
+            raise _unknown_pool(pools)
         return {
             "region": self._region,
             "watched_ms": snapshot.watched_ms,
@@ -72,22 +80,37 @@ class ScalerHttp:
         }
 
     async def _scaler(self, _request: web.Request) -> web.Response:
-        snapshot = self._watch.now()
-        if not snapshot.is_settled:
-            return _too_early(snapshot)
-        return web.json_response({"region": self._region, "pools": pools_json(snapshot)})
+        try:
+            return web.json_response({"region": self._region, "pools": pools_json(self._settled())})
+        except CapacityQuestionRefused as refused:
+            return _refused(refused)
 
     async def _scaler_of_pool(self, request: web.Request) -> web.Response:
+        try:
+            pools = pools_json(self._settled())
+            name = request.match_info["pool"]
+            if name not in pools:
+                raise _unknown_pool(pools)
+            return web.json_response({"region": self._region, **pools[name]})
+        except CapacityQuestionRefused as refused:
+            return _refused(refused)
+
+    def _settled(self) -> CapacitySnapshot:
+        """An autoscaler keeps what it has when it gets no number; with a number it would let engines go.
+
+        Raises CapacityQuestionRefused.
+        """
         snapshot = self._watch.now()
         if not snapshot.is_settled:
-            return _too_early(snapshot)
-        numbers = pool_json(snapshot, request.match_info["pool"])
-        if numbers is None:
-            return web.json_response({"error": "no pool of this region has that name"}, status=404)
-        return web.json_response({"region": self._region, **numbers})
+            why = f"no engine has reported in the {snapshot.watched_ms} ms since this gateway started"
+            raise CapacityQuestionRefused(why, status=503, reason="too_early")
+        return snapshot
 
 
-def _too_early(snapshot: CapacitySnapshot) -> web.Response:
-    """An autoscaler keeps what it has when it gets no number; a number would make it let engines go."""
-    why = f"no engine has reported in the {snapshot.watched_ms} ms since this gateway started"
-    return web.json_response({"error": why}, status=503)
+def _unknown_pool(pools: Iterable[str]) -> CapacityQuestionRefused:
+    text = f"no pool of this region has that name; there are: {', '.join(sorted(pools))}"
+    return CapacityQuestionRefused(text, status=404, reason="unknown_pool")
+
+
+def _refused(refused: CapacityQuestionRefused) -> web.Response:
+    return web.json_response({"error": {"reason": refused.reason, "detail": str(refused)}}, status=refused.status)

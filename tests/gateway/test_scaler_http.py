@@ -63,19 +63,27 @@ async def test_a_drain_of_one_pool_can_be_asked_for(
     assert answer["fleets"][0]["zone_loss_without"]["left_slots"] == 8
 
 
+UNKNOWN_POOL = {"reason": "unknown_pool", "detail": "no pool of this region has that name; there are: base, spot"}
+
+
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("path", "status", "error"),
     [
-        ({"without": "other"}, "without: no pool of this region; there are: base, spot"),
-        ({"pool": "base"}, "unknown: pool; what may be asked: without"),
+        ("/v1/capacity?without=other", 404, UNKNOWN_POOL),
+        ("/v1/scaler/other", 404, UNKNOWN_POOL),
+        (
+            "/v1/capacity?pool=base",
+            400,
+            {"reason": "bad_request", "detail": "unknown: pool; what may be asked: without"},
+        ),
     ],
 )
 async def test_a_question_that_cannot_be_answered_is_refused(
-    client: TestClient[web.Request, web.Application], watched: Watched, asked: dict[str, str], said: str
+    client: TestClient[web.Request, web.Application], watched: Watched, path: str, status: int, error: dict[str, str]
 ) -> None:
     watched.look(0, *REPORTS)
-    response = await client.get("/v1/capacity", params=asked)
-    assert (response.status, await response.json()) == (400, {"error": said})
+    response = await client.get(path)
+    assert (response.status, await response.json()) == (status, {"error": error})
 
 
 async def test_numbers_are_where_an_autoscaler_looks_for_them(
@@ -90,16 +98,10 @@ async def test_numbers_are_where_an_autoscaler_looks_for_them(
     assert all(type(number) is int for number in numbers), "a JSON number without quotes"
 
 
-async def test_a_pool_that_nobody_knows_has_no_number(
-    client: TestClient[web.Request, web.Application], watched: Watched
-) -> None:
-    watched.look(0, *REPORTS)
-    assert (await client.get("/v1/scaler/other")).status == 404
-
-
 @pytest.mark.parametrize("path", ["/v1/scaler", "/v1/scaler/base"])
 async def test_no_number_is_given_before_any_engine_spoke(
     client: TestClient[web.Request, web.Application], path: str
 ) -> None:
     """An autoscaler that reads 0 lets all engines go."""
-    assert (await client.get(path)).status == 503
+    response = await client.get(path)
+    assert (response.status, (await response.json())["error"]["reason"]) == (503, "too_early")
