@@ -12,9 +12,10 @@ from policies.unmet_demand import UnmetDemand
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from policies.plans import Tier
     from policies.replacement_pace import ReplacementPace
     from policies.retry_budget import RetryBudget
-    from policies.routing_facts import RouteDecision, RouteRequest
+    from policies.routing_facts import Candidate, RouteDecision, RouteRequest
     from regions.facts import Facts
     from regions.placement_metrics import PlacementMetrics
     from regions.placement_rules import PlacementRules
@@ -39,7 +40,22 @@ class PlacementParts:
         """On what is known at this moment."""
         return routing.decide(request, self.facts.snapshot, self.rules.weights)
 
-    def note_decision(self, session_id: str, model: str, decision: RouteDecision) -> None:
+    def note_decision(self, session_id: str, tier: Tier, model: str, decision: RouteDecision) -> None:
         """Somebody may find no slot in this region, and is served elsewhere or not at all."""
-        if decision.ruled_out.get(self.facts.here) is RuledOut.no_free_slot:
+        here = self.facts.here
+        if decision.ruled_out.get(here) is RuledOut.no_free_slot or self._spills(here, tier, decision):
             self.unmet.wanted(session_id, model)
+
+    def _spills(self, here: str, tier: Tier, decision: RouteDecision) -> bool:
+        """Whether it goes elsewhere although it would be best off here, were there room. Without these sessions the
+        demand on a region that spills would never seem to exceed what it has.
+        """
+        best = min(decision.candidates, key=_score_with_room, default=None)
+        if best is None or best.region != here or decision.chosen == here:
+            return False
+        facts = next((region for region in self.facts.snapshot.regions if region.name == here), None)
+        return facts is not None and tier.value in facts.spilling_tiers
+
+
+def _score_with_room(candidate: Candidate) -> float:
+    return candidate.score - candidate.parts.get("queueing", 0.0)

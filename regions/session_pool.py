@@ -180,7 +180,7 @@ class PlacedSession:
         self._decision = decision
         stream.full = full_regions(decision)
         if not stream.is_handover:
-            parts.note_decision(self._place.session_id, stream.asked.options.model, decision)
+            parts.note_decision(self._place.session_id, self._place.tier, stream.asked.options.model, decision)
         if decision.chosen is None:
             refused = refusal_of(decision, stream.asked.epoch, retry_after_ms=parts.rules.retry_after_ms)
             self._without_slot(stream, refused, now_ms)

@@ -46,3 +46,22 @@ async def test_who_waited_and_got_a_slot_here_is_no_more_than_a_slot_in_use() ->
     world.pools["north"].refuses = None
     await session.opened()
     assert world.placement.unmet.by_model(world.now_ms) == {}
+
+
+async def test_who_goes_elsewhere_because_this_region_is_nearly_full_is_demand_on_it() -> None:
+    world = World()
+    world.pools["north"].link.load = load_of(slots=100, used=95)
+    world.look()
+    session = world.session()
+    await session.opened()
+    assert session.pool.region == "east"
+    assert world.placement.unmet.by_model(world.now_ms) == {"": 1}
+    session.pool.close()
+    assert world.placement.unmet.by_model(world.now_ms) == {}
+
+
+async def test_who_is_placed_where_he_is_best_off_is_nobodys_unmet_demand() -> None:
+    world = World()
+    session = world.session()
+    await session.opened()
+    assert (session.pool.region, world.placement.unmet.by_model(world.now_ms)) == ("north", {})
