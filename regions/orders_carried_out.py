@@ -116,6 +116,7 @@ class OrdersCarriedOut:
             (order.target.scope.value, order.kind.value) for order in effective.values()
         ).items():
             self._metrics.in_force.labels(scope, kind).set(number)
+        self.step()  # so that nobody takes an order for done that was not looked at yet
 
     def _wish(self, orders: Orders) -> None:
         sharers_here = self._pool.dispatchers + self._peer_links()

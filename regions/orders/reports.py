@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 MAX_IDS = 5
 """Sessions of a group that are named."""
@@ -93,14 +93,19 @@ def decode_report(raw: bytes) -> GatewayReport | None:
         return None
 
 
-def summed(reports: Iterable[GatewayReport]) -> dict[str, OrderProgress]:
-    """By order."""
+def summed(reports: Collection[GatewayReport]) -> dict[str, OrderProgress]:
+    """By order. It is done when each of the gateways says so; one that says nothing of it has not heard of it yet."""
     sums: dict[str, OrderProgress] = {}
     for report in reports:
         for progress in report.progress:
             known = sums.get(progress.order_id)
             sums[progress.order_id] = progress if known is None else _together(known, progress)
-    return sums
+    return {
+        order_id: progress
+        if progress.gateways == len(reports)
+        else msgspec.structs.replace(progress, done_at_unix_ms=0)
+        for order_id, progress in sums.items()
+    }
 
 
 def _together(one: OrderProgress, other: OrderProgress) -> OrderProgress:

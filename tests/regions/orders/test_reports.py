@@ -32,6 +32,12 @@ def test_figures_of_gateways_add_up_and_all_must_be_done() -> None:
     assert done.done_at_unix_ms == 11
 
 
+def test_an_order_is_not_done_while_a_gateway_has_not_heard_of_it() -> None:
+    done = GatewayReport(progress=(progress(total=2, moved=2, done_at_unix_ms=9),))
+    assert summed([done])["a"].done_at_unix_ms == 9
+    assert summed([done, GatewayReport()])["a"].done_at_unix_ms == 0
+
+
 def test_reasons_to_stay_add_up() -> None:
     one = OrderProgress(order_id="a", stuck={"no_free_slot": 2})
     two = OrderProgress(order_id="a", stuck={"no_free_slot": 1, "tripped": 4})
