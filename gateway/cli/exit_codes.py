@@ -8,7 +8,8 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     ok = 0
     differs = 1
-    """`usage reconcile`: what was settled, recorded and delivered is not the same. `lab drill`: it did not pass."""
+    """`usage reconcile`: what was settled, recorded and delivered is not the same. `lab drill`: it did not pass.
+    `capacity check`: the rule does not hold."""
     usage = 64
     """The command line or the settings are wrong."""
     data_rejected = 65
