@@ -39,6 +39,8 @@ from gateway.wire.messages import (
 )
 from policies.facts import AudioEncoding
 from policies.routing_facts import RegionSnapshot
+from regions.capacity.metrics import CapacityMetrics
+from regions.capacity.snapshot import CapacitySnapshot
 from regions.catalog_metrics import CatalogMetrics
 from regions.discovery.metrics import DiscoveryMetrics
 from regions.links.certificates import CertificateMetrics
@@ -293,6 +295,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     CertificateMetrics(metrics.registry)
     RelayMetrics(metrics.registry)
     PlacementMetrics(metrics.registry).watch(lambda: RegionSnapshot(0, ()))
+    CapacityMetrics(metrics.registry, lambda: CapacitySnapshot(0, 0, has_reports=True, fleets=()))
     found = {}
     for collector in metrics.registry._collector_to_names:
         for family in collector.collect():
