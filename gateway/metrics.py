@@ -145,6 +145,12 @@ class _LiveCollector:
             "busy_permille": GaugeMetricFamily(
                 "patchbay_engine_busy_permille", "Share of time spent computing.", labels=names
             ),
+            "leaves_in_ms": GaugeMetricFamily(
+                "patchbay_engine_leaves_in_ms", "Until its streams should be gone; 0: it stays.", labels=names
+            ),
+            "is_at_risk": GaugeMetricFamily(
+                "patchbay_engine_at_risk", "Whether its machine may go away soon.", labels=names
+            ),
         }
         of_models = ["pool", "replica", "model", "version"]
         model_families = {

@@ -68,6 +68,11 @@ class EngineAdmin:
         answer: engine_pb2.Description = self._call("Describe", engine_pb2.DescribeRequest(), _ANSWER_S)
         return answer
 
+    def preempt(self, request: engine_pb2.PreemptRequest) -> engine_pb2.PreemptReply:
+        """Answers at once; the engine goes when its last stream has."""
+        answer: engine_pb2.PreemptReply = self._call("Preempt", request, _ANSWER_S)
+        return answer
+
     def load(self, request: engine_pb2.LoadModelRequest, *, timeout_s: float) -> engine_pb2.ModelState:
         """Waits until the model is warm."""
         answer: engine_pb2.ModelState = self._call("LoadModel", request, timeout_s)

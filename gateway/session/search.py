@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from gateway.session.limits import SessionLimits
 
 NEVER_MS = 1 << 62
+_WHY_NONE = {
+    RefusalReason.unknown_model: "no engine has the version of the model that this session is bound to",
+    RefusalReason.no_free_slot: "this session's engine is gone, and no other one has a free slot",
+}
+"""What the last engine that was asked said, where a session that had one finds no other."""
 
 
 class InVain(NamedTuple):
@@ -128,9 +133,8 @@ class EngineSearch:
             case GiveUp.too_many_losses:
                 return InVain(Reason.engine_unavailable, "several engines were lost on the same audio")
             case GiveUp.out_of_time:
-                is_version_gone = self.refusal is not None and self.refusal.reason is RefusalReason.unknown_model
-                detail = "no engine has the version of the model that this session is bound to"
-                return InVain(Reason.engine_unavailable, detail if is_version_gone and not is_opening else "")
+                detail = "" if self.refusal is None or is_opening else _WHY_NONE.get(self.refusal.reason, "")
+                return InVain(Reason.engine_unavailable, detail)
             case None:
                 return None
 

@@ -149,7 +149,7 @@ NEAR_MISSES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(body=st.text(max_size=60) | NEAR_MISSES.map(json.dumps))
 def test_an_answer_is_a_notice_or_no_answer_whatever_it_holds(body: str) -> None:
     for read in (_interruption, _rebalance):

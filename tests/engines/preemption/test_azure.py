@@ -150,7 +150,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     changed=st.dictionaries(st.sampled_from(sorted(ROW)), ANYTHING, max_size=3),
     around=ANYTHING,
@@ -168,7 +168,7 @@ def test_a_document_is_read_or_refused_whatever_it_holds(changed: dict[str, Any]
             assert all(isinstance(name, str) for name in _machines(row))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     due=st.text(max_size=30) | st.sampled_from(["Mon, 19 Sep 2016 18:29:47 GMT", "Mon, 19 Sep 2090 18:29:47 GMT", ""])
 )

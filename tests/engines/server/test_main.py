@@ -8,6 +8,7 @@ import wave
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc.aio
 import pytest
 
 from engines.proto import engine_pb2
@@ -19,6 +20,7 @@ from engines.server.main import (
     EXIT_USAGE,
     main,
 )
+from tests.harness.metadata_servers import AzureReplay
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -168,3 +170,46 @@ async def test_the_embedded_model_is_served_when_nothing_else_is_asked_for(start
     final = await link.read_until("final")
     assert "appointment" in final.final.text
     assert final.final.end_sample == len(pcm16) // 2
+
+
+async def test_a_notice_by_hand_empties_the_engine_which_then_ends_with_0(start_engine: Start, dial: Dial) -> None:
+    engine = await start_engine("--preemption", "http:127.0.0.1:0")
+    link = await dial(engine.address)
+    await link.send(opening(), audio(HALF_SECOND))
+    await link.read_until("progress")
+    async with grpc.aio.insecure_channel(engine.address) as channel:
+        preempt = channel.unary_unary(
+            "/patchbay.engine.v1.Engine/Preempt",
+            request_serializer=engine_pb2.PreemptRequest.SerializeToString,
+            response_deserializer=engine_pb2.PreemptReply.FromString,
+        )
+        at_risk = await preempt(engine_pb2.PreemptRequest(kind="rebalance"))
+        assert (at_risk.open_streams, at_risk.leaves_in_ms, at_risk.is_at_risk) == (1, 0, True)
+        with pytest.raises(grpc.aio.AioRpcError, match="kind"):
+            await preempt(engine_pb2.PreemptRequest(kind="shutdown"))
+        reply = await preempt(engine_pb2.PreemptRequest(lead_ms=30_000))
+        assert (reply.open_streams, reply.leaves_in_ms > 14_000) == (1, True)
+    while not any(load.is_draining for load in link.loads):
+        assert await link.read()
+    assert 14_000 < link.loads[-1].leaves_in_ms <= 15_000
+    assert any(load.is_at_risk and not load.is_draining for load in link.loads)
+    await link.send(finish(8_000))
+    assert (await link.read_until("final")).final.text == "w0v7"
+    assert await engine.wait() == 0
+
+
+async def test_the_last_engine_acknowledges_what_it_left_for(start_engine: Start, dial: Dial, tmp_path: Path) -> None:
+    azure = AzureReplay()
+    async with azure.serving():
+        options = ("--preemption", "azure", "--preemption-endpoint", azure.endpoint, "--preemption-poll-ms", "20")
+        engine = await start_engine(*options, "--machine-file", str(tmp_path / "machine.lock"))
+        link = await dial(engine.address)
+        await link.send(opening())
+        await link.read_until("granted")
+        event = azure.schedule("Preempt")
+        while not any(load.is_draining for load in link.loads):
+            assert await link.read()
+        assert azure.started == []
+        await link.send(finish(0))
+        assert await engine.wait() == 0
+    assert azure.started == [event]
