@@ -31,10 +31,15 @@ def show_report(report: dict[str, Any], console: Console) -> None:
 def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
     sessions, words, moves = report["sessions"], report["words"], report["moves"]
     floor = report["stall_floor_ms"]
+    orders = [
+        f"{order['act']} {order['target']}: {order['outcome'] or 'not taken'}, done within {order['done_within_s']} s"
+        for order in report["orders"]
+    ]
     rows = [
         ("sessions", f"{sessions['finished']} of {sessions['held']} finished, {sessions['not_served']} not served"),
         ("refusals", _counts(sessions["refusals"])),
         ("failures", _counts(sessions["failed"])),
+        ("told", f"{_counts(sessions['told'])}; {len(sessions['untold'])} without a reason or a time to wait"),
         ("faults", _counts(report["faults"]["by_kind"])),
         ("words", f"{words['undisturbed']} undisturbed, {words['changed']} changed"),
         ("lost", f"{words['lost_by_position']} by position, {words['lost_by_text']} by text"),
@@ -46,6 +51,13 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("from, to", _counts(moves["from_to"])),
         ("outside the policy set", "; ".join(report["outside_policy"]) or "nobody"),
     ]
+    if sessions["by_tier"]:
+        tiers = [f"{tier} {of['finished']} of {of['sessions']}" for tier, of in sessions["by_tier"].items()]
+        rows.append(("finished, by tier", f"{', '.join(tiers)}; {sessions['shed']} shed"))
+    if orders:
+        rows.append(("orders", "\n".join(orders)))
+    if report["upgraded"]:
+        rows.append(("upgraded", ", ".join(report["upgraded"])))
     full = [f"{name} {of['most_used']}/{of['slots']}" for name, of in report["engines"].items()]
     rows.append(("most streams", ", ".join(full)))
     if floor:
@@ -61,4 +73,5 @@ def _counts(counts: dict[str, int]) -> str:
 def _spread(values: dict[str, Any]) -> str:
     if not values["count"]:
         return "none"
-    return f"p50 {values['p50']} ms, p99 {values['p99']} ms of {values['count']}"
+    longest = f", longest {values['longest']} ms" if "longest" in values else ""
+    return f"p50 {values['p50']} ms, p99 {values['p99']} ms{longest} of {values['count']}"

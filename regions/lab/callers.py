@@ -43,6 +43,7 @@ class CallPlan:
     token: str
     pcm16: bytes
     speed: float
+    piece_ms: int = PIECE_MS
 
 
 class _Broken(Exception):
@@ -155,8 +156,8 @@ class Call:
                 await socket.send_bytes(head)
         while at_ms < total_ms:
             due_ms = int(1_000 * (time.monotonic() - self._began_at_s) * speed) if speed else total_ms
-            is_late = at_ms + 2 * PIECE_MS <= due_ms
-            piece_ms = min(due_ms - at_ms, _REPLAY_PIECE_MS) if is_late else PIECE_MS
+            is_late = at_ms + 2 * self._plan.piece_ms <= due_ms
+            piece_ms = min(due_ms - at_ms, _REPLAY_PIECE_MS) if is_late else self._plan.piece_ms
             through_ms = min(total_ms, at_ms + piece_ms)
             spoken_at_s = self._began_at_s + through_ms / 1_000 / speed if speed else time.monotonic()
             if spoken_at_s > time.monotonic():

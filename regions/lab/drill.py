@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 AudioKey = tuple[str, int, int]
 _VOICES = 64
 _LENGTHS = 4
-_SPREAD_S = 0.5
 _AFTER_FAULTS_S = 30.0
 _UNTIL_EMPTY_S = 5.0
 
@@ -196,12 +195,13 @@ async def _caller(
     regions = [home, *(name for name in permitted if name != home)]
     gateways = [url for region in regions for url in dice.sample(world.websockets(region), world.spec.gateways)]
     token = world.token(subject=f"caller-{number}", profile=group.profile, tier=group.tier)
-    await asyncio.sleep(dice.uniform(0.0, _SPREAD_S))
+    await asyncio.sleep(dice.uniform(0.0, group.spread_s))
     records = []
     for key in calls:
         audio, voice, duration_ms = key
         record = CallRecord(number, group.profile, key, tier=group.tier)
         records.append(record)
-        plan = CallPlan(gateways, token, speech(audio, voice=voice, duration_ms=duration_ms), group.speed)
+        pcm16 = speech(audio, voice=voice, duration_ms=duration_ms)
+        plan = CallPlan(gateways, token, pcm16, group.speed, group.piece_ms)
         await Call(http, plan, record, dice).run()
     return records

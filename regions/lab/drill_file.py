@@ -38,6 +38,10 @@ class CallerGroup(BaseModel, frozen=True, extra="forbid"):
     call_seconds: float = Field(default=0.0, ge=0, le=3_600)
     """A session lasts about so long, from half to one and a half times; 0: one session for all of `seconds`."""
     speed: float = Field(default=1.0, gt=0, le=50)
+    piece_ms: int = Field(default=100, ge=20, le=500)
+    """Audio goes out in pieces of so much."""
+    spread_s: float = Field(default=0.5, ge=0, le=60)
+    """Sessions begin at random within so long."""
     audio: str = "synthetic"
     """`synthetic`, made for scripted engines, or the name of a shipped recording."""
 

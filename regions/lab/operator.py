@@ -93,7 +93,7 @@ class Operator:
             with contextlib.suppress(OrderRefused):
                 order = await self._ask(target.region, "GET", f"/v1/orders/{run.id}", None, "")
                 run.progress = order.get("progress") or {}
-                if run.progress.get("done_at_unix_ms") is not None:
+                if run.progress.get("done_at_unix_ms"):
                     run.done_at_s = time.monotonic()
                     return True
             await asyncio.sleep(_POLL_S)

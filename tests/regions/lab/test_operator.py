@@ -58,7 +58,7 @@ async def test_an_order_is_given_and_confirmed_by_another_person_and_watched_to_
         "POST /v1/orders/o1/confirm": [(200, {"outcome": "confirmed", "order": {"id": "o1"}})],
         "GET /v1/orders/o1": [
             (200, {"id": "o1", "progress": None}),
-            (200, {"id": "o1", "progress": {"left": 2, "done_at_unix_ms": None}}),
+            (200, {"id": "o1", "progress": {"left": 2, "done_at_unix_ms": 0}}),
             (200, {"id": "o1", "progress": {"left": 0, "done_at_unix_ms": 7}}),
         ],
     }
