@@ -32,6 +32,7 @@ _GIVE_UP_S = 30.0
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.1, 1.0
 _END_S = 30.0
 _REPLAY_PIECE_MS = 1_000
+_RESUMED_ELSEWHERE = "resumed_elsewhere"
 _DECODE = msgspec.json.Decoder()
 
 
@@ -71,6 +72,10 @@ class Call:
         self._broke_at_s = 0.0
         self._began_at_s = 0.0
         self._is_opened = False
+        self._given_up = 0
+        """Attempts that it left before they were answered: a gateway may take one up late, and end the session that
+        goes on elsewhere by then.
+        """
 
     async def run(self) -> None:
         """Speak everything. How it went is in the record."""
@@ -91,6 +96,7 @@ class Call:
                     self._broke_at_s = now_s
                 else:
                     tries += 1
+                    self._given_up += 1
                     self._record.refusals.append(str(broken))
                 is_lost = self._is_opened and not self._resume_token
                 if is_lost or not broken.may_come_back or now_s - last_good_s > _GIVE_UP_S:
@@ -201,10 +207,11 @@ class Call:
                 self._moved(said, now_s)
             case "error":
                 self._record.told.append(Told(said["reason"], bool(said["retryable"]), said.get("retry_after_ms")))
+                is_own_doing = said["reason"] == _RESUMED_ELSEWHERE and self._given_up > 0
                 raise _Broken(
                     said["reason"],
                     retry_after_s=(said.get("retry_after_ms") or 0) / 1_000,
-                    may_come_back=bool(said["retryable"]) or not self._is_opened_here,
+                    may_come_back=bool(said["retryable"]) or is_own_doing or not self._is_opened_here,
                 )
             case "finished":
                 return True

@@ -26,6 +26,19 @@ SHORT: dict[str, Any] = {
     "must": {"moves_least": 1, "pause_p99_ms": 3_000},
 }
 
+GAME_DAY: dict[str, Any] = {
+    "name": "game-day",
+    "summary": "A region is drained by order while its Redis fails over; a spot engine elsewhere is told that it goes.",
+    "world": {"regions": 2, "spot": 1, "redis_replica": True},
+    "callers": [{"count": 5, "home": "west", "seconds": 7, "spread_s": 0.2}],
+    "fault": [
+        {"kind": "operate", "target": "region/west", "at_s": 1.5},
+        {"kind": "fail_over", "target": "redis/west", "at_s": 1.7, "for_s": 0.4},
+        {"kind": "preempt", "target": "engine/central/spot-1", "at_s": 3.5, "lead_s": 3.0},
+    ],
+    "must": {"moves_least": 1, "drained_within_s": 20, "refused_were_told": True, "lives_once_within_s": 6},
+}
+
 
 async def test_sessions_outlive_their_engine_and_the_report_says_so(tmp_path: Path) -> None:
     report = await run_drill(check_drill(SHORT), tmp_path, seed=1)
@@ -35,6 +48,15 @@ async def test_sessions_outlive_their_engine_and_the_report_says_so(tmp_path: Pa
     assert report["moves"]["from_to"].keys() == {"west -> west"}
     assert report["stall_floor_ms"]["samples"] > 0
     assert report["not_restarted"] == []
+
+
+async def test_a_region_is_emptied_by_order_through_the_failover_of_its_redis(tmp_path: Path) -> None:
+    report = await run_drill(check_drill(GAME_DAY), tmp_path, seed=1)
+    assert report["passed"], report
+    assert report["not_restarted"] == []
+    (order,) = report["orders"]
+    assert (order["target"], order["outcome"], order["progress"]["left"]) == ("region/west", "in_force", 0)
+    assert report["faults"]["by_kind"] == {"operate": 1, "fail_over": 1, "preempt": 1}
 
 
 @pytest.mark.parametrize("drill", sorted(path.stem for path in SHIPPED.glob("*.toml")))
