@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from engines.errors import BackendFailed, ModelRejected, RuntimeMissing
+from gateway.cli.engine_preempt import preempt
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.live_engines import add_live_commands
 from gateway.cli.order_commands import add_order_commands
@@ -97,6 +98,7 @@ def inspect(
 
 add_live_commands(app, "engine")
 add_order_commands(app, "engine")
+app.command()(preempt)
 
 
 class _Bars:

@@ -42,10 +42,11 @@ class Form:
     sessions: int
     notice_s: float
     talk_ms: int
+    recovery_ms: int
 
 
-SHORT = Form(sessions=20, notice_s=6.0, talk_ms=6_500)
-LONG = Form(sessions=100, notice_s=30.0, talk_ms=22_000)
+SHORT = Form(sessions=20, notice_s=6.0, talk_ms=7_500, recovery_ms=2_000)
+LONG = Form(sessions=100, notice_s=30.0, talk_ms=30_000, recovery_ms=5_000)
 
 
 async def session(region: Region, number: int, pieces: list[bytes]) -> Caller:
@@ -64,9 +65,7 @@ async def test_sessions_have_left_before_the_machine_goes_and_who_finds_no_slot_
 ) -> None:
     form = LONG if is_long else SHORT
     pieces = pieces_of(talk(7, duration_ms=form.talk_ms))
-    region = new_region(
-        "--scripted", "--slots", str(form.sessions), sessions__liveness_ms=1_000, sessions__recovery__timeout_ms=1_000
-    )
+    region = new_region("--scripted", "--slots", str(form.sessions), sessions__recovery__timeout_ms=form.recovery_ms)
     undisturbed = (await transcribe(region, pieces)).words
     imds = AwsReplay()
     spot = ("--preemption", "aws", "--capacity", "spot", "--slots", str(8 * form.sessions))
