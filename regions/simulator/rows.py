@@ -35,6 +35,7 @@ def fleet_rows(report: Mapping[str, Any]) -> Rows:
         ("sessions offered", lambda fleet: count(fleet["sessions"]["offered"])),
         ("  refused", lambda fleet: count(fleet["sessions"]["refused"])),
         ("  lost", lambda fleet: count(fleet["sessions"]["lost"])),
+        ("  shed for a higher tier", lambda fleet: count(fleet["sessions"]["shed"])),
         ("engines lost under sessions", lambda fleet: count(fleet["sessions"]["displaced"])),
         ("  no slot at the first try", lambda fleet: count(fleet["sessions"]["displaced_without_slot"])),
         ("moved ahead, no gap", lambda fleet: count(fleet["sessions"]["moved_ahead"])),

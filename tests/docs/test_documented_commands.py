@@ -15,6 +15,7 @@ A comment before a block says in which surroundings:
   <!-- test: catalog -->                           toml: it is loaded as a catalog of regions; beside the example
                                                    settings it is /etc/patchbay/catalog.toml
   <!-- test: drill -->                             toml: it is checked as a drill file
+  <!-- test: scenario -->                          toml: it is checked as a scenario, beside the example of a catalog
   <!-- test: fragment -->                          toml: it is loaded over the least settings that a gateway needs
   <!-- prints: … -->                               and its output contains this
   <!-- needs: … -->                               and it is skipped where this program is not installed
@@ -46,6 +47,7 @@ from gateway.settings import GatewaySettings, load, validate
 from gateway.wire.codec import decode_client, decode_server
 from regions.catalog_file import read_catalog
 from regions.lab.drill_file import check_drill
+from regions.simulator.scenario_file import check_scenario
 from tests.docs.pages import ROOT, Block, all_blocks
 from tests.harness.next_version import write_next_version
 from tests.harness.region import environment_of
@@ -273,6 +275,11 @@ def test_a_complete_example_of_settings_is_loaded(block: Block, example_settings
 @pytest.mark.parametrize("block", tomls("drill"))
 def test_a_drill_is_a_good_one(block: Block) -> None:
     assert check_drill(tomllib.loads(block.code)).summary
+
+
+@pytest.mark.parametrize("block", tomls("scenario"))
+def test_a_scenario_is_a_good_one(block: Block, example_settings: Path) -> None:
+    assert check_scenario(tomllib.loads(block.code), beside=example_settings.parent).variations
 
 
 @pytest.mark.parametrize("block", tomls("fragment"))
