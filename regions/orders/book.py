@@ -135,7 +135,7 @@ class OrderBook:
             return
         put = await store.restore(self.orders)
         if put.is_written:
-            log.warning("orders.restored", revision=self.orders.revision, orders=len(self.orders.orders))
+            log.warning("order.book_restored", revision=self.orders.revision, orders=len(self.orders.orders))
         elif put.orders is not None:
             self._put_in_force(newer(self.orders, put.orders))
         self._version = put.version
@@ -147,7 +147,7 @@ class OrderBook:
         self._is_copied = False
         if self._metrics is not None:
             self._metrics.revision.set(orders.revision)
-        log.info("orders.changed", revision=orders.revision, orders=len(orders.orders))
+        log.info("order.book_changed", revision=orders.revision, orders=len(orders.orders))
         for watcher in self._watchers:
             watcher(orders)
 
@@ -156,9 +156,9 @@ class OrderBook:
         if is_away != self.is_store_away:
             self.is_store_away = is_away
             if is_away:
-                log.warning("orders.store_away", error=why_away)
+                log.warning("order.store_away", error=why_away)
             else:
-                log.info("orders.store_back")
+                log.info("order.store_back")
         if self._metrics is not None:
             self._metrics.is_store_away.set(int(is_away))
 
@@ -166,7 +166,7 @@ class OrderBook:
         """A gateway of a later release, or a stranger, wrote what is there: it is neither followed nor written over."""
         if not self._was_malformed:
             self._was_malformed = True
-            log.error("orders.malformed")
+            log.error("order.book_malformed")
 
     # --- the copy -----------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class OrderBook:
             return
         orders, why_not = read_copy(self._copy)
         if why_not:
-            log.error("orders.copy_unusable", error=why_not)
+            log.error("order.copy_unusable", error=why_not)
         if orders is not None:
             self.orders = orders
             if self._metrics is not None:
@@ -190,7 +190,7 @@ class OrderBook:
             async with self._copying:
                 await asyncio.to_thread(self._copy.write, orders)
         except OSError as error:
-            log.error("orders.copy_failed", error=type(error).__name__)
+            log.error("order.copy_failed", error=type(error).__name__)
         else:
             self._is_copied = orders == self.orders
 

@@ -28,6 +28,7 @@ from gateway.metering.exporter.metrics import ExporterMetrics
 from gateway.metering.journal_metrics import JournalMetrics
 from gateway.metering.sinks.settings import AnySinkSettings, SinkSettings
 from gateway.metrics import GatewayMetrics, LiveFigures
+from gateway.operations.metrics import OperationsMetrics
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.settings import GatewaySettings
 from gateway.wire.messages import (
@@ -45,6 +46,7 @@ from regions.catalog_metrics import CatalogMetrics
 from regions.discovery.metrics import DiscoveryMetrics
 from regions.links.certificates import CertificateMetrics
 from regions.links.pool_metrics import PoolMetrics
+from regions.orders.metrics import OrderMetrics
 from regions.placement_metrics import PlacementMetrics
 from regions.relay.metrics import RelayMetrics
 from tests.docs.pages import PAGES, ROOT, all_blocks, anchors, code_words, links, named_rows, prose, rows, section
@@ -294,7 +296,9 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     DiscoveryMetrics(metrics.registry)
     CertificateMetrics(metrics.registry)
     RelayMetrics(metrics.registry)
+    OrderMetrics(metrics.registry)
     PlacementMetrics(metrics.registry).watch(lambda: RegionSnapshot(0, ()))
+    OperationsMetrics(metrics.registry)
     CapacityMetrics(metrics.registry, lambda: CapacitySnapshot(0, 0, has_reports=True, fleets=()))
     found = {}
     for collector in metrics.registry._collector_to_names:
