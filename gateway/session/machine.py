@@ -218,7 +218,8 @@ class SessionMachine:
         tell the client why and close.
 
         A drain has its own time, longer than any utterance, and its clients go on elsewhere: it waits for an end of the
-        engine's own while audio comes, and cuts nobody's word.
+        engine's own while audio comes, and cuts nobody's word. Nor is one cut of a session that is shed and can be gone
+        on with: its client has the audio of all that is not final.
         """
         if self.is_closed or self._ending is not None:
             return []
@@ -235,7 +236,7 @@ class SessionMachine:
             self._ending.cut_at_ms = now_ms + STILL_SENDING_MS
             self._alarm.at(self._ending.cut_at_ms)
             return effects
-        return effects + self._cut_ending(self._ending, now_ms)
+        return effects + self._end_at_cut(self._ending, now_ms)
 
     def _comes_to_its_own_end(self, ending: Ending, now_ms: int) -> bool:
         if ending.reason is not Reason.draining or self._has_finished_sending or self._upstream.waits_for_credit:
@@ -247,6 +248,11 @@ class SessionMachine:
         if self._ending is not None and self._ending.close_at_ms == NEVER_MS:
             self._ending.cut_at_ms = min(self._ending.cut_at_ms, now_ms)
             self._alarm.at(now_ms)
+
+    def _end_at_cut(self, ending: Ending, now_ms: int) -> list[Effect]:
+        if ending.reason is Reason.capacity_shed and self._identity.resume_token:
+            return self._end_for(ending)
+        return self._cut_ending(ending, now_ms)
 
     def _cut_ending(self, ending: Ending, now_ms: int) -> list[Effect]:
         """The grace is over, or nobody speaks: what was received, and may be sent, is all that will be recognised."""
@@ -384,7 +390,7 @@ class SessionMachine:
             if self._comes_to_its_own_end(ending, now_ms):
                 ending.cut_at_ms = now_ms + STILL_SENDING_MS
                 return []
-            return self._cut_ending(ending, now_ms)
+            return self._end_at_cut(ending, now_ms)
         if ending is None and now_ms >= self._end_at_ms:
             is_expired = self._identity.expires_at_ms <= now_ms
             return self.end_after_utterance(Reason.token_expired if is_expired else Reason.session_too_long, now_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ class FakeLink:
     region: RegionStatus | None = None
     rtt: RttSample | None = None
     heard_at_s: float = 0.0
+    answers_since_s: float = math.inf
     placed_since_report: int = 0
     open_streams: int = 0
     has_failed_lately: bool = False

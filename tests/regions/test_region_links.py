@@ -9,6 +9,7 @@ import pytest
 
 from engines.interface import ModelLoad
 from policies.routing_facts import CapacityClass, ModelFacts, RegionState
+from policies.tier_classes import ClassRule, TierClasses
 from policies.tier_slots import TierHeadroom
 from regions.region_links import RegionLink, Spoken, healthy, spoken_by_engines, spoken_by_relays, stricter
 from tests.fakes.region_pool import FakeLink, load_of, status_of
@@ -18,11 +19,12 @@ pytestmark = pytest.mark.unit
 HEADROOM = TierHeadroom(standard_permille=0, economy_permille=100)
 
 
-def engines(*links: FakeLink) -> Spoken:
-    def capacity_of(link: RegionLink) -> CapacityClass:
-        return CapacityClass.spot if link.load is not None and link.load.pool == "spot" else CapacityClass.reserved
+def by_pool(link: RegionLink) -> CapacityClass:
+    return CapacityClass.spot if link.load is not None and link.load.pool == "spot" else CapacityClass.reserved
 
-    return spoken_by_engines(links, HEADROOM, capacity_of)
+
+def engines(*links: FakeLink) -> Spoken:
+    return spoken_by_engines(links, HEADROOM, by_pool)
 
 
 def test_the_reports_of_a_regions_engines_are_added_and_own_placements_taken_off() -> None:
@@ -57,6 +59,17 @@ def test_a_region_without_a_link_says_nothing() -> None:
 def test_the_share_of_spot_is_of_slots() -> None:
     spoken = engines(FakeLink(load=load_of(slots=10)), FakeLink(load=load_of(slots=30, pool="spot")))
     assert spoken.spot_permille == 750
+
+
+def test_what_a_tier_may_not_have_is_no_room_for_its_new_sessions() -> None:
+    links = [
+        FakeLink(load=load_of(slots=10, used=2)),
+        FakeLink(load=load_of(slots=10, used=4), placed_since_report=1),
+        FakeLink(load=load_of(slots=6, used=5, pool="spot")),
+    ]
+    classes = TierClasses(standard=ClassRule(reserved_permille=500), economy=ClassRule((CapacityClass.spot,)))
+    spoken = spoken_by_engines(links, TierHeadroom(0, 0), by_pool, classes)
+    assert spoken.free_slots == {"premium": 14, "standard": 3 + 0 + 1, "economy": 1}
 
 
 def test_lag_is_of_one_stream_of_the_engine_that_is_furthest_behind() -> None:

@@ -150,3 +150,20 @@ def test_links_that_left_are_not_remembered() -> None:
     region.look(100)
     region.look(200)
     assert set(region._rtts) == {"fake:9"}
+
+
+def test_a_region_that_is_nearly_full_spills_until_it_was_clearly_less_so_for_a_while() -> None:
+    pool = FakeRegionPool()
+    region = watch(pool, is_local=True)
+
+    def spilling(now_ms: int, used: int) -> set[str]:
+        pool.link.load = load_of(slots=100, used=used)
+        region.look(now_ms)
+        return set(region.facts(now_ms).spilling_tiers)
+
+    assert spilling(0, 80) == set()
+    assert spilling(100, 81) == {"economy"}
+    assert spilling(200, 90) == {"premium", "standard", "economy"}
+    assert spilling(300, 85) == {"premium", "standard", "economy"}
+    assert spilling(400, 70) == {"premium", "standard", "economy"}
+    assert spilling(400 + RULES.spill.calm_ms, 70) == set()

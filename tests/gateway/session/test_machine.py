@@ -86,6 +86,7 @@ def make(
     expires_at_ms: int = 10_000_000,
     options: StreamOptions = OPTIONS,
     quota: SessionQuota | None = None,
+    resume_token: str = "",
 ) -> SessionMachine:
     identity = SessionIdentity(
         session_id="s",
@@ -94,6 +95,7 @@ def make(
         options=options,
         expires_at_ms=expires_at_ms,
         jitter_permille=0,
+        resume_token=resume_token,
     )
     return SessionMachine(identity, LIMITS, quota or unlimited_quota(now_ms), now_ms)
 
@@ -626,6 +628,40 @@ def test_a_drain_cuts_what_came_from_a_client_that_sends_nothing_more() -> None:
     while not effects:
         effects = machine.timer(machine.due_ms)
     assert effects == [CutEngine(3_200, is_last=True)]
+
+
+def test_a_session_that_is_shed_ends_with_its_utterance_and_says_when_to_go_on() -> None:
+    machine = streaming(resume_token="x")
+    machine.client_audio(PCM_100_MS * 2, 10)
+    machine.engine_event(PartialResult(1, 0, 1_600, "so", 0), 20)
+    assert machine.end_after_utterance(Reason.capacity_shed, 30, retry_after_ms=2_500, grace_ms=1_000) == []
+    assert machine.is_ending
+    told = sent_to_client(machine.engine_event(final(0, 1_600, "so long"), 40))
+    assert told[0].text == "so long"
+    assert (told[-1].reason, told[-1].retry_after_ms, told[-1].retryable) == ("capacity_shed", 2_500, True)
+
+
+def test_what_is_not_final_of_a_session_that_is_shed_is_left_to_its_client_whole() -> None:
+    machine = streaming(resume_token="x")
+    machine.client_audio(PCM_100_MS * 2, 10)
+    machine.engine_event(PartialResult(1, 0, 1_600, "so", 0), 20)
+    machine.end_after_utterance(Reason.capacity_shed, 30, grace_ms=1_000)
+    effects = machine.timer(1_030)
+    assert not any(isinstance(effect, CutEngine) for effect in effects)
+    assert effects[-1] == CloseClient(Reason.capacity_shed)
+    silent = streaming(resume_token="x")
+    silent.client_audio(PCM_100_MS, 10)
+    assert silent.end_after_utterance(Reason.capacity_shed, 30, grace_ms=1_000)[-1] == CloseClient(Reason.capacity_shed)
+
+
+def test_a_session_that_is_shed_and_cannot_be_gone_on_with_gets_the_words_of_all_that_was_received() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS * 2, 10)
+    machine.engine_event(PartialResult(1, 0, 1_600, "so", 0), 20)
+    machine.end_after_utterance(Reason.capacity_shed, 30, grace_ms=1_000)
+    assert machine.timer(1_030) == [CutEngine(3_200, is_last=True)]
+    effects = machine.engine_event(final(0, 3_200, "so", reason=EndReason.finish), 1_100)
+    assert effects[-1] == CloseClient(Reason.capacity_shed)
 
 
 def test_a_client_that_is_gone_frees_its_engine() -> None:

@@ -7,10 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from engines.interface import LoadReport, ModelLoad, RefusalReason, StreamOptions
+from engines.interface import LoadReport, ModelLoad, OpenStream, RefusalReason, StreamOptions
+from policies.plans import Tier
+from policies.replica_choice import ReplicaFacts
+from policies.routing_facts import CapacityClass
+from policies.tier_classes import ClassRule
+from policies.tier_slots import TierHeadroom
 from regions.discovery.interface import EngineAddress
 from regions.links.engine_report import EngineReport
-from regions.links.member import Member, room_for
+from regions.links.member import Member, RoomRules, room_for
 from regions.links.membership import Entry
 from tests.fakes.region_pool import FakeLink
 
@@ -77,6 +82,42 @@ def test_whoever_says_that_it_goes_is_believed(
 ) -> None:
     one, report = member(of_load, of_address, of_entry)
     assert one.report() == EngineReport(one.entry.facts, report, is_leaving=True)
+
+
+def facts(
+    one: Member, tier: Tier, *, classes: ClassRule | None = None, pool: CapacityClass | None = None
+) -> ReplicaFacts:
+    rules = RoomRules(tier, TierHeadroom(0, 0), classes, lambda _name: pool)
+    stream = OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=StreamOptions())
+    return one.facts(stream, rules, 1_000, ramp_permille=250)
+
+
+def test_its_class_is_that_of_its_pool_and_else_what_discovery_says() -> None:
+    one, _ = member({}, {"capacity": CapacityClass.spot}, {})
+    assert facts(one, Tier.standard).capacity is CapacityClass.spot
+    assert facts(one, Tier.standard, pool=CapacityClass.reserved).capacity is CapacityClass.reserved
+    assert facts(one, Tier.standard).ramp_permille == 250
+
+
+def test_a_tier_finds_no_more_room_than_it_may_have_of_that_class() -> None:
+    one, report = member({}, {}, {})
+    assert (report.slots_total, report.slots_used) == (16, 10)
+    assert facts(one, Tier.economy).free_slots == 5
+    assert facts(one, Tier.economy, classes=ClassRule(reserved_permille=700)).free_slots == 0
+    assert facts(one, Tier.economy, classes=ClassRule((CapacityClass.spot,))).free_slots <= 0
+
+
+def test_a_machine_that_may_go_away_is_said_to_be_at_risk() -> None:
+    assert facts(member({"is_at_risk": True}, {}, {})[0], Tier.standard).is_at_risk
+    assert facts(member({"leaves_in_ms": 9}, {}, {})[0], Tier.standard).is_at_risk
+    assert not facts(member({}, {}, {})[0], Tier.standard).is_at_risk
+
+
+def test_its_age_counts_from_its_first_answer() -> None:
+    one, _ = member({}, {}, {})
+    assert one.age_ms(5_000) == 0
+    one.link.answers_since_s = 3.0  # type: ignore[misc]
+    assert (one.age_ms(5_000), one.age_ms(2_000)) == (2_000, 0)
 
 
 def test_one_that_stays_says_what_it_has_and_one_without_a_link_nothing() -> None:
