@@ -36,11 +36,10 @@ def audit(
 
 
 def _table(events: list[dict[str, Any]]) -> Table:
-    table = narrow_table("when", "who", "what", "target", "outcome", "why", "before → after", "order")
+    table = narrow_table("when", "who", "what", "target", "outcome", "why", "order")
     for event in events:
         times = f" ({event['times']} times)" if event["times"] > 1 else ""
         what = f"{event['act']} {event['kind']}".strip()
-        change = f"{event['before'] or 'nothing'} → {event['after'] or 'nothing'}" if not event["is_refused"] else ""
         table.add_row(
             instant(event["at_unix_ms"]),
             event["who"] or "nobody known",
@@ -48,7 +47,6 @@ def _table(events: list[dict[str, Any]]) -> Table:
             event["target"],
             ("REFUSED: " if event["is_refused"] else "") + event["outcome"] + times,
             event["why"],
-            change,
             event["order_id"],
         )
     return table

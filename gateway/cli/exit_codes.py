@@ -15,12 +15,13 @@ class ExitCode(IntEnum):
     data_rejected = 65
     """The audio, the model or a message of ours was refused; trying again will not help."""
     no_input = 66
-    """The input file cannot be read."""
+    """The input file cannot be read, or there is nothing of that name."""
     unavailable = 69
     """The gateway cannot be reached or cannot serve now; trying again later helps."""
     internal = 70
     not_yet = 75
-    """`usage reconcile`: nothing is wrong, but some of a complete hour is still on its way."""
+    """`usage reconcile`: some of a complete hour is still on its way. Orders: sessions are left, or
+    a second person has to agree."""
     protocol_broken = 76
     """The server does not speak our protocol, or the connection broke in the middle."""
     not_permitted = 77

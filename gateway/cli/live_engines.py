@@ -88,7 +88,7 @@ def _order_words(order: dict[str, Any], scope: str) -> str:
 
 def _engine_cells(row: dict[str, Any]) -> tuple[str, ...]:
     state = "no link" if not row["is_connected"] else "draining" if row["is_draining"] else "active"
-    free = max(0, row["slots_total"] - row["slots_used"])
+    free = max(0, row["slots_total"] - row["slots_used"]) if state == "active" else 0
     return row["address"], row["pool"], row["capacity"], row["zone"], state, str(free), str(row["slots_total"])
 
 

@@ -77,6 +77,7 @@ class AuditLog:
         self._has_waiting = asyncio.Event()
         self._nobodies: deque[int] = deque()
         self._uncounted = 0
+        self._is_delayed = False
         metrics.watch(lambda: 0 if stream is None else len(spool))
         if len(spool):
             self._has_waiting.set()
@@ -138,8 +139,11 @@ class AuditLog:
         try:
             await self._stream.append(events)
         except StreamAway as away:
-            log.warning("audit.delayed", why=str(away), events=len(events))
+            if not self._is_delayed:
+                log.warning("audit.delayed", why=str(away))
+            self._is_delayed = True
             return False
+        self._is_delayed = False
         return True
 
     def _may_write_nobody(self) -> bool:
@@ -154,18 +158,28 @@ class AuditLog:
 
 
 def _log(event: AuditEvent) -> None:
-    told = {
-        "act": event.act.value,
-        "outcome": event.outcome,
-        "who": event.who,
-        "target": event.target,
-        "kind": event.kind,
-        "order": event.order_id,
-        "why": event.why,
-        "before": event.before,
-        "after": event.after,
-    }
     if event.is_refused:
-        log.warning("operation.refused", times=event.times, **told)
-    else:
-        log.info("operation.done", **told)
+        log.warning(
+            "operation.refused",
+            act=event.act.value,
+            reason=event.outcome,
+            who=event.who,
+            target=event.target,
+            kind=event.kind,
+            order=event.order_id,
+            why=event.why,
+            times=event.times,
+        )
+        return
+    log.info(
+        "operation.done",
+        act=event.act.value,
+        outcome=event.outcome,
+        who=event.who,
+        target=event.target,
+        kind=event.kind,
+        order=event.order_id,
+        why=event.why,
+        before=event.before,
+        after=event.after,
+    )

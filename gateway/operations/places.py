@@ -99,7 +99,7 @@ class Places:
         region = region or self.here
         regions = [facts.name for facts in self._facts.snapshot.regions]
         if region not in regions:
-            raise refused(ActReason.unknown_target, f"there is no region {region}; there are {_listed(regions)}")
+            raise refused(ActReason.unknown_target, f"there is no region {region}; known: {_listed(regions)}")
         if scope is Scope.region:
             return Target(scope, region)
         if region != self.here:
@@ -114,7 +114,7 @@ class Places:
             names += [engine.facts.instance for engine in self.engines() if engine.facts.instance]
         if name not in names:
             raise refused(
-                ActReason.unknown_target, f"there is no {scope.value} {name} in {region}; there are {_listed(names)}"
+                ActReason.unknown_target, f"there is no {scope.value} {name} in {region}; known: {_listed(names)}"
             )
         return Target(scope, region, name)
 
