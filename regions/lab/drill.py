@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 AudioKey = tuple[str, int, int]
 _VOICES = 64
 _LENGTHS = 4
-_AFTER_FAULTS_S = 30.0
+_AFTER_FAULTS_S = 60.0
 _UNTIL_EMPTY_S = 5.0
 
 

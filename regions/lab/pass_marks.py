@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from regions.lab.findings import drained_within_s, lives_once_within_s, moved_within_s, recovered_within_s, untold
+from regions.lab.stall_floor import quantile_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from regions.lab.call_record import CallRecord
     from regions.lab.drill_file import DrillSpec, PassSpec
     from regions.lab.findings import Findings
 
@@ -31,7 +33,7 @@ def judge(drill: DrillSpec, findings: Findings, figures: Mapping[str, Any]) -> l
 
 def _always(must: PassSpec, findings: Findings, figures: Mapping[str, Any]) -> Iterator[Criterion]:
     words = figures["words"]
-    kept = [record for record in findings.records if record.tier not in (must.shed_only or ())]
+    kept = _kept(must, findings)
     overloaded = [name for name, (used, slots) in findings.most_used.items() if used > slots]
     yield _at_most("words lost by position", words["lost_by_position"], must.words_lost)
     yield _at_most("words lost by text", words["lost_by_text"], must.words_lost)
@@ -63,25 +65,36 @@ def _upper_bounds(
     must: PassSpec, findings: Findings, figures: Mapping[str, Any]
 ) -> list[tuple[str, float | None, float | None]]:
     since_s = max((struck.at_s for struck in findings.struck), default=0.0)
-    records = findings.records
+    kept = _kept(must, findings)
+    pauses = [pause for record in kept for pause in record.pauses_ms()]
+    lags = [lag_ms for record in kept for _, lag_ms in record.lags()]
     return [
-        ("pause p50, ms", figures["pause_ms"]["p50"], must.pause_p50_ms),
-        ("pause p99, ms", figures["pause_ms"]["p99"], must.pause_p99_ms),
-        ("longest pause, ms", figures["pause_ms"]["longest"], must.pause_longest_ms),
-        ("lag p99, ms", figures["lag_ms"]["p99"], must.lag_p99_ms),
+        ("pause p50, ms", _quantile(pauses, 0.5), must.pause_p50_ms),
+        ("pause p99, ms", _quantile(pauses, 0.99), must.pause_p99_ms),
+        ("longest pause, ms", _quantile(pauses, 1.0), must.pause_longest_ms),
+        ("lag p99, ms", _quantile(lags, 0.99), must.lag_p99_ms),
         (
             "lag recovered, s",
-            recovered_within_s(records, since_s=since_s, bound_ms=must.lag_bound_ms),
+            recovered_within_s(kept, since_s=since_s, bound_ms=must.lag_bound_ms),
             must.lag_recovered_within_s,
         ),
         ("moves", figures["moves"]["all"], must.moves_most),
         ("first choices refused, ‰", figures["first_choices"]["refused_permille"], must.first_choice_refused_permille),
         ("moved, s", _rounded(moved_within_s(findings)), must.moved_within_s),
         ("drained, s", _rounded(drained_within_s(findings.orders)), must.drained_within_s),
-        ("refused without being told", len(untold(records)), 0 if must.refused_were_told else None),
+        ("refused without being told", len(untold(findings.records)), 0 if must.refused_were_told else None),
         ("each session lives once, s", _rounded(lives_once_within_s(findings)), must.lives_once_within_s),
         ("streams left", findings.streams_left, must.streams_left),
     ]
+
+
+def _kept(must: PassSpec, findings: Findings) -> list[CallRecord]:
+    """Sessions that had to be served well: all but those of tiers that may be shed."""
+    return [record for record in findings.records if record.tier not in (must.shed_only or ())]
+
+
+def _quantile(values: list[float], share: float) -> float | None:
+    return round(quantile_of(values, share), 1) if values else None
 
 
 def _rounded(measured: float | None) -> float | None:
