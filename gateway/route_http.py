@@ -102,10 +102,10 @@ class RouteHttp:
             return tree | {"permitted": [], "refused": refused, "chosen": None, "candidates": [], "ruled_out": []}
         snapshot = self._seen(view)
         decision = self._placement.explain(permitted.regions, tier, options, snapshot)
-        return tree | self._answer(permitted, view, snapshot, decision)
+        return tree | self._answer(permitted, tier, view, snapshot, decision)
 
     def _answer(
-        self, permitted: PolicySet, view: Viewpoint, snapshot: RegionSnapshot, decision: RouteDecision
+        self, permitted: PolicySet, tier: Tier, view: Viewpoint, snapshot: RegionSnapshot, decision: RouteDecision
     ) -> dict[str, Any]:
         # Seen from elsewhere it is another gateway that asks: whichever is nearest and permitted.
         wrong = self._policies.refusal_here(permitted, None) if view.place is None else None
@@ -115,7 +115,8 @@ class RouteHttp:
             "gateways": list(self._policies.gateways_for(permitted, view.place)),
             "snapshot_age_ms": self._facts.snapshot_age_ms,
             "refusal": None if decision.candidates else refusal_of(decision, 1, retry_after_ms=0).reason.value,
-            **decision_json(decision, snapshot),
+            "classes": [capacity.value for capacity in self._placement.classes_of(tier)],
+            **decision_json(decision, snapshot, tier=tier.value),
         }
 
     def _seen(self, view: Viewpoint) -> RegionSnapshot:

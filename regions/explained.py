@@ -48,6 +48,7 @@ def region_json(region: RegionFacts) -> dict[str, Any]:
         "spot_permille": region.spot_permille,
         "cost_permille": region.cost_permille,
         "clock_offset_ms": region.clock_offset_ms,
+        "spilling_tiers": sorted(region.spilling_tiers),
         "models": [
             {
                 "name": model.name,
@@ -62,13 +63,19 @@ def region_json(region: RegionFacts) -> dict[str, Any]:
     }
 
 
-def decision_json(decision: RouteDecision, snapshot: RegionSnapshot) -> dict[str, Any]:
-    """Candidates best first; of the others the first reason that holds, and how old the facts are that say so."""
+def decision_json(decision: RouteDecision, snapshot: RegionSnapshot, *, tier: str) -> dict[str, Any]:
+    """Candidates best first; of the others the first reason that holds, and how old the facts are that say so.
+
+    Args:
+        tier: of the session that the decision is about.
+    """
     facts = {region.name: region for region in snapshot.regions}
     return {
         "chosen": decision.chosen,
         "kept_current": decision.kept_current,
-        "candidates": [_candidate_json(candidate, facts.get(candidate.region)) for candidate in decision.candidates],
+        "candidates": [
+            _candidate_json(candidate, facts.get(candidate.region), tier) for candidate in decision.candidates
+        ],
         "ruled_out": [
             {"region": name, "reason": reason.value, "age_ms": facts[name].age_ms if name in facts else None}
             for name, reason in sorted(decision.ruled_out.items())
@@ -85,7 +92,7 @@ def ruled_out_summary(decision: RouteDecision) -> dict[str, int]:
     return counts
 
 
-def _candidate_json(candidate: Candidate, facts: RegionFacts | None) -> dict[str, Any]:
+def _candidate_json(candidate: Candidate, facts: RegionFacts | None, tier: str) -> dict[str, Any]:
     tree: dict[str, Any] = {
         "region": candidate.region,
         "score_ms": round(candidate.score, _DECIMALS),
@@ -93,5 +100,10 @@ def _candidate_json(candidate: Candidate, facts: RegionFacts | None) -> dict[str
         "free_slots": candidate.free_slots,
     }
     if facts is not None:
-        tree |= {"health": facts.health.value, "age_ms": facts.age_ms, "placed_since_report": facts.placed_since_report}
+        tree |= {
+            "health": facts.health.value,
+            "is_spilling": tier in facts.spilling_tiers,
+            "age_ms": facts.age_ms,
+            "placed_since_report": facts.placed_since_report,
+        }
     return tree

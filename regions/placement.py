@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engines.interface import StreamOptions
-    from policies.routing_facts import RegionSnapshot, RouteDecision
+    from policies.routing_facts import CapacityClass, RegionSnapshot, RouteDecision
     from policies.unmet_demand import UnmetDemand
     from regions.facts import Facts
     from regions.placement_metrics import PlacementMetrics
@@ -58,6 +58,10 @@ class RegionalPlacement:
     ) -> RouteDecision:
         """What would be decided about a new session if the facts were these; with the draw of nobody in particular."""
         return routing.decide(_request(permitted, tier, options), snapshot, self._parts.rules.weights)
+
+    def classes_of(self, tier: Tier) -> tuple[CapacityClass, ...]:
+        """Which machines a new session of the tier may have, in the order in which they are filled."""
+        return self._parts.rules.classes.of(tier).order
 
     @property
     def snapshot(self) -> RegionSnapshot:

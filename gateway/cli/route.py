@@ -122,6 +122,8 @@ def _show(console: Console, answer: dict[str, Any]) -> None:
     asked = ", ".join(f"{name} {answer[name]}" for name in _ASKED if answer.get(name))
     permitted = ", ".join(answer["permitted"]) or "no region"
     console.print(f"{asked}; seen from {answer['seen_from']}; permitted: {permitted}", soft_wrap=True, markup=False)
+    if answer.get("classes"):
+        console.print(f"slots there: {', then '.join(answer['classes'])}", soft_wrap=True, markup=False)
     if answer["candidates"]:
         console.print(_candidates(answer))
     if answer["ruled_out"]:
@@ -150,7 +152,7 @@ def _candidates(answer: dict[str, Any]) -> Table:
                 parts[column] = f"~{value:.1f}" if name == "rtt_prior" else f"{value:.1f}"
         table.add_row(
             str(place),
-            candidate["region"],
+            f"{candidate['region']}, spills" if candidate.get("is_spilling") else candidate["region"],
             f"{candidate['score_ms']:.1f}",
             *(parts[column] for column in _COLUMNS),
             str(candidate["free_slots"]),

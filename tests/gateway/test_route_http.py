@@ -58,6 +58,7 @@ async def test_the_whole_answer_is_as_it_is_documented(world: World) -> None:
         "permitted": ["east", "north"],
         "refused": None,
         "refusal": None,
+        "classes": ["spot", "reserved"],
         "gateways": ["wss://north.example/v1/stream"],
         "snapshot_age_ms": 0,
         "chosen": "north",
@@ -69,6 +70,7 @@ async def test_the_whole_answer_is_as_it_is_documented(world: World) -> None:
                 "parts_ms": {"rtt": 0.4, "queueing": 0.0, "spot": 0.0, "cost": 20.0},
                 "free_slots": 10,
                 "health": "admitting",
+                "is_spilling": False,
                 "age_ms": 0,
                 "placed_since_report": 0,
             }

@@ -35,6 +35,7 @@ ANSWER: dict[str, Any] = {
     "permitted": ["eu-central", "eu-west"],
     "refused": None,
     "refusal": None,
+    "classes": ["spot", "reserved"],
     "gateways": ["wss://eu-west.example/v1/stream"],
     "snapshot_age_ms": 120,
     "chosen": "eu-west",
@@ -55,6 +56,7 @@ ANSWER: dict[str, Any] = {
             "parts_ms": {"rtt_prior": 24.5, "queueing": 0.0, "spot": 0.0, "cost": 20.0},
             "free_slots": 64,
             "health": "admitting",
+            "is_spilling": True,
             "age_ms": 900,
             "placed_since_report": 0,
         },
@@ -68,9 +70,10 @@ ANSWER: dict[str, Any] = {
 TABLE = """\
 in eu-west
 tenant acme, profile eu, tier standard; seen from eu-west; permitted: eu-central, eu-west
-   region      score  round trip  queueing  spot  cost  free slots  report
-1  eu-west     20.7   0.4         0.3       0.0   20.0  41          0.3 s ago
-2  eu-central  44.5   ~24.5       0.0       0.0   20.0  64          0.9 s ago
+slots there: spot, then reserved
+   region              score  round trip  queueing  spot  cost  free slots  report
+1  eu-west             20.7   0.4         0.3       0.0   20.0  41          0.3 s ago
+2  eu-central, spills  44.5   ~24.5       0.0       0.0   20.0  64          0.9 s ago
 out       why             report
 ap-south  not in catalog  none
 us-east   outside policy  0.4 s ago
