@@ -45,8 +45,14 @@ class Form:
     recovery_ms: int
 
 
-SHORT = Form(sessions=20, notice_s=6.0, talk_ms=7_500, recovery_ms=2_000)
+SHORT = Form(sessions=20, notice_s=4.0, talk_ms=5_500, recovery_ms=2_000)
 LONG = Form(sessions=100, notice_s=30.0, talk_ms=30_000, recovery_ms=5_000)
+
+
+def folder_in(folder: Path, name: str) -> Path:
+    made = folder / name
+    made.mkdir()
+    return made
 
 
 async def session(region: Region, number: int, pieces: list[bytes]) -> Caller:
@@ -65,20 +71,25 @@ async def test_sessions_have_left_before_the_machine_goes_and_who_finds_no_slot_
 ) -> None:
     form = LONG if is_long else SHORT
     pieces = pieces_of(talk(7, duration_ms=form.talk_ms))
-    region = new_region("--scripted", "--slots", str(form.sessions), sessions__recovery__timeout_ms=form.recovery_ms)
+    region = new_region(
+        "--scripted", "--slots", "1", sessions__liveness_ms=2_000, sessions__recovery__timeout_ms=form.recovery_ms
+    )
     undisturbed = (await transcribe(region, pieces)).words
     imds = AwsReplay()
-    spot = ("--preemption", "aws", "--capacity", "spot", "--slots", str(8 * form.sessions))
+    alike = (
+        *("--recogniser", "scripted", "--busy-permille", "0", "--replay-share-permille", "1000"),
+        *("--register", str(region.ready["redis"]), "--region", "local"),
+    )
     async with (
         imds.serving(),
+        running_engine(folder_in(tmp_path, "reserved"), *alike, "--slots", str(form.sessions - 1)),
         running_engine(
-            tmp_path,
-            *("--recogniser", "scripted", *spot, "--busy-permille", "0"),
-            *("--preemption-endpoint", imds.endpoint, "--preemption-poll-ms", "100"),
-            *("--register", str(region.ready["redis"]), "--region", "local"),
+            folder_in(tmp_path, "spot"),
+            *(*alike, "--capacity", "spot", "--slots", str(8 * form.sessions)),
+            *("--preemption", "aws", "--preemption-endpoint", imds.endpoint, "--preemption-poll-ms", "100"),
         ) as engine,
     ):
-        await until(lambda: bool(region.events("link.connected")[1:]), what="a link to the spot engine")
+        await until(lambda: bool(region.events("link.connected")[2:]), what="links to all engines")
         talking = [asyncio.create_task(session(region, number, pieces)) for number in range(form.sessions + TOO_MANY)]
 
         async def used() -> int:
