@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from engines.interface import LossReason, Lost, MoveAway, MoveReason, RefusalReason, Refused
+from engines.interface import LossReason, Lost, MoveAway, MoveReason, OpenStream, RefusalReason, Refused
 from policies.breaker import BreakerLimits
+from policies.routing_facts import CapacityClass
+from policies.slow_start import SlowStartLimits
+from policies.tier_classes import ClassRule, TierClasses
 from regions.discovery.interface import EngineAddress
 
 if TYPE_CHECKING:
@@ -215,3 +218,47 @@ async def test_a_session_that_moves_is_placed_beside_where_it_is(engines: Any, r
     await tools.until(lambda: staying.is_finished)
     pool.set_members((EngineAddress(engines.address("small")), EngineAddress(engines.address("roomy"))))
     await tools.until(lambda: len(pool.loads()) == 2)
+
+
+def new_session(tools: Any, number: int, *, tier: str = "standard") -> OpenStream:
+    return msgspec.structs.replace(tools.asking(), session_id=str(number), tier=tier)  # type: ignore[no-any-return]
+
+
+async def test_an_engine_that_has_just_come_is_given_little_until_nothing_else_has_room(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    await engines.start("--slots", "4", name="old")
+    pool = await run_pool(engines.address("old"))
+    await engines.start("--slots", "6", name="new")
+    pool.set_members((EngineAddress(engines.address("old")), EngineAddress(engines.address("new"))))
+    await tools.until(lambda: len(pool.loads()) == 2)
+    old, new = pool.links
+    apart_ms = int(1_000 * (new.answers_since_s - old.answers_since_s))
+    window_ms = pool.now_ms() - int(1_000 * new.answers_since_s) + apart_ms - 50
+    pool.slow_start = SlowStartLimits(window_ms=window_ms, min_permille=100, aggression_permille=50)
+    for number in range(3):
+        tools.open_session(pool, new_session(tools, number))
+    assert (old.open_streams, new.open_streams) == (3, 0)
+    for number in range(7):
+        tools.open_session(pool, new_session(tools, 3 + number))
+    assert (old.open_streams, new.open_streams) == (4, 6)
+
+
+async def test_a_session_has_the_class_of_machine_that_its_tier_should_have_first(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    for name in ("floor", "cheap"):
+        await engines.start("--slots", "2", "--pool", name, name=name)
+    pool = await run_pool(engines.address("floor"), engines.address("cheap"))
+    pool.class_of_pool = {"floor": CapacityClass.reserved, "cheap": CapacityClass.spot}.get
+    floor, cheap = pool.links
+
+    tools.open_session(pool, new_session(tools, 1, tier="economy"))
+    tools.open_session(pool, new_session(tools, 2))
+    assert (floor.open_streams, cheap.open_streams) == (0, 2)
+    pool.classes = TierClasses(economy=ClassRule((CapacityClass.spot,)))
+    refused = tools.open_session(pool, new_session(tools, 3, tier="economy"))
+    await tools.until(lambda: bool(refused.events))
+    assert refused.events == [Refused(1, RefusalReason.no_free_slot, 500)]
+    tools.open_session(pool, new_session(tools, 4))
+    assert (floor.open_streams, cheap.open_streams) == (1, 2)
