@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.lab_env import OPERATORS, write_lab_env
 from gateway.cli.lab_report import show_report
 from regions.lab.drill import ReferenceFailed, run_drill, stretched
 from regions.lab.drill_file import DrillRefused, check_world, find_drills, read_drill
@@ -50,7 +51,11 @@ def up(
         "scripted"
     ),
     slots: Annotated[int, typer.Option(min=1, max=1_000, help="Streams at once of each engine.")] = 16,
+    zones: Annotated[int, typer.Option(min=1, max=26, help="Zones over which a region's engines are spread.")] = 1,
     delay_ms: Annotated[float, typer.Option(min=0, max=10_000, help="One way, between two regions.")] = 20.0,
+    env: Annotated[
+        Path | None, typer.Option(help="Write addresses and tokens to this file, for a shell to read with `.`.")
+    ] = None,
     keep: _Keep = None,
     as_json: _Json = False,
 ) -> None:
@@ -67,13 +72,14 @@ def up(
                 "spot": spot,
                 "engine": engine,
                 "slots": slots,
+                "zones": zones,
                 "network": {"region": {"delay_ms": delay_ms}},
             }
         )
     except DrillRefused as refused:
         _refuse(refused.mistakes)
     with _folder(keep) as folder:
-        _run(_keep_up(world, folder, is_json=as_json))
+        _run(_keep_up(world, folder, env, is_json=as_json))
 
 
 @app.command("list")
@@ -176,12 +182,14 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
         raise typer.Exit(ExitCode.interrupted) from None
 
 
-async def _keep_up(spec: WorldSpec, folder: Path, *, is_json: bool) -> None:
+async def _keep_up(spec: WorldSpec, folder: Path, env: Path | None, *, is_json: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running_world(spec, folder) as world:
         ready = _described(world)
+        if env is not None:
+            write_lab_env(env, ready)
         if is_json:
             print(json.dumps(ready), flush=True)
         else:
@@ -195,6 +203,7 @@ def _described(world: World) -> dict[str, Any]:
         "regions": {
             name: {
                 "websockets": world.websockets(name),
+                "admin": world.admins(name),
                 "redis": region.redis_url,
                 "processes": {
                     member: process.pid for member, process in members.items() if member.split("/")[1] == name
@@ -203,6 +212,7 @@ def _described(world: World) -> dict[str, Any]:
             for name, region in world.regions.items()
         },
         "token": world.token(subject="lab"),
+        "operator_tokens": {subject: world.operator_token(subject) for subject in OPERATORS},
         "metrics": world.metrics_urls(),
         "folder": str(world.folder),
     }
@@ -210,10 +220,14 @@ def _described(world: World) -> dict[str, Any]:
 
 def _show(ready: dict[str, Any]) -> None:
     console = Console()
-    table = Table("region", "gateways", "processes", box=None)
+    table = Table(box=None)
+    for column in ("region", "gateways", "admin", "processes"):
+        table.add_column(column, overflow="fold")
     for name, region in ready["regions"].items():
         processes = ", ".join(f"{member.split('/', 2)[-1]} {pid}" for member, pid in region["processes"].items())
-        table.add_row(f"[bold]{name}", "\n".join(region["websockets"]), processes)
+        table.add_row(f"[bold]{name}", "\n".join(region["websockets"]), "\n".join(region["admin"]), processes)
     console.print(table)
     console.print(f"token {ready['token']}", highlight=False, soft_wrap=True)
+    for subject, token in ready["operator_tokens"].items():
+        console.print(f"operator {subject} {token}", highlight=False, soft_wrap=True)
     console.print("Stop them: Ctrl-C", highlight=False)
