@@ -129,6 +129,7 @@ class MachineRoom:
         self._slots = dict.fromkeys(Paid, 0)
         self._used = 0
         """Of those that take streams."""
+        self._free_slots: dict[tuple[int, int], dict[str, int]] = {}
         self._told = self._report(0)
         self._live = self._told
         self._is_live_old = True
@@ -273,6 +274,14 @@ class MachineRoom:
         price = sum(slots * self._price_permille[paid] for paid, slots in self._slots.items())
         return price // total if total else _PERMILLE
 
+    def _free_slots_of_tier(self, total: int, used: int) -> dict[str, int]:
+        """By the rule, which gives the same every time."""
+        known = self._free_slots.get((total, used))
+        if known is None:
+            known = free_slots_of_tier(slots_total=total, slots_used=used, headroom=self._headroom)
+            self._free_slots[total, used] = known
+        return known
+
     def _report(self, at_ms: int) -> Told:
         self._version += 1
         total = sum(self._slots.values())
@@ -280,7 +289,7 @@ class MachineRoom:
             self._version,
             at_ms,
             total,
-            free_slots_of_tier(slots_total=total, slots_used=self._used, headroom=self._headroom),
+            self._free_slots_of_tier(total, self._used),
             (ModelFacts(MODEL, "1", "", total, total - self._used),),
             self._spot_permille,
             self._cost_permille,

@@ -90,6 +90,7 @@ class Sight:
         self.rtt_ms = [[0.0 if here is there else rtt_prior_ms(here, there) for there in regions] for here in regions]
         self._glances: list[dict[int, _Glance]] = [{} for _ in places]
         self._ill: list[dict[int, None]] = [{} for _ in places]
+        self._reached: dict[tuple[int, frozenset[str]], list[tuple[float, MachineRoom, int]]] = {}
         self._orders: dict[tuple[int, frozenset[str]], list[int]] = {}
 
     def number_of(self, name: str) -> int:
@@ -135,14 +136,20 @@ class Sight:
 
     def _least_scores(self, front: int, request: RouteRequest) -> list[tuple[float, int]]:
         """What each permitted region scores at least, the most promising first."""
-        weights, rtts, places = self._rules.weights, self.rtt_ms[front], self._places
+        weights = self._rules.weights
         of_spot = weights.spot_ms.get(request.tier, 0.0) / _PERMILLE
         of_cost = weights.cost_ms.get(request.tier, 0.0) / _PERMILLE
+        reached = self._reached.get((front, request.permitted))
+        if reached is None:
+            reached = [
+                (self.rtt_ms[front][number], self._places[number].room, number)
+                for number in self.nearest_first(front, request.permitted)
+            ]
+            self._reached[front, request.permitted] = reached
         return sorted(
             [
-                (rtts[number] + of_spot * room.least_spot_permille + of_cost * room.least_cost_permille, number)
-                for number in self.nearest_first(front, request.permitted)
-                for room in (places[number].room,)
+                (rtt_ms + of_spot * room.least_spot_permille + of_cost * room.least_cost_permille, number)
+                for rtt_ms, room, number in reached
             ]
         )
 
