@@ -288,6 +288,14 @@ class WrongRegion(SessionRefused):
         self.gateways = gateways
 
 
+class RegionEmptied(WrongRegion):
+    """Operators send the clients of this region elsewhere, where `gateways` permit the caller."""
+
+    def __init__(self, gateways: tuple[str, ...]) -> None:
+        SessionRefused.__init__(self, Reason.draining, "this region is being emptied; connect to one of `gateways`")
+        self.gateways = gateways
+
+
 class Unavailable(SessionRefused):
     """Ours for now: trying again later, or elsewhere, helps."""
 

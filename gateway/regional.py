@@ -79,6 +79,7 @@ class Regional:
     capacity: CapacityWatch
     resumption: Resumption
     orders: OrderBook
+    carried_out: OrdersCarriedOut
     audit_stream: AuditStream | None
     """Of what operators do; None: there is no Redis."""
     weights: RoutingWeights
@@ -193,7 +194,7 @@ class _Building:
         relay = self._relay(facts, points)
         if relay is not None:
             self._tasks.append(relay.run)
-        orders = self._orders(pool, facts, placement, lambda: 0 if relay is None else relay.num_links)
+        orders, carried_out = self._orders(pool, facts, placement, lambda: 0 if relay is None else relay.num_links)
         return Regional(
             policies=policies,
             pool=pool,
@@ -202,6 +203,7 @@ class _Building:
             capacity=capacity,
             resumption=resumption,
             orders=orders,
+            carried_out=carried_out,
             audit_stream=self._audit_stream(),
             weights=rules.weights,
             run=lambda: _all(self._tasks),
@@ -339,7 +341,7 @@ class _Building:
 
     def _orders(
         self, pool: LinkPool, facts: Facts, placement: RegionalPlacement, peer_links: Callable[[], int]
-    ) -> OrderBook:
+    ) -> tuple[OrderBook, OrdersCarriedOut]:
         """In force from here on, as far as this gateway's copy knows them."""
         settings, metrics = self._settings.orders, OrderMetrics(self._registry)
         book = OrderBook(
@@ -351,7 +353,7 @@ class _Building:
         )
         carried_out = OrdersCarriedOut(book, facts, pool, placement, metrics, peer_links=peer_links)
         self._tasks += [book.run, carried_out.run]
-        return book
+        return book, carried_out
 
     def _audit_stream(self) -> AuditStream | None:
         link = self._redis()

@@ -27,6 +27,7 @@ from gateway.admission.geography_metrics import GeographyMetrics
 from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
+from gateway.clients_away import ClientsAway
 from gateway.drain import Readiness, drain
 from gateway.limiting import limiting, read_plans_of
 from gateway.metrics import GatewayMetrics
@@ -184,6 +185,15 @@ async def _running(
         )
         metrics.watch(registry.figures, regions.pool.loads)
         regions.on_catalog_changed(lambda: registry.permit_anew(regions.permitted))
+        clients_away = ClientsAway(
+            regions.orders,
+            registry,
+            regions.policies,
+            region=settings.region,
+            gateways=lambda: regions.pool.dispatchers,
+            now_ms=monotonic_ms,
+        )
+        regions.carried_out.clients_of = clients_away.left
         admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
         operations = _operations(settings, regions, verifier, limited.revocations, metrics.registry)
         pages = (
@@ -201,6 +211,7 @@ async def _running(
                 tasks.create_task(regions.run()),
                 tasks.create_task(operations.run()),
                 tasks.create_task(registry.sweep_for_ever()),
+                tasks.create_task(clients_away.run()),
                 tasks.create_task(limited.run()),
                 tasks.create_task(geography.run()),
             ]

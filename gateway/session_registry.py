@@ -39,6 +39,10 @@ class SessionRegistry:
         if not self._runners:
             self._emptied.set()
 
+    @property
+    def sessions(self) -> list[tuple[SessionRunner, Caller]]:
+        return list(self._runners.items())
+
     def __len__(self) -> int:
         return len(self._runners)
 

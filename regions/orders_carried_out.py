@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from engines.interface import MoveReason
@@ -22,7 +23,7 @@ from policies.order_effects import is_effective, move_gap_ms, order_on_engine, r
 from policies.orders import OrderKind, OrderState, Scope
 from policies.plans import Tier
 from regions.moving_out import OUT_OF_REGION
-from regions.orders.reports import GatewayReport
+from regions.orders.reports import GatewayReport, OrderProgress
 from regions.orders.tally import OrderTally, Standing
 from regions.session_groups import session_groups
 
@@ -78,6 +79,8 @@ class OrdersCarriedOut:
         self._peer_links = peer_links
         self._tallies: dict[str, OrderTally] = {}
         self._turns: dict[str, MoveTurns] = {}
+        self.clients_of: Callable[[str], tuple[int, int]] = lambda _order_id: (0, 0)
+        """How many clients an order still sends elsewhere, and how many of them may connect nowhere else."""
         self._told_of: set[tuple[str, str]] = set()
         """What was logged: (order, event)."""
         book.report_of = self.report
@@ -255,10 +258,17 @@ class OrdersCarriedOut:
         """For the other gateways of the region."""
         now_unix_ms = _unix_ms()
         return GatewayReport(
-            progress=tuple(tally.progress(now_unix_ms) for tally in self._tallies.values()),
+            progress=tuple(self._progress(order_id, now_unix_ms) for order_id in self._tallies),
             answers=question,
             groups=session_groups(self._placement, self._pool, self._facts.here) if question else (),
         )
+
+    def _progress(self, order_id: str, now_unix_ms: int) -> OrderProgress:
+        progress = self._tallies[order_id].progress(now_unix_ms)
+        left, stuck = self.clients_of(order_id)
+        if not left:
+            return progress
+        return msgspec.structs.replace(progress, clients_left=left, clients_stuck=stuck, done_at_unix_ms=0)
 
 
 def _rank(tier: str) -> int:

@@ -141,13 +141,16 @@ class Admission:
 
         Raises:
             AuthenticationFailed, Unavailable: as `identify` does.
-            SessionRefused: `residency_unknown_profile`, `wrong_region`, `unknown_plan`.
+            SessionRefused: `residency_unknown_profile`, `wrong_region`, `draining`, `unknown_plan`.
         """
         steps = self._steps
         caller, policies = await self.identify(token)
         wrong_region = steps.policies.refusal_here(policies, visitor.place)
         if wrong_region is not None:
             raise wrong_region
+        emptied = steps.policies.emptied_here(policies, visitor.place)
+        if emptied is not None:
+            raise emptied
         plan = steps.plans.resolve(caller)
         if plan is None:
             named = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.admission.nearest import nearest_first
-from gateway.errors import Reason, SessionRefused, WrongRegion
+from gateway.errors import Reason, RegionEmptied, SessionRefused, WrongRegion
 from policies.routing_facts import RegionState
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class PolicySets(Protocol):
     def refusal_here(self, policies: PolicySet, place: Place | None) -> WrongRegion | None:
         """Why this gateway may not end his connection, and which may."""
 
+    def emptied_here(self, policies: PolicySet, place: Place | None) -> RegionEmptied | None:
+        """Why this gateway would not end his connection now, although it may, and which would."""
+
     def regions_for(self, policies: PolicySet | None, place: Place | None) -> tuple[RegionSpec, ...]:
         """Regions of the catalog that take clients, nearest first; those that are permitted, where a set is given."""
 
@@ -61,6 +64,8 @@ class CatalogPolicySets:
     def __init__(self, residency: ResidencySettings | None, *, region: str, catalog: Callable[[], Catalog]) -> None:
         self._region = region
         self._catalog = catalog
+        self.sends_clients_away: Callable[[], bool] = lambda: False
+        """Whether operators want this region's clients to be elsewhere."""
         self._is_restricted = residency is not None
         lists = {} if residency is None else residency.profiles
         self._sets = {name: PolicySet(frozenset(regions), name) for name, regions in lists.items()}
@@ -84,7 +89,25 @@ class CatalogPolicySets:
         whose = f"the residency profile `{policies.profile}`" if policies.profile else "the default residency"
         return WrongRegion(f"{whose} excludes the region {self._region}", self.gateways_for(policies, place))
 
+    def emptied_here(self, policies: PolicySet, place: Place | None) -> RegionEmptied | None:
+        if not self.sends_clients_away():
+            return None
+        gateways = self.gateways_elsewhere(policies, place)
+        return RegionEmptied(gateways) if gateways else None
+
+    def gateways_elsewhere(self, policies: PolicySet, place: Place | None) -> tuple[str, ...]:
+        """Of other regions, nearest first; empty: the session may be opened nowhere else."""
+        others = (spec for spec in self._taking_clients(policies, place) if spec.name != self._region)
+        return tuple(gateway for spec in others for gateway in spec.gateways)
+
     def regions_for(self, policies: PolicySet | None, place: Place | None) -> tuple[RegionSpec, ...]:
+        taking = self._taking_clients(policies, place)
+        if not self.sends_clients_away():
+            return taking
+        # Last, not left out: it still takes those who may be nowhere else.
+        return tuple(sorted(taking, key=lambda spec: spec.name == self._region))
+
+    def _taking_clients(self, policies: PolicySet | None, place: Place | None) -> tuple[RegionSpec, ...]:
         regions = self._catalog().regions
         here = regions.get(self._region)
         takes_clients = [

@@ -28,6 +28,8 @@ class OrderProgress(msgspec.Struct, frozen=True, kw_only=True):
         left: streams that are still there. Of them: `moving` were told to go, `waiting` will be, `stuck` have nowhere
             to go; the key says why.
         started_at_unix_ms: when the first gateway saw it; done_at_unix_ms: when nothing was left; 0: something is.
+        clients_left: of this region's gateways, where the order sends them elsewhere; of them `clients_stuck` may
+            connect nowhere else.
         gateways: whose figures these are.
         is_late: the time that the order gave is over and something is left.
     """
@@ -43,6 +45,8 @@ class OrderProgress(msgspec.Struct, frozen=True, kw_only=True):
     stuck: dict[str, int] = {}
     started_at_unix_ms: int = 0
     done_at_unix_ms: int = 0
+    clients_left: int = 0
+    clients_stuck: int = 0
     gateways: int = 1
     is_late: bool = False
 
@@ -125,6 +129,8 @@ def _together(one: OrderProgress, other: OrderProgress) -> OrderProgress:
         stuck=stuck,
         started_at_unix_ms=min(one.started_at_unix_ms, other.started_at_unix_ms),
         done_at_unix_ms=max(one.done_at_unix_ms, other.done_at_unix_ms) if is_done else 0,
+        clients_left=one.clients_left + other.clients_left,
+        clients_stuck=one.clients_stuck + other.clients_stuck,
         gateways=one.gateways + other.gateways,
         is_late=one.is_late or other.is_late,
     )

@@ -24,6 +24,9 @@ class ThisRegionOnly:
     def refusal_here(self, _policies: PolicySet, _place: Place | None) -> None:
         return None
 
+    def emptied_here(self, _policies: PolicySet, _place: Place | None) -> None:
+        return None
+
     def regions_for(self, _policies: PolicySet | None, _place: Place | None) -> tuple[RegionSpec, ...]:
         return ()
 
