@@ -192,6 +192,24 @@ async def test_audio_that_kills_engines_is_not_carried_on_for_ever(tmp_path: Pat
     assert talk.count(Started) == 3
 
 
+async def test_a_session_that_was_shed_says_why_and_goes_on_when_it_may(tmp_path: Path) -> None:
+    """Not before: until then the slot is another's."""
+    async with asyncio.timeout(20), running_gateway(tmp_path, asyncio.get_running_loop()) as gateway:
+        talk = Conversation(gateway.urls["ws"], gateway.token(), "ws", RULES)
+        running = asyncio.create_task(talk.session.run())
+        talk.say(PIECE)
+        await until(lambda: bool(gateway.pool.streams) and bool(gateway.pool.last.audio))
+        gateway.registry.end_all_after_utterance(Reason.capacity_shed)
+        await until(lambda: talk.has(Resumed))
+        talk.say(None)
+        assert await running == Finished(100)
+    told = [message for message in talk.shown if isinstance(message, ErrorMessage | Resumed)]
+    assert isinstance(told[0], ErrorMessage)
+    assert isinstance(told[1], Resumed)
+    assert (told[0].reason, told[0].retry_after_ms, len(told)) == ("capacity_shed", 2_000, 2)
+    assert told[1].pause_elapsed_ms >= 2_000
+
+
 async def test_an_ack_lets_the_audio_before_it_go(tmp_path: Path, transport: str) -> None:
     async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
         talk = Conversation(url, gateway.token(), transport, RULES)
