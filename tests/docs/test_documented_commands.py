@@ -6,6 +6,8 @@ A comment before a block says in which surroundings:
   <!-- test: region -->                            the same, beside a running region and with a token for it
   <!-- test: own region -->                        with a region that it may harm; $ENGINE_PID is its engine, which may
                                                    load the model in /srv/models/next
+  <!-- test: lab -->                               a copy of the repository's folder with the lab.env of three regions
+                                                   that run; what a block kills is dead for those after it
   <!-- test: serves -->                            runs until it gets SIGTERM; it must become ready, then end with 0
   <!-- test: serves with the example settings -->  the same, with the example of docs/configuration.md in /etc/patchbay
   <!-- test: example settings -->                  that example lies in /etc/patchbay; nothing running
@@ -50,11 +52,11 @@ from regions.lab.drill_file import check_drill
 from regions.simulator.scenario_file import check_scenario
 from tests.docs.pages import ROOT, Block, all_blocks
 from tests.harness.next_version import write_next_version
-from tests.harness.region import environment_of
+from tests.harness.region import PATCHBAY, environment_of
 from tests.harness.waiting import until_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.harness.region import Region
@@ -215,6 +217,37 @@ def test_a_documented_command_may_harm_its_own_region(
     )
 
 
+@pytest.fixture(scope="module")
+def lab_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What `lab up --env` wrote about a lab that runs."""
+    place = tmp_path_factory.mktemp("lab")
+    file = place / "lab.env"
+    with (place / "said").open("w+b") as said:
+        lab = subprocess.Popen(
+            [str(PATCHBAY), "lab", "up", "--regions", "3", "--env", str(file)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            until_sync(lambda: is_ready(place) or lab.poll() is not None, within_s=60, what="the lab")
+            yield file
+        finally:
+            lab.send_signal(signal.SIGTERM)
+            try:
+                lab.wait(30)
+            finally:
+                lab.kill()
+                lab.wait()
+
+
+@pytest.mark.parametrize("block", of("lab"))
+def test_a_documented_command_works_with_a_lab(block: Block, folder: Path, lab_env: Path) -> None:
+    (folder / "lab.env").write_text(lab_env.read_text(encoding="utf-8"), encoding="utf-8")
+    run(block, block.code, folder, surroundings_of(folder.parent))
+
+
 def beside(region: Region) -> dict[str, str]:
     return surroundings_of(region.folder) | {"PATCHBAY_TOKEN": region.token(), "UP_LOG": str(region.log_file)}
 
@@ -254,7 +287,7 @@ def test_a_documented_server_becomes_ready_and_drains(
 def is_ready(folder: Path) -> bool:
     """By the ready line, which has an address, or by the table for people."""
     text = (folder / "said").read_text(encoding="utf-8")
-    return any(mark in text for mark in ('{"address": ', '{"http": ', "Stop it: Ctrl-C"))
+    return any(mark in text for mark in ('{"address": ', '{"http": ', "Stop it: Ctrl-C", "Stop them: Ctrl-C"))
 
 
 @pytest.mark.parametrize("block", tomls("complete settings"))
@@ -296,7 +329,7 @@ def test_the_example_of_a_catalog_is_good_and_without_warnings(example_settings:
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
-    known = {"plain", "region", "own region", "example settings", *SERVES}
+    known = {"plain", "region", "own region", "lab", "example settings", *SERVES}
     strays = [
         block.place
         for block in all_blocks("sh", "python")
