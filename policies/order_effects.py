@@ -86,12 +86,14 @@ def move_gap_ms(pace_per_s: int, *, sharers: int) -> int:
     return 0 if pace_per_s <= 0 else -(-_MS_PER_S * max(1, sharers) // pace_per_s)
 
 
-def stays_because(elsewhere: RouteDecision) -> str:
+def stays_because(elsewhere: RouteDecision, *, leaving: str) -> str:
     """Why a session stays where it is: of the regions that it might go to, what the likeliest one lacks.
 
-    `elsewhere`: what is decided without the region that it is to leave, and it has no candidate.
+    Args:
+        elsewhere: what is decided without the region that it is to leave, and it has no candidate.
+        leaving: that region.
     """
-    reasons = set(elsewhere.ruled_out.values()) - _NO_OTHER
+    reasons = {reason for region, reason in elsewhere.ruled_out.items() if region != leaving} - _NO_OTHER
     return max(reasons, key=list(RuledOut).index).value if reasons else NOWHERE_ELSE
 
 

@@ -430,7 +430,7 @@ class PlacedSession:
             return
         was_told = stream.move_reason is MoveReason.region_draining
         others = self.decide_without(stream, region.name)
-        self.stays_because = "" if others.candidates else stays_because(others)
+        self.stays_because = "" if others.candidates else stays_because(others, leaving=region.name)
         if not others.candidates:
             stream.is_told_to_move = False
             if region.wish.state is RegionState.disabled:

@@ -118,6 +118,11 @@ def test_a_region_that_is_disabled_has_no_pace() -> None:
 
 
 def test_a_session_stays_for_what_the_likeliest_region_lacks() -> None:
-    out = {"far": RuledOut.outside_policy, "south": RuledOut.unreachable, "west": RuledOut.no_free_slot}
-    assert stays_because(RouteDecision((), out)) == "no_free_slot"
-    assert stays_because(RouteDecision((), {"far": RuledOut.outside_policy})) == NOWHERE_ELSE
+    out = {
+        "here": RuledOut.draining,
+        "far": RuledOut.outside_policy,
+        "south": RuledOut.unreachable,
+        "west": RuledOut.no_free_slot,
+    }
+    assert stays_because(RouteDecision((), out), leaving="here") == "no_free_slot"
+    assert stays_because(RouteDecision((), {"here": RuledOut.draining}), leaving="here") == NOWHERE_ELSE
