@@ -9,9 +9,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import grpc.aio
 import pytest
 
 from engines.interface import LossReason, Lost, MoveAway, MoveReason, RefusalReason
+from engines.proto import engine_pb2, engine_pb2_grpc
 from regions.links.grpc_link import GrpcLink
 from regions.links.link_break import LinkBreak
 from regions.links.outcomes import StreamCancelled, StreamFinished, StreamGranted, StreamOutcome, StreamRefused
@@ -150,6 +152,25 @@ async def test_streams_of_a_draining_engine_are_told_to_move_each_once_at_a_pace
     await tools.until(lambda: all(session.is_finished for session in sessions))
     assert all(session.texts == ["w0v3"] for session in sessions)
     assert len(told()) == 6
+
+
+async def test_sessions_are_hurried_when_an_engine_that_drains_hears_that_it_has_less_time(
+    engines: Any, run_link: RunLink, tools: Any
+) -> None:
+    await engines.start()
+    link = await run_link(engines.address(), move_burst=1, moves_per_s=2, move_within_ms=20_000)
+    sessions = [await tools.granted_session(link) for _ in range(3)]
+
+    def told() -> list[MoveAway]:
+        return [event for session in sessions for event in session.events if isinstance(event, MoveAway)]
+
+    async with grpc.aio.insecure_channel(engines.address()) as channel:
+        engine = engine_pb2_grpc.EngineStub(channel)  # type: ignore[no-untyped-call]
+        await engine.Drain(engine_pb2.DrainRequest(deadline_ms=60_000))
+        await tools.until(lambda: len(told()) == 1)
+        await engine.Preempt(engine_pb2.PreemptRequest(lead_ms=5_000, kind="operator"))
+    await tools.until(lambda: len(told()) == 3, within_s=4)
+    assert sorted(event.within_ms > 5_000 for event in told()) == [False, False, True]
 
 
 async def test_an_engine_that_does_not_answer_in_time_is_unreachable(tools: Any, run_link: RunLink) -> None:
