@@ -1,9 +1,12 @@
 """Whether the simulator tells the truth: one scenario in the lab, with real processes, and in the simulator.
 
 The scenario is the drill engine-black-hole: links to engines swallow everything, one after the other, while callers
-speak. The simulator is given what a gateway's settings say (when a link without reports is lost, how often reports
-come), how often the lab's recogniser says a word, and how long the lab's gateway took from seeing a loss to the next
-engine's answer. The pauses themselves it is not given. They must agree within 10 % in the median and 20 % in the p99.
+speak. Its strikes are taken out of step with reports and words, which both come twice a second: else every strike would
+meet them at the same few moments, and a hundred strikes would say no more than three.
+
+The simulator is given what a gateway's settings say (when a link without reports is lost, how often reports come), how
+often the lab's recogniser says a word, and how long the lab's gateway took from seeing a loss to the next engine's
+answer. The pauses themselves it is not given. They must agree within 10 % in the median and 20 % in the p99.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ MOST_OFF_PERMILLE = {"p50": 100, "p99": 200}
 _ANSWER_MS = 12
 """From a loss that was seen to the next engine's first answer, where no lab has measured it."""
 _MS_PER_S = 1_000
+_OUT_OF_STEP_S = 0.13
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,15 @@ class Compared:
     @property
     def agrees(self) -> bool:
         return self.off_permille <= MOST_OFF_PERMILLE[self.name]
+
+
+def out_of_step(drill: DrillSpec) -> DrillSpec:
+    """The drill, with strikes that meet reports and words at all moments."""
+    faults = tuple(
+        fault.model_copy(update={"every_s": fault.every_s + _OUT_OF_STEP_S}) if fault.every_s else fault
+        for fault in drill.fault
+    )
+    return drill.model_copy(update={"fault": faults})
 
 
 def simulated(drill: DrillSpec, *, strikes: int, answer_ms: int = _ANSWER_MS, seed: int = 1) -> Pauses:
@@ -135,7 +148,7 @@ def main() -> int:
     parser.add_argument("--strikes", type=int, default=1_000, help="faults in the simulator")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    drill = read_drill(DRILL)
+    drill = out_of_step(read_drill(DRILL))
     with tempfile.TemporaryDirectory() as folder:
         lab = asyncio.run(run_drill(stretched(drill, asked.scale), Path(folder), seed=asked.seed))
     answer_ms = round(lab["told_pause_ms"]["p50"])
@@ -146,6 +159,7 @@ def main() -> int:
     ]
     print(markdown_table(["pause", "lab, ms", "simulator, ms", "off by"], rows))
     figures = {"lab_pauses": lab["pause_ms"]["count"], "lab_faults": lab["faults"]["struck"], "answer_ms": answer_ms}
+    figures["lab_stall_floor_p99_ms"] = lab["stall_floor_ms"]["p99_ms"]
     print(json.dumps(figures | {"simulated_pauses": simulation.count}))
     return 0 if all(one.agrees for one in found) else 1
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from regions.lab.drill_file import read_drill
-from tests.benchmarks.simulator_against_lab import DRILL, Compared, simulated
+from tests.benchmarks.simulator_against_lab import DRILL, Compared, out_of_step, simulated
 
 pytestmark = pytest.mark.unit
 
@@ -18,3 +18,8 @@ def test_the_simulated_drill_pauses_for_the_liveness_less_a_heartbeat_and_the_wo
 
 def test_figures_agree_within_a_tenth_in_the_median_and_a_fifth_in_the_p99() -> None:
     assert [Compared(name, 1_000.0, 1_150.0).agrees for name in ("p50", "p99")] == [False, True]
+
+
+def test_strikes_do_not_come_at_whole_multiples_of_reports() -> None:
+    (fault,) = out_of_step(read_drill(DRILL)).fault
+    assert fault.every_s * 1_000 % 500 != 0
