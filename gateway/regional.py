@@ -21,6 +21,8 @@ from gateway.resumption.points import StoredCommitPoints
 from gateway.resumption.resumption import Resumption
 from gateway.resumption.token_keys import ResumptionRefused, TokenKeys, load_token_keys
 from gateway.settings import SettingsRefused
+from policies.order_effects import is_effective
+from policies.orders import Scope, Target
 from regions.capacity.metrics import CapacityMetrics
 from regions.capacity.watch import CapacityWatch
 from regions.catalog import Catalog
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from gateway.resumption.peers import PeerRegions
     from gateway.settings import GatewaySettings
     from policies.facts import Caller
+    from policies.orders import Orders
     from policies.routing import RoutingWeights
     from policies.tier_slots import TierHeadroom
     from regions.catalog import PoolSpec, RegionSpec
@@ -195,6 +198,7 @@ class _Building:
         if relay is not None:
             self._tasks.append(relay.run)
         orders, carried_out = self._orders(pool, facts, placement, lambda: 0 if relay is None else relay.num_links)
+        capacity.is_held = lambda name: _holds_pool(orders.orders, settings.region, name)
         return Regional(
             policies=policies,
             pool=pool,
@@ -423,6 +427,12 @@ def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry:
         )
     except CatalogRefused as refused:
         raise SettingsRefused([f"regions.catalog_file: {mistake}" for mistake in refused.mistakes]) from None
+
+
+def _holds_pool(orders: Orders, region: str, pool: str) -> bool:
+    """Whether operators drain this pool as a whole."""
+    about = orders.of(Target(Scope.pool, region, pool))
+    return about is not None and is_effective(about)
 
 
 def _unless_refused(make: Callable[[], _Part], mistakes: list[str]) -> _Part | None:

@@ -33,6 +33,7 @@ class PoolCapacity:
         slots_leaving: of engines that drain, or whose machine goes away; they are no capacity.
         engines: those that take streams.
         cost_permille: of a second of compute, against 1000 for the catalog's reference.
+        is_held: operators drain the pool: nothing new comes to it, however many engines it gets.
     """
 
     pool: str
@@ -43,6 +44,7 @@ class PoolCapacity:
     slots_leaving: int = 0
     engines: int = 0
     cost_permille: int = _PERMILLE
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +131,10 @@ def zone_loss(rows: Sequence[PoolCapacity], *, demand_slots: int, headroom_permi
 
 
 def slots_by_zone(rows: Iterable[PoolCapacity], capacity: CapacityClass) -> dict[str, int]:
-    """Of one class; zones that are known and empty are in it with 0."""
+    """Of one class, without pools that are held; zones that are known and empty are in it with 0."""
     zones: dict[str, int] = {}
     for row in rows:
-        if row.capacity is capacity:
+        if row.capacity is capacity and not row.is_held:
             zones[row.zone] = zones.get(row.zone, 0) + row.slots_total
     return zones
 

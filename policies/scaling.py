@@ -66,7 +66,8 @@ class Wanted:
         reserved_slots: `fallback_slots`, those that stand in for spot, among them.
         unplaced_slots: those of them for which there is no reserved pool.
         is_learning: it has not watched for a whole window; until then no pool is wanted smaller than it is.
-        by_row: for each (pool, zone) that is known. Where it is learning their sum may be above that of the classes.
+        by_row: for each (pool, zone) that is known. Where it is learning, or a pool is held, they may sum up to more
+            than the classes.
     """
 
     demand_slots: int
@@ -195,11 +196,17 @@ def engines_for(slots: int, *, engine_slots: int) -> int:
 
 
 def _by_row(rows: Iterable[PoolCapacity], slots: Mapping[CapacityClass, int]) -> dict[tuple[str, str], int]:
-    """Evenly over the zones of a class, and in each over its pools."""
+    """Evenly over the zones of a class, and in each over its pools.
+
+    A pool that is held keeps what it has while somebody is on it, and the others have to do without it.
+    """
     pools: dict[CapacityClass, dict[str, list[str]]] = {kind: {} for kind in CapacityClass}
-    for row in rows:
-        pools[row.capacity].setdefault(row.zone, []).append(row.pool)
     split = {}
+    for row in rows:
+        if row.is_held:
+            split[row.pool, row.zone] = row.slots_leaving if row.slots_used else 0
+        else:
+            pools[row.capacity].setdefault(row.zone, []).append(row.pool)
     for kind, of_zone in pools.items():
         for zone, share in _evenly(slots[kind], of_zone).items():
             for pool, pool_share in _evenly(share, of_zone[zone]).items():

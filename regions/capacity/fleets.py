@@ -14,7 +14,7 @@ from policies.capacity import PoolCapacity
 from policies.routing_facts import CapacityClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from regions.catalog import PoolSpec
     from regions.links.engine_report import EngineReport
@@ -71,16 +71,24 @@ class FleetBook:
         self._remembered_ms = remembered_ms
         self._pools: dict[str, _Pool] = {}
 
-    def look(self, now_ms: int, reports: Sequence[EngineReport], specs: Iterable[PoolSpec] = ()) -> tuple[Fleet, ...]:
+    def look(
+        self,
+        now_ms: int,
+        reports: Sequence[EngineReport],
+        specs: Iterable[PoolSpec] = (),
+        *,
+        is_held: Callable[[str], bool] = lambda _pool: False,
+    ) -> tuple[Fleet, ...]:
         """Give the fleets, the largest first.
 
         Args:
             specs: the catalog's pools of this region. What they say of class, cost and models holds; of the zone, what
                 an engine says of its own machine.
+            is_held: whether operators drain the pool of that name.
         """
         known = {spec.name: spec for spec in specs}
         self._remember(now_ms, reports, known)
-        rows = self._rows(reports, known)
+        rows = [replace(row, is_held=is_held(row.pool)) for row in self._rows(reports, known)]
         of_models: dict[tuple[str, ...], list[str]] = {}
         for pool in sorted({row.pool for row in rows}):
             of_models.setdefault(self._models(pool, known.get(pool)), []).append(pool)

@@ -120,6 +120,7 @@ def _row_json(row: PoolCapacity, wanted: Wanted) -> dict[str, Any]:
         "used_slots": row.slots_used,
         "leaving_slots": row.slots_leaving,
         "wanted_slots": wanted.by_row[row.pool, row.zone],
+        "is_held": row.is_held,
         "cost_permille": row.cost_permille,
     }
 

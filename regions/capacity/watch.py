@@ -66,6 +66,8 @@ class CapacityWatch:
         self._pools = pools
         self._unmet = unmet
         self._now_ms = now_ms
+        self.is_held: Callable[[str], bool] = lambda _pool: False
+        """Whether operators drain the pool of that name."""
         self._book = FleetBook(_REMEMBERED_MS)
         self._watched: dict[str, _Watched] = {}
         self._since_ms = now_ms()
@@ -85,7 +87,7 @@ class CapacityWatch:
 
     def _look(self, now_ms: int) -> CapacitySnapshot:
         reports = self._reports()
-        fleets = self._book.look(now_ms, reports, self._pools())
+        fleets = self._book.look(now_ms, reports, self._pools(), is_held=self.is_held)
         unmet = unmet_of(fleets, self._unmet.by_model(now_ms))
         self._watched = {
             fleet.name: self._watched.get(fleet.name) or self._watch(now_ms) for fleet in fleets

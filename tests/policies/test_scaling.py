@@ -105,6 +105,22 @@ def test_no_pool_is_wanted_smaller_before_a_whole_window_was_seen() -> None:
     assert (wanted.is_learning, wanted.by_row) == (False, {("base", ""): 3})
 
 
+def test_a_pool_that_operators_drain_is_kept_while_somebody_is_on_it_and_the_others_do_without_it() -> None:
+    rows = [
+        replace(base(used=10), pool="old", slots_leaving=16, is_held=True),
+        replace(base(used=20), pool="new", slots_total=64),
+    ]
+    assert watched().wants(0, rows).by_row == {("old", ""): 16, ("new", ""): 30}
+    rows[0] = replace(rows[0], slots_used=0)
+    assert watched().wants(0, rows).by_row == {("old", ""): 0, ("new", ""): 20}
+
+
+def test_a_zone_whose_only_pool_is_drained_is_no_zone_for_spot() -> None:
+    a, b, c = spots(0, 0, 0)
+    wanted = watched().wants(0, [base(used=100), a, b, replace(c, pool="old", is_held=True)])
+    assert (wanted.by_row["spot", "z0"], wanted.by_row["spot", "z1"], wanted.by_row["old", "z2"]) == (100, 100, 0)
+
+
 # --- spot that is missing -----------------------------------------------------------------------------------------
 
 

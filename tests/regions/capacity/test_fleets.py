@@ -96,6 +96,13 @@ def test_where_engines_of_a_pool_do_not_agree_it_may_be_lost() -> None:
     assert [row.capacity for row in fleet.rows] == [SPOT]
 
 
+def test_a_pool_that_operators_drain_is_held_with_or_without_engines() -> None:
+    book = FleetBook(REMEMBERED_MS)
+    for reports in ([engine("old"), engine("new")], [engine("new")]):
+        (fleet,) = book.look(0, reports, is_held=lambda pool: pool == "old")
+        assert {row.pool: row.is_held for row in fleet.rows} == {"old": True, "new": False}
+
+
 def test_how_many_slots_an_engine_has_is_remembered() -> None:
     book = FleetBook(REMEMBERED_MS)
     book.look(0, [engine("spot", SPOT, slots=12)])

@@ -49,6 +49,7 @@ def test_a_fleet_is_shown_as_it_is_documented() -> None:
         "used_slots": 6,
         "leaving_slots": 0,
         "wanted_slots": 20,
+        "is_held": False,
         "cost_permille": 1_000,
     }
     assert tree["zone_loss"]["worst_zone"] == {
