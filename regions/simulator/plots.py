@@ -27,7 +27,7 @@ _BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _SKY = "#0072B2", "#E69F00", "#009E73", "
 _FLEET_COLOURS = (_ORANGE, _RED, _PURPLE, _BLUE, _GREEN, _SKY)
 _STYLES: tuple[Any, ...] = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)))
 _MARKERS = "osD^vP"
-_DPI = 110
+_DPI = 96
 _WIDTH_IN = 9.0
 _LEAST_UNSERVED = 1e-6
 """Less than this is drawn as this: nothing is below the axis."""
