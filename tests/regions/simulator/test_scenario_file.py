@@ -145,9 +145,9 @@ def test_a_strike_at_the_peak_waits_for_the_peak_of_that_region_on_that_day() ->
 
 
 def test_a_lost_region_of_the_command_line_comes_beside_those_of_the_file() -> None:
-    lost = [{"kind": "lose_region", "region": "eu-west", "at": "peak"}]
+    lost = [{"kind": "lose_region", "region": "us-east", "at": "peak"}]
     read = read_scenario(find_scenarios()["small"], {"days": 2.0}, lost=lost)
-    assert [strike.region for strike in read.scenario.strikes] == ["us-west", "eu-west"]
+    assert [strike.region for strike in read.scenario.strikes] == ["eu-west", "us-east"]
     assert read.scenario.days == 2.0
 
 
