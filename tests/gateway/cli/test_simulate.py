@@ -19,9 +19,9 @@ pytestmark = pytest.mark.unit
 MINE = """
 name = "mine"
 summary = "Mine."
-days = 0.1
+days = 0.06
 world = { regions = ["eu-west", "eu-central"] }
-traffic = { sessions_per_day = 2_000, mean_session_s = 120 }
+traffic = { sessions_per_day = 1_000, mean_session_s = 120 }
 fleet = [{ kind = "reserved" }, { kind = "patchbay" }]
 """
 
