@@ -119,7 +119,8 @@ def _served(comparison: Comparison) -> Figure:
     figure = _figure(height_in=3.8)
     panel = figure.subplots()
     lowest = 100.0
-    for number, result in enumerate(comparison.results):
+    for result in comparison.results:
+        number = _place(comparison, result)
         series = [moment for moment in result.series if moment.wanted]
         shares = [100.0 * moment.served / moment.wanted for moment in series]
         lowest = min([lowest, *shares])
@@ -140,7 +141,9 @@ def _cost(comparison: Comparison) -> Figure:
     figure = _figure(height_in=4.4)
     panel = figure.subplots()
     target = comparison.read.target
-    for number, result in enumerate(comparison.results):
+    ordered = sorted(comparison.results, key=comparison.cost_permille)
+    for turn, result in enumerate(ordered):
+        number = _place(comparison, result)
         look = _look(number) | {"linestyle": "", "marker": _MARKERS[number % len(_MARKERS)]}
         cost = comparison.cost_permille(result) / 10
         panel.plot([cost], [_unserved(result)], markersize=10, label=result.fleet, **look)
@@ -148,7 +151,7 @@ def _cost(comparison: Comparison) -> Figure:
             f"{percent(result.served.permille)} at {cost:.1f} %",
             (cost, _unserved(result)),
             textcoords="offset points",
-            xytext=(10, 5),
+            xytext=(10, -16 if turn % 2 else 7),  # neighbours do not write over each other
             fontsize=9,
         )
     if target.served_permille < 1_000:
@@ -171,7 +174,7 @@ def _cost(comparison: Comparison) -> Figure:
 def _sweep(comparison: Comparison) -> Figure:
     figure = _figure(height_in=3.8)
     unserved, cost = figure.subplots(1, 2)
-    places = {fleet.name: number for number, fleet in enumerate(comparison.scenario.fleets)}
+    places = {result.fleet: _place(comparison, result) for point in comparison.points for result in point.results}
     points = comparison.points
     names = dict.fromkeys(result.fleet for point in points for result in point.results)
     are_numbers = all(isinstance(point.value, int | float) for point in points)
@@ -198,6 +201,11 @@ def _sweep(comparison: Comparison) -> Figure:
         panel.grid(alpha=0.25)
     figure.legend(loc="outside upper center", ncols=min(4, len(names)), frameon=False)
     return figure
+
+
+def _place(comparison: Comparison, result: Result) -> int:
+    """Of its fleet in the scenario, so that a fleet looks the same in every plot."""
+    return [fleet.name for fleet in comparison.scenario.fleets].index(result.fleet)
 
 
 def _unserved(result: Result) -> float:
