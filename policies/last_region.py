@@ -2,7 +2,7 @@
 Pure.
 
 A region that is out of reach is no region to rely on: on the day when one of two is lost, emptying the other takes two
-people.
+people. The one that is to be emptied counts all the same: it may be back in a moment, and the order would stand.
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ class RegionParts:
 
     Attributes:
         jurisdictions: by the catalog.
-        is_active: its state lets it take sessions, and it can be reached.
+        is_active: its state lets it take sessions.
+        is_working: it can be reached, is not found ill, and has slots.
         has_engines: by the catalog; an edge site has none.
         pools: names of its pools, by the catalog and by its engines.
-        engines: that run there and take sessions, if that is known; empty: it is not.
+        engines: that run there, those that take sessions where any does; empty: they are not known.
     """
 
     jurisdictions: frozenset[str]
     is_active: bool
     has_engines: bool
+    is_working: bool = True
     pools: frozenset[str] = frozenset()
     engines: tuple[EngineParts, ...] = ()
 
@@ -54,7 +56,12 @@ def jurisdictions_emptied(
     Orders that are pending have no effect and do not count.
     """
     targets = [order.target for order in orders if order.state is not OrderState.pending]
-    before, after = _taking(regions, targets), _taking(regions, [*targets, target])
+    relied_on = {
+        name: region
+        for name, region in regions.items()
+        if region.is_active and (region.is_working or name == target.region)
+    }
+    before, after = _taking(relied_on, targets), _taking(relied_on, [*targets, target])
     lost = before - after
     if not lost:
         return ()
@@ -67,11 +74,7 @@ def _jurisdictions(regions: Mapping[str, RegionParts], names: Collection[str]) -
 
 
 def _taking(regions: Mapping[str, RegionParts], targets: Collection[Target]) -> set[str]:
-    return {
-        name
-        for name, region in regions.items()
-        if region.is_active and region.has_engines and _has_capacity(name, region, targets)
-    }
+    return {name for name, region in regions.items() if region.has_engines and _has_capacity(name, region, targets)}
 
 
 def _has_capacity(name: str, region: RegionParts, targets: Collection[Target]) -> bool:

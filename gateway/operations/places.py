@@ -10,7 +10,7 @@ from policies.drain_plan import without_engines
 from policies.last_region import EngineParts, RegionParts
 from policies.order_effects import order_on_engine, order_on_region
 from policies.orders import OrderKind, Orders, Scope, Target
-from policies.routing_facts import CapacityClass, ModelFacts, RegionSnapshot, RegionState
+from policies.routing_facts import CapacityClass, Health, ModelFacts, RegionSnapshot, RegionState
 from regions.discovery.interface import EngineAddress
 
 if TYPE_CHECKING:
@@ -120,14 +120,18 @@ class Places:
 
     def parts(self) -> dict[str, RegionParts]:
         """What the rule about the last region asks."""
-        engines = tuple(EngineParts(engine.pool, engine.names) for engine in self.engines() if engine.takes_sessions)
+        known = self.engines()
+        # Where none takes sessions at this moment, as while they are started anew, each of them may soon.
+        taking = [engine for engine in known if engine.takes_sessions] or known
+        engines = tuple(EngineParts(engine.pool, engine.names) for engine in taking)
         parts = {}
         for region in self._facts.snapshot.regions:
             spec = self._facts.catalog.regions.get(region.name)
             parts[region.name] = RegionParts(
                 jurisdictions=frozenset() if spec is None else spec.jurisdictions,
-                is_active=region.state is RegionState.active and region.is_reachable,
+                is_active=region.state is RegionState.active,
                 has_engines=region.has_engines,
+                is_working=region.is_reachable and region.health is not Health.tripped and region.slots_total > 0,
                 pools=frozenset() if spec is None else frozenset(pool.name for pool in spec.pools),
                 engines=engines if region.name == self.here else (),
             )

@@ -54,9 +54,17 @@ def test_orders_in_force_and_stopped_ones_count_and_pending_ones_do_not() -> Non
     assert jurisdictions_emptied(region("ie"), two, [order(region("de"), OrderState.pending)]) == ()
 
 
-@pytest.mark.parametrize("other", [parts("eu", is_active=False), parts("eu", has_engines=False)])
+@pytest.mark.parametrize(
+    "other", [parts("eu", is_active=False), parts("eu", is_working=False), parts("eu", has_engines=False)]
+)
 def test_regions_that_take_nothing_do_not_count(other: RegionParts) -> None:
     assert jurisdictions_emptied(region("ie"), {"ie": parts("eu"), "de": other}, []) == ("eu",)
+
+
+def test_a_region_that_is_out_of_reach_for_a_moment_still_takes_two_people_to_empty() -> None:
+    assert jurisdictions_emptied(region("ie"), {"ie": parts("eu", is_working=False)}, []) == ("eu",)
+    two = {"ie": parts("eu", is_working=False), "de": parts("eu")}
+    assert jurisdictions_emptied(region("ie"), two, []) == ()
 
 
 def test_what_is_emptied_already_is_not_emptied_again() -> None:

@@ -67,13 +67,22 @@ async def test_a_region_that_is_emptied_drains_or_is_disabled(world: World) -> N
         assert regions == {"north": RegionState.active, "east": state, "south": RegionState.active}
 
 
-async def test_a_region_that_is_out_of_reach_does_not_count_as_active(world: World) -> None:
+async def test_a_region_that_is_out_of_reach_or_has_no_engine_left_does_not_work(world: World) -> None:
     world.pools["south"].link.load = None
+    world.pools["east"].link.load = load_of(slots=0)
     world.look()
     parts = places_of(world).parts()
-    assert {name: part.is_active for name, part in parts.items()} == {"north": True, "east": True, "south": False}
+    assert {name: part.is_working for name, part in parts.items()} == {"north": True, "east": False, "south": False}
     assert {engine.pool for engine in parts["north"].engines} == {"l4", "spot"}
     assert parts["east"].engines == ()
+
+
+async def test_the_last_engine_counts_although_its_link_is_down_for_a_moment(world: World) -> None:
+    for link in world.pools["north"].links:
+        link.load = None
+    world.look()
+    here = places_of(world).parts()["north"]
+    assert {name for engine in here.engines for name in engine.names} == {"north:1", "north:2"}
 
 
 async def test_what_was_ordered_is_shown_with_the_pool_and_its_engines(world: World) -> None:
