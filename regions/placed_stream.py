@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from engines.interface import PartialResult, Progress, SpeechStarted
+from regions.links.pool_stream import PoolStream
 
 if TYPE_CHECKING:
     import asyncio
@@ -101,6 +102,12 @@ class PlacedStream:
         """Its region is drained, disabled or gone, and it heard so."""
         self.move_reason: MoveReason | None = None
         self.is_over = False
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was told to move, or is on a replica that goes away and may not have told it yet."""
+        inner = self.inner
+        return self.move_reason is not None or (isinstance(inner, PoolStream) and not inner.frees_slot)
 
     def cancel(self, reason: LossReason | None = None) -> None:
         if self.is_over:

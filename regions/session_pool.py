@@ -115,9 +115,9 @@ class PlacedSession:
         return self._decision
 
     def works_in(self) -> tuple[str, str, str] | None:
-        """The region, model and version of the engine that works for it; None: none does."""
+        """The region, model and version of the engine that works for it and stays where it is; None: none does."""
         for stream in self._streams:
-            if stream.is_granted and stream.region is not None:
+            if stream.is_granted and stream.region is not None and not stream.is_leaving:
                 return stream.region.name, *stream.model
         return None
 
@@ -250,7 +250,8 @@ class PlacedSession:
         """No region takes it: it waits for a slot that is being freed for it, or hears so."""
         if refused.reason is RefusalReason.no_free_slot and self._must_have_slot(stream):
             request = self._request(stream.asked, frozenset())
-            if self._parts.shedding.is_slot_coming(self, request, stream.full, now_ms):
+            full = stream.full & self._permitted  # the set may have become smaller since
+            if self._parts.shedding.is_slot_coming(self, request, full, now_ms):
                 if now_ms + _LOOK_FOR_SLOT_MS <= stream.hold_until_ms:
                     self._later(stream, _LOOK_FOR_SLOT_MS, self._seek)
                     return

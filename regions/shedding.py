@@ -57,7 +57,9 @@ class Sheddable(Protocol):
     def began_at_ms(self) -> int: ...
 
     def works_in(self) -> tuple[str, str, str] | None:
-        """The region, model and version of the engine that works for it; None: none does."""
+        """The region, model and version of the engine whose slot it would leave to somebody else; None: it would leave
+        none, for no engine works for it, or only one that goes away itself.
+        """
 
     def end_for_other(self, shed: Shed) -> bool:
         """End it, after its utterance. False: it ends already, or may not be ended."""

@@ -58,13 +58,18 @@ class Member:
         """Whether its link stands and it does not retire."""
         return self.link.load is not None and not self.entry.is_retiring
 
+    @property
+    def takes_streams(self) -> bool:
+        """Whether its link stands and nothing says that it goes away."""
+        load = self.link.load
+        if load is None or self.entry.is_retiring or self.entry.facts.is_draining:
+            return False
+        return not self.link.is_draining and load.leaves_in_ms == 0
+
     def report(self) -> EngineReport | None:
         """None: its link does not stand."""
-        load, facts = self.link.load, self.entry.facts
-        if load is None:
-            return None
-        leaves = self.link.is_draining or facts.is_draining or load.leaves_in_ms > 0
-        return EngineReport(facts, load, self.entry.is_retiring or leaves)
+        load = self.link.load
+        return None if load is None else EngineReport(self.entry.facts, load, not self.takes_streams)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         self._running = tasks.create_task(self.link.run())

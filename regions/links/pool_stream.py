@@ -36,6 +36,10 @@ class Replica(Protocol):
     def address(self) -> str:
         """Its name in the pool."""
 
+    @property
+    def takes_streams(self) -> bool:
+        """Whether a slot that is freed there can be had by somebody else."""
+
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> EngineStream:
         """As EnginePool.open."""
 
@@ -112,6 +116,11 @@ class PoolStream:
     @property
     def is_granted(self) -> bool:
         return self._is_granted and self.replica is not None
+
+    @property
+    def frees_slot(self) -> bool:
+        """Whether its end leaves a slot for somebody else: not on a replica that goes away itself."""
+        return self.is_granted and self.replica is not None and self.replica.takes_streams
 
     def move_away(self, reason: MoveReason, within_ms: int) -> None:
         """It should go on elsewhere, though its replica works."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engines.interface import Granted, RefusalReason, Refused, StreamOptions
+from engines.interface import Granted, MoveAway, MoveReason, RefusalReason, Refused, StreamOptions
 from policies.plans import Tier
 from policies.routing_facts import RouteDecision, RuledOut
 from policies.tier_classes import ClassRule, TierClasses
@@ -146,6 +146,25 @@ async def test_nobody_ends_whose_slot_would_be_of_no_use() -> None:
     await other.opened(options=StreamOptions(model="another"))
     assert sessions.ended == []
     assert isinstance(other.last[0], Refused)
+
+
+async def test_nobody_ends_whose_engine_goes_away_itself() -> None:
+    sessions = await full_of_economy()
+    sessions.world.pools["north"].last.say(MoveAway(1, MoveReason.engine_draining, 5_000))
+    await sessions.session("p", Tier.premium).opened()
+    assert sessions.ended == ["old"]
+
+
+async def test_nobody_ends_in_a_region_that_was_taken_out_of_the_set_meanwhile() -> None:
+    sessions = await full_of_economy()
+    east = sessions.world.pools["east"]
+    east.is_silent = True
+    waiting = sessions.session("p", Tier.premium, frozenset({"north", "east"}))
+    await waiting.opened()
+    waiting.pool.permit(frozenset({"east"}))
+    east.last.say(Refused(1, RefusalReason.no_free_slot, 50))
+    await until(lambda: bool(waiting.last))
+    assert (sessions.ended, type(waiting.last[0])) == ([], Refused)
 
 
 async def test_a_session_that_recovers_has_the_slot_of_a_lower_tier_and_a_slow_one_has_not() -> None:

@@ -43,6 +43,7 @@ class Replica:
         self.address = address
         self.told: list[object] = []
         self.verdicts: list[str] = []
+        self.takes_streams = True
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> Replica:
         self.say = on_event
@@ -106,6 +107,15 @@ def test_a_refused_stream_goes_to_another_replica_unseen_and_audio_follows_it() 
     assert second.told == [b"ab", 5, ("finish", 10)]
     assert (world.first.verdicts, second.verdicts) == (["nothing"], ["well 7"])
     assert world.over_count == 1
+
+
+def test_its_end_frees_a_slot_while_it_has_one_on_a_replica_that_stays() -> None:
+    world = World()
+    before = world.stream.frees_slot
+    world.first.say(GRANTED)
+    while_it_stays = world.stream.frees_slot
+    world.first.takes_streams = False
+    assert (before, while_it_stays, world.stream.frees_slot) == (False, True, False)
 
 
 def test_when_no_other_replica_takes_it_the_refusal_is_heard() -> None:
