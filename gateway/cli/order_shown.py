@@ -109,10 +109,11 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
 def _headline(plan: dict[str, Any], target: str) -> str:
     sessions, short = plan["sessions"], plan["sessions_short"]
     verb = plan["kind"]
-    if sessions == 0:
+    if sessions == 0 and plan["is_complete"]:
         return f"To {verb} {target} would move nobody: no session of this region is there."
     if short == 0:
-        return f"To {verb} {target} would move {counted(sessions, 'session')}, and there is room for all."
+        whom = "all" if plan["is_complete"] else "those that are known"
+        return f"To {verb} {target} would move {counted(sessions, 'session')}, and there is room for {whom}."
     return f"To {verb} {target} would move {counted(sessions, 'session')}, and {short} of them would find NO PLACE."
 
 
@@ -155,6 +156,8 @@ def _notes(plan: dict[str, Any]) -> list[str]:
     if plan["gateways_silent"]:
         silent = ", ".join(plan["gateways_silent"])
         notes.append(f"WARNING: {silent} did not say which sessions they have; theirs are not in this plan.")
+    elif not plan["is_complete"]:
+        notes.append("WARNING: not all sessions of this region are known now; those that are not are not in this plan.")
     if plan["moving_s_at_pace"]:
         notes.append(f"At that pace it takes at least {plan['moving_s_at_pace']} s.")
     notes.append(f"Nothing was changed. Facts are {plan['snapshot_age_ms']} ms old.")

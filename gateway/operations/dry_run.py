@@ -40,14 +40,25 @@ class DryRun:
         self._sessions = sessions
         self._weights = weights
         self._snapshot_age_ms = snapshot_age_ms
+        self._turn = asyncio.Lock()
 
     async def plan(self, target: Target, kind: OrderKind, *, pace_per_s: int) -> dict[str, Any]:
-        """As JSON; docs/operations.md says what it means. Waits some seconds at most for what other gateways say."""
+        """As JSON; docs/operations.md says what it means. Waits some seconds at most for what other gateways say, and
+        for its turn: anybody may ask, and one at a time costs enough.
+        """
+        async with self._turn:
+            return await self._plan(target, kind, pace_per_s=pace_per_s)
+
+    async def _plan(self, target: Target, kind: OrderKind, *, pace_per_s: int) -> dict[str, Any]:
         said = await self._sessions.groups()
         engines = self._places.engines()
         meant = [group for group in said.groups if _is_meant(group, target, engines)]
         after = self._places.after(target, kind)
-        groups = [_group(group) for group in meant if group.tier]
+        # What streams of peers' gateways permit is known to those gateways: they place them, and nothing here may.
+        ours = [group for group in meant if group.permitted or not group.tier]
+        groups = [_group(group) for group in ours if group.tier]
+        unknown = sum(group.count for group in ours if not group.tier)
+        is_complete = not said.silent and not said.is_store_away and not unknown
         # Seconds of arithmetic where there are thousands of kinds of sessions; results must not wait for it.
         plan = await asyncio.to_thread(plan_drain, groups, after, self._weights)
         emptied = jurisdictions_emptied(target, self._places.parts(), self._sessions.orders.orders)
@@ -56,9 +67,10 @@ class DryRun:
             "kind": kind.value,
             "sessions": plan.sessions,
             "sessions_short": plan.sessions_short,
-            "suffices": plan.sessions_short == 0,
-            "sessions_unknown": sum(group.count for group in meant if not group.tier),
-            "sessions_of_other_regions": self._of_others(target, engines, meant),
+            "suffices": plan.sessions_short == 0 and is_complete,
+            "is_complete": is_complete,
+            "sessions_unknown": unknown,
+            "sessions_of_other_regions": self._of_others(target, engines, ours),
             "needs_second_person_for": list(emptied),
             "moving_s_at_pace": -(-plan.sessions // pace_per_s) if pace_per_s else None,
             "gateways_asked": list(said.answered),

@@ -248,25 +248,34 @@ class OrderBook:
         if self._store is None:
             return RegionGroups(own.groups, (self.gateway,))
         try:
-            await self._store.ask(question)
+            question = await self._store.ask(question)
         except StoreAway:
-            return RegionGroups(own.groups, (self.gateway,))
+            return RegionGroups(own.groups, (self.gateway,), is_store_away=True)
         answers = {self.gateway: own}
         silent: tuple[str, ...] = ()
+        is_store_away = False
         with suppress(TimeoutError):
             async with asyncio.timeout(within_ms / 1_000):
                 while True:
-                    reports = await self._reports()
-                    answers |= {name: report for name, report in reports.items() if report.answers == question}
+                    try:
+                        reports = await self._store.hear()
+                    except StoreAway:
+                        is_store_away = True
+                        break
+                    answers |= {
+                        name: report
+                        for name, report in reports.items()
+                        if name not in answers and report.answers == question
+                    }
                     silent = tuple(sorted(set(reports) - set(answers)))
                     if not silent:
                         break
                     await asyncio.sleep(_LISTEN_S)
         groups = tuple(group for report in answers.values() for group in report.groups)
-        return RegionGroups(groups, tuple(sorted(answers)), silent)
+        return RegionGroups(groups, tuple(sorted(answers)), silent, is_store_away)
 
     async def _reports(self) -> dict[str, GatewayReport]:
-        own = {self.gateway: self.report_of(self._question)}
+        own = {self.gateway: self.report_of("")}
         if self._store is None:
             return own
         try:

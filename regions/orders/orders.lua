@@ -9,6 +9,7 @@
 --       "hear", how long a report counts (ms)
 -- Returns  look: version, question ('' where none is asked), and the document if the version is another one
 --          change, restore: 1 or 0, version, and with 0 the document
+--          ask: the question that stands, which somebody else may have asked
 --          hear: gateway, report, gateway, report ...
 --
 -- Only this server's clock decides which reports are too old. A version is `revision.digest`, or '' where nothing is.
@@ -71,8 +72,11 @@ elseif act == 'restore' then
   end
   return {0, held, document()}
 elseif act == 'ask' then
-  redis.call('SET', KEYS[4], ARGV[2], 'PX', ARGV[3])
-  return {}
+  if redis.call('SET', KEYS[4], ARGV[2], 'PX', ARGV[3], 'NX') then
+    return {ARGV[2]}
+  end
+  redis.call('PEXPIRE', KEYS[4], ARGV[3])
+  return {redis.call('GET', KEYS[4])}
 elseif act == 'hear' then
   forget_silent(tonumber(ARGV[2]))
   return redis.call('HGETALL', KEYS[2])

@@ -78,11 +78,12 @@ class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegionGroups(NamedTuple):
-    """`silent`: gateways that are there and did not say in time."""
+    """`silent`: gateways that are there and did not say in time. `is_store_away`: others may be there."""
 
     groups: tuple[SessionGroupFacts, ...]
     answered: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
+    is_store_away: bool = False
 
 
 def encode_report(report: GatewayReport) -> bytes:

@@ -94,9 +94,12 @@ class OrderStore:
         version = version_of(orders)
         return _put_of(await self._call("restore", version.revision, version.digest, encode_orders(orders)))
 
-    async def ask(self, question: str) -> None:
-        """Each gateway answers it with its next report."""
-        await self._call("ask", question, _QUESTION_STANDS_MS)
+    async def ask(self, question: str) -> str:
+        """Each gateway answers it with its next report. Gives the question that stands: one that somebody else asked a
+        moment ago is as good, and is not taken from him.
+        """
+        (standing,) = await self._call("ask", question, _QUESTION_STANDS_MS)
+        return str(standing.decode())
 
     async def hear(self) -> dict[str, GatewayReport]:
         """The last report of each gateway that is there; those that cannot be read are left out."""

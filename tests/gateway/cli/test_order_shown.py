@@ -77,6 +77,7 @@ PLAN: dict[str, Any] = {
     "needs_second_person_for": ["eu"],
     "sessions_of_other_regions": 1,
     "gateways_silent": ["ie/2"],
+    "is_complete": False,
     "moving_s_at_pace": 5,
     "snapshot_age_ms": 40,
 }

@@ -65,6 +65,20 @@ async def test_sessions_of_the_region_are_placed_elsewhere_and_those_of_peers_ar
     assert (said["gateways_asked"], said["gateways_silent"]) == (["north/1"], ["north/2"])
 
 
+async def test_streams_of_peers_are_counted_and_not_planned() -> None:
+    of_peers = SessionGroupFacts(
+        permitted=(), tier="standard", model="", model_version="", language="", region="north", pool="l4", count=4
+    )
+    said = await plan(NORTH, group(3), of_peers)
+    assert (said["sessions"], said["shortfalls"], said["suffices"]) == (3, [], True)
+    assert said["sessions_of_other_regions"] == 4
+
+
+async def test_a_plan_that_lacks_sessions_does_not_say_that_there_is_room() -> None:
+    said = await plan(NORTH, group(3), silent=("north/2",))
+    assert (said["sessions_short"], said["is_complete"], said["suffices"]) == (0, False, False)
+
+
 async def test_of_a_pool_and_of_an_engine_only_their_own_sessions_are_meant() -> None:
     others = group(4, pool="spot", engine="north:2")
     assert (await plan(Target(Scope.pool, "north", "l4"), group(3), others))["sessions"] == 3

@@ -86,7 +86,8 @@ async def test_gateways_hear_each_other_and_the_question(redis_server: RedisServ
     store = store_at(redis_server.url)
     report = GatewayReport(progress=(OrderProgress(order_id="a", total=3),))
     await store.look("", gateway="a", report=report)
-    await store.ask("q1")
+    assert await store.ask("q1") == "q1"
+    assert await store.ask("q2") == "q1", "what another one asked stands until it was answered"
     assert (await store.look("", gateway="b", report=SAYS_NOTHING)).question == "q1"
     assert await store.hear() == {"a": report, "b": SAYS_NOTHING}
     await store.leave("a")
