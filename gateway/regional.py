@@ -236,6 +236,7 @@ class _Building:
             pools=pools,
             unmet=placement.unmet,
             now_ms=monotonic_ms,
+            silent=lambda: pool.silent,
         )
         CapacityMetrics(self._registry, watch.now)
         self._tasks.append(watch.run)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from regions.capacity.snapshot import SETTLED_AFTER_MS
 from regions.capacity.shown import fleet_json, pools_json
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class ScalerHttp:
         Raises CapacityQuestionRefused.
         """
         snapshot = self._watch.now()
+        if not snapshot.is_settled and snapshot.watched_ms >= SETTLED_AFTER_MS:
+            why = f"{snapshot.silent_engines} engines are listed, and none of them answers"
+            raise CapacityQuestionRefused(why, status=503, reason="engines_silent")
         if not snapshot.is_settled:
             why = f"no engine has reported in the {snapshot.watched_ms} ms since this gateway started"
             raise CapacityQuestionRefused(why, status=503, reason="too_early")

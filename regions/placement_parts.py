@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from regions.shedding import Shedding
 
 
+_WITHOUT_SLOT = (RuledOut.no_free_slot, RuledOut.unreachable)
+
+
 @dataclass(frozen=True, slots=True)
 class PlacementParts:
     """One set a gateway."""
@@ -41,9 +44,11 @@ class PlacementParts:
         return routing.decide(request, self.facts.snapshot, self.rules.weights)
 
     def note_decision(self, session_id: str, tier: Tier, model: str, decision: RouteDecision) -> None:
-        """Somebody may find no slot in this region, and is served elsewhere or not at all."""
+        """Somebody may find no slot in this region, and is served elsewhere or not at all. A region without an engine
+        has none either: nothing else would tell an autoscaler that somebody wants the first.
+        """
         here = self.facts.here
-        if decision.ruled_out.get(here) is RuledOut.no_free_slot or self._spills(here, tier, decision):
+        if decision.ruled_out.get(here) in _WITHOUT_SLOT or self._spills(here, tier, decision):
             self.unmet.wanted(session_id, model)
 
     def _spills(self, here: str, tier: Tier, decision: RouteDecision) -> bool:

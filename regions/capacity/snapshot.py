@@ -31,14 +31,20 @@ class FleetCapacity:
 
 @dataclass(frozen=True, slots=True)
 class CapacitySnapshot:
-    """All fleets of the region, the largest first. `watched_ms`: since when this gateway watches."""
+    """All fleets of the region, the largest first.
+
+    `watched_ms`: since when this gateway watches. `silent_engines`: that are listed and do not answer.
+    """
 
     taken_at_ms: int
     watched_ms: int
     has_reports: bool
     fleets: tuple[FleetCapacity, ...]
+    silent_engines: int = 0
 
     @property
     def is_settled(self) -> bool:
-        """Whether it may be believed that what is not seen is not there."""
-        return self.has_reports or self.watched_ms >= SETTLED_AFTER_MS
+        """Whether it may be believed that what is not seen is not there. Where engines are listed and none of them
+        answers it is likely to be this gateway that is cut off.
+        """
+        return self.has_reports or (self.watched_ms >= SETTLED_AFTER_MS and not self.silent_engines)

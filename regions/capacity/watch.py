@@ -46,6 +46,7 @@ class CapacityWatch:
     Args:
         headroom: what tiers leave to those above them.
         reports: of the region's engines.
+        silent: how many engines are listed and do not answer.
         pools: of the region, as the catalog has them.
     """
 
@@ -58,6 +59,7 @@ class CapacityWatch:
         pools: Callable[[], Iterable[PoolSpec]],
         unmet: UnmetDemand,
         now_ms: Callable[[], int],
+        silent: Callable[[], int] = lambda: 0,
     ) -> None:
         self.settings = settings
         self.headroom = headroom
@@ -66,6 +68,7 @@ class CapacityWatch:
         self._pools = pools
         self._unmet = unmet
         self._now_ms = now_ms
+        self._silent = silent
         self.is_held: Callable[[str], bool] = lambda _pool: False
         """Whether operators drain the pool of that name."""
         self._book = FleetBook(_REMEMBERED_MS)
@@ -96,6 +99,7 @@ class CapacityWatch:
             taken_at_ms=now_ms,
             watched_ms=now_ms - self._since_ms,
             has_reports=bool(reports),
+            silent_engines=self._silent(),
             fleets=tuple(self._capacity(now_ms, fleet, unmet.get(fleet.name, 0)) for fleet in fleets),
         )
 

@@ -131,6 +131,11 @@ class LinkPool:
         return [member.entry.facts for member in self._members.values() if not member.entry.is_retiring]
 
     @property
+    def silent(self) -> int:
+        """How many members are listed and do not answer."""
+        return sum(link.load is None for link in self.links)
+
+    @property
     def dispatchers(self) -> int:
         """How many pools place on these replicas, this one included; by what the replicas say."""
         return max((link.load.gateways for link in self.links if link.load is not None), default=1)

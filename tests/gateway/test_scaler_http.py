@@ -105,3 +105,14 @@ async def test_no_number_is_given_before_any_engine_spoke(
     """An autoscaler that reads 0 lets all engines go."""
     response = await client.get(path)
     assert (response.status, (await response.json())["error"]["reason"]) == (503, "too_early")
+
+
+async def test_no_number_is_given_while_all_engines_that_are_listed_are_silent(
+    client: TestClient[web.Request, web.Application], watched: Watched
+) -> None:
+    watched.look(0, *REPORTS)
+    watched.silent = 3
+    watched.look(3_600_000)
+    response = await client.get("/v1/scaler/base")
+    error = {"reason": "engines_silent", "detail": "3 engines are listed, and none of them answers"}
+    assert (response.status, await response.json()) == (503, {"error": error})

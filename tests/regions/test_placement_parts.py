@@ -37,6 +37,15 @@ async def test_who_finds_no_slot_here_is_demand_that_is_not_met() -> None:
     assert world.placement.unmet.by_model(world.now_ms) == {"": 1}, "refused; its caller may come again"
 
 
+async def test_who_comes_to_a_region_without_an_engine_is_demand_on_it() -> None:
+    world = World()
+    world.pools["north"].link.load = None
+    world.look()
+    session = world.session(frozenset({"north"}))
+    await session.opened()
+    assert world.placement.unmet.by_model(world.now_ms) == {"": 1}
+
+
 async def test_who_waited_and_got_a_slot_here_is_no_more_than_a_slot_in_use() -> None:
     world = World()
     world.pools["north"].refuses = RefusalReason.no_free_slot

@@ -35,6 +35,7 @@ class Watched:
     now_ms: int = 0
     reports: list[EngineReport] = field(default_factory=list)
     unmet: UnmetDemand = field(default_factory=UnmetDemand)
+    silent: int = 0
 
     def __post_init__(self) -> None:
         self.watch = CapacityWatch(
@@ -44,6 +45,7 @@ class Watched:
             pools=lambda: (),
             unmet=self.unmet,
             now_ms=lambda: self.now_ms,
+            silent=lambda: self.silent,
         )
 
     def look(self, now_ms: int, *reports: EngineReport) -> CapacitySnapshot:
@@ -101,6 +103,25 @@ def test_before_any_engine_spoke_nothing_is_believed_for_a_while() -> None:
     watched = Watched()
     assert [watched.look(now_ms).is_settled for now_ms in (0, 9_900, 10_000)] == [False, False, True]
     assert Watched().look(0, engine("base")).is_settled
+
+
+def test_where_engines_are_listed_and_none_answers_nothing_is_believed_however_long_it_lasts() -> None:
+    watched = Watched()
+    watched.look(0, engine("base", slots=100, used=80))
+    watched.silent = 1
+    assert not watched.look(3_600_000).is_settled
+    assert watched.look(3_601_000, engine("base")).is_settled, "some answer"
+    watched.silent = 0
+    assert watched.look(3_602_000).is_settled, "none is listed: there are none"
+
+
+def test_the_first_caller_of_a_region_without_engines_is_worth_an_engine() -> None:
+    watched = Watched()
+    watched.look(0, engine("base", slots=8))
+    watched.look(20_000)
+    watched.unmet.wanted("s1", "en")
+    (fleet,) = watched.look(40_000).fleets
+    assert (fleet.wanted.demand_slots, fleet.wanted.by_row["base", ""]) == (1, 1)
 
 
 def test_whoever_asks_again_at_once_hears_the_same() -> None:
