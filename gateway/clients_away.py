@@ -1,7 +1,8 @@
 """Sends the clients of a region to gateways elsewhere, where an order about the region wants that.
 
 Each client's session ends after its utterance, with the reason `draining`, and goes on with its resume token at one of
-the gateways that `started` named, or that a refusal here names. Whoever may connect nowhere else stays.
+the gateways that `started` named, or that a refusal here names. Whoever may connect nowhere else stays, and so does who
+could only be sent to regions that are out of reach, ill or emptied themselves.
 """
 
 from __future__ import annotations
@@ -73,7 +74,14 @@ class ClientsAway:
             self._stuck = 0
             self._turns = MoveTurns()
             return
-        may_go = [runner for runner, caller in self._registry.sessions if self._may_go(caller)]
+        goes: dict[str, bool] = {}  # by profile, which decides it: there are few of them and many sessions
+        may_go = []
+        for runner, caller in self._registry.sessions:
+            profile = caller.residency_profile
+            if profile not in goes:
+                goes[profile] = self._may_go(caller)
+            if goes[profile]:
+                may_go.append(runner)
         self._stuck = len(self._registry) - len(may_go)
         if order.state is not OrderState.in_force:
             return

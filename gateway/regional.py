@@ -182,6 +182,7 @@ class _Building:
             rules=rules,
             now_ms=monotonic_ms,
         )
+        policies.may_send_to = facts.takes_clients
         pool.headroom = rules.headroom
         pool.classes = rules.classes
         pool.slow_start = rules.slow_start

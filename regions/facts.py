@@ -18,7 +18,7 @@ import structlog
 
 from policies.distance import rtt_prior_ms
 from policies.order_effects import NO_WISH
-from policies.routing_facts import ModelFacts, RegionSnapshot, RegionState
+from policies.routing_facts import Health, ModelFacts, RegionSnapshot, RegionState
 from regions.discovery.interface import EngineAddress
 from regions.region_watch import RegionWatch
 
@@ -95,6 +95,15 @@ class Facts:
 
     def region(self, name: str) -> RegionWatch | None:
         return self._watches.get(name)
+
+    def takes_clients(self, name: str) -> bool:
+        """Whether those whom this region sends away should go there. Of an edge site, and of a region that was not
+        looked at yet, nothing speaks against it.
+        """
+        facts = self._facts.get(name)
+        if facts is None or not facts.has_engines:
+            return True
+        return facts.state is RegionState.active and facts.is_reachable and facts.health is not Health.tripped
 
     def class_of_pool(self, name: str) -> CapacityClass | None:
         """Of this region, by the catalog; None: it does not know the pool."""

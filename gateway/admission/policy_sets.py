@@ -66,6 +66,8 @@ class CatalogPolicySets:
         self._catalog = catalog
         self.sends_clients_away: Callable[[], bool] = lambda: False
         """Whether operators want this region's clients to be elsewhere."""
+        self.may_send_to: Callable[[str], bool] = lambda _region: True
+        """Whether clients that are sent away find a region that takes them there."""
         self._is_restricted = residency is not None
         lists = {} if residency is None else residency.profiles
         self._sets = {name: PolicySet(frozenset(regions), name) for name, regions in lists.items()}
@@ -96,9 +98,9 @@ class CatalogPolicySets:
         return RegionEmptied(gateways) if gateways else None
 
     def gateways_elsewhere(self, policies: PolicySet, place: Place | None) -> tuple[str, ...]:
-        """Of other regions, nearest first; empty: the session may be opened nowhere else."""
+        """Of other regions that may be sent to, nearest first; empty: the session may be opened nowhere else."""
         others = (spec for spec in self._taking_clients(policies, place) if spec.name != self._region)
-        return tuple(gateway for spec in others for gateway in spec.gateways)
+        return tuple(gateway for spec in others if self.may_send_to(spec.name) for gateway in spec.gateways)
 
     def regions_for(self, policies: PolicySet | None, place: Place | None) -> tuple[RegionSpec, ...]:
         taking = self._taking_clients(policies, place)

@@ -85,6 +85,15 @@ async def test_who_may_connect_nowhere_else_stays_and_is_let_in() -> None:
     assert emptied.policies.emptied_here(permitted, None) is None  # type: ignore[arg-type]
 
 
+async def test_nobody_is_sent_to_a_region_that_is_out_of_reach_or_emptied_too() -> None:
+    emptied = Emptied(Session())
+    emptied.policies.may_send_to = lambda _region: False
+    await emptied.book.change(lambda _: (WEST,))
+    emptied.away.step()
+    assert (emptied.ended, emptied.away.left(WEST.id)) == ([False], (1, 1))
+    assert emptied.policies.emptied_here(emptied.policies.permitted(caller("eu")), None) is None  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "order", [replace(WEST, with_clients=False), replace(WEST, state=OrderState.pending)], ids=["streams", "pending"]
 )

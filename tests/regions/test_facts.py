@@ -148,3 +148,11 @@ async def test_a_gateway_that_is_stopped_ends_its_links() -> None:
     async with running(world):
         pass
     assert [world.pools[name].ends for name in ("east", "south")] == [1, 1]
+
+
+async def test_clients_are_sent_to_no_region_that_is_out_of_reach_or_leaves() -> None:
+    world = World()
+    world.pools["east"].link.load = None
+    world.wants("south", RegionState.draining)
+    world.look()
+    assert [world.facts.takes_clients(name) for name in ("north", "east", "south")] == [True, False, False]
