@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from regions.capacity.snapshot import SETTLED_AFTER_MS
 from regions.capacity.shown import fleet_json, pools_json
+from regions.capacity.snapshot import SETTLED_AFTER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

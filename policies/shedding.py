@@ -2,7 +2,7 @@
 
 These must stay true:
   - Nobody ends for a session of his own tier or of a lower one.
-  - At most one session ends for each that waits, however often it asks. One that ends for somebody who needs it no more
+  - At most one session ends for each that waits, however often it asks, until it has not asked for long. One that ends for somebody who needs it no more
     ends for the next who waits.
   - The lowest tier ends first; of one tier the session that began last, which loses the least.
 """
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _PERMILLE = 1_000
+_NEW_WAIT_AFTER_MS = 60_000
+"""Longer than any session waits between two questions: one that asks again after so long was served meanwhile, by an
+engine that it did not have to leave after all, or lost another one.
+"""
 _HEIGHT = {tier: height for height, tier in enumerate(reversed(Tier))}
 
 
@@ -58,13 +62,14 @@ class Running:
 
 @dataclass(slots=True)
 class Claim:
-    """A slot that is being freed for a waiting session. `until_ms`: how long it is kept for it; `is_free`: the other
-    session is over.
+    """A slot that is being freed for a waiting session. `until_ms`: how long it is kept for it; `asked_at_ms`: when it
+    asked last; `is_free`: the other session is over.
     """
 
     victim: Running
     waiter_tier: Tier
     until_ms: int
+    asked_at_ms: int
     is_free: bool = False
 
 
@@ -101,19 +106,13 @@ class SheddingBook:
     def claim_of(self, waiter_id: str) -> Claim | None:
         return self._claims.get(waiter_id)
 
-    def is_ending(self, session_id: str) -> bool:
-        """Whether it was told to end."""
-        return session_id in self._orphans or any(
-            claim.victim.session_id == session_id for claim in self._claims.values()
-        )
-
     def ask(self, now_ms: int, waiter_id: str, tier: Tier, running: Iterable[Running]) -> Running | None:
         """Give the session that is to end now for this one; None: nobody does, or somebody does already.
 
         Args:
             running: those on whose engines the waiting session could go on.
         """
-        if not self._limits.is_on or waiter_id in self._claims:
+        if not self._limits.is_on or self._waits(waiter_id, now_ms):
             return None
         sessions = list(running)
         usable = {session.session_id for session in sessions}
@@ -122,14 +121,25 @@ class SheddingBook:
                 del self._orphans[victim_id]
             elif victim_id in usable and is_above(tier, claim.victim.tier):
                 del self._orphans[victim_id]
-                self._claims[waiter_id] = Claim(claim.victim, tier, now_ms + self._limits.claim_ms)
+                self._claims[waiter_id] = Claim(claim.victim, tier, now_ms + self._limits.claim_ms, now_ms)
                 return None
-        victim = victim_for(tier, [session for session in sessions if not self.is_ending(session.session_id)])
+        ending = {claim.victim.session_id for claim in self._claims.values()} | self._orphans.keys()
+        victim = victim_for(tier, [session for session in sessions if session.session_id not in ending])
         if victim is None:
             return None
-        self._claims[waiter_id] = Claim(victim, tier, now_ms + self._limits.claim_ms)
+        self._claims[waiter_id] = Claim(victim, tier, now_ms + self._limits.claim_ms, now_ms)
         self._shed_at_ms.append(now_ms)
         return victim
+
+    def _waits(self, waiter_id: str, now_ms: int) -> bool:
+        claim = self._claims.get(waiter_id)
+        if claim is None:
+            return False
+        if now_ms - claim.asked_at_ms >= _NEW_WAIT_AFTER_MS:
+            self.served(waiter_id)
+            return False
+        claim.asked_at_ms = now_ms
+        return True
 
     def refused(self, waiter_id: str) -> None:
         """The victim could not be told: it ends already, for another reason. The waiting one may ask again."""

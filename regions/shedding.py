@@ -29,6 +29,8 @@ _PERMILLE = 1_000
 _AVOIDED = RuledOut.failed_this_session
 _NOWHERE: frozenset[str] = frozenset()
 _ORDER = tuple(Tier)
+_MOST_ASKED = 4
+"""Where so many end already, a slot comes by itself; whoever waits asks again."""
 
 log = structlog.get_logger("placement")
 
@@ -106,7 +108,7 @@ class Shedding:
             return False
         below = [tier for tier in _ORDER if is_above(session.tier, tier) and self._sessions[tier]]
         told: set[str] = set()
-        while below:
+        while below and len(told) < _MOST_ASKED:
             running = self._running(below, request, full, told)
             victim = self._book.ask(now_ms, session.session_id, session.tier, running)
             if victim is None:

@@ -95,6 +95,7 @@ class Leaving:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(self._hand_back_at_s) as self._limit:
                 await self._host.until_empty()
+        self._limit = None
         self._host.lose_all(LossReason.drained)
 
     def _begin(self, key: tuple[str, str], plan: LeavePlan) -> None:

@@ -45,6 +45,15 @@ def test_one_ends_for_each_that_waits_however_often_it_asks() -> None:
     assert book.ask(9_000, "b", PREMIUM, ALL) is None
 
 
+def test_a_session_that_worked_on_for_long_and_waits_again_may_have_another_slot() -> None:
+    book = SheddingBook(LIMITS)
+    assert book.ask(0, "a", PREMIUM, ALL) == YOUNG
+    book.gone("young")
+    assert book.ask(59_000, "a", PREMIUM, [OTHER, OLD]) is None
+    assert book.ask(118_000, "a", PREMIUM, [OTHER, OLD]) is None
+    assert book.ask(178_000, "a", PREMIUM, [OTHER, OLD]) == OLD
+
+
 def test_one_that_ends_for_somebody_who_needs_it_no_more_ends_for_the_next() -> None:
     book = SheddingBook(LIMITS)
     assert book.ask(0, "a", PREMIUM, [YOUNG, OLD]) == YOUNG

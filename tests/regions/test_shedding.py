@@ -30,6 +30,7 @@ class Sessions:
         self.world = World(rules)  # type: ignore[arg-type]
         self.told: list[tuple[str, Shed]] = []
         self.deaf: set[str] = set()
+        self.asked = 0
         self.pools: dict[str, Caller] = {}
 
     def session(self, name: str, tier: Tier, permitted: frozenset[str] = NORTH) -> Caller:
@@ -50,6 +51,7 @@ class Sessions:
         self.world.look()
 
     def _end(self, name: str, shed: Shed) -> bool:
+        self.asked += 1
         if name in self.deaf:
             return False
         self.told.append((name, shed))
@@ -135,6 +137,16 @@ async def test_another_ends_where_the_youngest_ends_already() -> None:
     sessions.deaf = {"young"}
     await sessions.session("p", Tier.premium).opened()
     assert sessions.ended == ["old"]
+
+
+async def test_where_all_end_already_few_are_asked() -> None:
+    sessions = Sessions()
+    for number in range(8):
+        await sessions.working(f"e{number}", Tier.economy)
+    sessions.fill(slots=8, used=8)
+    sessions.deaf = {f"e{number}" for number in range(8)}
+    await sessions.session("p", Tier.premium).opened()
+    assert (sessions.ended, sessions.asked) == ([], 4)
 
 
 async def test_nobody_ends_whose_slot_would_be_of_no_use() -> None:

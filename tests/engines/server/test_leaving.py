@@ -107,6 +107,14 @@ async def test_a_later_notice_gives_no_time_back(host: StreamHost) -> None:
     assert sink.events[-1] == Lost(1, LossReason.drained)
 
 
+async def test_a_notice_that_comes_after_the_last_stream_is_gone_changes_nothing(host: StreamHost) -> None:
+    left = Left(host)
+    left.leaving.noticed(notice(lead_ms=120_000))
+    await left.leaving.until_left()
+    left.leaving.noticed(notice(NoticeKind.shutdown, name="s", lead_ms=100))
+    assert left.times == 1
+
+
 async def test_a_machine_at_risk_serves_on_until_the_risk_is_withdrawn(host: StreamHost) -> None:
     left = Left(host)
     left.leaving.noticed(notice(NoticeKind.rebalance, name="a"))
