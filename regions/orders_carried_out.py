@@ -79,6 +79,8 @@ class OrdersCarriedOut:
         self._peer_links = peer_links
         self._tallies: dict[str, OrderTally] = {}
         self._turns: dict[str, MoveTurns] = {}
+        self._stuck_alike: dict[tuple[frozenset[str] | None, str, bool, str, str, str], str] = {}
+        """Of one step: why streams that are alike stay."""
         self.clients_of: Callable[[str], tuple[int, int]] = lambda _order_id: (0, 0)
         """How many clients an order still sends elsewhere, and how many of them may connect nowhere else."""
         self._told_of: set[tuple[str, str]] = set()
@@ -148,6 +150,7 @@ class OrdersCarriedOut:
         """Tell those whose turn it is, and count."""
         if not self._tallies:
             return
+        self._stuck_alike.clear()
         orders = self._book.orders
         self._wish(orders)  # gateways come and go, and share the pace
         sessions = {session.session_id: session for session in self._placement.sessions}
@@ -190,14 +193,25 @@ class OrdersCarriedOut:
         told_at_ms = stream.told_at_ms
         if told_at_ms is None or self._pool.now_ms() - told_at_ms < _PATIENCE_MS:
             return Standing(is_told=told_at_ms is not None, is_own=session is not None)
-        refusal = self._pool.refusal_of(stream.asked)
-        if refusal is not None and session is not None:
-            placed = next((one for one in session.streams if one.inner is stream), None)
-            if placed is not None and session.decide_without(placed, self._facts.here).candidates:
-                refusal = None
-        return Standing(
-            is_told=True, stays_because="" if refusal is None else refusal.value, is_own=session is not None
-        )
+        return Standing(is_told=True, stays_because=self._stays_because(stream, session), is_own=session is not None)
+
+    def _stays_because(self, stream: PoolStream, session: PlacedSession | None) -> str:
+        """Why a stream has no other engine, here or elsewhere; empty: it has. Asked once in a step for all that are
+        alike: every engine and region is looked at, and where there is no room many streams ask.
+        """
+        asked = stream.asked
+        permitted = None if session is None else session.permitted
+        options = asked.options
+        alike = (permitted, asked.tier, asked.is_replay, options.model, options.model_version, options.language)
+        known = self._stuck_alike.get(alike)
+        if known is None:
+            refusal = self._pool.refusal_of(asked)
+            if refusal is not None and session is not None:
+                placed = next((one for one in session.streams if one.inner is stream), None)
+                if placed is not None and session.decide_without(placed, self._facts.here).candidates:
+                    refusal = None
+            known = self._stuck_alike[alike] = "" if refusal is None else refusal.value
+        return known
 
     def _move(self, order: Order, streams: list[PoolStream]) -> None:
         """Who was never told goes first, then higher tiers, then who is here for longest."""

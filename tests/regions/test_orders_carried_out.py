@@ -75,6 +75,7 @@ class Engines:
         self.now = 0
         self.there: list[Stream] = []
         self.refusal: RefusalReason | None = None
+        self.times_asked = 0
         self.order_on: Callable[[EngineAddress, str], Order | None] | None = None
 
     def now_ms(self) -> int:
@@ -91,6 +92,7 @@ class Engines:
         return [] if order is None else [(order, stream) for stream in self.there]
 
     def refusal_of(self, _asked: OpenStream) -> RefusalReason | None:
+        self.times_asked += 1
         return self.refusal
 
     def pool_of(self, _address: str) -> str:
@@ -264,3 +266,15 @@ async def test_clients_that_are_still_here_keep_an_order_from_being_done() -> No
     await carried.order(NORTH)
     progress = await carried.progress(NORTH)
     assert (progress.clients_left, progress.clients_stuck, progress.done_at_unix_ms) == (3, 1, 0)
+
+
+async def test_why_many_streams_that_are_alike_stay_is_asked_once_in_a_step() -> None:
+    carried = Carried()
+    carried.engines.there = [Stream(carried.engines, f"s{number}") for number in range(5)]
+    carried.engines.refusal = RefusalReason.no_free_slot
+    await carried.order(ENGINE)
+    carried.engines.now += 1_000
+    carried.parts.step()
+    carried.engines.now += 3_000
+    progress = await carried.progress(ENGINE)
+    assert (progress.stuck, carried.engines.times_asked) == ({"no_free_slot": 5}, 1)
