@@ -103,6 +103,8 @@ class ResumingSession:
         self._is_throttled = False
         self._lost: _Loss | None = None
         self._ends_in_vain = 0
+        self._left_unanswered = 0
+        """Attempts that were given up before an answer: a slow gateway may take the session up for one of them."""
         self._attempt_url = endpoint.url
 
     async def run(self) -> Finished | ErrorMessage:
@@ -124,6 +126,8 @@ class ResumingSession:
             outcome = await self._attempt()
             if isinstance(outcome, Finished | ErrorMessage) and not self._may_go_on_after(outcome):
                 return outcome
+            if isinstance(outcome, ErrorMessage) and outcome.reason == Reason.resumed_elsewhere:
+                self._left_unanswered -= 1
             if isinstance(outcome, ConnectionFailed) and outcome.exit_code in _NOT_OURS_TO_REPEAT:
                 raise outcome
             if self._lost is None:
@@ -139,10 +143,12 @@ class ResumingSession:
 
     def _may_go_on_after(self, outcome: Finished | ErrorMessage) -> bool:
         """A gateway that cannot serve the session any more, while another one may."""
+        if not isinstance(outcome, ErrorMessage) or not self._can_resume():
+            return False
+        if outcome.reason == Reason.resumed_elsewhere and self._left_unanswered:
+            return True  # by nobody else than this client
         return (
-            isinstance(outcome, ErrorMessage)
-            and self._can_resume()
-            and outcome.retryable
+            outcome.retryable
             and self._ends_in_vain < _MOST_ENDS_IN_VAIN
             and (outcome.reason not in Reason.__members__ or TABLE[Reason(outcome.reason)].fault is not Fault.nobody)
         )
@@ -237,10 +243,12 @@ class ResumingSession:
                 coming = asyncio.ensure_future(anext(messages))
                 while not (await asyncio.wait({coming}, timeout=self._patience_s(has_heard=has_heard)))[0]:
                     if not has_heard or self._is_owed_an_answer(began_s):
+                        self._left_unanswered += not has_heard
                         return None
                 try:
                     message = coming.result()
                 except StopAsyncIteration:
+                    self._left_unanswered += not has_heard
                     return None
                 has_heard = True
                 if isinstance(message, ErrorMessage):

@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.cli.audio_source import KeptAudio
-from gateway.cli.connection import ConnectionFailed
+from gateway.cli.connection import ConnectionFailed, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession, owed_within_ms
 from gateway.errors import Reason
-from gateway.wire.messages import Ack, AudioSpec, Endpointing, ErrorMessage, FinalMessage, Finished, Start, Started
+from gateway.wire.messages import (
+    Ack,
+    AudioSpec,
+    Endpointing,
+    ErrorMessage,
+    FinalMessage,
+    Finished,
+    Resume,
+    Start,
+    Started,
+)
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.engine_pool import FakePool, FakeStream, LossReason, Lost
 from tests.harness.redis_server import free_port
@@ -70,8 +80,10 @@ def address(transport: str, port: int) -> str:
 
 
 @contextlib.asynccontextmanager
-async def behind_a_relay(state: Path, transport: str) -> AsyncIterator[tuple[GatewayInProcess, TcpRelay, str]]:
-    async with running_gateway(state, asyncio.get_running_loop()) as gateway:
+async def behind_a_relay(
+    state: Path, transport: str, pool: FakePool | None = None
+) -> AsyncIterator[tuple[GatewayInProcess, TcpRelay, str]]:
+    async with running_gateway(state, asyncio.get_running_loop(), pool=pool) as gateway:
         port = int(gateway.urls[transport].split("/")[2 if transport == "ws" else 0].rpartition(":")[2])
         async with TcpRelay(port) as relay:
             yield gateway, relay, address(transport, relay.port)
@@ -190,6 +202,45 @@ async def test_audio_that_kills_engines_is_not_carried_on_for_ever(tmp_path: Pat
     assert talk.shown[-1] == end
     assert talk.count(Resumed) == 2
     assert talk.count(Started) == 3
+
+
+class _StallingPool(FakePool):
+    """Grants nothing while it is told so."""
+
+    is_stalled = False
+
+    def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> FakeStream:
+        if not self.is_stalled:
+            return super().open(stream, on_event)
+        self.streams.append(FakeStream(stream, on_event))
+        return self.streams[-1]
+
+
+async def test_a_session_taken_up_late_for_a_left_attempt_is_taken_back_and_from_another_client_it_is_not(
+    tmp_path: Path, transport: str
+) -> None:
+    pool = _StallingPool()
+    rules = replace(RULES, open_ms=300)
+    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport, pool) as (gateway, relay, url):
+        talk = Conversation(url, gateway.token(), transport, rules)
+        running = asyncio.create_task(talk.session.run())
+        await until(lambda: talk.has(Started))
+        (started,) = (message for message in talk.shown if isinstance(message, Started))
+        pool.is_stalled = True
+        relay.cut()
+        await until(lambda: len(pool.streams) == 2)
+        pool.is_stalled = False
+        await until(lambda: talk.count(Resumed) == 1)
+        again = Start(resume=Resume(token=started.resume_token, from_sample=0))
+        while not running.done():
+            heard = talk.count(Resumed)
+            async with connect(url, gateway.token(), is_grpc=transport == "grpc") as other:
+                await other.send(again)
+                await until(lambda n=heard: running.done() or talk.count(Resumed) > n)  # type: ignore[misc]
+    ended = running.result()
+    assert isinstance(ended, ErrorMessage)
+    assert ended.reason == Reason.resumed_elsewhere
+    assert talk.count(Resumed) == 2
 
 
 async def test_a_session_that_was_shed_says_why_and_goes_on_when_it_may(tmp_path: Path) -> None:
