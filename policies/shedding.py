@@ -2,8 +2,8 @@
 
 These must stay true:
   - Nobody ends for a session of his own tier or of a lower one.
-  - At most one session ends for each that waits, however often it asks, until it has not asked for long. One that ends for somebody who needs it no more
-    ends for the next who waits.
+  - At most one session ends for each that waits, however often it asks, until it has not asked for long. One that
+    ends for somebody who needs it no more ends for the next who waits.
   - The lowest tier ends first; of one tier the session that began last, which loses the least.
 """
 
