@@ -103,6 +103,9 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
             raise ValueError("engines needs addresses or discovery: without [regions] nobody else can recognise")
         if self.escrow is not None and self.region not in self.escrow.addresses:
             raise ValueError(f"escrow.addresses lacks this region, {self.region}")
+        strangers = set(self.operations.issuers) - {issuer.issuer for issuer in self.tokens.issuers}
+        if strangers:
+            raise ValueError(f"operations.issuers: tokens.issuers has no {', '.join(sorted(strangers))}")
         return self
 
 

@@ -2,7 +2,8 @@
 
 These must stay true:
   - When `record` returns, the event is in the stream or in the file; where Redis is away or there is none, in the file.
-  - The stream is bounded, and what nobody proved to be anybody cannot fill it: such refusals are counted together.
+  - The stream is bounded, and who is no operator cannot fill it, whether or not a token says who that is: such refusals
+    are counted together.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 import structlog
+
+from gateway.errors import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,8 +78,8 @@ class AuditLog:
         self._turn = asyncio.Lock()
         """Of the spool, which threads write, and of deliveries."""
         self._has_waiting = asyncio.Event()
-        self._nobodies: deque[int] = deque()
-        self._uncounted = 0
+        self._nobodies = _Bounded()
+        self._no_operators = _Bounded()
         self._is_delayed = False
         metrics.watch(lambda: 0 if stream is None else len(spool))
         if len(spool):
@@ -85,10 +88,12 @@ class AuditLog:
     async def record(self, event: AuditEvent) -> None:
         """Write it down; `id` is given here. Never raises for want of a store."""
         self._metrics.acted(event.act.value, event.outcome)
-        if event.is_refused and not event.who:
-            if not self._may_write_nobody():
+        bounded = self._bounded_for(event)
+        if bounded is not None:
+            times = bounded.take(self._now_ms())
+            if not times:
                 return
-            event, self._uncounted = msgspec.structs.replace(event, times=1 + self._uncounted), 0
+            event = msgspec.structs.replace(event, times=times)
         event = msgspec.structs.replace(event, id=uuid.uuid4().hex)
         _log(event)
         async with self._turn:
@@ -146,15 +151,32 @@ class AuditLog:
         self._is_delayed = False
         return True
 
-    def _may_write_nobody(self) -> bool:
-        now_ms = self._now_ms()
-        while self._nobodies and self._nobodies[0] <= now_ms - _MINUTE_MS:
-            self._nobodies.popleft()
-        if len(self._nobodies) >= _NOBODIES_PER_MINUTE:
-            self._uncounted += 1
-            return False
-        self._nobodies.append(now_ms)
-        return True
+    def _bounded_for(self, event: AuditEvent) -> _Bounded | None:
+        """None: it is an operator's."""
+        if not event.is_refused:
+            return None
+        if not event.who:
+            return self._nobodies
+        return self._no_operators if event.outcome == Reason.scope_missing.value else None
+
+
+class _Bounded:
+    """So many in a minute are written down, and the next one stands for those that were not."""
+
+    def __init__(self) -> None:
+        self._written_at_ms: deque[int] = deque()
+        self._left_out = 0
+
+    def take(self, now_ms: int) -> int:
+        """For how many this one stands; 0: it is not written down."""
+        while self._written_at_ms and self._written_at_ms[0] <= now_ms - _MINUTE_MS:
+            self._written_at_ms.popleft()
+        if len(self._written_at_ms) >= _NOBODIES_PER_MINUTE:
+            self._left_out += 1
+            return 0
+        self._written_at_ms.append(now_ms)
+        times, self._left_out = 1 + self._left_out, 0
+        return times
 
 
 def _log(event: AuditEvent) -> None:

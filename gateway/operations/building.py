@@ -69,7 +69,7 @@ class Operations:
             )
         )
         self.http = OperationsHttp(
-            operators=Operators(parts.verifier, parts.revocations, lambda: int(time.time())),
+            operators=Operators(parts.verifier, parts.revocations, lambda: int(time.time()), issuers=settings.issuers),
             acts=self._acts,
             audit=self._audit,
             places=places,

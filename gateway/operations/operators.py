@@ -10,7 +10,7 @@ from gateway.errors import TABLE, AuthenticationFailed, Reason, Unavailable
 from gateway.operations.refusals import ActReason, ActRefused, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from gateway.admission.revocation_check import RevocationCheck
     from gateway.admission.tokens import TokenVerifier
@@ -20,7 +20,7 @@ OPERATE = "operate"
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`subject`: of his token. Two subjects are two people."""
+    """`subject`: of his token. Two subjects are two people; the same one of two issuers is one person."""
 
     subject: str
 
@@ -34,12 +34,25 @@ class OperatorRefused(ActRefused):
 
 
 class Operators:
-    """The door to acts. `verifier`: of the gateway; the scopes that its callers need are not asked of operators."""
+    """The door to acts.
 
-    def __init__(self, verifier: TokenVerifier, revocations: RevocationCheck, now_s: Callable[[], int]) -> None:
+    Args:
+        verifier: of the gateway; the scopes that its callers need are not asked of operators.
+        issuers: whose tokens may prove operators; empty: each.
+    """
+
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        revocations: RevocationCheck,
+        now_s: Callable[[], int],
+        *,
+        issuers: Collection[str] = (),
+    ) -> None:
         self._verifier = verifier.requiring(())
         self._revocations = revocations
         self._now_s = now_s
+        self._issuers = frozenset(issuers)
 
     async def identify(self, authorization: Sequence[str]) -> Operator:
         """Who sends this.
@@ -60,9 +73,13 @@ class Operators:
         except (AuthenticationFailed, Unavailable) as error:
             row = TABLE[error.reason]
             raise OperatorRefused(error.reason.value, error.detail or row.meaning, row.http) from None
+        row = TABLE[Reason.scope_missing]
+        if self._issuers and caller.token.issuer not in self._issuers:
+            # Its subject is not told: it may read like that of an operator.
+            detail = f"no token of this issuer has the scope `{OPERATE}` here"
+            raise OperatorRefused(Reason.scope_missing.value, detail, row.http)
         if OPERATE not in caller.scopes:
             detail = f"the token needs the scope `{OPERATE}`"
-            row = TABLE[Reason.scope_missing]
             raise OperatorRefused(Reason.scope_missing.value, detail, row.http, subject=caller.subject)
         if not caller.subject.strip():
             said = refused(ActReason.subject_missing, "the token needs a subject (`sub`): acts are done by somebody")

@@ -1,4 +1,4 @@
-"""Settings of operations: where audit events wait while Redis is away."""
+"""Settings of operations: whose tokens prove operators, and where audit events wait while Redis is away."""
 
 from __future__ import annotations
 
@@ -12,3 +12,6 @@ class OperationsSettings(BaseModel, frozen=True, extra="forbid"):
 
     audit_file: Path | None = None
     """Each gateway needs a file of its own. Without one, what Redis does not take at once is lost with the process."""
+    issuers: tuple[str, ...] = ()
+    """Those of the issuers of tokens whose tokens may prove an operator; empty: each. Where a tenant signs its callers'
+    tokens itself, only yours belong here: nothing else keeps the tenant from the scope."""

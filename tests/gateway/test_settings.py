@@ -146,6 +146,11 @@ def test_regions_that_lend_each_other_compute_know_this_one() -> None:
     load(None, environment | {"PATCHBAY__REGION": "us"})
 
 
+def test_operators_are_proved_by_issuers_that_are_trusted() -> None:
+    (mistake,) = mistakes_of(None, LEAST | {"PATCHBAY__OPERATIONS__ISSUERS": '["https://nobody.example/"]'})
+    assert "tokens.issuers has no https://nobody.example/" in mistake
+
+
 def test_a_drain_that_would_cut_words_is_refused() -> None:
     (mistake,) = mistakes_of(None, LEAST | {"PATCHBAY__DRAIN__FINISH_MS": "30800"})
     assert mistake.startswith("settings: ")

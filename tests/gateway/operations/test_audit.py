@@ -90,6 +90,16 @@ async def test_without_a_stream_the_file_is_the_log(tmp_path: Path) -> None:
     assert registry.get_sample_value("patchbay_audit_events_waiting") == 0
 
 
+async def test_refusals_of_callers_who_are_no_operators_cannot_fill_the_stream() -> None:
+    stream = Stream()
+    log, _, _ = log_over(stream)
+    for _ in range(50):
+        await log.record(AuditEvent(act=Act.give, outcome="scope_missing", is_refused=True, who="eve"))
+    for _ in range(50):
+        await log.record(AuditEvent(act=Act.confirm, outcome="same_person", is_refused=True, who="ada"))
+    assert [event.who for event in stream.events] == ["eve"] * 30 + ["ada"] * 50
+
+
 async def test_refusals_of_nobody_are_counted_together_and_those_of_somebody_are_not() -> None:
     stream = Stream()
     log, _, registry = log_over(stream)

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientSession
 
 from gateway.admission.revocation_check import NothingRevoked
+from gateway.dev_keys import DEV_ISSUER
 from gateway.errors import AuthenticationFailed, Reason
 from gateway.operations.operators import Operator, OperatorRefused, Operators
 from tests.gateway.operations.operations_world import OperationsWorld
@@ -61,3 +62,12 @@ async def test_two_tokens_at_once_are_none(there: OperationsWorld) -> None:
     operators = Operators(there.verifier, NothingRevoked(), lambda: int(time.time()))
     with pytest.raises(OperatorRefused, match="token_malformed"):
         await operators.identify([f"Bearer {there.token(name)}" for name in ("ada", "bob")])
+
+
+async def test_an_issuer_that_may_not_prove_operators_proves_none(there: OperationsWorld) -> None:
+    operators = Operators(there.verifier, NothingRevoked(), lambda: int(time.time()), issuers=("https://ours",))
+    with pytest.raises(OperatorRefused, match="scope_missing") as refused:
+        await operators.identify([f"Bearer {there.token('ada')}"])
+    assert refused.value.subject == ""
+    ours = Operators(there.verifier, NothingRevoked(), lambda: int(time.time()), issuers=(DEV_ISSUER,))
+    assert await ours.identify([f"Bearer {there.token('ada')}"]) == Operator("ada")
