@@ -65,9 +65,13 @@ class GcpSource:
         await self._client.aclose()
 
     async def _follow(self, key: str, read: _Reader, teller: Teller) -> None:
-        """Each change of one key. The answer carries the server's mark for it; the next question waits for another."""
+        """Each change of one key. The answer carries the server's mark for it; the next question waits for another.
+
+        A server that does not let it wait is asked no more often than any other.
+        """
         etag = _NO_ETAG
         while True:
+            asked_at_s = time.monotonic()
             try:
                 value, etag = await self._ask(key, etag)
                 pending = read(value)
@@ -77,8 +81,7 @@ class GcpSource:
                 await asyncio.sleep(wait_s(self._retry_s, teller.failures))
                 continue
             teller.heard([] if pending is None else [pending])
-            if etag == _NO_ETAG:
-                await asyncio.sleep(self._retry_s)
+            await asyncio.sleep(max(0.0, asked_at_s + self._retry_s - time.monotonic()))
 
     async def _ask(self, key: str, etag: str) -> tuple[str, str]:
         """Give the key's value and its mark. Raises SourceAway."""

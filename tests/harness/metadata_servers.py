@@ -103,11 +103,14 @@ class AwsReplay(Replay):
 
 
 class GcpReplay(Replay):
-    """Hangs while nothing changes. `says_flavor`: whether its answers carry the header that proves it is Google's."""
+    """Hangs while nothing changes, unless `hangs` is False. `says_flavor`: whether its answers carry the header that
+    proves it is Google's.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.says_flavor = True
+        self.hangs = True
         self.hanging = 0
         self._values = {"preempted": "FALSE", "maintenance-event": "NONE"}
         self._marks = dict.fromkeys(self._values, "a1")
@@ -126,7 +129,7 @@ class GcpReplay(Replay):
         key = request.path.removeprefix("/computeMetadata/v1/instance/")
         if request.method != "GET" or key not in self._values:
             return web.Response(status=404, headers=flavor)
-        if request.query.get("wait_for_change") == "true":
+        if self.hangs and request.query.get("wait_for_change") == "true":
             known = request.query.get("last_etag", self._marks[key])
             self.hanging += 1
             with contextlib.suppress(TimeoutError):

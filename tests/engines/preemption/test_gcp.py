@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +58,17 @@ async def test_the_question_is_asked_again_when_the_server_says_that_nothing_cha
         await server.set("preempted", "TRUE")
         await until(lambda: bool(heard.notices))
     assert len(heard.notices) == 1
+
+
+async def test_a_server_that_answers_at_once_although_nothing_changed_is_not_stormed(server: GcpReplay) -> None:
+    server.hangs = False
+    async with watched(GcpSource(endpoint=server.endpoint, poll_interval_s=0.1)) as heard:
+        await until(lambda: server.count("GET", "/preempted") >= 4)
+        began_at_s = time.monotonic()
+        await until(lambda: server.count("GET", "/preempted") >= 8)
+        assert time.monotonic() - began_at_s >= 0.25
+        await server.set("preempted", "TRUE")
+        await until(lambda: bool(heard.notices))
 
 
 async def test_who_does_not_say_that_he_is_google_is_not_believed(server: GcpReplay) -> None:
