@@ -20,7 +20,7 @@ from gateway.operations.order_words import in_words
 from gateway.operations.refusals import ActReason, ActRefused, refused
 from policies.last_region import jurisdictions_emptied
 from policies.orders import Order, OrderKind, OrderState, Target
-from regions.orders.errors import OrdersMalformed, RevisionConflict, StoreAway
+from regions.orders.errors import OrdersMalformed, RevisionConflict, StoreAway, TooManyOrders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -261,8 +261,14 @@ class _Attempt:
         except RevisionConflict:
             detail = "others are changing the orders at the same time; look again, then try again"
             raise refused(ActReason.conflict, detail) from None
+        except TooManyOrders:
+            detail = "the region has more orders than gateways read; withdraw those that are over first"
+            raise refused(ActReason.too_many_orders, detail) from None
         except StoreAway:
-            detail = "the region's Redis does not answer, so nothing can be changed now; what is in force stays so"
+            detail = (
+                "the region's Redis does not answer; what is in force stays so. Look before you try again: "
+                "if only the answer was lost, it is done"
+            )
             raise refused(ActReason.store_away, detail) from None
         except OrdersMalformed:
             detail = "what Redis holds are no orders that this release can read; what is in force here stays so"

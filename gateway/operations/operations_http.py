@@ -100,7 +100,7 @@ class OperationsHttp:
 
     async def _audited(self, request: web.Request) -> web.Response:
         text = request.query.get("limit", str(_SHOWN_BY_DEFAULT))
-        if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_SHOWN:
+        if not text.isdecimal() or len(text) > len(str(MAX_SHOWN)) or not 1 <= int(text) <= MAX_SHOWN:
             mistake = f"limit: a number from 1 to {MAX_SHOWN}"
             raise refused(ActReason.bad_request, mistake, mistakes=(mistake,))
         page = await self._audit.recent(int(text))

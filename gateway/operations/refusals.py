@@ -23,8 +23,10 @@ class ActReason(StrEnum):
     """It waits for a second person, and can only be confirmed or withdrawn."""
     conflict = "conflict"
     """Others changed the orders at the same time, again and again."""
+    too_many_orders = "too_many_orders"
+    """Orders that are over should be withdrawn first."""
     store_away = "store_away"
-    """Orders cannot be kept now. What is in force stays so."""
+    """Redis does not answer. What is in force stays so; an act whose answer was lost may have been done."""
 
 
 STATUS = {
@@ -36,6 +38,7 @@ STATUS = {
     ActReason.same_person: 409,
     ActReason.needs_second_person: 409,
     ActReason.conflict: 409,
+    ActReason.too_many_orders: 409,
     ActReason.store_away: 503,
 }
 

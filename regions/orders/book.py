@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from policies.orders import Orders
-from regions.orders.codec import newer
+from regions.orders.codec import MAX_ORDERS_BYTES, encode_orders, newer
 from regions.orders.copy import read_copy
-from regions.orders.errors import OrdersError, OrdersMalformed, RevisionConflict, StoreAway
+from regions.orders.errors import OrdersError, OrdersMalformed, RevisionConflict, StoreAway, TooManyOrders
 from regions.orders.reports import GatewayReport, OrderProgress, RegionGroups, summed
 from regions.orders.store import version_text
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _TRIES = 5
 _LISTEN_S = 0.1
 _LEAVE_WITHIN_S = 0.5
+_COPY_WITHIN_S = 2.0
 _NOT_KNOWN = "?"
 """No version of a store reads like this."""
 
@@ -77,7 +78,8 @@ class OrderBook:
         self._was_malformed = False
         self._watchers: list[Callable[[Orders], None]] = []
         self._changing = asyncio.Lock()
-        self._copying = asyncio.Lock()
+        self._copying: asyncio.Task[None] | None = None
+        self._copy_error = ""
         self._read_copy()
 
     @property
@@ -182,17 +184,35 @@ class OrderBook:
                 self._metrics.revision.set(orders.revision)
 
     async def _write_copy(self) -> None:
-        """On a thread, as a disk may take its time; tried again after the next look where it fails."""
-        if self._copy is None or self._is_copied:
-            return
-        orders = self.orders
+        """On a thread, as a disk may take its time, and not waited for beyond it; tried again after the next look where
+        it fails.
+        """
+        for _ in range(2):  # the write that is under way may be of orders before these
+            if self._copy is None or self._is_copied:
+                return
+            if self._copying is None:
+                self._copying = asyncio.create_task(self._copied(self._copy, self.orders))
+            _, unfinished = await asyncio.wait({self._copying}, timeout=_COPY_WITHIN_S)
+            if unfinished:
+                self._note_copy(TimeoutError.__name__)
+                return
+
+    async def _copied(self, copy: OrdersCopy, orders: Orders) -> None:
         try:
-            async with self._copying:
-                await asyncio.to_thread(self._copy.write, orders)
+            await asyncio.to_thread(copy.write, orders)
         except OSError as error:
-            log.error("order.copy_failed", error=type(error).__name__)
+            self._note_copy(type(error).__name__)
         else:
             self._is_copied = orders == self.orders
+            self._copy_error = ""
+        finally:
+            self._copying = None
+
+    def _note_copy(self, error: str) -> None:
+        """Once, until it succeeds again."""
+        if error != self._copy_error:
+            self._copy_error = error
+            log.error("order.copy_failed", error=error)
 
     # --- changing -----------------------------------------------------------------------------------------
 
@@ -207,7 +227,8 @@ class OrderBook:
             What is in force here when it returns; others follow within their poll.
 
         Raises:
-            StoreAway: Redis is; nothing was changed as far as is known.
+            StoreAway: Redis is; it is not known whether anything was changed.
+            TooManyOrders: nothing was changed.
             RevisionConflict: others changed them each time.
             OrdersMalformed: what is there cannot be read.
         """
@@ -221,6 +242,8 @@ class OrderBook:
                     return self.orders
                 # The time, so that a copy of long ago never looks later than what was ordered after a loss.
                 changed = Orders(max(self.orders.revision + 1, time.time_ns() // 1_000_000), wanted)
+                if len(wanted) > len(self.orders.orders) and len(encode_orders(changed)) > MAX_ORDERS_BYTES:
+                    raise TooManyOrders("withdraw some first")
                 if self._store is None:
                     self._put_in_force(changed)
                     await self._write_copy()

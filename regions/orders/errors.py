@@ -8,7 +8,13 @@ class OrdersError(Exception):
 
 
 class StoreAway(OrdersError):
-    """Redis gave no answer, or none that could be used: what is known stays in force, and nothing can be changed."""
+    """Redis gave no answer, or none that could be used: what is known stays in force. A change may have been written
+    although its answer was lost; then it is followed as soon as Redis answers.
+    """
+
+
+class TooManyOrders(OrdersError):
+    """All of a region's orders together would be larger than gateways read."""
 
 
 class RevisionConflict(OrdersError):

@@ -16,7 +16,7 @@ from gateway.operations.operators import Operator
 from gateway.operations.refusals import ActRefused
 from policies.last_region import RegionParts
 from policies.orders import Order, OrderKind, Orders, OrderState, Scope, Target
-from regions.orders.errors import OrdersMalformed, RevisionConflict, StoreAway
+from regions.orders.errors import OrdersMalformed, RevisionConflict, StoreAway, TooManyOrders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +107,7 @@ async def test_an_act_is_decided_anew_by_what_others_wrote_meanwhile() -> None:
         (StoreAway("timed_out"), "store_away", 503),
         (OrdersMalformed("x"), "store_away", 503),
         (RevisionConflict("x"), "conflict", 409),
+        (TooManyOrders("x"), "too_many_orders", 409),
     ],
 )
 async def test_an_act_that_cannot_be_kept_is_refused_and_written_down(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ import pytest
 
 from policies.orders import Orders
 from regions.orders.book import OrderBook
+from regions.orders.codec import MAX_ORDERS_BYTES
 from regions.orders.copy import OrdersCopy
-from regions.orders.errors import OrdersMalformed, StoreAway
+from regions.orders.errors import OrdersMalformed, StoreAway, TooManyOrders
 from regions.orders.reports import GatewayReport, OrderProgress, SessionGroupFacts
 from tests.harness.waiting import until, until_true
 from tests.regions.orders.test_codec import ORDER
@@ -211,3 +213,34 @@ async def test_a_gateway_that_does_not_answer_is_named(redis_server: RedisServer
 async def _has_moved(book: OrderBook, moved: int) -> bool:
     progress = (await book.progress()).get(ORDER.id)
     return progress is not None and progress.moved == moved
+
+
+async def test_orders_that_gateways_could_not_read_are_never_written() -> None:
+    book = OrderBook(gateway="a", store=None, copy=None)
+    long = replace(ORDER, reason="x" * MAX_ORDERS_BYTES)
+    with pytest.raises(TooManyOrders):
+        await book.change(lambda _: (long,))
+    assert book.orders == Orders()
+
+
+async def test_a_disk_that_does_not_answer_keeps_nobody_from_changing_orders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    class Stuck(OrdersCopy):
+        def write(self, orders: Orders) -> None:
+            answers.wait(timeout=10)
+            super().write(orders)
+
+    monkeypatch.setattr("regions.orders.book._COPY_WITHIN_S", 0.02)
+    copy = Stuck(tmp_path / "orders.json")
+    book = OrderBook(gateway="a", store=None, copy=copy)
+    try:
+        assert (await book.change(lambda _: (ORDER,))).orders == (ORDER,)
+        assert copy.read() is None
+    finally:
+        answers.set()
+    monkeypatch.setattr("regions.orders.book._COPY_WITHIN_S", 5.0)
+    changed = await book.change(lambda _: ())
+    assert copy.read() == changed
