@@ -143,15 +143,20 @@ class Shedding:
         self, tiers: Iterable[Tier], request: RouteRequest, full: frozenset[str], told: set[str]
     ) -> Iterator[Running]:
         facts = {region.name: region for region in self._snapshot().regions if region.name in full}
-        usable = {name for name, region in facts.items() if self._is_enough(region, request)}
+        usable = {
+            (name, model.name, model.version)
+            for name, region in facts.items()
+            if self._is_enough(region, request)
+            for model in region.models
+            if fits(model, request)
+        }
+        if not usable:
+            return
         for tier in tiers:
             for session in self._sessions[tier].values():
                 at = session.works_in()
-                if at is None or at[0] not in usable or session.session_id in told:
-                    continue
-                region, model, version = at
-                if _has(facts[region], model, version, request):
-                    yield Running(session.session_id, tier, session.began_at_ms, region)
+                if at is not None and at in usable and session.session_id not in told:
+                    yield Running(session.session_id, tier, session.began_at_ms, at[0])
 
     def _is_enough(self, region: RegionFacts, request: RouteRequest) -> bool:
         """Whether one more free slot is one that the tier may take, beside what it leaves to those above it."""
@@ -177,8 +182,3 @@ class Shedding:
             retry_after_ms=retry_after_ms,
         )
         return True
-
-
-def _has(region: RegionFacts, model: str, version: str, request: RouteRequest) -> bool:
-    """Whether the engine that has this model could take the other session."""
-    return any(known.name == model and known.version == version and fits(known, request) for known in region.models)
