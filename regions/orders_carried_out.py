@@ -163,6 +163,7 @@ class OrdersCarriedOut:
                 continue
             if order.target.scope is Scope.region:
                 standing = self._standing_in(order.target.region, sessions)
+                self._hand_back_to_peers(order, tally, sessions)
             else:
                 streams = [stream for by, stream in held if by.id == order.id]
                 standing = {stream.asked.session_id: self._standing_on(stream, sessions) for stream in streams}
@@ -237,6 +238,18 @@ class OrdersCarriedOut:
         turns = self._turns.setdefault(order.id, MoveTurns(burst=max(20, 400 // gap_ms)))
         for stream in waiting[: turns.due(now_ms, gap_ms=gap_ms, waiting=len(waiting))]:
             self._tell(order, lambda one=stream: one.move_away(MoveReason.engine_draining, within_ms))  # type: ignore[misc]
+
+    def _hand_back_to_peers(self, order: Order, tally: OrderTally, sessions: dict[str, PlacedSession]) -> None:
+        """Peers' gateways move what may be elsewhere. Of this region, where it is disabled, the rest goes too, so that
+        its engines are empty: their sessions look for a place as long as sessions do.
+        """
+        is_cut = order.kind is OrderKind.disable and order.state is OrderState.in_force
+        if not is_cut or order.target.region != self._facts.here or tally.age_ms(_unix_ms()) < _MOVE_WITHIN_MS:
+            return
+        staying = [stream for stream in self._pool.streams() if stream.asked.session_id not in sessions]
+        turns = self._turns.setdefault(order.id, MoveTurns())
+        for stream in staying[: turns.due(self._pool.now_ms(), gap_ms=_LINK_GAP_MS, waiting=len(staying))]:
+            self._tell(order, stream.hand_back)
 
     def _tell(self, order: Order, tell: Callable[[], None]) -> None:
         """One session's fault must not keep the others from moving."""

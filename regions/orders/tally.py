@@ -58,6 +58,10 @@ class OrderTally:
             self._done_at_unix_ms = unix_ms
         return moved
 
+    def age_ms(self, unix_ms: int) -> int:
+        """Since this gateway first saw the order; 0 where its clock was set back since."""
+        return max(0, unix_ms - self._started_at_unix_ms)
+
     @property
     def is_done(self) -> bool:
         return self._done_at_unix_ms != 0

@@ -278,3 +278,23 @@ async def test_why_many_streams_that_are_alike_stay_is_asked_once_in_a_step() ->
     carried.engines.now += 3_000
     progress = await carried.progress(ENGINE)
     assert (progress.stuck, carried.engines.times_asked) == ({"no_free_slot": 5}, 1)
+
+
+async def test_of_a_region_that_is_disabled_peers_streams_are_handed_back_when_they_had_their_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1_000_000]
+    monkeypatch.setattr("regions.orders_carried_out._unix_ms", lambda: now[0])
+    carried = Carried()
+    of_peer = Stream(carried.engines, "of-a-peer")
+    carried.engines.there = [of_peer]
+    await carried.order(replace(NORTH, kind=OrderKind.disable))
+    carried.parts.step()
+    assert not of_peer.is_handed_back
+    now[0] += 15_000
+    await carried.order(NORTH)
+    carried.parts.step()
+    assert not of_peer.is_handed_back, "a drain cuts nobody"
+    await carried.order(replace(NORTH, kind=OrderKind.disable))
+    carried.parts.step()
+    assert of_peer.is_handed_back
