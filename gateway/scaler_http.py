@@ -106,7 +106,7 @@ class ScalerHttp:
             why = f"{snapshot.silent_engines} engines are listed, and none of them answers"
             raise CapacityQuestionRefused(why, status=503, reason="engines_silent")
         if not snapshot.is_settled:
-            why = f"no engine has reported in the {snapshot.watched_ms} ms since this gateway started"
+            why = f"not all engines have reported in the {snapshot.watched_ms} ms since this gateway started"
             raise CapacityQuestionRefused(why, status=503, reason="too_early")
         return snapshot
 

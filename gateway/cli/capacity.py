@@ -128,7 +128,7 @@ def _show(console: Console, answer: dict[str, Any]) -> None:
         _say(console, "")
         _show_fleet(console, fleet, is_named=len(answer["fleets"]) > 1)
     if not answer["is_settled"]:
-        _say(console, "no engine answers this gateway: it tells autoscalers nothing")
+        _say(console, "too few engines answer this gateway: it tells autoscalers nothing")
 
 
 def _show_fleet(console: Console, fleet: dict[str, Any], *, is_named: bool) -> None:

@@ -44,7 +44,9 @@ class CapacitySnapshot:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it may be believed that what is not seen is not there. Where engines are listed and none of them
-        answers it is likely to be this gateway that is cut off.
+        """Whether it may be believed that what is not seen is not there. A gateway that just started has not met all
+        engines yet. Where engines are listed and none of them answers it is likely to be the gateway that is cut off.
         """
-        return self.has_reports or (self.watched_ms >= SETTLED_AFTER_MS and not self.silent_engines)
+        if self.watched_ms < SETTLED_AFTER_MS:
+            return self.has_reports and not self.silent_engines
+        return self.has_reports or not self.silent_engines

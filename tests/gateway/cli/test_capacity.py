@@ -146,7 +146,7 @@ def test_several_fleets_are_told_apart_and_an_empty_region_says_so() -> None:
     assert said.splitlines() == [
         "eu-west: free slots by tier: none",
         "no engine is known here",
-        "no engine answers this gateway: it tells autoscalers nothing",
+        "too few engines answer this gateway: it tells autoscalers nothing",
     ]
 
 

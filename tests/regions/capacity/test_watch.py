@@ -105,6 +105,16 @@ def test_before_any_engine_spoke_nothing_is_believed_for_a_while() -> None:
     assert Watched().look(0, engine("base")).is_settled
 
 
+def test_a_gateway_that_met_one_engine_of_many_is_not_believed_yet() -> None:
+    watched = Watched()
+    watched.silent = 39
+    assert not watched.look(500, engine("base")).is_settled
+    watched.silent = 0
+    assert watched.look(600, engine("base")).is_settled
+    watched.silent = 1
+    assert watched.look(10_000, engine("base")).is_settled, "one that is dead and still listed"
+
+
 def test_where_engines_are_listed_and_none_answers_nothing_is_believed_however_long_it_lasts() -> None:
     watched = Watched()
     watched.look(0, engine("base", slots=100, used=80))
