@@ -195,14 +195,32 @@ def _undraining(scope: str) -> Callable[..., None]:
                 _say_nothing_to_undo(client, scope, name, as_json=as_json)
                 return
             answer = client.post(f"/v1/orders/{order['id']}/withdraw", {"reason": reason})
+            if as_json:
+                print(json.dumps(answer))
+                return
+            other = _other_order(client, scope, resolved(scope, name))
         except AdminRefused as refused:
             failed(refused)
-        if as_json:
-            print(json.dumps(answer))
+        if other:
+            print(
+                f"{name} still takes no sessions: order {other} is about its pool or its region "
+                f"(order {order['id']} withdrawn)"
+            )
             return
         print(f"{name} takes sessions again; what has moved stays where it is (order {order['id']} withdrawn)")
 
     return undrain
+
+
+def _other_order(client: AdminClient, scope: str, name: str) -> str:
+    """Which one still holds a pool or an engine, by way of what it belongs to; empty: none does, or it is a region."""
+    if scope == "region":
+        return ""
+    states = {order["id"]: order["state"] for order in client.get("/v1/orders")["orders"]}
+    for row in client.get(f"/v1/{scope}s")[f"{scope}s"]:
+        if name in (row.get("address"), row.get("instance"), row.get("name")):
+            return row["order"] if states.get(row["order"], "pending") != "pending" else ""
+    return ""
 
 
 def _say_nothing_to_undo(client: AdminClient, scope: str, name: str, *, as_json: bool) -> None:

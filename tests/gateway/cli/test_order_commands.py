@@ -57,6 +57,16 @@ async def test_what_takes_two_people_says_who_has_to_do_what(tmp_path: Path) -> 
 
 
 @pytest.mark.unit
+async def test_what_another_order_still_holds_is_not_said_to_take_sessions(tmp_path: Path) -> None:
+    async with admin_listener(tmp_path) as there:
+        await there.run("engine", "drain", "north:1", "--reason", "x", "--no-watch", who="ada")
+        await there.run("region", "drain", "north", "--reason", "x", "--no-watch", who="ada")
+        undone = await there.run("engine", "undrain", "north:1", who="ada")
+        assert (undone.exit_code, "still takes no sessions" in undone.stdout) == (0, True)
+        assert "takes sessions again" in (await there.run("region", "undrain", "north", who="ada")).stdout
+
+
+@pytest.mark.unit
 async def test_mistakes_are_told_before_and_after_asking(tmp_path: Path) -> None:
     async with admin_listener(tmp_path) as there:
         assert (await there.run("region", "drain", "east", who="ada")).exit_code == ExitCode.usage
