@@ -198,7 +198,8 @@ class _Building:
         relay = self._relay(facts, points)
         if relay is not None:
             self._tasks.append(relay.run)
-        orders, carried_out = self._orders(pool, facts, placement, lambda: 0 if relay is None else relay.num_links)
+        in_use = functools.partial(_links_in_use, relay)
+        orders, carried_out = self._orders(pool, facts, placement, in_use)
         capacity.is_held = lambda name: _holds_pool(orders.orders, settings.region, name)
         return Regional(
             policies=policies,
@@ -429,6 +430,10 @@ def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry:
         )
     except CatalogRefused as refused:
         raise SettingsRefused([f"regions.catalog_file: {mistake}" for mistake in refused.mistakes]) from None
+
+
+def _links_in_use(relay: RelayServer | None) -> int:
+    return 0 if relay is None else relay.num_links_in_use
 
 
 def _holds_pool(orders: Orders, region: str, pool: str) -> bool:

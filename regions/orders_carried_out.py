@@ -58,7 +58,7 @@ class OrdersCarriedOut:
     """One a gateway. From here on the book's orders have effects; its owner runs `run`.
 
     Args:
-        peer_links: gateways of other regions that are connected to this one's relay.
+        peer_links: gateways of other regions that have streams here.
     """
 
     def __init__(

@@ -132,6 +132,11 @@ class Link(Generic[Stream]):
         """What it calls itself; empty until it did."""
         return self._gateway
 
+    @property
+    def num_streams(self) -> int:
+        """How many are open."""
+        return len(self._streams)
+
     async def run(self, call: LinkCall) -> LinkEnd:
         """Serve until the gateway leaves, is dropped, or `end` is called. Cancelled when the connection breaks."""
         end = LinkEnd.connection_lost

@@ -91,9 +91,9 @@ class RelayServer:
         return sum(self._floor.streams_of_peer.values())
 
     @property
-    def num_links(self) -> int:
-        """Gateways of peers that are connected."""
-        return len(self._links)
+    def num_links_in_use(self) -> int:
+        """Gateways of peers that have streams here."""
+        return sum(link.num_streams > 0 for link in self._links)
 
     async def start(self) -> int:
         """Listen; the port.

@@ -53,7 +53,10 @@ async def granted(link: GrpcLink, name: str = "s") -> Listener:
 
 async def test_a_session_hears_through_a_relay_what_it_hears_directly(engine: EngineProcess, world: RelayWorld) -> None:
     await world.start(engine.address)
-    relayed = await granted(await world.link())
+    link = await world.link()
+    assert world.relay.num_links_in_use == 0
+    relayed = await granted(link)
+    assert world.relay.num_links_in_use == 1
     await relayed.say_all(PIECES)
     await relayed.until_over()
     async with linked(engine.address) as link:
