@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 _PARTS = {"rtt": "round trip", "rtt_prior": "round trip", "queueing": "queueing", "spot": "spot", "cost": "cost"}
 _STUCK = {
@@ -82,11 +83,18 @@ def find_order(orders: list[dict[str, Any]], scope: str, region: str, name: str)
     return next((order for order in orders if order["target"] == wanted), None)
 
 
+class _PlainTable(Table):
+    """Its cells are text, whatever they look like: reasons, names of people and addresses may hold brackets."""
+
+    def add_row(self, *cells: RenderableType | None, **how: Any) -> None:
+        super().add_row(*(escape(cell) if isinstance(cell, str) else cell for cell in cells), **how)
+
+
 def narrow_table(*columns: str) -> Table:
-    """What does not fit goes on below instead of being cut off."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    """What does not fit goes on below instead of being cut off. Nothing in it is read as markup."""
+    table = _PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(escape(name), overflow="fold")
     return table
 
 
