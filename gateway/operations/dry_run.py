@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from policies.drain_plan import DrainPlan, SessionGroup, plan_drain
@@ -56,7 +58,7 @@ class DryRun:
         after = self._places.after(target, kind)
         # What streams of peers' gateways permit is known to those gateways: they place them, and nothing here may.
         ours = [group for group in meant if group.permitted or not group.tier]
-        groups = [_group(group) for group in ours if group.tier]
+        groups = _merged([group for group in ours if group.tier])
         unknown = sum(group.count for group in ours if not group.tier)
         is_complete = not said.silent and not said.is_store_away and not unknown
         # Seconds of arithmetic where there are thousands of kinds of sessions; results must not wait for it.
@@ -146,7 +148,16 @@ def _is_meant(group: SessionGroupFacts, target: Target, engines: Sequence[Engine
             return any(group.engine in engine.names and target.name in engine.names for engine in engines)
 
 
+def _merged(found: Sequence[SessionGroupFacts]) -> list[SessionGroup]:
+    """Those of all gateways and engines that placement cannot tell apart as one."""
+    counts: Counter[SessionGroup] = Counter()
+    for facts in found:
+        counts[_group(facts)] += facts.count
+    return [replace(group, count=count) for group, count in counts.items()]
+
+
 def _group(facts: SessionGroupFacts) -> SessionGroup:
+    """Of none yet."""
     return SessionGroup(
         permitted=frozenset(facts.permitted),
         tier=Tier(facts.tier),
@@ -154,5 +165,5 @@ def _group(facts: SessionGroupFacts) -> SessionGroup:
         model_version=facts.model_version,
         language=facts.language,
         region=facts.region,
-        count=facts.count,
+        count=0,
     )
