@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import sys
@@ -44,10 +45,10 @@ class AdminClient:
 
     def __init__(self, url: str, token: str = "") -> None:
         base = (url or _running_here()).rstrip("/").removesuffix("/metrics")
-        if urllib.parse.urlsplit(base).scheme not in ("http", "https"):
-            raise AdminRefused("--admin-url must begin with http:// or https://", ExitCode.usage)
+        if not _is_address(base):
+            raise AdminRefused("--admin-url must be http:// or https:// and a host and port", ExitCode.usage)
         self.base = base
-        self._token = token
+        self._token = token.strip()
 
     def get(self, path: str, **query: str | int) -> dict[str, Any]:
         """Raises AdminRefused."""
@@ -71,11 +72,19 @@ class AdminClient:
         except (TimeoutError, urllib.error.URLError, ConnectionError) as error:
             why = getattr(error, "reason", None) or type(error).__name__
             raise AdminRefused(f"the gateway at {self.base} cannot be asked: {why}", ExitCode.unavailable) from None
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             raise AdminRefused("the gateway's answer cannot be read", ExitCode.protocol_broken) from None
         if not isinstance(answer, dict):
             raise AdminRefused("the gateway's answer cannot be read", ExitCode.protocol_broken)
         return answer
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def failed(error: AdminRefused) -> NoReturn:

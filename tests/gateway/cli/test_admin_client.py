@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -98,4 +99,19 @@ def test_what_is_no_admin_listener_of_ours_is_said_to_be_none(url: str, status: 
 def test_where_nobody_listens_trying_later_may_help() -> None:
     refused = refusal("http://127.0.0.1:9")
     assert refused.exit_code is ExitCode.unavailable
-    assert refusal("ftp://127.0.0.1").exit_code is ExitCode.usage
+    for url in ("ftp://127.0.0.1", "http://127.0.0.1:port", "http://[::1", "http://"):
+        assert refusal(url).exit_code is ExitCode.usage
+
+
+def test_what_speaks_no_http_is_said_to_be_none() -> None:
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"\x00\x00nonsense\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=answer)
+        answering.start()
+        assert refusal(f"http://127.0.0.1:{listener.getsockname()[1]}").exit_code is ExitCode.protocol_broken
+        answering.join(timeout=5)
