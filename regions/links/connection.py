@@ -53,6 +53,8 @@ _LEAST_MOVE_MS = 1_000
 _SOONER_S = 0.5
 """By so much a deadline must come nearer to change the pace: what reports say of it differs a little each time."""
 
+_OVERDUE_MS = 1
+"""Of an engine whose streams should be gone by now."""
 _DRAINS = (MoveReason.region_draining, MoveReason.engine_draining)
 
 log = structlog.get_logger("links")
@@ -103,6 +105,8 @@ class Connection(Outbox):
         self._move_by_s = math.inf
         self._must_tell = asyncio.Event()
         self._told: set[int] = set()
+        self._is_again = False
+        """Those of `_told` were told before."""
 
     @property
     def is_connected(self) -> bool:
@@ -341,15 +345,29 @@ class Connection(Outbox):
             else:
                 self._move_all(MoveReason.region_draining)
         elif load is not None and load.is_draining:
-            # An engine whose machine goes away may have less time than sessions are given.
-            within_ms = self._settings.move_within_ms
-            self.move_away(MoveReason.engine_draining, within_ms=min(within_ms, load.leaves_in_ms or within_ms))
+            self._leave_engine(load.leaves_in_ms)
         else:
             self._stop_moving()
+
+    def _leave_engine(self, leaves_in_ms: int) -> None:
+        """An engine whose machine goes away may have less time than sessions are given.
+
+        Who is still here long after had nowhere to go, and hears of it again: there may be a place by now.
+        """
+        within_ms = self._settings.move_within_ms
+        if self._told and asyncio.get_running_loop().time() >= self._move_by_s + within_ms / 1_000:
+            self._is_again = True
+            self._told.clear()
+            self._move_by_s = math.inf
+            self._must_tell.set()
+        if leaves_in_ms <= _OVERDUE_MS and self._is_again:
+            leaves_in_ms = 0
+        self.move_away(MoveReason.engine_draining, within_ms=min(within_ms, leaves_in_ms or within_ms))
 
     def _stop_moving(self) -> None:
         if self._move_reason in _DRAINS:
             self._move_reason = None
+            self._is_again = False
             self._told.clear()
 
     def move_away(self, reason: MoveReason, *, within_ms: int) -> None:
@@ -369,7 +387,7 @@ class Connection(Outbox):
         self.move_away(reason, within_ms=self._settings.move_within_ms)
 
     async def _tell_to_move(self) -> None:
-        """Each granted stream once, paced. A stream that is granted late is told as well."""
+        """Each granted stream once a round, paced. A stream that is granted late is told as well."""
         loop = asyncio.get_running_loop()
         settings = self._settings
         while True:

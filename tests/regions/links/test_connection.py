@@ -173,6 +173,25 @@ async def test_sessions_are_hurried_when_an_engine_that_drains_hears_that_it_has
     assert sorted(event.within_ms > 5_000 for event in told()) == [False, False, True]
 
 
+async def test_who_had_nowhere_to_go_hears_again_that_the_engine_goes_away(
+    engines: Any, run_link: RunLink, tools: Any
+) -> None:
+    await engines.start("--heartbeat-interval-ms", "50")
+    link = await run_link(engines.address(), move_within_ms=1_000)
+    session = await tools.granted_session(link)
+    async with grpc.aio.insecure_channel(engines.address()) as channel:
+        engine = engine_pb2_grpc.EngineStub(channel)  # type: ignore[no-untyped-call]
+        await engine.Drain(engine_pb2.DrainRequest(deadline_ms=60_000))
+
+    def told() -> int:
+        return sum(isinstance(event, MoveAway) for event in session.events)
+
+    await tools.until(lambda: told() == 1)
+    told_at_s = time.monotonic()
+    await tools.until(lambda: told() == 2, within_s=5)
+    assert time.monotonic() - told_at_s > 0.9
+
+
 async def test_an_engine_that_does_not_answer_in_time_is_unreachable(tools: Any, run_link: RunLink) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
