@@ -202,10 +202,7 @@ def _undraining(scope: str) -> Callable[..., None]:
         except AdminRefused as refused:
             failed(refused)
         if other:
-            print(
-                f"{name} still takes no sessions: order {other} is about its pool or its region "
-                f"(order {order['id']} withdrawn)"
-            )
+            print(f"{name} still takes no sessions: order {other} holds it too (order {order['id']} withdrawn)")
             return
         print(f"{name} takes sessions again; what has moved stays where it is (order {order['id']} withdrawn)")
 
@@ -213,12 +210,12 @@ def _undraining(scope: str) -> Callable[..., None]:
 
 
 def _other_order(client: AdminClient, scope: str, name: str) -> str:
-    """Which one still holds a pool or an engine, by way of what it belongs to; empty: none does, or it is a region."""
+    """Which one still holds a pool or an engine; empty: none does, or it is a region."""
     if scope == "region":
         return ""
     states = {order["id"]: order["state"] for order in client.get("/v1/orders")["orders"]}
     for row in client.get(f"/v1/{scope}s")[f"{scope}s"]:
-        if name in (row.get("address"), row.get("instance"), row.get("name")):
+        if name in _names(row):
             return row["order"] if states.get(row["order"], "pending") != "pending" else ""
     return ""
 
@@ -296,7 +293,17 @@ def _watching(scope: str) -> Callable[..., None]:
 def _find(client: AdminClient, scope: str, name: str) -> dict[str, Any] | None:
     said = client.get("/v1/orders")
     meant = resolved(scope, name)
-    return find_order(said["orders"], scope, meant if scope == "region" else said["here"], meant)
+    found = find_order(said["orders"], scope, meant if scope == "region" else said["here"], meant)
+    if found is None and scope == "engine":  # it may have been ordered by its other name
+        rows = client.get("/v1/engines")["engines"]
+        others = {other for row in rows if meant in _names(row) for other in _names(row)} - {"", meant}
+        found = next(filter(None, (find_order(said["orders"], scope, said["here"], other) for other in others)), None)
+    return found
+
+
+def _names(row: dict[str, Any]) -> tuple[str, ...]:
+    """Of an engine or a pool."""
+    return tuple(row[field] for field in ("name", "address", "instance") if row.get(field))
 
 
 def _must_find(client: AdminClient, scope: str, name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from gateway.cli.app import app
 from gateway.cli.exit_codes import ExitCode
 from gateway.dev_keys import DevClaims
+from regions.discovery.interface import EngineAddress
 from tests.gateway.cli.admin_listener import admin_listener
 from tests.harness.caller import calling
 
@@ -64,6 +65,14 @@ async def test_what_another_order_still_holds_is_not_said_to_take_sessions(tmp_p
         undone = await there.run("engine", "undrain", "north:1", who="ada")
         assert (undone.exit_code, "still takes no sessions" in undone.stdout) == (0, True)
         assert "takes sessions again" in (await there.run("region", "undrain", "north", who="ada")).stdout
+
+
+@pytest.mark.unit
+async def test_an_engine_is_undrained_by_either_of_its_names(tmp_path: Path) -> None:
+    async with admin_listener(tmp_path) as there:
+        there.world.world.pools["north"].members = (EngineAddress("north:1", instance="i-7"),)
+        await there.run("engine", "drain", "north:1", "--reason", "x", "--no-watch", who="ada")
+        assert "i-7 takes sessions again" in (await there.run("engine", "undrain", "i-7", who="ada")).stdout
 
 
 @pytest.mark.unit
