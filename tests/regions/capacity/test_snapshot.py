@@ -13,11 +13,20 @@ pytestmark = pytest.mark.unit
     ("watched_ms", "has_reports", "silent_engines", "is_settled"),
     [
         (0, False, 0, False),
-        (0, True, 3, True),
+        (0, True, 3, False),
+        (0, True, 0, True),
         (SETTLED_AFTER_MS, False, 0, True),
         (SETTLED_AFTER_MS, False, 1, False),
+        (SETTLED_AFTER_MS, True, 1, True),
     ],
-    ids=["nothing came yet", "a report came", "nobody is there", "engines are there and none answers"],
+    ids=[
+        "nothing came yet",
+        "others have yet to report",
+        "all that are listed reported",
+        "nobody is there",
+        "engines are there and none answers",
+        "some answer",
+    ],
 )
 def test_what_is_not_seen_is_not_there_only_when_nothing_speaks_for_it(
     watched_ms: int, has_reports: bool, silent_engines: int, is_settled: bool
