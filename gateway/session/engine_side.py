@@ -251,7 +251,7 @@ class EngineSide:
     def _look_on(self, now_ms: int) -> list[Effect]:
         """Without an engine: ask again when it is time, or give up."""
         search, is_asked = self.search, self._upstream.link is Link.asked
-        if (vain := search.in_vain(now_ms, is_opening=self._state.is_new)) is not None:
+        if (vain := search.in_vain(now_ms, is_opening=not self._state.is_started)) is not None:
             self.vain = vain
             return []
         if is_asked:
@@ -281,7 +281,7 @@ class EngineSide:
             return min(owed_ms, self._leave_slow_at_ms, self.moves.next_ms)
         is_asked = self._upstream.link is Link.asked
         next_ms = self.search.asked_at_ms + self._liveness_ms if is_asked else self.search.ask_again_at_ms
-        return min(next_ms, self.search.give_up_at_ms(is_opening=self._state.is_new))
+        return min(next_ms, self.search.give_up_at_ms(is_opening=not self._state.is_started))
 
     def answered(self) -> None:
         """Its time to answer begins anew; `watch` or `pump` must follow."""

@@ -120,7 +120,9 @@ class EngineSearch:
         return now_ms - self.since_ms
 
     def give_up_at_ms(self, *, is_opening: bool) -> int:
-        """A session that was never started does not wait as long as one that lost its engine."""
+        """One whose client was not told of an engine yet, be it new or resumed here, does not wait as long as one that
+        lost its engine: its client hears nothing meanwhile, and may find room at another gateway.
+        """
         timeout_ms = self._recovery.timeout_ms
         return self.since_ms + (min(timeout_ms, self._opening_ms) if is_opening else timeout_ms)
 
@@ -143,7 +145,8 @@ class EngineSearch:
         if self.refusal is not None and self.refusal.reason is RefusalReason.no_permitted_region:
             return InVain(Reason.no_permitted_region)
         if self.refusal is None or self.refusal.reason not in (RefusalReason.no_free_slot, RefusalReason.paced):
-            return InVain(Reason.engine_unavailable)
+            is_bound = self.refusal is not None and self.refusal.reason is RefusalReason.unknown_model
+            return InVain(Reason.engine_unavailable, _WHY_NONE[RefusalReason.unknown_model] if is_bound else "")
         retry_after_ms = self.refusal.retry_after_ms
         return InVain(
             Reason.no_capacity, retry_after_ms=None if retry_after_ms is None else self._spread(retry_after_ms)

@@ -68,10 +68,11 @@ def test_a_session_resumed_at_its_very_beginning_is_called_resumed() -> None:
     assert started.resumed_from_sample == 0
 
 
-def test_a_resumed_session_waits_for_its_version_as_one_does_that_lost_its_engine() -> None:
+def test_a_resumed_session_waits_for_its_version_as_long_as_for_a_first_engine_and_is_told_why_in_vain() -> None:
     machine = begun(origin=ORIGIN)
     assert machine.engine_event(Refused(8, RefusalReason.unknown_model), 10) == []
     while not machine.is_closed:
+        assert machine.due_ms <= LIMITS.opening_ms
         effects = next_effects(machine)
         if isinstance(effects[0], OpenEngine):
             refusal = Refused(effects[0].stream.epoch, RefusalReason.unknown_model)
