@@ -16,6 +16,12 @@ def test_the_simulated_drill_pauses_for_the_liveness_less_a_heartbeat_and_the_wo
     assert 1_800 < pauses.p99_ms <= 2_012
 
 
+def test_audio_that_is_sent_again_takes_its_time() -> None:
+    at_once, replayed = (simulated(read_drill(DRILL), strikes=60, replay_permille=speed) for speed in (0, 100_000))
+    # Up to 30 s at a hundred times their pace.
+    assert 50 < replayed.p50_ms - at_once.p50_ms < 300
+
+
 def test_figures_agree_within_a_tenth_in_the_median_and_a_fifth_in_the_p99() -> None:
     assert [Compared(name, 1_000.0, 1_150.0).agrees for name in ("p50", "p99")] == [False, True]
 
