@@ -6,8 +6,8 @@ meet them at the same few moments, and a hundred strikes would say no more than 
 
 The simulator is given what a gateway's settings say (when a link without reports is lost, how often reports come), how
 often the lab's recogniser says a word, how long the lab's gateway took from seeing a loss to the next engine's answer,
-and how fast an engine like the lab's goes through audio that is sent again, measured by itself. The pauses themselves it
-is not given. They must agree within 10 % in the median and 20 % in the p99.
+and how fast an engine like the lab's goes through audio that is sent again, measured by itself. The pauses themselves
+it is not given. They must agree within 10 % in the median and 20 % in the p99.
 """
 
 from __future__ import annotations
