@@ -20,8 +20,8 @@ setup-triton: setup-interop
 demo: setup-runtime  ## Speech in, words out: a whole region on this machine transcribes a shipped recording, live
 	@$(BIN)/python scripts/demo.py
 
-# These measure, kill or compare: each of their tests has the machine to itself.
-ALONE := tests/scenarios tests/benchmarks tests/interop tests/triton
+# These measure, kill, or fill the memory: each of their tests has the machine to itself.
+ALONE := tests/scenarios tests/benchmarks tests/triton
 
 test: setup-interop setup-triton check  ## Everything, with the short form of each slow suite
 	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not unit' tests $(ALONE:%=--ignore=%)

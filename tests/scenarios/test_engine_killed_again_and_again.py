@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800)]
 
 SESSIONS = 20
-SHORT_KILLS, LONG_KILLS = 6, 50
+SHORT_KILLS, LONG_KILLS = 3, 50
 LONGEST_TALK_MS = 20 * 60_000
 SEED = 20_260_101
 
