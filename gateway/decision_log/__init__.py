@@ -1,0 +1,1 @@
+"""Decision records of one writer: chained, signed, rotated and copied."""

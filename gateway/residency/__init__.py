@@ -1,0 +1,1 @@
+"""The policy bundle in force at this gateway, and what it says of each caller."""
