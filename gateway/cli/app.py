@@ -4,49 +4,44 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import (
-    audit,
-    capacity,
-    config,
-    engine,
-    lab,
-    models,
-    plans,
-    pool,
-    region,
-    route,
-    simulate,
-    token,
-    transcribe,
-    up,
-    usage,
-)
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.lazy_commands import LazyCommands
 
 _TYPERS_USAGE_CODE = 2
 
+
+class _Commands(LazyCommands):
+    places = {  # noqa: RUF012 - a mapping that nobody changes
+        "up": "gateway.cli.up:up",
+        "token": "gateway.cli.token:app",
+        "transcribe": "gateway.cli.transcribe:transcribe",
+        "audit": "gateway.cli.audit:audit",
+        "capacity": "gateway.cli.capacity:app",
+        "config": "gateway.cli.config:app",
+        "engine": "gateway.cli.engine:app",
+        "models": "gateway.cli.models:app",
+        "plans": "gateway.cli.plans:app",
+        "pool": "gateway.cli.pool:app",
+        "region": "gateway.cli.region:app",
+        "route": "gateway.cli.route:app",
+        "usage": "gateway.cli.usage:app",
+        "lab": "gateway.cli.lab:app",
+        "simulate": "gateway.cli.simulate:app",
+    }
+
+
 app = typer.Typer(
     name="patchbay",
-    help="An edge-to-cloud gateway for streaming speech recognition.",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals hold tokens
 )
-app.command("up")(up.up)
-app.add_typer(token.app, name="token")
-app.command("transcribe")(transcribe.transcribe)
-app.command("audit")(audit.audit)
-app.add_typer(capacity.app, name="capacity")
-app.add_typer(config.app, name="config")
-app.add_typer(engine.app, name="engine")
-app.add_typer(models.app, name="models")
-app.add_typer(plans.app, name="plans")
-app.add_typer(pool.app, name="pool")
-app.add_typer(region.app, name="region")
-app.add_typer(route.app, name="route")
-app.add_typer(usage.app, name="usage")
-app.add_typer(lab.app, name="lab")
-app.add_typer(simulate.app, name="simulate")
+
+
+@app.callback()
+def patchbay() -> None:
+    """An edge-to-cloud gateway for streaming speech recognition."""
 
 
 def main() -> None:

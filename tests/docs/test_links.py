@@ -95,11 +95,11 @@ def test_every_page_is_in_the_index() -> None:
 
 def commands(command: Any, path: str = "patchbay") -> Iterator[tuple[str, Any]]:
     """Every command below a group, by what a user types; typer's own classes carry no types worth naming."""
-    below = getattr(command, "commands", None)
-    if below is None or command.invoke_without_command:
+    is_group = hasattr(command, "list_commands")
+    if not is_group or command.invoke_without_command:
         yield path, command
-    for name, inner in (below or {}).items():
-        yield from commands(inner, f"{path} {name}")
+    for name in command.list_commands(None) if is_group else ():
+        yield from commands(command.get_command(None, name), f"{path} {name}")
 
 
 COMMANDS = dict(commands(typer.main.get_command(app)))
