@@ -1,0 +1,19 @@
+"""`patchbay policy`: bundles of residency rules, from the first line of one to the story of a session.
+
+Each command stands in a file of its own, `policy_*.py`, and is entered below.
+"""
+
+from __future__ import annotations
+
+import typer
+
+policy_app = typer.Typer(
+    name="policy",
+    help="Where audio and words may go: check, test, compare, sign and explain bundles of residency rules.",
+    no_args_is_help=True,
+)
+
+
+@policy_app.callback()
+def policy() -> None:
+    """Where audio and words may go: check, test, compare, sign and explain bundles of residency rules."""
