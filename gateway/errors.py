@@ -83,6 +83,7 @@ class Reason(StrEnum):
     keys_unavailable = "keys_unavailable"
     limiter_unavailable = "limiter_unavailable"
     revocations_unavailable = "revocations_unavailable"
+    decision_log_unwritable = "decision_log_unwritable"
     internal_error = "internal_error"
 
 
@@ -219,6 +220,14 @@ TABLE: dict[Reason, Row] = {
         503,
         _UNAVAILABLE,
         "It has been too long since revocations of tokens could be read.",
+        retry_after_ms=2_000,
+    ),
+    Reason.decision_log_unwritable: Row(
+        _NOW,
+        4510,
+        503,
+        _UNAVAILABLE,
+        "Decisions about the session could not be written down here, and its residency profile or plan asks for that.",
         retry_after_ms=2_000,
     ),
     Reason.internal_error: Row(_GOOD, 1011, 500, _INTERNAL, "A fault of ours; it is logged with the session's id."),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from policies.plan_terms import Place, Said, SaidLimits, Terms, narrowest, said_limits
-from policies.plans import CallerPlan, Level, Principal, Rater, Tier, WhenExhausted, WhenLimiterAway
+from policies.plans import CallerPlan, Level, Principal, Rater, Tier, WhenExhausted, WhenLimiterAway, WhenLogUnwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
@@ -65,6 +65,7 @@ class SaidPlan:
     when_limiter_away: Said[WhenLimiterAway]
     rater: Said[Rater]
     tier: Said[Tier]
+    when_log_unwritable: Said[WhenLogUnwritable]
 
     def of(self, level: Level) -> SaidLimits:
         match level:
@@ -134,6 +135,7 @@ class PlanBook:
             rater=said.rater.value,
             rating_version=self.rating_version,
             tier=said.tier.value,
+            when_log_unwritable=said.when_log_unwritable.value,
         )
 
 
@@ -158,6 +160,7 @@ def combine(name: Said[str], chain: Sequence[Terms], *, levels: Container[Level]
         when_limiter_away=_scalar(chain, lambda terms: terms.when_limiter_away, WhenLimiterAway.safe),
         rater=_scalar(chain, lambda terms: terms.rater, Rater.audio_second),
         tier=_scalar(chain, lambda terms: terms.tier, Tier.standard),
+        when_log_unwritable=_scalar(chain, lambda terms: terms.when_log_unwritable, WhenLogUnwritable.admit),
     )
 
 

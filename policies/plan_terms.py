@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from policies.plans import MICRO, Level, LevelLimits, Rate, Rater, Tier, WhenExhausted, WhenLimiterAway
+from policies.plans import (
+    MICRO,
+    Level,
+    LevelLimits,
+    Rate,
+    Rater,
+    Tier,
+    WhenExhausted,
+    WhenLimiterAway,
+    WhenLogUnwritable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,6 +100,7 @@ class Terms:
     when_limiter_away: WhenLimiterAway | None = None
     rater: Rater | None = None
     tier: Tier | None = None
+    when_log_unwritable: WhenLogUnwritable | None = None
 
     def of(self, level: Level) -> LimitTerms:
         match level:

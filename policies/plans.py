@@ -42,6 +42,13 @@ class WhenLimiterAway(StrEnum):
     open = "open"
 
 
+class WhenLogUnwritable(StrEnum):
+    """What happens to new sessions while the decision log cannot be written. Restricted profiles are refused always."""
+
+    admit = "admit"
+    refuse = "refuse"
+
+
 class Rater(StrEnum):
     """What is counted for the bill."""
 
@@ -104,6 +111,7 @@ class CallerPlan:
     rating_version: str
     """Names the state of the plans file that this was rated by: 12 hexadecimal digits of its digest."""
     tier: Tier
+    when_log_unwritable: WhenLogUnwritable = WhenLogUnwritable.admit
 
     def of(self, level: Level) -> LevelLimits:
         match level:

@@ -12,7 +12,7 @@ from policies.plans import Level
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SCALARS = ("tier", "rater", "max_session_ms", "when_exhausted", "when_limiter_away")
+_SCALARS = ("tier", "rater", "max_session_ms", "when_exhausted", "when_limiter_away", "when_log_unwritable")
 _AMOUNTS = ("compute_per_s", "compute_burst", "starts_per_s", "starts_burst")
 _WIDEST_FIRST = tuple(reversed(Level))
 FIELDS = (*_SCALARS, *(f"{level.value}.{name}" for level in _WIDEST_FIRST for name in FILE_NAMES.values()))

@@ -17,7 +17,17 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, Valid
 
 from policies.plan_book import OrgTerms, PlanBook, key_pseudonym
 from policies.plan_terms import UNLIMITED, LimitTerms, Place, Terms, Unlimited, dotted
-from policies.plans import MAX_BURST, MAX_RATE_PER_S, MICRO, Level, Rater, Tier, WhenExhausted, WhenLimiterAway
+from policies.plans import (
+    MAX_BURST,
+    MAX_RATE_PER_S,
+    MICRO,
+    Level,
+    Rater,
+    Tier,
+    WhenExhausted,
+    WhenLimiterAway,
+    WhenLogUnwritable,
+)
 
 RATING_VERSION_CHARS = 12
 MAX_SESSIONS = 1_000_000
@@ -138,6 +148,7 @@ class KeyTable(BaseModel, frozen=True, extra="forbid"):
     when_limiter_away: WhenLimiterAway | None = None
     rater: Rater | None = None
     tier: Tier | None = None
+    when_log_unwritable: WhenLogUnwritable | None = None
     shadow: bool | None = Field(default=None, strict=True)
     key: LimitTable | None = None
 
@@ -152,6 +163,7 @@ class KeyTable(BaseModel, frozen=True, extra="forbid"):
             when_limiter_away=self.when_limiter_away,
             rater=self.rater,
             tier=self.tier,
+            when_log_unwritable=self.when_log_unwritable,
             **limits,
         )
 

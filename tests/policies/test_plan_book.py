@@ -171,7 +171,15 @@ def test_what_is_explained_is_what_holds(caller: Caller) -> None:
         assert plan == said
         return
     assert {level: plan.of(level) for level in Level} == {level: said.of(level).limits() for level in Level}
-    for scalar in ("name", "max_session_ms", "when_exhausted", "when_limiter_away", "rater", "tier"):
+    for scalar in (
+        "name",
+        "max_session_ms",
+        "when_exhausted",
+        "when_limiter_away",
+        "rater",
+        "tier",
+        "when_log_unwritable",
+    ):
         assert getattr(plan, scalar) == getattr(said, scalar).value
 
 

@@ -39,6 +39,7 @@ def test_each_value_that_holds_is_a_row_with_its_place() -> None:
         Row("max_session_ms", 5_000, 'orgs.acme.keys."ci bot"'),
         Row("when_exhausted", "throttle", "default"),
         Row("when_limiter_away", "safe", "default"),
+        Row("when_log_unwritable", "admit", "default"),
         Row("org.compute_seconds_per_second", "2.5", "plans.gold.org"),
         Row("org.compute_seconds_burst", "100", "plans.gold.org"),
         Row("org.max_sessions", "unlimited", ""),

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from gateway.limits.plans_document import DocumentRefused, Mistake, parse, read_tree
 from policies.plan_book import OrgTerms, PlanBook, key_pseudonym
 from policies.plan_terms import UNLIMITED, LimitTerms, Terms
-from policies.plans import MAX_BURST, MAX_RATE_PER_S, MICRO, Level, Rater, Tier, WhenExhausted, WhenLimiterAway
+from policies.plans import (
+    MAX_BURST,
+    MAX_RATE_PER_S,
+    MICRO,
+    Level,
+    Rater,
+    Tier,
+    WhenExhausted,
+    WhenLimiterAway,
+    WhenLogUnwritable,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -27,6 +37,7 @@ when_exhausted = "finish"
 when_limiter_away = "open"
 rater = "block_15s"
 tier = "premium"
+when_log_unwritable = "refuse"
 shadow = true
 
 [plans.gold.org]
@@ -74,6 +85,7 @@ def test_every_field_of_a_file_is_in_its_place_of_the_book() -> None:
                 when_limiter_away=WhenLimiterAway.open,
                 rater=Rater.block_15s,
                 tier=Tier.premium,
+                when_log_unwritable=WhenLogUnwritable.refuse,
             ),
         },
         rating_version=book.rating_version,
