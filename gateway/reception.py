@@ -214,7 +214,7 @@ class Reception:
         )
         place = SessionPlace(
             session_id,
-            admitted.policies.regions,
+            admitted.policies.permitted,
             admitted.plan.tier,
             random.randrange(1_000),
             end=lambda shed: runner.shed(shed),

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from policies.facts import Caller
     from policies.orders import Orders
+    from policies.residency.permitted import Permitted
     from policies.routing import RoutingWeights
     from policies.tier_slots import TierHeadroom
     from regions.catalog import PoolSpec, RegionSpec
@@ -95,12 +96,12 @@ class Regional:
         if self.file is not None:
             self.file.on_change(lambda _catalog: callback())
 
-    def permitted(self, caller: Caller) -> frozenset[str] | SessionRefused:
+    def permitted(self, caller: Caller) -> Permitted | SessionRefused:
         """Where he may be heard by the catalog in force, or why this gateway may not go on with him."""
         policies = self.policies.permitted(caller)
         if isinstance(policies, SessionRefused):
             return policies
-        return self.policies.refusal_here(policies, None) or policies.regions
+        return self.policies.refusal_here(policies, None) or policies.permitted
 
     async def listen(self, stack: contextlib.AsyncExitStack) -> None:
         """Take links of peers; `stack` ends them. Raises OSError: the port cannot be had."""

@@ -101,7 +101,7 @@ class RouteHttp:
             refused = {"reason": permitted.reason.value, "detail": permitted.detail}
             return tree | {"permitted": [], "refused": refused, "chosen": None, "candidates": [], "ruled_out": []}
         snapshot = self._seen(view)
-        decision = self._placement.explain(permitted.regions, tier, options, snapshot)
+        decision = self._placement.explain(permitted.permitted, tier, options, snapshot)
         return tree | self._answer(permitted, tier, view, snapshot, decision)
 
     def _answer(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.metrics import GatewayMetrics
     from gateway.session_runner import SessionRunner
     from policies.facts import Caller
+    from policies.residency.permitted import Permitted
 
 SWEEP_MS = 50
 """Deadlines are kept to within this. One sweep costs two comparisons a session."""
@@ -68,7 +69,7 @@ class SessionRegistry:
         for runner in list(self._runners):
             runner.refuse(SessionRefused(reason))
 
-    def permit_anew(self, sets_of: Callable[[Caller], frozenset[str] | SessionRefused]) -> None:
+    def permit_anew(self, sets_of: Callable[[Caller], Permitted | SessionRefused]) -> None:
         """Regions came or went. Each session keeps to its caller's regions of now; one that may be nowhere ends after
         its utterance.
         """

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from gateway.session.machine import SessionMachine
     from gateway.wire.messages import ClientMessage
     from policies.facts import AudioFormat
+    from policies.residency.permitted import Permitted
     from regions.links.interface import EngineStream
     from regions.placing import SessionPool, Shed
 
@@ -164,7 +165,7 @@ class SessionRunner:
         )
         return True
 
-    def permit(self, permitted: frozenset[str]) -> None:
+    def permit(self, permitted: Permitted) -> None:
         """These regions may hear the session from here on; it moves if it is in another one."""
         self._pool.permit(permitted)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engines.interface import StreamOptions
+    from policies.residency.permitted import Permitted
     from policies.routing_facts import CapacityClass, RegionSnapshot, RouteDecision
     from policies.unmet_demand import UnmetDemand
     from regions.facts import Facts
@@ -51,13 +52,13 @@ class RegionalPlacement:
         return placed
 
     def decide(self, place: SessionPlace, options: StreamOptions) -> RouteDecision:
-        return self._parts.decide(_request(place.permitted, place.tier, options, place.draw_permille))
+        return self._parts.decide(_request(place.permitted.process, place.tier, options, place.draw_permille))
 
     def explain(
-        self, permitted: frozenset[str], tier: Tier, options: StreamOptions, snapshot: RegionSnapshot
+        self, permitted: Permitted, tier: Tier, options: StreamOptions, snapshot: RegionSnapshot
     ) -> RouteDecision:
         """What would be decided about a new session if the facts were these; with the draw of nobody in particular."""
-        return routing.decide(_request(permitted, tier, options), snapshot, self._parts.rules.weights)
+        return routing.decide(_request(permitted.process, tier, options), snapshot, self._parts.rules.weights)
 
     def classes_of(self, tier: Tier) -> tuple[CapacityClass, ...]:
         """Which machines a new session of the tier may have, in the order in which they are filled."""

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from policies.plans import Tier
-    from policies.routing_facts import RouteDecision
+    from policies.residency.permitted import Permitted
+    from policies.residency.vocabulary import Trigger
+    from policies.routing_facts import CapacityClass, RouteDecision
     from regions.links.interface import EnginePool
 
 
@@ -32,19 +34,43 @@ class Shed:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """An engine took a stream of the session, or policy left no region that it could be asked for.
+
+    Attributes:
+        from_region: where the session was; empty: nowhere.
+        chosen: where the engine is; empty: policy permits no region.
+        capacity: of the engine; None: not known, as of most engines behind a relay.
+        permitted: the regions of the policy set at that moment, before anything else was asked.
+    """
+
+    trigger: Trigger
+    from_region: str
+    chosen: str
+    capacity: CapacityClass | None
+    permitted: frozenset[str]
+    goes_on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPlace:
     """What placement has to know of a session, for all of its life.
 
     Attributes:
         draw_permille: as in RouteRequest.
         end: ends the session for one of a higher tier; False: it ends already. None: nobody may end it so.
+        on_placed: told of where its streams are granted; it must be quick and not raise.
+        grant: makes the placement grant that goes with its streams, from the caller's policy set and not from what
+            placement chose; None: none goes with them.
     """
 
     session_id: str
-    permitted: frozenset[str]
+    permitted: Permitted
     tier: Tier
     draw_permille: int
     end: Callable[[Shed], bool] | None = None
+    on_placed: Callable[[Placed], None] | None = None
+    grant: Callable[[], bytes] | None = None
 
 
 class SessionPool(Protocol):
@@ -65,7 +91,7 @@ class SessionPool(Protocol):
     def decision(self) -> RouteDecision | None:
         """The last one about it; None: there was nothing to decide."""
 
-    def permit(self, permitted: frozenset[str]) -> None:
+    def permit(self, permitted: Permitted) -> None:
         """The policy set is another one from here on; a stream outside of it hears `MoveAway`."""
 
     def close(self) -> None:

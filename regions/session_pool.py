@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from engines.interface import LoadReport, OpenStream, StreamEvent
     from policies.plans import Tier
+    from policies.residency.permitted import Permitted
     from policies.routing_facts import RouteDecision
     from regions.placement_parts import PlacementParts
     from regions.placing import SessionPlace, Shed
@@ -102,7 +103,8 @@ class PlacedSession:
 
     @property
     def permitted(self) -> frozenset[str]:
-        return self._permitted
+        """Where it may go on."""
+        return self._permitted.failover
 
     @property
     def streams(self) -> Sequence[PlacedStream]:
@@ -129,10 +131,10 @@ class PlacedSession:
         """Where its stream might go if it had to leave the region."""
         return self._parts.decide(self._request(stream.asked, frozenset({region})))
 
-    def permit(self, permitted: frozenset[str]) -> None:
+    def permit(self, permitted: Permitted) -> None:
         self._permitted = permitted
         for stream in list(self._streams):
-            if stream.region is None or stream.region.name in permitted:
+            if stream.region is None or self._may_be(stream, stream.region.name):
                 continue
             if stream.move_reason is MoveReason.outside_policy:
                 continue  # its time runs already
@@ -215,7 +217,7 @@ class PlacedSession:
     def _request(self, asked: OpenStream, avoided: frozenset[str]) -> RouteRequest:
         options = asked.options
         return RouteRequest(
-            permitted=self._permitted,
+            permitted=self._permitted.recognising(goes_on=asked.is_replay),
             tier=slots_tier(self._place.tier, is_replay=asked.is_replay),
             model=options.model,
             model_version=options.model_version,
@@ -230,7 +232,7 @@ class PlacedSession:
         on_probation = None
         for name in stream.remaining:
             region = self._parts.facts.region(name)
-            if region is None or name not in self._permitted:
+            if region is None or not self._may_be(stream, name):
                 continue  # the set may have become smaller since the decision
             if _may_try(region, now_ms):
                 self._ask(stream, region, now_ms)
@@ -250,7 +252,7 @@ class PlacedSession:
         """No region takes it: it waits for a slot that is being freed for it, or hears so."""
         if refused.reason is RefusalReason.no_free_slot and self._must_have_slot(stream):
             request = self._request(stream.asked, frozenset())
-            full = stream.full & self._permitted  # the set may have become smaller since
+            full = stream.full & request.permitted  # the set may have become smaller since
             if self._parts.shedding.is_slot_coming(self, request, full, now_ms):
                 if now_ms + _LOOK_FOR_SLOT_MS <= stream.hold_until_ms:
                     self._later(stream, _LOOK_FOR_SLOT_MS, self._seek)
@@ -264,7 +266,7 @@ class PlacedSession:
 
     def _ask(self, stream: PlacedStream, region: RegionWatch, now_ms: int) -> None:
         """The only place where a stream is opened."""
-        if region.name not in self._permitted:
+        if not self._may_be(stream, region.name):
             log.error("placement.outside_policy", session=self._place.session_id, to_region=region.name)
             region.health.turned_away(now_ms)
             self._refuse(stream, Refused(stream.asked.epoch, RefusalReason.no_permitted_region))
@@ -451,7 +453,7 @@ class PlacedSession:
 
     def _hand_back_if_outside(self, stream: PlacedStream) -> None:
         stream.timer = None
-        if stream.is_over or stream.region is None or stream.region.name in self._permitted:
+        if stream.is_over or stream.region is None or self._may_be(stream, stream.region.name):
             stream.is_told_to_move = False
             stream.move_reason = None
             return
@@ -464,6 +466,9 @@ class PlacedSession:
         self._tell_end(stream, Lost(stream.asked.epoch, LossReason.drained))
 
     # --- parts -----------------------------------------------------------------------------------------------
+
+    def _may_be(self, stream: PlacedStream, region: str) -> bool:
+        return region in self._permitted.recognising(goes_on=stream.asked.is_replay)
 
     def _end(self, stream: PlacedStream) -> None:
         stream.end()

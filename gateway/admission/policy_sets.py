@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.admission.nearest import nearest_first
 from gateway.errors import Reason, RegionEmptied, SessionRefused, WrongRegion
+from policies.residency.permitted import Permitted
 from policies.routing_facts import RegionState
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class PolicySet:
 
     regions: frozenset[str]
     profile: str = ""
+
+    @property
+    def permitted(self) -> Permitted:
+        """For each thing that is done with the session."""
+        return Permitted.everywhere_in(self.regions)
 
 
 class PolicySets(Protocol):

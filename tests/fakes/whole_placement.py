@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from policies.residency.permitted import Permitted
     from regions.links.interface import EnginePool
     from regions.placing import SessionPlace
 
@@ -27,7 +28,7 @@ class WholePool:
     def decision(self) -> None:
         """There is nothing to decide."""
 
-    def permit(self, permitted: frozenset[str]) -> None:
+    def permit(self, permitted: Permitted) -> None:
         """Nothing to do: who may not be here is not admitted here."""
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from gateway.errors import SessionRefused
 from gateway.regional import regional
 from gateway.settings import GatewaySettings, SettingsRefused, validate
 from policies.facts import Caller
+from policies.residency.permitted import Permitted
 from tests.harness.certificates import Authority
 
 if TYPE_CHECKING:
@@ -167,10 +168,11 @@ async def test_callers_regions_are_those_of_the_catalog_in_force_and_whoever_ask
         parts.on_catalog_changed(
             lambda: told.append((parts.permitted(CALLER), {region.name for region in parts.placement.snapshot.regions}))
         )
-        assert parts.permitted(CALLER) == {HERE}
+        assert parts.permitted(CALLER) == Permitted.everywhere_in(frozenset({HERE}))
         catalog_in(tmp_path, HERE, THERE)
         assert parts.file is not None
         for _ in range(3):
             await parts.file.look()
-        assert told == [({HERE, THERE}, {HERE, THERE})]
+        both = frozenset({HERE, THERE})
+        assert told == [(Permitted.everywhere_in(both), both)]
         assert isinstance(parts.permitted(replace(CALLER, residency_profile="mars")), SessionRefused)

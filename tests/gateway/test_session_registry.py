@@ -12,6 +12,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.session_registry import SessionRegistry
 from gateway.wire.messages import Audio
 from policies.facts import Caller
+from policies.residency.permitted import Permitted
 from tests.gateway.test_session_runner import PCM_100_MS, Session
 
 pytestmark = pytest.mark.unit
@@ -95,9 +96,9 @@ async def test_when_regions_come_or_go_each_session_keeps_to_its_caller_s_region
     registry = make(session)
     other.grant()
     registry.add(other.runner, replace(CALLER, tenant="other"))
-    registry.permit_anew(lambda caller: frozenset({"eu-west", f"{caller.tenant}-region"}))
-    assert session.place.permitted == {"eu-west", "acme-region"}
-    assert other.place.permitted == {"eu-west", "other-region"}
+    registry.permit_anew(lambda caller: Permitted.everywhere_in(frozenset({"eu-west", f"{caller.tenant}-region"})))
+    assert session.place.permitted == Permitted.everywhere_in(frozenset({"eu-west", "acme-region"}))
+    assert other.place.permitted == Permitted.everywhere_in(frozenset({"eu-west", "other-region"}))
 
 
 async def test_a_session_that_may_be_nowhere_ends_after_its_utterance_and_says_why() -> None:

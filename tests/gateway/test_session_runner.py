@@ -33,6 +33,7 @@ from gateway.session_runner import Observers, SessionRunner
 from gateway.session_settings import SessionSettings
 from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finished, Migrated, Started
 from policies.facts import AudioEncoding, AudioFormat
+from policies.residency.permitted import Permitted
 from tests.fakes.engine_pool import FakePool
 from tests.fakes.quota import unlimited_quota
 from tests.fakes.whole_placement import WholePool
@@ -70,9 +71,9 @@ class Place(WholePool):
     def __init__(self, pool: EnginePool, region: str) -> None:
         super().__init__(pool, region)
         self.is_closed = False
-        self.permitted: frozenset[str] | None = None
+        self.permitted: Permitted | None = None
 
-    def permit(self, permitted: frozenset[str]) -> None:
+    def permit(self, permitted: Permitted) -> None:
         self.permitted = permitted
 
     def close(self) -> None:
@@ -361,5 +362,6 @@ async def test_how_far_a_session_is_gets_written_down_with_its_end() -> None:
 
 async def test_its_regions_of_now_are_told_to_whoever_places_it() -> None:
     session = Session()
-    session.runner.permit(frozenset({"eu-west"}))
-    assert session.place.permitted == {"eu-west"}
+    permitted = Permitted.everywhere_in(frozenset({"eu-west"}))
+    session.runner.permit(permitted)
+    assert session.place.permitted == permitted

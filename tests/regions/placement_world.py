@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from engines.interface import OpenStream, StreamOptions
 from policies.plans import Tier
+from policies.residency.permitted import Permitted
 from policies.routing_facts import CapacityClass, RegionState
 from regions.catalog import Catalog, Location, PoolSpec, RegionSpec
 from regions.facts import Facts
@@ -94,12 +95,19 @@ class World:
         self.now_ms += 50
         self.facts.catalog_changed(Catalog(regions, "d2"))
 
-    def session(self, permitted: frozenset[str] = EVERYWHERE, *, tier: Tier = Tier.standard, draw: int = 0) -> Caller:
-        place = SessionPlace("s1", permitted, tier, draw)
+    def session(
+        self, permitted: frozenset[str] | Permitted = EVERYWHERE, *, tier: Tier = Tier.standard, draw: int = 0
+    ) -> Caller:
+        place = SessionPlace("s1", permitted_of(permitted), tier, draw)
         return Caller(self.placement.session(place))
 
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
+
+
+def permitted_of(regions: frozenset[str] | Permitted) -> Permitted:
+    """A plain list of regions permits everything in each of them."""
+    return regions if isinstance(regions, Permitted) else Permitted.everywhere_in(regions)
 
 
 class Caller:

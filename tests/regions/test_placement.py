@@ -6,6 +6,7 @@ import pytest
 
 from engines.interface import MoveAway, StreamOptions
 from policies.plans import Tier
+from policies.residency.permitted import Permitted
 from policies.routing_facts import RegionState, RuledOut
 from regions.placing import SessionPlace
 from tests.fakes.region_pool import load_of
@@ -29,7 +30,7 @@ async def test_it_is_ready_while_a_region_anywhere_takes_sessions() -> None:
 
 async def test_a_decision_for_people_is_the_one_for_sessions() -> None:
     world = World()
-    place = SessionPlace("s1", frozenset({"east", "south"}), Tier.standard, 0)
+    place = SessionPlace("s1", Permitted.everywhere_in(frozenset({"east", "south"})), Tier.standard, 0)
     decision = world.placement.decide(place, StreamOptions())
     assert (decision.chosen, decision.ruled_out) == ("east", {"north": RuledOut.outside_policy})
     caller = world.session(place.permitted)
@@ -41,8 +42,12 @@ async def test_other_facts_can_be_explained_than_those_that_hold() -> None:
     world = World()
     snapshot = world.placement.snapshot
     world.wants("north", RegionState.disabled)
-    before = world.placement.explain(frozenset({"north"}), Tier.standard, StreamOptions(), snapshot)
-    after = world.placement.explain(frozenset({"north"}), Tier.standard, StreamOptions(), world.placement.snapshot)
+    before = world.placement.explain(
+        Permitted.everywhere_in(frozenset({"north"})), Tier.standard, StreamOptions(), snapshot
+    )
+    after = world.placement.explain(
+        Permitted.everywhere_in(frozenset({"north"})), Tier.standard, StreamOptions(), world.placement.snapshot
+    )
     assert (before.chosen, after.chosen) == ("north", None)
 
 

@@ -27,6 +27,7 @@ from engines.interface import (
     StreamOptions,
 )
 from policies.plans import Tier
+from policies.residency.permitted import Permitted
 from policies.routing_facts import CapacityClass, RegionState, RuledOut
 from regions.catalog import Catalog, Location, PoolSpec, RegionSpec
 from regions.facts import Facts
@@ -100,7 +101,9 @@ class Gateway:
         world.run(self.facts.run())
 
     def session(self, *permitted: str) -> Caller:
-        return Caller(self.placement.session(SessionPlace("s1", frozenset(permitted), Tier.standard, 0)))
+        return Caller(
+            self.placement.session(SessionPlace("s1", Permitted.everywhere_in(frozenset(permitted)), Tier.standard, 0))
+        )
 
     def wants(self, name: str, state: RegionState) -> None:
         regions = dict(self.catalog.regions)
@@ -192,6 +195,6 @@ async def test_a_session_is_placed_near_moves_when_it_must_and_never_leaves_its_
         await world.relay.stop(flush_ms=50)
         await until(lambda: isinstance(local.last[-1], Lost), what="the loss")
         await until(lambda: not gateway.placement.snapshot.regions[1].is_reachable, what="the end of the link")
-        place = SessionPlace("s2", frozenset({THERE}), Tier.standard, 0)
+        place = SessionPlace("s2", Permitted.everywhere_in(frozenset({THERE})), Tier.standard, 0)
         ruled_out = gateway.placement.decide(place, StreamOptions()).ruled_out
         assert ruled_out == {HERE: RuledOut.outside_policy, THERE: RuledOut.unreachable}

@@ -21,6 +21,7 @@ from engines.interface import (
 )
 from policies.plans import Tier
 from policies.replacement_pace import PaceLimits
+from policies.residency.permitted import Permitted
 from policies.retry_budget import RetryLimits
 from policies.routing_facts import Health, RegionState
 from regions.catalog import Catalog
@@ -419,7 +420,7 @@ async def test_a_stream_outside_of_a_new_policy_set_moves_and_is_cut_off_after_a
     world = World()
     caller = world.session()
     await caller.opened()
-    caller.pool.permit(frozenset({"east"}))
+    caller.pool.permit(Permitted.everywhere_in(frozenset({"east"})))
     await until(lambda: len(caller.last) == 3, what="the end")
     assert caller.last[1:] == [
         MoveAway(1, MoveReason.outside_policy, RULES.outside_policy_ms),
@@ -434,12 +435,12 @@ async def test_a_set_that_changes_again_and_again_does_not_put_off_the_end() -> 
     world = World()
     caller = world.session()
     stream = await caller.opened()
-    caller.pool.permit(frozenset({"east"}))
+    caller.pool.permit(Permitted.everywhere_in(frozenset({"east"})))
     timer = stream.timer
-    caller.pool.permit(frozenset({"south"}))
+    caller.pool.permit(Permitted.everywhere_in(frozenset({"south"})))
     assert timer is not None
     assert (stream.timer, timer.cancelled()) == (timer, False)
-    caller.pool.permit(EVERYWHERE)
+    caller.pool.permit(Permitted.everywhere_in(EVERYWHERE))
     await until(lambda: stream.timer is None, what="its time")
     assert (len(caller.last), stream.move_reason) == (2, None)
 
@@ -448,7 +449,7 @@ async def test_where_nothing_else_is_permitted_audio_stops_at_once() -> None:
     world = World()
     caller = world.session()
     await caller.opened()
-    caller.pool.permit(frozenset())
+    caller.pool.permit(Permitted.everywhere_in(frozenset()))
     await until(lambda: len(caller.last) == 2, what="the end")
     assert caller.last[1:] == [Lost(1, LossReason.drained)]
 
@@ -458,7 +459,7 @@ async def test_a_question_outside_of_a_new_policy_set_is_taken_back_and_asked_el
     world.pools["north"].is_silent = True
     caller = world.session()
     caller.open()
-    caller.pool.permit(frozenset({"south"}))
+    caller.pool.permit(Permitted.everywhere_in(frozenset({"south"})))
     await until(lambda: len(caller.last) == 1, what="the grant")
     assert (world.pools["north"].last.is_cancelled, caller.pool.region) == (True, "south")
 
@@ -467,7 +468,7 @@ async def test_a_stream_inside_of_a_new_policy_set_goes_on() -> None:
     world = World()
     caller = world.session()
     stream = await caller.opened()
-    caller.pool.permit(frozenset({"north"}))
+    caller.pool.permit(Permitted.everywhere_in(frozenset({"north"})))
     await turns()
     assert (caller.last, stream.timer) == ([GRANT], None)
 

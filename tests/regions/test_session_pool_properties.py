@@ -13,7 +13,7 @@ from engines.interface import Granted, LossReason, Lost, MoveAway, RefusalReason
 from policies.routing_facts import RegionState
 from regions.placed_stream import PlacedStream
 from tests.fakes.region_pool import load_of
-from tests.regions.placement_world import EVERYWHERE, RULES, Caller, World, turns
+from tests.regions.placement_world import EVERYWHERE, RULES, Caller, World, permitted_of, turns
 
 pytestmark = pytest.mark.unit
 
@@ -61,7 +61,7 @@ class Fence:
                 self.streams.pop(0).cancel(reason)  # type: ignore[arg-type]
             case ("permit", frozenset() as permitted):
                 self.permitted = permitted
-                self.caller.pool.permit(permitted)
+                self.caller.pool.permit(permitted_of(permitted))
             case ("state", str(name), RegionState() as state):
                 self.world.wants(name, state)
                 self.world.placement._look_for_leaving(self.world.placement.snapshot)

@@ -8,6 +8,7 @@ import pytest
 
 from engines.interface import Granted, MoveAway, MoveReason, RefusalReason, Refused, StreamOptions
 from policies.plans import Tier
+from policies.residency.permitted import Permitted
 from policies.routing_facts import RouteDecision, RuledOut
 from policies.tier_classes import ClassRule, TierClasses
 from policies.tier_slots import TierHeadroom
@@ -35,7 +36,7 @@ class Sessions:
 
     def session(self, name: str, tier: Tier, permitted: frozenset[str] = NORTH) -> Caller:
         self.world.now_ms += 10
-        place = SessionPlace(name, permitted, tier, 0, end=lambda shed: self._end(name, shed))
+        place = SessionPlace(name, Permitted.everywhere_in(permitted), tier, 0, end=lambda shed: self._end(name, shed))
         self.pools[name] = Caller(self.world.placement.session(place))
         return self.pools[name]
 
@@ -173,7 +174,7 @@ async def test_nobody_ends_in_a_region_that_was_taken_out_of_the_set_meanwhile()
     east.is_silent = True
     waiting = sessions.session("p", Tier.premium, frozenset({"north", "east"}))
     await waiting.opened()
-    waiting.pool.permit(frozenset({"east"}))
+    waiting.pool.permit(Permitted.everywhere_in(frozenset({"east"})))
     east.last.say(Refused(1, RefusalReason.no_free_slot, 50))
     await until(lambda: bool(waiting.last))
     assert (sessions.ended, type(waiting.last[0])) == ([], Refused)
