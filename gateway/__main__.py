@@ -15,6 +15,7 @@ from typing import NoReturn
 import uvloop
 
 from engines.__main__ import GRPC_EXPERIMENTS
+from engines.server.core_dumps import forbid_core_dumps
 from engines.server.parent import ParentWatch
 from gateway.settings import EXIT_WRONG_SETTINGS, SettingsRefused, load
 
@@ -38,6 +39,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = load(arguments.config, os.environ)
+        if not settings.core_dumps:
+            forbid_core_dumps()
         if arguments.exit_with_parent:
             ParentWatch()  # the kernel sends SIGTERM when the parent dies
         # What was loaded stays: it need not be looked at again by each collection.

@@ -67,6 +67,8 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
 
     region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     log_level: LogLevel = "info"
+    core_dumps: bool = False
+    """Whether a crash may write the memory of the process, audio and words included, to a disk."""
     http: HttpSettings = HttpSettings()
     grpc: GrpcSettings = GrpcSettings()
     admin: AdminSettings = AdminSettings()

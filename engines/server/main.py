@@ -24,6 +24,7 @@ from engines.errors import BackendFailed, ModelRejected
 from engines.registration.lease import EngineLease, LeaseNames
 from engines.registration.registrar import Registrar
 from engines.registration.registry import EngineRegistry
+from engines.server.core_dumps import forbid_core_dumps
 from engines.server.link import LinkSettings
 from engines.server.loading import ModelLoading
 from engines.server.logs import write_json_lines
@@ -59,6 +60,8 @@ def main(arguments: list[str]) -> int:
     except BadOptions as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
+    if not options.may_dump_core:
+        forbid_core_dumps()
     parent = ParentWatch() if options.ends_with_parent else None
     write_json_lines(pool=options.pool)
     if _is_listening(options.listen):

@@ -66,6 +66,7 @@ class EngineOptions:
     script: Script
     prints_json: bool
     ends_with_parent: bool
+    may_dump_core: bool
     heartbeat_interval_ms: int
     silent_intervals: int
     drain_deadline_ms: int
@@ -107,6 +108,7 @@ def parse_options(arguments: list[str], environment: Mapping[str, str] = os.envi
         script=_script(values.script),
         prints_json=values.json,
         ends_with_parent=values.exit_with_parent,
+        may_dump_core=values.core_dumps,
         heartbeat_interval_ms=values.heartbeat_interval_ms,
         silent_intervals=values.silent_intervals,
         drain_deadline_ms=values.drain_deadline_ms,
@@ -148,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--script", default="", help="k=v,... for the scripted recogniser")
     add("--json", action="store_true", help="print one line of JSON when ready")
     add("--exit-with-parent", action="store_true", help="drain when the parent process dies")
+    add("--core-dumps", action="store_true", help="a crash may write memory, audio included, to a disk")
     add("--heartbeat-interval-ms", type=_whole(20, 60_000), default=500)
     add("--silent-intervals", type=_whole(2, 1_000), default=6, help="of a gateway's heartbeat, and it is gone")
     add("--drain-deadline-ms", type=_whole(0, 600_000), default=15_000)
