@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policies.residency.situation import NOTHING_STATED, Stated
+
 
 class AudioEncoding(StrEnum):
     """How the client's bytes carry sound."""
@@ -110,3 +112,5 @@ class Caller:
     expires_at_s: int
     """Unix seconds; the session may not outlive it."""
     token: TokenIdentity = TokenIdentity()
+    stated: Stated = NOTHING_STATED
+    """What the token says about the speech and who speaks."""

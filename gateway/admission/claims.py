@@ -7,7 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import AuthenticationFailed, Reason
+from gateway.wire.stated import read_consent, read_countries, read_data_class, read_legal_basis, read_subject_id
 from policies.facts import Caller, TokenIdentity
+from policies.residency.situation import NOTHING_STATED, Stated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +57,7 @@ def caller_of(claims: Mapping[str, Any], *, settings: TokenSettings, now_s: int)
             jti_hash=hash_of(claims["jti"]) if claims.get("jti") else "",
             issued_at_s=_instant_s(claims, "iat"),
         ),
+        stated=_stated(claims, names),
     )
 
 
@@ -110,6 +113,25 @@ def _name(claims: Mapping[str, Any], claim: str) -> str:
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         raise _invalid(f"the claim `{claim}` must be 1 to 128 letters, digits or any of . _ : @ -")
     return value
+
+
+def _stated(claims: Mapping[str, Any], names: ClaimNames) -> Stated:
+    """What the token says about the speech; each of these claims may be left out."""
+    given = [claims.get(name) for name in (names.data_class, names.subject_country, names.consent, names.legal_basis)]
+    subject_id = claims.get(names.subject_id)
+    if given == [None] * len(given) and subject_id is None:
+        return NOTHING_STATED
+    mistakes: list[str] = []
+    stated = Stated(
+        data_class=read_data_class(names.data_class, given[0], mistakes),
+        subject_countries=read_countries(names.subject_country, given[1], mistakes),
+        has_consent=read_consent(names.consent, given[2], mistakes),
+        legal_basis=read_legal_basis(names.legal_basis, given[3], mistakes),
+        subject_id=read_subject_id(names.subject_id, subject_id, mistakes),
+    )
+    if mistakes:
+        raise _invalid("; ".join(f"the claim {mistake}" for mistake in mistakes))
+    return stated
 
 
 def _subject(claims: Mapping[str, Any]) -> str:

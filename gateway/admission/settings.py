@@ -84,6 +84,11 @@ class ClaimNames(BaseModel, frozen=True, extra="forbid"):
     project: str = Field(default="project", min_length=1)
     plan: str = Field(default="plan", min_length=1)
     residency: str = Field(default="residency", min_length=1)
+    data_class: str = Field(default="data_class", min_length=1)
+    subject_country: str = Field(default="subject_country", min_length=1)
+    consent: str = Field(default="consent", min_length=1)
+    legal_basis: str = Field(default="legal_basis", min_length=1)
+    subject_id: str = Field(default="subject_id", min_length=1)
 
 
 class TokenCacheSettings(BaseModel, frozen=True, extra="forbid"):

@@ -18,6 +18,7 @@ from gateway.wire.messages import (
     Finish,
     KeepAlive,
     KeywordSpec,
+    ResidencySpec,
     Resume,
     ServerMessage,
     Start,
@@ -35,7 +36,7 @@ _server_encoder = msgspec.json.Encoder()
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 
 
-_WITH_FIELDS = (Start, Finalize, AudioSpec, Endpointing, KeywordSpec, TextSpec, Resume)
+_WITH_FIELDS = (Start, Finalize, AudioSpec, Endpointing, KeywordSpec, TextSpec, Resume, ResidencySpec)
 _A_FIELD = "|".join(["type", *(name for kind in _WITH_FIELDS for name in kind.__struct_fields__)])
 _PLACE = re.compile(rf" - at `(\$(?:\.(?:{_A_FIELD})|\[\d+\])*)`$")
 _SAYS_NOTHING_GIVEN = re.compile(

@@ -9,7 +9,9 @@ from engines.interface import SAMPLES_PER_MS, StreamOptions
 from gateway.errors import ClientFault, Reason
 from gateway.wire.option_digests import option_digests
 from gateway.wire.recognition_options import KeywordLimits, read_decoding, read_keywords, read_text
+from gateway.wire.stated import read_stated
 from policies.facts import AudioEncoding, AudioFormat
+from policies.residency.situation import NOTHING_STATED, Stated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +65,7 @@ class SessionRequest:
     options: StreamOptions
     resume: ResumeRequest | None = None
     option_digests: Mapping[str, str] = field(default_factory=dict)
+    stated: Stated = NOTHING_STATED
 
     def __repr__(self) -> str:
         return f"SessionRequest(audio={self.audio})"  # never the token, nor phrases
@@ -104,10 +107,16 @@ def read_start(start: Start, limits: OptionLimits) -> SessionRequest:
         text=read_text(start.text, mistakes),
     )
     resume = None if start.resume is None else _read_resume(start.resume, mistakes)
+    stated = read_stated(start.residency, mistakes)
     if mistakes:
         raise ClientFault(Reason.bad_option, "; ".join(mistakes))
     return SessionRequest(
-        token=start.token, audio=audio, options=options, resume=resume, option_digests=option_digests(start)
+        token=start.token,
+        audio=audio,
+        options=options,
+        resume=resume,
+        option_digests=option_digests(start),
+        stated=stated,
     )
 
 

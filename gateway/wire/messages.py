@@ -61,6 +61,22 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     audio_from_ms: int | None = None
 
 
+class ResidencySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is spoken about, and who speaks: it can make policy stricter and never laxer than the token and its project
+    do (policies.residency.situation).
+
+    Attributes:
+        subject_country: ISO 3166-1 alpha-2.
+        subject_id: the speaker in the caller's own numbering, by which stored words of his are erased.
+    """
+
+    data_class: str = ""
+    subject_country: str = ""
+    consent: bool | None = None
+    legal_basis: str = ""
+    subject_id: str = ""
+
+
 class Start(msgspec.Struct, frozen=True, tag="start", kw_only=True, forbid_unknown_fields=True):
     """Must come first. `token` may be left out when the transport carried one."""
 
@@ -76,6 +92,7 @@ class Start(msgspec.Struct, frozen=True, tag="start", kw_only=True, forbid_unkno
     keywords: tuple[KeywordSpec, ...] = ()
     text: TextSpec = TextSpec()
     resume: Resume | None = None
+    residency: ResidencySpec = ResidencySpec()
 
 
 class Audio(msgspec.Struct, frozen=True, tag="audio"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     *("language", "model", "model_version", "partials", "endpointing", "max_utterance_ms"),
-    *("decoding", "keywords", "text"),
+    *("decoding", "keywords", "text", "residency"),
 )
 """Not how the audio is written: a client may encode what it sends again in another way."""
 _DIGEST_BYTES = 6

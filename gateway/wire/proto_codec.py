@@ -21,6 +21,7 @@ from gateway.wire.messages import (
     KeywordSpec,
     Migrated,
     PartialMessage,
+    ResidencySpec,
     Resume,
     SpeechStartedMessage,
     Start,
@@ -87,6 +88,17 @@ def _decode_start(start: pb.Start) -> Start:
             redact=tuple(text.redact),
         ),
         resume=_decode_resume(start.resume) if start.HasField("resume") else None,
+        residency=_decode_residency(start.residency) if start.HasField("residency") else _STANDARD_START.residency,
+    )
+
+
+def _decode_residency(residency: pb.Residency) -> ResidencySpec:
+    return ResidencySpec(
+        data_class=residency.data_class,
+        subject_country=residency.subject_country,
+        consent=residency.consent if residency.HasField("consent") else None,
+        legal_basis=residency.legal_basis,
+        subject_id=residency.subject_id,
     )
 
 
@@ -138,6 +150,9 @@ def encode_client(message: ClientMessage) -> pb.ClientMessage:
                         redact=message.text.redact,
                     ),
                     resume=None if message.resume is None else _encode_resume(message.resume),
+                    residency=None
+                    if message.residency == _STANDARD_START.residency
+                    else _encode_residency(message.residency),
                 )
             )
         case Finalize(request_id):
@@ -150,6 +165,16 @@ def encode_client(message: ClientMessage) -> pb.ClientMessage:
 
 def _encode_resume(resume: Resume) -> pb.Resume:
     return pb.Resume(token=resume.token, from_sample=resume.from_sample, audio_from_ms=resume.audio_from_ms)
+
+
+def _encode_residency(residency: ResidencySpec) -> pb.Residency:
+    return pb.Residency(
+        data_class=residency.data_class,
+        subject_country=residency.subject_country,
+        consent=residency.consent,
+        legal_basis=residency.legal_basis,
+        subject_id=residency.subject_id,
+    )
 
 
 def encode_server(message: ServerMessage) -> pb.ServerMessage:

@@ -21,7 +21,7 @@ class ClientMessage(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("token", "audio", "language", "model", "partials", "endpointing", "max_utterance_ms", "model_version", "decoding", "keywords", "text", "resume")
+    __slots__ = ("token", "audio", "language", "model", "partials", "endpointing", "max_utterance_ms", "model_version", "decoding", "keywords", "text", "resume", "residency")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,7 @@ class Start(_message.Message):
     KEYWORDS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
+    RESIDENCY_FIELD_NUMBER: _ClassVar[int]
     token: str
     audio: AudioSpec
     language: str
@@ -46,7 +47,22 @@ class Start(_message.Message):
     keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
     text: Text
     resume: Resume
-    def __init__(self, token: _Optional[str] = ..., audio: _Optional[_Union[AudioSpec, _Mapping]] = ..., language: _Optional[str] = ..., model: _Optional[str] = ..., partials: _Optional[bool] = ..., endpointing: _Optional[_Union[Endpointing, _Mapping]] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...
+    residency: Residency
+    def __init__(self, token: _Optional[str] = ..., audio: _Optional[_Union[AudioSpec, _Mapping]] = ..., language: _Optional[str] = ..., model: _Optional[str] = ..., partials: _Optional[bool] = ..., endpointing: _Optional[_Union[Endpointing, _Mapping]] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., residency: _Optional[_Union[Residency, _Mapping]] = ...) -> None: ...
+
+class Residency(_message.Message):
+    __slots__ = ("data_class", "subject_country", "consent", "legal_basis", "subject_id")
+    DATA_CLASS_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_COUNTRY_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    data_class: str
+    subject_country: str
+    consent: bool
+    legal_basis: str
+    subject_id: str
+    def __init__(self, data_class: _Optional[str] = ..., subject_country: _Optional[str] = ..., consent: _Optional[bool] = ..., legal_basis: _Optional[str] = ..., subject_id: _Optional[str] = ...) -> None: ...
 
 class Resume(_message.Message):
     __slots__ = ("token", "from_sample", "audio_from_ms")
