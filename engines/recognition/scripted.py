@@ -11,12 +11,14 @@ A cut ends the block it lies in, which gives a word for the part that there is.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
@@ -61,6 +63,8 @@ class Script(BaseModel, frozen=True, extra="forbid"):
     """Then one step raises BackendFailed, and the next ones work."""
     die_after_words: int = Field(default=0, ge=0)
     """Then the process kills itself."""
+    heard_file: str = ""
+    """Whose audio it took, and when, is added to this file: a line of JSON for each piece."""
 
 
 @dataclass(slots=True)
@@ -80,6 +84,7 @@ class _Cut:
 
 @dataclass(slots=True)
 class _Stream:
+    session_id: str
     wants_partials: bool
     epoch: int
     utterance_start_sample: int
@@ -126,12 +131,16 @@ class ScriptedRecogniser:
 
     def open(self, slot: int, stream: OpenStream) -> None:
         start = stream.start_sample
-        self._streams[slot] = _Stream(stream.options.wants_partials, stream.epoch, start, start, start)
+        self._streams[slot] = _Stream(
+            stream.session_id, stream.options.wants_partials, stream.epoch, start, start, start
+        )
 
     def accept(self, slot: int, pcm16: bytes) -> None:
         stream = self._stream(slot)
         begin = stream.accepted_through_sample
         end = begin + len(pcm16) // BYTES_PER_SAMPLE
+        if self._script.heard_file:
+            self._write_down(stream.session_id, begin, end)
         while stream.next_block_sample < end:
             start = stream.next_block_sample
             at_byte = (start - begin) * BYTES_PER_SAMPLE
@@ -166,6 +175,12 @@ class ScriptedRecogniser:
             self._has_failed = True
             raise BackendFailed("the script says so")
         return [self._step(slot, self._stream(slot)) for slot in slots]
+
+    def _write_down(self, session_id: str, begin: int, end: int) -> None:
+        """`at_s` is monotonic: of one machine's processes, all count from the same moment."""
+        line = json.dumps({"at_s": time.monotonic(), "session": session_id, "from_sample": begin, "to_sample": end})
+        with Path(self._script.heard_file).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
     def _is_past(self, words: int) -> bool:
         return 0 < words <= self._words_given

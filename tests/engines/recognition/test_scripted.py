@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ from engines.contract import StepResult
 from engines.errors import BackendFailed
 from engines.interface import EndReason, FinalResult, OpenStream, PartialResult, StreamOptions
 from engines.recognition.scripted import BLOCK_SAMPLES, Script, ScriptedRecogniser
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.unit
 
@@ -170,3 +175,17 @@ def test_options_out_of_range_are_told() -> None:
     scripted = ScriptedRecogniser(Script(), max_slots=1)
     assert scripted.mistakes(StreamOptions()) == []
     assert len(scripted.mistakes(StreamOptions(max_utterance_ms=1))) == 1
+
+
+def test_whose_audio_was_taken_is_written_down_where_the_script_says_so(tmp_path: Path) -> None:
+    heard = tmp_path / "heard.jsonl"
+    recogniser = ScriptedRecogniser(Script(heard_file=str(heard)), max_slots=1)
+    recogniser.open(0, opened(100))
+    recogniser.accept(0, ramp(100, 600))
+    recogniser.accept(0, ramp(600, 700))
+    lines = [json.loads(line) for line in heard.read_text().splitlines()]
+    assert [(line["session"], line["from_sample"], line["to_sample"]) for line in lines] == [
+        ("s", 100, 600),
+        ("s", 600, 700),
+    ]
+    assert 0 < lines[0]["at_s"] <= lines[1]["at_s"]
