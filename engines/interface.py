@@ -13,6 +13,8 @@ from enum import StrEnum
 
 import msgspec
 
+from policies.routing_facts import CapacityClass
+
 SAMPLE_RATE_HZ = 16_000
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1_000
 BYTES_PER_SAMPLE = 2
@@ -45,6 +47,10 @@ class RefusalReason(StrEnum):
     """It is not the session's turn yet. Placement says this, engines do not; `retry_after_ms` is set."""
     no_permitted_region = "no_permitted_region"
     """None of the regions that the caller's policy set holds recognises now. Placement says this, engines do not."""
+    not_permitted = "not_permitted"
+    """The placement grant is missing, wrong or of another session, or does not permit this region or machine. Nobody
+    should have asked: it is a fault at the gateway, and no fault of the engine's.
+    """
 
 
 class LossReason(StrEnum):
@@ -156,6 +162,10 @@ class OpenStream(msgspec.Struct, frozen=True, kw_only=True):
     """The policies.plans.Tier of the caller's plan; empty: not known."""
     is_replay: bool = False
     """The session was on another engine before: audio is there that is sent faster than real time."""
+    classes: frozenset[CapacityClass] | None = None
+    """Machines that the caller's policy set permits in the region that is asked; None: any."""
+    grant: bytes = b""
+    """A placement grant (policies.residency.grant), which relays and engines check; empty: none was given."""
 
 
 class Word(msgspec.Struct, frozen=True):

@@ -34,6 +34,8 @@ class NoReplica(StrEnum):
     none_connected = "none_connected"
     unknown_model = "unknown_model"
     unsupported_language = "unsupported_language"
+    no_permitted_capacity = "no_permitted_capacity"
+    """None on a machine of a class that the caller's policy set permits."""
     draining = "draining"
     tripped = "tripped"
     """Room is there, on replicas that are held out for a while."""
@@ -47,7 +49,7 @@ class ReplicaFacts:
     Attributes:
         name: unique in the region.
         free_slots: for this stream's model and tier, by the last report, less what was placed since; may be below zero.
-        unfit: why it can never take this stream: `unknown_model` or `unsupported_language`.
+        unfit: why it can never take this stream: `unknown_model`, `unsupported_language` or `no_permitted_capacity`.
         has_failed_lately: it failed a stream a moment ago.
         is_at_risk: its machine may go away soon.
         ramp_permille: the share of its room that it offers while it is new (policies.slow_start).

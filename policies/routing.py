@@ -12,13 +12,14 @@ No fact that gets worse brings its region forward. tests/policies/test_routing_p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from policies.breaker import held_out
 from policies.drawing import turn_in_draw
 from policies.plans import Tier
-from policies.routing_facts import Candidate, Health, RegionFacts, RegionState, RouteDecision, RuledOut
+from policies.routing_facts import ALL_CLASSES, Candidate, Health, RegionFacts, RegionState, RouteDecision, RuledOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,14 +156,27 @@ def _ruled_out(
         return RuledOut.unknown_model
     if not any(_speaks(model.language, request.language) for model in named):
         return RuledOut.unsupported_language
+    if _slots_of_permitted_classes(region, request) <= 0:
+        return RuledOut.no_permitted_capacity
     return None if free_slots(region, request) > 0 else RuledOut.no_free_slot
 
 
 def free_slots(region: RegionFacts, request: RouteRequest) -> int:
-    """Give how many more such sessions a region takes: of the models that fit and of the caller's tier, the less."""
+    """Give how many more such sessions a region takes: of the models that fit, of the caller's tier and of the machines
+    that its policy set permits there, the least.
+    """
     fitting = [model.slots_free for model in region.models if fits(model, request)]
     of_models = sum(max(0, free) for free in fitting)
-    return min(of_models, region.free_slots_of_tier.get(request.tier.value, of_models))
+    of_tier = region.free_slots_of_tier.get(request.tier.value, of_models)
+    return int(min(of_models, of_tier, _slots_of_permitted_classes(region, request)))
+
+
+def _slots_of_permitted_classes(region: RegionFacts, request: RouteRequest) -> float:
+    """No bound where any machine will do. A region that does not say has none."""
+    classes = request.classes.get(region.name)
+    if classes is None or classes >= ALL_CLASSES:
+        return math.inf
+    return sum(max(0, region.free_slots_of_class.get(each.value, 0)) for each in classes)
 
 
 def fits(model: ModelFacts, request: RouteRequest) -> bool:

@@ -22,6 +22,9 @@ class CapacityClass(StrEnum):
     spot = "spot"
 
 
+ALL_CLASSES = frozenset(CapacityClass)
+
+
 class RegionState(StrEnum):
     """What the region's operators want."""
 
@@ -57,6 +60,8 @@ class RuledOut(StrEnum):
     """This session lost an engine there a moment ago."""
     unknown_model = "unknown_model"
     unsupported_language = "unsupported_language"
+    no_permitted_capacity = "no_permitted_capacity"
+    """None on machines of a class that the policy set permits there, as far as their classes are known."""
     no_free_slot = "no_free_slot"
     """None for the caller's tier."""
 
@@ -83,6 +88,7 @@ class RegionFacts:
         age_ms: how old its last report is; None: it never sent one.
         models: their free slots, too, are less `placed_since_report`.
         free_slots_of_tier: by its last report, less `placed_since_report`.
+        free_slots_of_class: the same, by how machines are paid for; engines of which nobody knows that count nowhere.
         placed_since_report: streams that this gateway placed there and that the report cannot know of.
         lag_ms: audio that its slowest engine has not recognised yet.
         cost_permille: of its compute, against the catalog's reference of 1000.
@@ -102,6 +108,7 @@ class RegionFacts:
     models: tuple[ModelFacts, ...]
     slots_total: int
     free_slots_of_tier: Mapping[str, int] = field(default_factory=dict)
+    free_slots_of_class: Mapping[str, int] = field(default_factory=dict)
     placed_since_report: int = 0
     lag_ms: int = 0
     spot_permille: int = 0
@@ -125,6 +132,7 @@ class RouteRequest:
 
     Attributes:
         permitted: the policy set; nothing else is looked at.
+        classes: machines of which class, by region; in one that is not named: of any, known or not.
         current: where the session is, or was; hysteresis holds it there while nothing speaks against it.
         avoided: regions in which this session lost an engine a moment ago.
         draw_permille: 0-999, drawn once a session; spreads sessions over what is equally good.
@@ -140,6 +148,7 @@ class RouteRequest:
     avoided: frozenset[str] = frozenset()
     draw_permille: int = 0
     goes_on: bool = False
+    classes: Mapping[str, frozenset[CapacityClass]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,8 @@ class Facts:
             facts,
             placed_since_report=facts.placed_since_report + 1,
             free_slots_of_tier={tier: free - 1 for tier, free in facts.free_slots_of_tier.items()},
+            # Of which class its engine is shows at the next look; until then it is missing for each.
+            free_slots_of_class={name: free - 1 for name, free in facts.free_slots_of_class.items()},
             models=tuple(_less_one(model, options) for model in facts.models),
         )
         self._snapshot = None

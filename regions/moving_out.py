@@ -33,6 +33,8 @@ def regions_left(stream: PlacedStream, streams: Iterable[PlacedStream]) -> tuple
         if other is stream or not other.is_granted or region is None:
             continue
         if other.move_reason in OUT_OF_REGION:
+            if not other.leaves_region:
+                continue
             must.add(region.name)
         elif other.move_reason is None and region.replicas < _TWO_REPLICAS:
             # Nobody said why, so its engine is slow. Behind a relay there may be another one; here there is not. Others

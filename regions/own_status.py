@@ -29,11 +29,14 @@ class OwnStatus:
         if here is None:
             # Taken out of the catalog: nobody is to come.
             return RegionStatus(region=facts.here, state=RegionState.disabled)
-        spoken = spoken_by_engines(here.pool.links, self._headroom, here.capacity_of, self._classes)
+        spoken = spoken_by_engines(
+            here.pool.links, self._headroom, here.capacity_of, self._classes, here.known_class_of
+        )
         return RegionStatus(
             region=facts.here,
             state=here.state,
             free_slots_of_tier=spoken.free_slots,
+            free_slots_of_class=spoken.free_slots_of_class,
             live_permille=spoken.live_permille,
             spot_permille=spoken.spot_permille,
             lag_ms=spoken.lag_ms,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from engines.interface import LossReason, MoveReason, OpenStream, Refused, StreamEvent
+    from policies.routing_facts import CapacityClass
     from regions.links.interface import EngineStream
     from regions.region_watch import RegionWatch
 
@@ -46,6 +47,8 @@ class PlacedStream:
         "_seeker",
         "asked",
         "attempt",
+        "capacity",
+        "classes",
         "finalize",
         "finish",
         "full",
@@ -56,6 +59,7 @@ class PlacedStream:
         "is_over",
         "is_proven",
         "is_told_to_move",
+        "leaves_region",
         "model",
         "move_reason",
         "on_event",
@@ -88,6 +92,10 @@ class PlacedStream:
         """Regions that have no slot for it, by their answers."""
         self.model = ("", "")
         """The model that was granted, and its version."""
+        self.classes: frozenset[CapacityClass] | None = None
+        """The machines that it was asked for by; None: any."""
+        self.capacity: CapacityClass | None = None
+        """Of its engine; None: nobody here knows it."""
         self.placed_at_ms = 0
         self.hold_until_ms = 0
         """For so long its answer may be held back while its turn comes."""
@@ -101,6 +109,8 @@ class PlacedStream:
         self.was_told_to_leave = False
         """Its region is drained, disabled or gone, and it heard so."""
         self.move_reason: MoveReason | None = None
+        self.leaves_region = True
+        """False: only its machine is not permitted any more; another one of its region may be."""
         self.is_over = False
 
     @property

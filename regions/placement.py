@@ -52,13 +52,13 @@ class RegionalPlacement:
         return placed
 
     def decide(self, place: SessionPlace, options: StreamOptions) -> RouteDecision:
-        return self._parts.decide(_request(place.permitted.process, place.tier, options, place.draw_permille))
+        return self._parts.decide(_request(place.permitted, place.tier, options, place.draw_permille))
 
     def explain(
         self, permitted: Permitted, tier: Tier, options: StreamOptions, snapshot: RegionSnapshot
     ) -> RouteDecision:
         """What would be decided about a new session if the facts were these; with the draw of nobody in particular."""
-        return routing.decide(_request(permitted.process, tier, options), snapshot, self._parts.rules.weights)
+        return routing.decide(_request(permitted, tier, options), snapshot, self._parts.rules.weights)
 
     def classes_of(self, tier: Tier) -> tuple[CapacityClass, ...]:
         """Which machines a new session of the tier may have, in the order in which they are filled."""
@@ -110,12 +110,13 @@ class RegionalPlacement:
             session.leave({region}, is_its_turn=True)
 
 
-def _request(permitted: frozenset[str], tier: Tier, options: StreamOptions, draw_permille: int = 0) -> RouteRequest:
+def _request(permitted: Permitted, tier: Tier, options: StreamOptions, draw_permille: int = 0) -> RouteRequest:
     return RouteRequest(
-        permitted=permitted,
+        permitted=permitted.process,
         tier=tier,
         model=options.model,
         model_version=options.model_version,
         language=options.language,
         draw_permille=draw_permille,
+        classes=permitted.classes,
     )

@@ -19,6 +19,7 @@ _NEAREST_FIRST = (
     RefusalReason.unsupported_language,
     RefusalReason.unknown_model,
     RefusalReason.no_permitted_region,
+    RefusalReason.not_permitted,
 )
 """What is over soon stands before what is not: while a region is out of sight, nobody knows that it lacks a model."""
 _FOR_GOOD = frozenset({RefusalReason.unknown_model, RefusalReason.unsupported_language, RefusalReason.bad_options})
@@ -35,6 +36,7 @@ _OF_RULED_OUT = {
     RuledOut.failed_this_session: RefusalReason.unreachable,
     RuledOut.unknown_model: RefusalReason.unknown_model,
     RuledOut.unsupported_language: RefusalReason.unsupported_language,
+    RuledOut.no_permitted_capacity: RefusalReason.no_free_slot,
     RuledOut.no_free_slot: RefusalReason.no_free_slot,
 }
 

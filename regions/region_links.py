@@ -63,6 +63,9 @@ class RegionPool(EnginePool, Protocol):
 
     def set_members(self, members: tuple[EngineAddress, ...]) -> None: ...
 
+    def class_of(self, address: str) -> CapacityClass | None:
+        """How the engine's machine is paid for; None: nobody knows it, or it is a relay."""
+
     async def run(self) -> None: ...
 
 
@@ -76,6 +79,7 @@ class Spoken:
     models: tuple[ModelFacts, ...] = ()
     slots_total: int = 0
     free_slots: dict[str, int] = field(default_factory=dict)
+    free_slots_of_class: dict[str, int] = field(default_factory=dict)
     placed: int = 0
     live_permille: int = _PERMILLE
     lag_ms: int = 0
@@ -99,8 +103,14 @@ def spoken_by_engines(
     headroom: TierHeadroom,
     capacity_of: Callable[[RegionLink], CapacityClass],
     classes: TierClasses = DEFAULT_CLASSES,
+    known_class_of: Callable[[RegionLink], CapacityClass | None] = lambda _link: None,
 ) -> Spoken:
-    """Of this region itself. Engines that drain hold streams and take none: they are no capacity."""
+    """Of this region itself. Engines that drain hold streams and take none: they are no capacity.
+
+    Args:
+        capacity_of: how an engine's machine is paid for, as far as that is known.
+        known_class_of: the same; None where nobody knows it.
+    """
     connected = [(link, link.load) for link in links if link.load is not None]
     taking = [(link, load) for link, load in connected if not load.is_draining]
     slots_total = sum(load.slots_total for _, load in taking)
@@ -125,6 +135,10 @@ def spoken_by_engines(
                 (capacity_of(link), load.slots_total, load.slots_used + link.placed_since_report)
                 for link, load in taking
             ],
+        ),
+        free_slots_of_class=_of_classes(
+            (known_class_of(link), load.slots_total - load.slots_used - link.placed_since_report)
+            for link, load in taking
         ),
         placed=placed,
         live_permille=_PERMILLE - _PERMILLE * silent // streams if streams else _PERMILLE,
@@ -156,6 +170,9 @@ def spoken_by_relays(links: Sequence[RegionLink]) -> Spoken:
         models=_models([(load.models, 1, placed)]),
         slots_total=load.slots_total,
         free_slots={tier: free - placed for tier, free in free_slots.items()},
+        free_slots_of_class={
+            name: free - placed for name, free in ({} if status is None else status.free_slots_of_class).items()
+        },
         placed=placed,
         live_permille=_PERMILLE if status is None else status.live_permille,
         lag_ms=0 if status is None else status.lag_ms,
@@ -163,6 +180,15 @@ def spoken_by_relays(links: Sequence[RegionLink]) -> Spoken:
         move_gap_ms=0 if status is None else status.move_gap_ms,
         is_stopped=status is not None and status.is_stopped,
     )
+
+
+def _of_classes(engines: Iterable[tuple[CapacityClass | None, int]]) -> dict[str, int]:
+    """(class, free slots) of each engine together; of one whose class is not known nothing can be said."""
+    free_slots: dict[str, int] = {}
+    for capacity, free in engines:
+        if capacity is not None:
+            free_slots[capacity.value] = free_slots.get(capacity.value, 0) + max(0, free)
+    return free_slots
 
 
 def _within_classes(

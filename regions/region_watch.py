@@ -125,6 +125,7 @@ class RegionWatch:
             models=spoken.models,
             slots_total=spoken.slots_total,
             free_slots_of_tier=spoken.free_slots,
+            free_slots_of_class=spoken.free_slots_of_class,
             placed_since_report=spoken.placed,
             lag_ms=spoken.lag_ms,
             spot_permille=spoken.spot_permille,
@@ -138,13 +139,20 @@ class RegionWatch:
 
     def _listen(self) -> Spoken:
         if self.is_local:
-            return spoken_by_engines(self.pool.links, self._rules.headroom, self.capacity_of, self._rules.classes)
+            rules = self._rules
+            return spoken_by_engines(
+                self.pool.links, rules.headroom, self.capacity_of, rules.classes, self.known_class_of
+            )
         return spoken_by_relays(self.pool.links)
 
     def capacity_of(self, link: RegionLink) -> CapacityClass:
         """By the pool that the engine says it belongs to; one that the catalog does not know is reserved."""
         load = link.load
         return (None if load is None else self.class_of_pool(load.pool)) or CapacityClass.reserved
+
+    def known_class_of(self, link: RegionLink) -> CapacityClass | None:
+        """As the pool knows it; None: nobody does."""
+        return self.pool.class_of(link.address)
 
     def class_of_pool(self, name: str) -> CapacityClass | None:
         """By the catalog; None: it does not know the pool."""

@@ -3,6 +3,8 @@
 These must stay true:
   - No stream is opened in a region that the session's policy set does not hold at that moment, and none that is outside
     of it goes on for longer than `outside_policy_ms`.
+  - No engine is asked whose machine is of a class that the policy set does not permit in its region, as far as this
+    gateway or the region's relay knows its class; one of which nobody knows it counts as not permitted.
   - A session that is refused in one region hears of it only if no other that it may try takes it.
   - Nothing here waits, and no event comes from inside a call.
 """
@@ -34,6 +36,7 @@ from policies.tier_slots import slots_tier
 from regions.moving_out import OUT_OF_REGION, regions_left
 from regions.placed_stream import PlacedStream
 from regions.refusals import nearer, refusal_of
+from regions.session_fence import SessionFence
 from regions.session_losses import SessionLosses
 from regions.shedding import full_regions, promised_away
 
@@ -70,7 +73,7 @@ class PlacedSession:
 
     def __init__(self, place: SessionPlace, parts: PlacementParts, on_closed: Callable[[PlacedSession], None]) -> None:
         self._place = place
-        self._permitted = place.permitted
+        self._fence = SessionFence(place)
         self._parts = parts
         self._on_closed = on_closed
         self.began_at_ms = parts.now_ms()
@@ -104,7 +107,7 @@ class PlacedSession:
     @property
     def permitted(self) -> frozenset[str]:
         """Where it may go on."""
-        return self._permitted.failover
+        return self._fence.permitted.failover
 
     @property
     def streams(self) -> Sequence[PlacedStream]:
@@ -132,9 +135,9 @@ class PlacedSession:
         return self._parts.decide(self._request(stream.asked, frozenset({region})))
 
     def permit(self, permitted: Permitted) -> None:
-        self._permitted = permitted
+        self._fence.permitted = permitted
         for stream in list(self._streams):
-            if stream.region is None or self._may_be(stream, stream.region.name):
+            if stream.region is None or self._fence.may_stay(stream, stream.region):
                 continue
             if stream.move_reason is MoveReason.outside_policy:
                 continue  # its time runs already
@@ -142,6 +145,7 @@ class PlacedSession:
                 self._withdraw(stream)
                 self._later(stream, 0, self._seek)
                 continue
+            stream.leaves_region = not self._fence.may_ask(stream, stream.region.name)
             has_other = bool(self._decide(stream, self._parts.now_ms()).candidates)
             within_ms = self._parts.rules.outside_policy_ms if has_other else 0
             if has_other:
@@ -184,6 +188,7 @@ class PlacedSession:
         if not stream.is_handover:
             parts.note_decision(self._place.session_id, self._place.tier, stream.asked.options.model, decision)
         if decision.chosen is None:
+            self._fence.found_nowhere(stream, self._streams, self._region)
             refused = refusal_of(decision, stream.asked.epoch, retry_after_ms=parts.rules.retry_after_ms)
             self._without_slot(stream, refused, now_ms)
             return
@@ -217,7 +222,7 @@ class PlacedSession:
     def _request(self, asked: OpenStream, avoided: frozenset[str]) -> RouteRequest:
         options = asked.options
         return RouteRequest(
-            permitted=self._permitted.recognising(goes_on=asked.is_replay),
+            permitted=self._fence.regions_for(asked),
             tier=slots_tier(self._place.tier, is_replay=asked.is_replay),
             model=options.model,
             model_version=options.model_version,
@@ -226,13 +231,14 @@ class PlacedSession:
             avoided=avoided,
             draw_permille=self._place.draw_permille,
             goes_on=asked.is_replay,
+            classes=self._fence.permitted.classes,
         )
 
     def _ask_next(self, stream: PlacedStream, now_ms: int) -> None:
         on_probation = None
         for name in stream.remaining:
             region = self._parts.facts.region(name)
-            if region is None or not self._may_be(stream, name):
+            if region is None or not self._fence.may_ask(stream, name):
                 continue  # the set may have become smaller since the decision
             if _may_try(region, now_ms):
                 self._ask(stream, region, now_ms)
@@ -266,7 +272,7 @@ class PlacedSession:
 
     def _ask(self, stream: PlacedStream, region: RegionWatch, now_ms: int) -> None:
         """The only place where a stream is opened."""
-        if not self._may_be(stream, region.name):
+        if not self._fence.may_ask(stream, region.name):
             log.error("placement.outside_policy", session=self._place.session_id, to_region=region.name)
             region.health.turned_away(now_ms)
             self._refuse(stream, Refused(stream.asked.epoch, RefusalReason.no_permitted_region))
@@ -274,7 +280,7 @@ class PlacedSession:
         stream.region = region
         stream.placed_at_ms = now_ms
         stream.attempt += 1
-        stream.inner = region.pool.open(stream.asked, stream.hear)
+        stream.inner = region.pool.open(self._fence.opened(stream, region.name), stream.hear)
         self._parts.facts.placed(region.name, stream.asked.options)
 
     # --- what engines answer ------------------------------------------------------------------------------
@@ -288,6 +294,7 @@ class PlacedSession:
                 stream.grant()
                 stream.model = (event.model, event.model_version)
                 self._parts.shedding.served(self._place.session_id)
+                self._fence.granted(stream, self._streams, stream.region, self._region)
                 self._region = stream.region.name
                 self._parts.metrics.placed(stream.region.name, "granted")
                 self._parts.unmet.served(self._place.session_id, is_here=stream.region.is_local)
@@ -453,7 +460,7 @@ class PlacedSession:
 
     def _hand_back_if_outside(self, stream: PlacedStream) -> None:
         stream.timer = None
-        if stream.is_over or stream.region is None or self._may_be(stream, stream.region.name):
+        if stream.is_over or stream.region is None or self._fence.may_stay(stream, stream.region):
             stream.is_told_to_move = False
             stream.move_reason = None
             return
@@ -466,9 +473,6 @@ class PlacedSession:
         self._tell_end(stream, Lost(stream.asked.epoch, LossReason.drained))
 
     # --- parts -----------------------------------------------------------------------------------------------
-
-    def _may_be(self, stream: PlacedStream, region: str) -> bool:
-        return region in self._permitted.recognising(goes_on=stream.asked.is_replay)
 
     def _end(self, stream: PlacedStream) -> None:
         stream.end()

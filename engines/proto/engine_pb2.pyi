@@ -57,7 +57,7 @@ class StreamCommand(_message.Message):
     def __init__(self, stream_id: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Cut, _Mapping]] = ..., finish: _Optional[_Union[Cut, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("session_id", "tenant", "epoch", "start_sample", "model", "language", "wants_partials", "min_trailing_silence_ms", "max_utterance_ms", "model_version", "max_silence_without_speech_ms", "decoding", "keywords", "text", "tier", "is_replay")
+    __slots__ = ("session_id", "tenant", "epoch", "start_sample", "model", "language", "wants_partials", "min_trailing_silence_ms", "max_utterance_ms", "model_version", "max_silence_without_speech_ms", "decoding", "keywords", "text", "tier", "is_replay", "grant", "capacity_classes")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +74,8 @@ class Open(_message.Message):
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     IS_REPLAY_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_CLASSES_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     tenant: str
     epoch: int
@@ -90,7 +92,9 @@ class Open(_message.Message):
     text: TextOptions
     tier: str
     is_replay: bool
-    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., epoch: _Optional[int] = ..., start_sample: _Optional[int] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., wants_partials: _Optional[bool] = ..., min_trailing_silence_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., max_silence_without_speech_ms: _Optional[int] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ..., tier: _Optional[str] = ..., is_replay: _Optional[bool] = ...) -> None: ...
+    grant: bytes
+    capacity_classes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., epoch: _Optional[int] = ..., start_sample: _Optional[int] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., wants_partials: _Optional[bool] = ..., min_trailing_silence_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ..., model_version: _Optional[str] = ..., max_silence_without_speech_ms: _Optional[int] = ..., decoding: _Optional[str] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ..., tier: _Optional[str] = ..., is_replay: _Optional[bool] = ..., grant: _Optional[bytes] = ..., capacity_classes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Keyword(_message.Message):
     __slots__ = ("phrase", "boost_permille")
@@ -135,8 +139,15 @@ class FromEngine(_message.Message):
     def __init__(self, load: _Optional[_Union[Load, _Mapping]] = ..., events: _Optional[_Iterable[_Union[StreamEvent, _Mapping]]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., region: _Optional[_Union[RegionStatus, _Mapping]] = ...) -> None: ...
 
 class RegionStatus(_message.Message):
-    __slots__ = ("region", "state", "free_slots_of_tier", "live_permille", "spot_permille", "lag_ms", "move_gap_ms", "is_stopped")
+    __slots__ = ("region", "state", "free_slots_of_tier", "live_permille", "spot_permille", "lag_ms", "move_gap_ms", "is_stopped", "free_slots_of_class")
     class FreeSlotsOfTierEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class FreeSlotsOfClassEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +162,7 @@ class RegionStatus(_message.Message):
     LAG_MS_FIELD_NUMBER: _ClassVar[int]
     MOVE_GAP_MS_FIELD_NUMBER: _ClassVar[int]
     IS_STOPPED_FIELD_NUMBER: _ClassVar[int]
+    FREE_SLOTS_OF_CLASS_FIELD_NUMBER: _ClassVar[int]
     region: str
     state: str
     free_slots_of_tier: _containers.ScalarMap[str, int]
@@ -159,7 +171,8 @@ class RegionStatus(_message.Message):
     lag_ms: int
     move_gap_ms: int
     is_stopped: bool
-    def __init__(self, region: _Optional[str] = ..., state: _Optional[str] = ..., free_slots_of_tier: _Optional[_Mapping[str, int]] = ..., live_permille: _Optional[int] = ..., spot_permille: _Optional[int] = ..., lag_ms: _Optional[int] = ..., move_gap_ms: _Optional[int] = ..., is_stopped: _Optional[bool] = ...) -> None: ...
+    free_slots_of_class: _containers.ScalarMap[str, int]
+    def __init__(self, region: _Optional[str] = ..., state: _Optional[str] = ..., free_slots_of_tier: _Optional[_Mapping[str, int]] = ..., live_permille: _Optional[int] = ..., spot_permille: _Optional[int] = ..., lag_ms: _Optional[int] = ..., move_gap_ms: _Optional[int] = ..., is_stopped: _Optional[bool] = ..., free_slots_of_class: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class StreamEvent(_message.Message):
     __slots__ = ("stream_id", "epoch", "granted", "refused", "progress", "speech_started", "partial", "final", "lost", "move_away")

@@ -25,8 +25,11 @@ from engines.interface import (
     TextOptions,
 )
 from engines.proto import engine_pb2
+from policies.routing_facts import CapacityClass
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engines.interface import LoadReport, ModelLoad, StreamEvent
 
 
@@ -44,7 +47,14 @@ def decode_open(message: engine_pb2.Open) -> OpenStream | Refused:
         options=options,
         tier=message.tier,
         is_replay=message.is_replay,
+        classes=_classes(message.capacity_classes),
+        grant=message.grant,
     )
+
+
+def _classes(names: Sequence[str]) -> frozenset[CapacityClass] | None:
+    """A class that this engine does not know is none that it could be."""
+    return frozenset(each for each in CapacityClass if each.value in names) if names else None
 
 
 def _decode_options(message: engine_pb2.Open) -> StreamOptions:

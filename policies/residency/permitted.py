@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from policies.routing_facts import CapacityClass
-
-ALL_CLASSES = frozenset(CapacityClass)
+from policies.routing_facts import ALL_CLASSES, CapacityClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from engines.proto import engine_pb2
 
 if TYPE_CHECKING:
     from engines.interface import OpenStream
+    from policies.routing_facts import CapacityClass
 
 PROTOCOL_VERSION = 1
 
@@ -77,8 +78,19 @@ def encode_open(stream_id: int, stream: OpenStream) -> bytes:
         ),
         tier=stream.tier,
         is_replay=stream.is_replay,
+        grant=stream.grant,
+        capacity_classes=_names(stream.classes),
     )
     return _encode(engine_pb2.StreamCommand(stream_id=stream_id, open=message))
+
+
+def _names(classes: frozenset[CapacityClass] | None) -> list[str]:
+    """Raises ValueError: none is permitted, which would read as any."""
+    if classes is None:
+        return []
+    if not classes:
+        raise ValueError("a stream that may be on no machine is not opened")
+    return sorted(each.value for each in classes)
 
 
 def encode_cut(stream_id: int, at_sample: int, *, is_last: bool) -> bytes:

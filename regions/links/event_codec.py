@@ -97,6 +97,7 @@ def decode_region(message: engine_pb2.RegionStatus) -> RegionStatus:
         lag_ms=message.lag_ms,
         move_gap_ms=message.move_gap_ms,
         is_stopped=message.is_stopped,
+        free_slots_of_class=dict(message.free_slots_of_class),
     )
 
 

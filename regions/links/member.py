@@ -35,12 +35,14 @@ class RoomRules:
         tier: whose slots it may take.
         classes: which machines it may be on; None: any.
         class_of_pool: how a pool's machines are paid for; None: nobody knows it by that name.
+        permitted: machines that the caller's policy set permits, and one of which nothing is known is none; None: any.
     """
 
     tier: Tier
     headroom: TierHeadroom
     classes: ClassRule | None
     class_of_pool: Callable[[str], CapacityClass | None]
+    permitted: frozenset[CapacityClass] | None = None
 
 
 class Member:
@@ -83,12 +85,21 @@ class Member:
         since_s = self.link.answers_since_s
         return 0 if since_s == math.inf else max(0, now_ms - int(since_s * 1_000))
 
+    def known_class(self, class_of_pool: Callable[[str], CapacityClass | None]) -> CapacityClass | None:
+        """What an engine says of itself when it registers counts; what a listing leaves out does not."""
+        facts, load = self.entry.facts, self.link.load
+        by_pool = class_of_pool(facts.pool if load is None else load.pool)
+        return by_pool or (facts.capacity if facts.instance else None)
+
     def facts(self, stream: OpenStream, rules: RoomRules, now_ms: int, *, ramp_permille: int) -> ReplicaFacts:
         """Of a member whose link stands. `ramp_permille`: as in ReplicaFacts."""
         load = self.link.load
         assert load is not None
         room = room_for(load, stream.options)
         unfit = NoReplica(room.value) if isinstance(room, RefusalReason) else None
+        permitted = rules.permitted
+        if unfit is None and permitted is not None and self.known_class(rules.class_of_pool) not in permitted:
+            unfit = NoReplica.no_permitted_capacity
         capacity = rules.class_of_pool(load.pool) or self.entry.facts.capacity
         free_slots = free_slots_for(
             rules.tier, slots_total=load.slots_total, slots_used=load.slots_used, headroom=rules.headroom

@@ -49,6 +49,7 @@ _REFUSALS = {
     NoReplica.none_connected: RefusalReason.unreachable,
     NoReplica.unknown_model: RefusalReason.unknown_model,
     NoReplica.unsupported_language: RefusalReason.unsupported_language,
+    NoReplica.no_permitted_capacity: RefusalReason.no_free_slot,
     NoReplica.draining: RefusalReason.draining,
     NoReplica.tripped: RefusalReason.no_free_slot,
     NoReplica.no_free_slot: RefusalReason.no_free_slot,
@@ -167,6 +168,13 @@ class LinkPool:
         load = member.link.load
         return member.entry.facts.pool if load is None else load.pool
 
+    def class_of(self, address: str) -> CapacityClass | None:
+        """How the replica's machine is paid for: as the catalog has its pool, else as it said when it registered. None:
+        nobody knows it.
+        """
+        member = self._members.get(address)
+        return None if member is None else member.known_class(self.class_of_pool)
+
     def streams(self) -> list[PoolStream]:
         """Those that a replica has granted."""
         return [stream for streams in self._sessions.values() for stream in streams if stream.is_granted]
@@ -271,7 +279,9 @@ class LinkPool:
         payer = _tier_of(stream, is_replay=False)
         rule = self.classes.of(payer)
         classes = None if stream.is_replay or rule.is_free else rule
-        room = RoomRules(_tier_of(stream), self.headroom, classes, self.class_of_pool)
+        # Of engines behind a relay nothing is known here: the relay chooses among them by the same classes.
+        permitted = stream.classes if self._tls is None else None
+        room = RoomRules(_tier_of(stream), self.headroom, classes, self.class_of_pool, permitted)
         open_ = [member for member in self._members.values() if member.is_open]
         facts = [
             member.facts(stream, room, now_ms, ramp_permille=share)

@@ -12,6 +12,7 @@ class RegionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         free_slots_of_tier: new streams that each policies.plans.Tier would be granted now.
+        free_slots_of_class: new streams on machines of each CapacityClass, as far as it is known.
         live_permille: of the streams that owe an answer, those that got one within their liveness budget; 1000 where
             none owes.
         spot_permille: of the slots, those of spot capacity.
@@ -28,3 +29,4 @@ class RegionStatus(msgspec.Struct, frozen=True, kw_only=True):
     lag_ms: int = 0
     move_gap_ms: int = 0
     is_stopped: bool = False
+    free_slots_of_class: dict[str, int] = {}

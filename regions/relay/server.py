@@ -245,6 +245,8 @@ def fill_region(message: engine_pb2.RegionStatus, status: RegionStatus) -> None:
     message.is_stopped = status.is_stopped
     for tier, slots in status.free_slots_of_tier.items():
         message.free_slots_of_tier[tier] = slots
+    for capacity, slots in status.free_slots_of_class.items():
+        message.free_slots_of_class[capacity] = slots
 
 
 def _credentials(certificates: Certificates) -> grpc.ServerCredentials:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engines.interface import LossReason, OpenStream, RefusalReason, StreamEvent
+    from policies.routing_facts import CapacityClass
     from regions.discovery.interface import EngineAddress
 
 
@@ -73,6 +74,8 @@ class FakeRegionPool:
         self.streams: list[CountedStream] = []
         self.refuses: RefusalReason | None = None
         self.is_silent = False
+        self.capacity: CapacityClass | None = None
+        """Of all its engines; None: nobody knows it."""
         self.members: tuple[EngineAddress, ...] = ()
         self._on_open: Callable[[], None] = _nobody
         self.runs = 0
@@ -97,6 +100,9 @@ class FakeRegionPool:
         if not self.is_silent:
             asyncio.get_running_loop().call_soon(opened.say, answer)
         return opened
+
+    def class_of(self, _address: str) -> CapacityClass | None:
+        return self.capacity
 
     def watch_opens(self, on_open: Callable[[], None]) -> None:
         self._on_open = on_open

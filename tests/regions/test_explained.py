@@ -11,7 +11,7 @@ from policies.plans import Tier
 from policies.routing_facts import RouteDecision, RuledOut
 from regions.catalog import Location
 from regions.explained import decision_json, region_json, ruled_out_summary, seen_from
-from tests.regions.placement_world import EVERYWHERE, World
+from tests.regions.placement_world import EVERYWHERE, World, permitted_of
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +36,7 @@ async def test_all_facts_of_a_region_are_told_and_are_json() -> None:
 async def test_the_parts_of_a_score_sum_up_to_it() -> None:
     world = World()
     snapshot = world.placement.snapshot
-    decision = world.placement.explain(EVERYWHERE, Tier.standard, StreamOptions(), snapshot)
+    decision = world.placement.explain(permitted_of(EVERYWHERE), Tier.standard, StreamOptions(), snapshot)
     for candidate in decision_json(decision, snapshot, tier="standard")["candidates"]:
         assert sum(candidate["parts_ms"].values()) == pytest.approx(candidate["score_ms"], abs=0.01)
 
