@@ -79,6 +79,7 @@ class Reason(StrEnum):
     no_capacity = "no_capacity"
     capacity_shed = "capacity_shed"
     no_permitted_region = "no_permitted_region"
+    not_permitted = "not_permitted"
     engine_unavailable = "engine_unavailable"
     keys_unavailable = "keys_unavailable"
     limiter_unavailable = "limiter_unavailable"
@@ -198,6 +199,14 @@ TABLE: dict[Reason, Row] = {
         503,
         _UNAVAILABLE,
         "None of the regions where the caller's audio may be recognised does so now.",
+        retry_after_ms=2_000,
+    ),
+    Reason.not_permitted: Row(
+        _NOW,
+        4511,
+        503,
+        _UNAVAILABLE,
+        "Every engine that was asked found the audio not permitted to it; that is a fault of ours.",
         retry_after_ms=2_000,
     ),
     Reason.engine_unavailable: Row(

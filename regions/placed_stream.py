@@ -149,9 +149,13 @@ class PlacedStream:
     def end(self) -> None:
         """No event comes any more, and nothing that it is told goes anywhere."""
         self.is_over = True
+        self.silence()
+        self.stop_timer()
+
+    def silence(self) -> None:
+        """Nothing that it is told goes anywhere."""
         self.send_audio = _no_audio
         self.finalize = self.finish = _no_cut
-        self.stop_timer()
 
     def stop_timer(self) -> None:
         if self.timer is not None:

@@ -88,11 +88,21 @@ class SessionPool(Protocol):
         """Of the stream that was granted last."""
 
     @property
+    def regions(self) -> frozenset[str]:
+        """Of all streams that are granted; two while it moves."""
+
+    @property
     def decision(self) -> RouteDecision | None:
         """The last one about it; None: there was nothing to decide."""
 
-    def permit(self, permitted: Permitted) -> None:
-        """The policy set is another one from here on; a stream outside of it hears `MoveAway`."""
+    @property
+    def regions(self) -> frozenset[str]:
+        """Where engines hear it, or are asked to."""
+
+    def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
+        """The policy set is another one from here on; a stream outside of it hears `MoveAway`, and is handed back when
+        its time is over. Of regions of `at_once` it is handed back now, and nothing more is sent there.
+        """
 
     def close(self) -> None:
         """The session is over."""

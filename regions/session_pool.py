@@ -97,6 +97,13 @@ class PlacedSession:
         return self._region
 
     @property
+    def regions(self) -> frozenset[str]:
+        """Of all streams that are granted; two while it moves."""
+        return frozenset(
+            stream.region.name for stream in self._streams if stream.is_granted and stream.region is not None
+        )
+
+    @property
     def session_id(self) -> str:
         return self._place.session_id
 
@@ -134,10 +141,17 @@ class PlacedSession:
         """Where its stream might go if it had to leave the region."""
         return self._parts.decide(self._request(stream.asked, frozenset({region})))
 
-    def permit(self, permitted: Permitted) -> None:
+    @property
+    def regions(self) -> frozenset[str]:
+        return frozenset(stream.region.name for stream in self._streams if stream.region is not None)
+
+    def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
         self._fence.permitted = permitted
         for stream in list(self._streams):
             if stream.region is None or self._fence.may_stay(stream, stream.region):
+                continue
+            if stream.is_granted and stream.region.name in at_once:
+                self._cut_off(stream)
                 continue
             if stream.move_reason is MoveReason.outside_policy:
                 continue  # its time runs already
@@ -326,6 +340,13 @@ class PlacedSession:
         if region is not None:
             region.health.turned_away(now_ms)
             parts.metrics.placed(region.name, refused.reason.value)
+            if refused.reason is RefusalReason.not_permitted:
+                log.error(
+                    "placement.not_permitted",
+                    session=self._place.session_id,
+                    to_region=region.name,
+                    why=refused.detail,
+                )
             if region.is_local and refused.reason is RefusalReason.no_free_slot and not stream.is_handover:
                 parts.unmet.wanted(self._place.session_id, stream.asked.options.model)
         if stream.attempt == 1:
@@ -457,6 +478,15 @@ class PlacedSession:
             return
         stream.was_told_to_leave = True
         stream.on_event(MoveAway(stream.asked.epoch, MoveReason.region_draining, within_ms))
+
+    def _cut_off(self, stream: PlacedStream) -> None:
+        """Not one sample more goes there; the session hears of it in a turn of the loop."""
+        stream.silence()
+        stream.move_reason = MoveReason.outside_policy
+        if stream.inner is not None:
+            stream.inner.cancel()
+        lost = Lost(stream.asked.epoch, LossReason.drained)
+        asyncio.get_running_loop().call_soon(self._tell_end, stream, lost)
 
     def _hand_back_if_outside(self, stream: PlacedStream) -> None:
         stream.timer = None

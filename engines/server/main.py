@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engines.preemption.interface import PreemptionSource
+    from engines.server.grants import GrantChecker
     from engines.server.shelf import LoadedModel
     from engines.server.streams import StreamHost
 
@@ -224,7 +225,18 @@ def _settings(options: EngineOptions) -> ServiceSettings:
         ),
         stuck_after_ms=options.stuck_after_ms,
         drains_on=options.drains_on,
+        grants=_grants(options),
     )
+
+
+def _grants(options: EngineOptions) -> GrantChecker | None:
+    asked = options.grants
+    if asked is None:
+        return None
+    # An engine that checks nothing need not have the library in its memory.
+    from engines.server.grants import GrantChecker
+
+    return GrantChecker(asked.keys, region=asked.region, capacity=asked.capacity)
 
 
 def _loading(options: EngineOptions) -> ModelLoading:

@@ -25,6 +25,7 @@ EMBEDDED_MODEL = Path(__file__).parent.parent / "models" / "embedded"
 REGISTER_VARIABLE = "PATCHBAY_REGISTER"
 """URLs, with spaces between them: what `--register` says and others could see in the list of processes."""
 _WILDCARDS = ("0.0.0.0", "[::]", "::", "*")
+_REGION = r"[a-z0-9][a-z0-9-]{0,62}"
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -44,6 +45,15 @@ class RegistrationOptions:
     zone: str
     accelerator: str
     lease_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrantOptions:
+    """Streams need a placement grant. `capacity`: as the command line says it; None: it does not."""
+
+    keys: Path
+    region: str
+    capacity: CapacityClass | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,7 @@ class EngineOptions:
     drain_deadline_ms: int
     stuck_after_ms: int
     registration: RegistrationOptions | None = None
+    grants: GrantOptions | None = None
     preemption: PreemptionSettings = field(default_factory=PreemptionSettings)
     drains_on: frozenset[NoticeKind] = frozenset()
 
@@ -114,6 +125,7 @@ def parse_options(arguments: list[str], environment: Mapping[str, str] = os.envi
         drain_deadline_ms=values.drain_deadline_ms,
         stuck_after_ms=values.stuck_after_ms,
         registration=_registration(values, environment),
+        grants=_grants(values),
         preemption=_preemption(values),
         drains_on=frozenset(NoticeKind(kind) for kind in values.drain_on),
     )
@@ -157,9 +169,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--stuck-after-ms", type=_whole(100, 600_000), default=10_000, help="a step that lasts longer ends the engine")
     add("--register", action="append", metavar="URL", help="Redis to register in, once for each")
     add("--register-prefix", default="patchbay", help="before every key in it")
-    add("--region", default="", help="name of the region that it registers for")
+    add("--region", default="", help="name of the region that it registers for, and is in")
     add("--advertise", default="", help="address that gateways dial; port 0: the one it listens on")
-    add("--capacity", choices=[kind.value for kind in CapacityClass], default=CapacityClass.reserved.value)
+    add("--capacity", choices=[kind.value for kind in CapacityClass], help="of its machine; registers as reserved")
+    add("--grant-keys", type=Path, metavar="DIR", help="streams need a grant by one of these keys, REGION.pem")
     add("--zone", default="", help="availability zone of the machine")
     add("--accelerator", default="", help="what it computes on, such as l4")
     add("--preemption", default="", metavar="SOURCES", help="aws, gcp, azure, http:HOST:PORT, with commas between them")
@@ -188,7 +201,7 @@ def _registration(values: argparse.Namespace, environment: Mapping[str, str]) ->
         return None
     if not all(url.startswith(_SCHEMES) for url in urls):
         raise BadOptions("--register must be redis://, rediss:// or unix://")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", values.region):
+    if not re.fullmatch(_REGION, values.region):
         raise BadOptions("--register needs --region, the region's name: small letters, digits and hyphens")
     if not re.fullmatch(r"[a-z0-9_-]{1,32}", values.register_prefix):
         raise BadOptions("--register-prefix must be 1 to 32 small letters, digits or any of _ -")
@@ -202,11 +215,22 @@ def _registration(values: argparse.Namespace, environment: Mapping[str, str]) ->
         prefix=values.register_prefix,
         region=values.region,
         advertise=advertise,
-        capacity=CapacityClass(values.capacity),
+        capacity=CapacityClass(values.capacity or CapacityClass.reserved),
         zone=values.zone,
         accelerator=values.accelerator,
         lease_ms=values.lease_ms,
     )
+
+
+def _grants(values: argparse.Namespace) -> GrantOptions | None:
+    keys: Path | None = values.grant_keys
+    if keys is None:
+        return None
+    if not keys.is_dir():
+        raise BadOptions(f"--grant-keys must be a folder, not {keys}")
+    if not re.fullmatch(_REGION, values.region):
+        raise BadOptions("--grant-keys needs --region, the region's name: small letters, digits and hyphens")
+    return GrantOptions(keys, values.region, CapacityClass(values.capacity) if values.capacity else None)
 
 
 def _preemption(values: argparse.Namespace) -> PreemptionSettings:

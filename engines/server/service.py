@@ -24,6 +24,7 @@ from engines.server.streams import HostedStream, HostSettings, StreamHost
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from engines.server.grants import GrantChecker
     from engines.server.loading import ModelLoading
     from engines.server.shelf import LoadedModel
     from policies.preemption import NoticeKind, PreemptionNotice
@@ -58,6 +59,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     link: LinkSettings
     stuck_after_ms: int = 10_000
     drains_on: frozenset[NoticeKind] = frozenset()
+    grants: GrantChecker | None = None
+    """What a stream must be permitted by; None: any is taken."""
 
 
 class InferenceStuck(Exception):
@@ -86,7 +89,7 @@ class EngineService:
         self._settings = settings
         self._on_death = on_death
         self._links: set[Link[HostedStream]] = set()
-        self._host = StreamHost(settings.host, on_death=on_death)
+        self._host = StreamHost(settings.host, on_death=on_death, grants=settings.grants)
         for model in models:
             self._host.shelf.add(model)
         self.leaving = Leaving(self._host, drains_on=settings.drains_on, on_begin=on_leaving)

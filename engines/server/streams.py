@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from engines.batching.meter import LoopFigures
     from engines.interface import OpenStream
+    from engines.server.grants import GrantChecker
     from engines.server.link_host import EventSink
 
 MAX_COMMANDS_A_TURN = 1_000
@@ -103,9 +104,17 @@ class StreamHost:
 
     Args:
         on_death: the inference thread is over; every stream has been told `Lost` by then.
+        grants: what a stream must be permitted by when it is opened; None: any is taken.
     """
 
-    def __init__(self, settings: HostSettings, *, on_death: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        settings: HostSettings,
+        *,
+        on_death: Callable[[BaseException], None],
+        grants: GrantChecker | None = None,
+    ) -> None:
+        self._grants = grants
         self._settings = settings
         self._on_death = on_death
         self._events = asyncio.get_running_loop()
@@ -185,6 +194,10 @@ class StreamHost:
 
     def open(self, sink: EventSink, stream_id: int, opened: OpenStream) -> HostedStream | None:
         """Answer at once through `sink`: `Granted`, and the stream; or `Refused`, and None."""
+        if self._grants is not None and (why := self._grants.refusal_of(opened)) is not None:
+            log.error("stream.not_permitted", session=opened.session_id, why=why)
+            sink.send(stream_id, self._refusal(opened, RefusalReason.not_permitted, why))
+            return None
         chosen = self._choose(opened)
         if isinstance(chosen, Refused):
             sink.send(stream_id, chosen)

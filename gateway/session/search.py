@@ -144,6 +144,8 @@ class EngineSearch:
         """Whether there was none, none with a free slot, or none where the audio may go."""
         if self.refusal is not None and self.refusal.reason is RefusalReason.no_permitted_region:
             return InVain(Reason.no_permitted_region)
+        if self.refusal is not None and self.refusal.reason is RefusalReason.not_permitted:
+            return InVain(Reason.not_permitted)
         if self.refusal is None or self.refusal.reason not in (RefusalReason.no_free_slot, RefusalReason.paced):
             is_bound = self.refusal is not None and self.refusal.reason is RefusalReason.unknown_model
             return InVain(Reason.engine_unavailable, _WHY_NONE[RefusalReason.unknown_model] if is_bound else "")

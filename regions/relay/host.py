@@ -5,6 +5,8 @@ These must stay true:
   - Epochs, positions and the window pass unchanged: a session's flow control is between its gateway and its engine.
   - What waits for an engine is bounded for each stream by its window (and one message) and by `MAX_PENDING_CUTS`; what
     waits for a peer, by its link. How many streams a peer has is bounded.
+  - Where there is a guard, no stream is opened that it does not admit, and none that it would not admit any more goes
+    on for longer than `outside_policy_ms`.
   - Every stream ends in exactly one of: its last final, a refusal, `Lost`, or the peer's own cancel.
 """
 
@@ -23,6 +25,8 @@ from engines.interface import (
     Granted,
     LossReason,
     Lost,
+    MoveAway,
+    MoveReason,
     Progress,
     RefusalReason,
     Refused,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from engines.interface import LoadReport, OpenStream, StreamEvent
     from engines.server.link_host import EventSink
     from regions.links.interface import EnginePool, EngineStream
+    from regions.relay.guard import Admitted, RelayGuard
     from regions.relay.metrics import RelayMetrics
     from regions.relay.settings import RelaySettings
 
@@ -50,9 +55,11 @@ class RelayedStream:
 
     __slots__ = (
         "_host",
+        "admitted",
         "consumed_through_sample",
         "epoch",
         "is_finishing",
+        "leaving",
         "pending_cuts",
         "received_through_sample",
         "sink",
@@ -61,8 +68,14 @@ class RelayedStream:
         "window_samples",
     )
 
-    def __init__(self, host: RelayHost, sink: EventSink, stream_id: int, opened: OpenStream) -> None:
+    def __init__(
+        self, host: RelayHost, sink: EventSink, stream_id: int, opened: OpenStream, admitted: Admitted | None = None
+    ) -> None:
         self._host = host
+        self.admitted = admitted
+        """By the guard; None: there is none."""
+        self.leaving: asyncio.TimerHandle | None = None
+        """It was told to move, and is handed back then."""
         self.sink = sink
         self.stream_id = stream_id
         self.epoch = opened.epoch
@@ -79,7 +92,12 @@ class RelayedStream:
 
 
 class RelayFloor:
-    """What all links of a relay share. `region`: this one's name. `is_peer`: whether a region may open streams."""
+    """What all links of a relay share.
+
+    Args:
+        region: this one's name.
+        is_peer: whether a region may open streams.
+    """
 
     def __init__(
         self,
@@ -90,6 +108,8 @@ class RelayFloor:
         is_peer: Callable[[str], bool],
     ) -> None:
         self.region = region
+        self.guard: RelayGuard | None = None
+        """Asked about each stream; None: whatever a peer opens is passed on."""
         self.is_peer = is_peer
         self.pool = pool
         self.settings = settings
@@ -142,8 +162,14 @@ class RelayHost:
             refusal = Refused(opened.epoch, RefusalReason.no_free_slot, floor.settings.retry_after_ms)
             self._refuse(sink, stream_id, refusal)
             return None
-        stream = RelayedStream(self, sink, stream_id, opened)
-        stream.upstream = floor.pool.open(opened, stream.hear)
+        admitted = None if floor.guard is None else floor.guard.admit(opened, peer=self._peer)
+        if isinstance(admitted, str):
+            floor.metrics.not_permitted.labels(self._peer, admitted).inc()
+            log.error("relay.not_permitted", of_region=self._peer, session=opened.session_id, why=admitted)
+            self._refuse(sink, stream_id, Refused(opened.epoch, RefusalReason.not_permitted, detail=admitted))
+            return None
+        stream = RelayedStream(self, sink, stream_id, opened, admitted)
+        stream.upstream = floor.pool.open(opened if admitted is None else admitted.opened, stream.hear)
         self._streams.add(stream)
         floor.count(self._peer, 1)
         return stream
@@ -205,6 +231,30 @@ class RelayHost:
         for stream in list(self._streams):
             self.lose(stream, reason)
 
+    def look_at_policy(self) -> None:
+        """This region's policy is another one: what it does not permit any more moves, or is handed back."""
+        guard = self._floor.guard
+        if guard is None:
+            return
+        for stream in list(self._streams):
+            admitted = stream.admitted
+            if admitted is None or stream.leaving is not None or guard.may_stay(admitted):
+                continue
+            within_ms = 0 if guard.leaves_at_once(admitted.grant) else self._floor.settings.outside_policy_ms
+            log.warning("relay.outside_policy", of_region=self._peer, epoch=stream.epoch, within_ms=within_ms)
+            if not within_ms:
+                self.lose(stream, LossReason.drained)
+                continue
+            stream.sink.send(stream.stream_id, MoveAway(stream.epoch, MoveReason.outside_policy, within_ms))
+            later = asyncio.get_running_loop().call_later
+            stream.leaving = later(within_ms / 1_000, self._hand_back_if_outside, stream)
+
+    def _hand_back_if_outside(self, stream: RelayedStream) -> None:
+        stream.leaving = None
+        guard = self._floor.guard
+        if guard is not None and stream.admitted is not None and not guard.may_stay(stream.admitted):
+            self.lose(stream, LossReason.drained)
+
     def wake(self) -> None:
         """The links to the engines wake by themselves."""
 
@@ -239,6 +289,8 @@ class RelayHost:
         if stream not in self._streams:
             return False
         self._streams.remove(stream)
+        if stream.leaving is not None:
+            stream.leaving.cancel()
         self._floor.count(self._peer, -1)
         if stream.upstream is not None:
             stream.upstream.cancel()

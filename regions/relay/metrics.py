@@ -32,6 +32,12 @@ class RelayMetrics:
             ["region", "reason"],
             registry=registry,
         )
+        self.not_permitted = Counter(
+            "patchbay_relay_not_permitted",
+            "Streams of a peer region whose placement grant did not permit them here, by what was wrong",
+            ["region", "why"],
+            registry=registry,
+        )
         self.rejected = Counter(
             "patchbay_relay_rejected_links",
             "Links that were turned away, by reason",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from regions.links.certificates import Certificates
     from regions.links.interface import EnginePool
     from regions.links.region_status import RegionStatus
+    from regions.relay.guard import RelayGuard
     from regions.relay.metrics import RelayMetrics
     from regions.relay.settings import RelaySettings
 
@@ -95,6 +96,10 @@ class RelayServer:
         """Gateways of peers that have streams here."""
         return sum(link.num_streams > 0 for link in self._links)
 
+    def guarded_by(self, guard: RelayGuard) -> None:
+        """Ask it about each stream that a peer opens from here on; without one whatever a peer opens is passed on."""
+        self._floor.guard = guard
+
     async def start(self) -> int:
         """Listen; the port.
 
@@ -122,6 +127,11 @@ class RelayServer:
             self._follow_state()
             await asyncio.sleep(self._settings.heartbeat_interval_ms / 1_000)
             self._follow_peers()
+
+    def policy_changed(self) -> None:
+        """This region's own policy permits something else from here on."""
+        for peer in list(self._links.values()):
+            peer.host.look_at_policy()
 
     def begin_drain(self) -> None:
         """Take no more streams; peers hear at once that theirs should move."""

@@ -22,6 +22,8 @@ class RelaySettings(TlsFiles, frozen=True, extra="forbid"):
     """Advice to a peer that has as many streams as it may."""
     max_queued_events: int = Field(default=50_000, ge=1_000, le=10_000_000)
     """That wait for a peer that does not read. More, and its link is ended."""
+    outside_policy_ms: int = Field(default=1_000, ge=0, le=60_000)
+    """How long a peer's stream may go on that this region's policy does not permit any more, while it moves."""
     expired_grace_ms: int = Field(default=60_000, ge=0, le=86_400_000)
     """How long a link outlives its peer's certificate, or its place in the catalog. A peer with a new certificate has
     made a new link by then."""

@@ -25,10 +25,18 @@ class WholePool:
         return self._region
 
     @property
+    def regions(self) -> frozenset[str]:
+        return frozenset({self._region})
+
+    @property
     def decision(self) -> None:
         """There is nothing to decide."""
 
-    def permit(self, permitted: Permitted) -> None:
+    @property
+    def regions(self) -> frozenset[str]:
+        return frozenset({self._region})
+
+    def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
         """Nothing to do: who may not be here is not admitted here."""
 
     def close(self) -> None:
