@@ -1,0 +1,183 @@
+"""Remembers decisions, so that a session waits for none: a question that was asked before is a look-up.
+
+A table belongs to one engine and so to one stretch of time: when the engine no longer holds, fill another and swap.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from policies.residency.decision import Question
+from policies.residency.permitted import Permitted
+from policies.residency.vocabulary import Action, Trigger
+from policies.routing_facts import ALL_CLASSES, CapacityClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from policies.residency.decision import Decision, Situation
+    from policies.residency.engine import ResidencyEngine
+
+MAX_SITUATIONS = 4_096
+_MAX_PERMITTED_OF_ONE = 16
+_CLASSES = tuple(CapacityClass)
+_Allowed = dict[tuple[Action, Trigger, str], set[CapacityClass]]
+_Key = tuple[Action, str, CapacityClass, Trigger, bool, bool]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one situation."""
+
+    decisions: dict[_Key, Decision] = field(default_factory=dict)
+    permitted: dict[tuple[frozenset[str], str, bool, Trigger], Permitted] = field(default_factory=dict)
+
+
+class DecisionTable:
+    """Bounded: of more situations than `max_situations`, the one not asked about for longest is forgotten with all its
+    decisions, and asked anew when it comes back. Of one situation there are as many decisions as there are different
+    questions about known regions; what is unknown is denied without being remembered.
+    """
+
+    def __init__(self, engine: ResidencyEngine, *, max_situations: int = MAX_SITUATIONS) -> None:
+        self.engine = engine
+        self._max_situations = max_situations
+        self._known: OrderedDict[Situation, _Known] = OrderedDict()
+        self.cold_count = 0
+        """How many questions went to the engine."""
+
+    def decide(self, question: Question) -> Decision:
+        return self._decide(question, self._of(question.situation))
+
+    def has(self, question: Question) -> bool:
+        """Whether the answer is a look-up."""
+        known = self._known.get(question.situation)
+        return known is not None and _key(question) in known.decisions
+
+    def situations(self) -> tuple[Situation, ...]:
+        """Those asked about so far, the latest last: what a new table should be filled with."""
+        return tuple(self._known)
+
+    def fill(self, questions: Iterable[Question]) -> Iterator[None]:
+        """Ask them. Each step is one question to the engine at most, so that a loop can do something else between."""
+        for question in questions:
+            if not self.has(question):
+                self.decide(question)
+                yield
+
+    def questions_of(
+        self,
+        situation: Situation,
+        regions: Iterable[str],
+        here: str,
+        *,
+        has_break_glass: bool = False,
+        moves_for: Trigger = Trigger.failover,
+    ) -> Iterator[Question]:
+        """Everything that `permitted` will ask."""
+        for region in regions:
+            for action, trigger, classes in _asked_of(region, here, moves_for):
+                for capacity in classes:
+                    yield Question(situation, action, region, capacity, trigger, has_break_glass=has_break_glass)
+
+    def permitted(
+        self,
+        situation: Situation,
+        regions: Iterable[str],
+        *,
+        here: str,
+        has_break_glass: bool = False,
+        moves_for: Trigger = Trigger.failover,
+    ) -> Permitted:
+        """The regions that a session may use whose connection a gateway of `here` ends.
+
+        Recognising elsewhere than here needs both: that engines there may have it, and that a relay there may pass it.
+
+        Args:
+            regions: all that there are.
+            moves_for: why it would go on elsewhere; a drain may be permitted less than the loss of an engine.
+        """
+        known = self._of(situation)
+        names = frozenset(regions)
+        key = names, here, has_break_glass, moves_for
+        if (found := known.permitted.get(key)) is not None:
+            return found
+        allowed: _Allowed = {}
+        for question in self.questions_of(
+            situation, sorted(names), here, has_break_glass=has_break_glass, moves_for=moves_for
+        ):
+            if self._decide(question, known).is_allowed:
+                asked = question.action, question.trigger, question.region
+                allowed.setdefault(asked, set()).add(question.capacity)
+        made = _permitted(allowed, names, here, moves_for)
+        if len(known.permitted) >= _MAX_PERMITTED_OF_ONE:
+            known.permitted.clear()
+        known.permitted[key] = made
+        return made
+
+    def _of(self, situation: Situation) -> _Known:
+        known = self._known.get(situation)
+        if known is None:
+            known = self._known[situation] = _Known()
+            if len(self._known) > self._max_situations:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(situation)
+        return known
+
+    def _decide(self, question: Question, known: _Known) -> Decision:
+        key = _key(question)
+        if (found := known.decisions.get(key)) is not None:
+            return found
+        decision = self.engine.decide(question)
+        self.cold_count += 1
+        if question.region in self.engine.regions:
+            known.decisions[key] = decision
+        return decision
+
+
+def _key(question: Question) -> _Key:
+    return (
+        question.action,
+        question.region,
+        question.capacity,
+        question.trigger,
+        question.is_draining,
+        question.has_break_glass,
+    )
+
+
+def _asked_of(
+    region: str, here: str, moves_for: Trigger
+) -> Iterator[tuple[Action, Trigger, tuple[CapacityClass, ...]]]:
+    any_class = (CapacityClass.reserved,)
+    yield Action.terminate, Trigger.initial, any_class
+    yield Action.process, Trigger.initial, _CLASSES
+    yield Action.failover, moves_for, _CLASSES
+    yield Action.store_checkpoint, Trigger.initial, any_class
+    if region != here:
+        yield Action.relay, Trigger.initial, any_class
+        if moves_for is not Trigger.initial:
+            yield Action.relay, moves_for, any_class
+
+
+def _permitted(allowed: _Allowed, names: frozenset[str], here: str, moves_for: Trigger) -> Permitted:
+    def where(action: Action, trigger: Trigger = Trigger.initial) -> frozenset[str]:
+        return frozenset(region for region in names if (action, trigger, region) in allowed)
+
+    process = where(Action.process) & (where(Action.relay) | {here})
+    failover = where(Action.failover, moves_for) & (where(Action.relay, moves_for) | {here})
+    classes: dict[str, frozenset[CapacityClass]] = {}
+    for region in process | failover:
+        both = frozenset(_CLASSES)
+        if region in process:
+            both &= allowed[Action.process, Trigger.initial, region]
+        if region in failover and both.isdisjoint(allowed[Action.failover, moves_for, region]):
+            failover -= {region}  # begins on one class and goes on upon another: it had better not go on here
+        elif region in failover:
+            both &= allowed[Action.failover, moves_for, region]
+        if both != ALL_CLASSES:
+            classes[region] = both
+    return Permitted(where(Action.terminate), process, failover, where(Action.store_checkpoint), classes)
