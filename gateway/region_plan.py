@@ -94,6 +94,7 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
         settings["resumption__key_file"] = str(resume_key_file(data))
     settings["orders__copy_file"] = str(data / "orders.json")
     settings["operations__audit_file"] = str(data / "audit.jsonl")
+    settings["operations__break_glass__copy_file"] = str(data / "break-glass.json")
     settings |= _metering_defaults(plan, data)
     gateway = _gateway(plan, settings, ports)
     stores = [_redis(sockets, data)] if plan.has_redis else []

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.admission.policy_sets import CatalogPolicySets, residency_mistakes
-from gateway.errors import SessionRefused
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.resumption.points import StoredCommitPoints
 from gateway.resumption.resumption import Resumption
@@ -46,12 +45,11 @@ if TYPE_CHECKING:
 
     from gateway.limits.interface import SessionLimits
     from gateway.operations.audit import AuditStream
+    from gateway.operations.glass_book import GlassBook
     from gateway.redis_link.client import RedisLink
     from gateway.resumption.peers import PeerRegions
     from gateway.settings import GatewaySettings
-    from policies.facts import Caller
     from policies.orders import Orders
-    from policies.residency.permitted import Permitted
     from policies.routing import RoutingWeights
     from policies.tier_slots import TierHeadroom
     from regions.catalog import PoolSpec, RegionSpec
@@ -84,6 +82,8 @@ class Regional:
     resumption: Resumption
     orders: OrderBook
     carried_out: OrdersCarriedOut
+    glass: GlassBook
+    """Emergency permissions."""
     audit_stream: AuditStream | None
     """Of what operators do; None: there is no Redis."""
     weights: RoutingWeights
@@ -95,13 +95,6 @@ class Regional:
         """Call it whenever another catalog is in force, after all of these parts know it. It must not raise."""
         if self.file is not None:
             self.file.on_change(lambda _catalog: callback())
-
-    def permitted(self, caller: Caller) -> Permitted | SessionRefused:
-        """Where he may be heard by the catalog in force, or why this gateway may not go on with him."""
-        policies = self.policies.permitted(caller)
-        if isinstance(policies, SessionRefused):
-            return policies
-        return self.policies.refusal_here(policies, None) or policies.permitted
 
     async def listen(self, stack: contextlib.AsyncExitStack) -> None:
         """Take links of peers; `stack` ends them. Raises OSError: the port cannot be had."""
@@ -170,6 +163,7 @@ class _Building:
 
     def build(self) -> Regional:
         settings = self._settings
+        self.glass = self._glass()
         policies = CatalogPolicySets(settings.residency, region=settings.region, catalog=self.catalog)
         pool_metrics = PoolMetrics(self._registry)
         pool = self._local_pool(pool_metrics)
@@ -211,6 +205,7 @@ class _Building:
             resumption=resumption,
             orders=orders,
             carried_out=carried_out,
+            glass=self.glass,
             audit_stream=self._audit_stream(),
             weights=rules.weights,
             run=lambda: _all(self._tasks),
@@ -363,8 +358,21 @@ class _Building:
         self._tasks += [book.run, carried_out.run]
         return book, carried_out
 
+    def _glass(self) -> GlassBook:
+        """In force from here on, as far as this gateway's copy knows."""
+        from gateway.operations.glass_building import glass_book
+
+        settings = self._settings
+        book = glass_book(settings.operations.break_glass, self._operators_redis(), settings.region, self._registry)
+        self._tasks.append(book.run)
+        return book
+
+    @functools.cache  # noqa: B019 - lives as long as the building does
+    def _operators_redis(self) -> RedisLink | None:
+        return self._redis()
+
     def _audit_stream(self) -> AuditStream | None:
-        link = self._redis()
+        link = self._operators_redis()
         if link is None:
             return None
         from gateway.operations.audit_stream import RedisAuditStream

@@ -28,6 +28,7 @@ from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.clients_away import ClientsAway
+from gateway.decision_log.interface import NoDecisionLog
 from gateway.drain import Readiness, drain
 from gateway.limiting import limiting, read_plans_of
 from gateway.metrics import GatewayMetrics
@@ -184,7 +185,7 @@ async def _running(
             )
         )
         metrics.watch(registry.figures, regions.pool.loads)
-        regions.on_catalog_changed(lambda: registry.permit_anew(regions.permitted))
+        regions.on_catalog_changed(lambda: registry.permit_anew(regions.policies))
         clients_away = ClientsAway(
             regions.orders,
             registry,
@@ -197,7 +198,7 @@ async def _running(
         admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
         operations = _operations(settings, regions, verifier, limited.revocations, metrics.registry)
         pages = (
-            operations.http,
+            *operations.pages,
             RouteHttp(regions.facts, regions.placement, regions.policies, geography),
             ScalerHttp(settings.region, regions.capacity, lambda: _free_slots_here(regions)),
         )
@@ -246,6 +247,8 @@ def _operations(
         revocations=revocations,
         stream=regions.audit_stream,
         registry=registry,
+        glass=regions.glass,
+        decisions=NoDecisionLog(),
     )
     return Operations(settings.operations, parts)
 

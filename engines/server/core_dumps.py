@@ -6,7 +6,8 @@ import ctypes
 import resource
 import sys
 
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PR_GET_DUMPABLE = 3  # linux/prctl.h
+_PR_SET_DUMPABLE = 4
 
 
 def forbid_core_dumps() -> None:
@@ -23,7 +24,5 @@ def forbid_core_dumps() -> None:
 
 def may_dump_core() -> bool:
     """Whether a crash of this process could write a core."""
-    soft, _hard = resource.getrlimit(resource.RLIMIT_CORE)
-    if sys.platform == "linux":
-        return bool(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
-    return soft != 0
+    is_dumpable = sys.platform != "linux" or ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 1
+    return is_dumpable and resource.getrlimit(resource.RLIMIT_CORE)[0] != 0

@@ -28,7 +28,7 @@ _EXIT_CODES = {
     413: ExitCode.data_rejected,
     503: ExitCode.unavailable,
 }
-_NEEDS_TOKEN = "give an operator's token with --token or PATCHBAY_OPERATOR_TOKEN; it needs the scope `operate`"
+_NEEDS_TOKEN = "give an operator's token with --token or PATCHBAY_OPERATOR_TOKEN; it needs the scope `{}`"
 
 
 class AdminRefused(Exception):
@@ -41,14 +41,17 @@ class AdminRefused(Exception):
 
 
 class AdminClient:
-    """`url`: of the admin listener or of its metrics; empty: of the region that `patchbay up` runs here."""
+    """`url`: of the admin listener or of its metrics; empty: of the region that `patchbay up` runs here. `scope`: what
+    the token needs, for who has to be told.
+    """
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", *, scope: str = "operate") -> None:
         base = (url or _running_here()).rstrip("/").removesuffix("/metrics")
         if not _is_address(base):
             raise AdminRefused("--admin-url must be http:// or https:// and a host and port", ExitCode.usage)
         self.base = base
         self._token = token.strip()
+        self._scope = scope
 
     def get(self, path: str, **query: str | int) -> dict[str, Any]:
         """Raises AdminRefused."""
@@ -68,7 +71,7 @@ class AdminClient:
             with _OPENER.open(request, timeout=_TIMEOUT_S) as response:
                 answer = json.loads(response.read(_MAX_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
-            raise _refusal(error) from None
+            raise _refusal(error, self._scope) from None
         except (TimeoutError, urllib.error.URLError, ConnectionError) as error:
             why = getattr(error, "reason", None) or type(error).__name__
             raise AdminRefused(f"the gateway at {self.base} cannot be asked: {why}", ExitCode.unavailable) from None
@@ -110,7 +113,7 @@ def _running_here() -> str:
     return str(region["metrics"])
 
 
-def _refusal(error: urllib.error.HTTPError) -> AdminRefused:
+def _refusal(error: urllib.error.HTTPError, scope: str) -> AdminRefused:
     try:
         said = json.loads(error.read(_MAX_ANSWER_BYTES))["error"]
         reason, detail = str(said["reason"]), str(said["detail"])
@@ -121,5 +124,5 @@ def _refusal(error: urllib.error.HTTPError) -> AdminRefused:
     code = ExitCode.unavailable if reason == "conflict" else _EXIT_CODES.get(error.code, ExitCode.internal)
     text = f"{reason}: {detail}" if not mistakes else "\n".join(f"{reason}: {mistake}" for mistake in mistakes)
     if code is ExitCode.not_permitted:
-        text += f"\n{_NEEDS_TOKEN}"
+        text += f"\n{_NEEDS_TOKEN.format(scope)}"
     return AdminRefused(text, code, reason)

@@ -16,6 +16,7 @@ class _Commands(LazyCommands):
         "token": "gateway.cli.token:app",
         "transcribe": "gateway.cli.transcribe:transcribe",
         "audit": "gateway.cli.audit:audit",
+        "break-glass": "gateway.cli.break_glass:app",
         "capacity": "gateway.cli.capacity:app",
         "config": "gateway.cli.config:app",
         "engine": "gateway.cli.engine:app",

@@ -15,7 +15,13 @@ class Act(StrEnum):
     resume = "resume"
     withdraw = "withdraw"
     expire = "expire"
-    """Nobody's: an order waited too long for its second person."""
+    """Nobody's: an order waited too long for its second person, or an emergency permission is over."""
+    use = "use"
+    """Something was done under an emergency permission."""
+    read = "read"
+    """Stored words were read."""
+    erase = "erase"
+    """Stored words of a subject were erased."""
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,10 +29,12 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         id: of 32 hexadecimal digits; an event that was delivered twice has the same.
-        outcome: `in_force`, `pending`, `confirmed`, `stopped`, `resumed`, `withdrawn`, `already`, `expired`, or the
-            reason of a refusal.
+        outcome: `in_force`, `pending`, `confirmed`, `stopped`, `resumed`, `withdrawn`, `already`, `expired`; of
+            emergency permissions `opened`, `closed`, `used` too; of stored words `read`, `erased`; or the reason of a
+            refusal.
         who: subject of the token; empty: it proved nobody, or nobody acted.
-        target, kind, order_id: of the order, as far as there is one.
+        target, kind, order_id: of the order, as far as there is one. Of an emergency permission its project,
+            `break_glass` and its id; of stored words whose they are, and `transcript`.
         why: in the operator's words.
         before, after: the order's state in a few words; empty: there was none.
         times: refusals like this that this event stands for.

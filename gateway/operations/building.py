@@ -12,9 +12,11 @@ from gateway.operations.acts import ActParts, OrderActs
 from gateway.operations.audit import AuditLog
 from gateway.operations.audit_spool import AuditSpool
 from gateway.operations.dry_run import DryRun
+from gateway.operations.glass_acts import GlassActs
+from gateway.operations.glass_http import GlassHttp
 from gateway.operations.metrics import OperationsMetrics
 from gateway.operations.operations_http import OperationsHttp
-from gateway.operations.operators import Operators
+from gateway.operations.operators import BREAK_GLASS, OPERATE, Operators
 from gateway.operations.places import Places
 from gateway.operations.refusals import ActRefused
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
     from gateway.admission.revocation_check import RevocationCheck
     from gateway.admission.tokens import TokenVerifier
+    from gateway.decision_log.interface import DecisionLog
     from gateway.operations.audit import AuditStream
+    from gateway.operations.glass_book import GlassBook
     from gateway.operations.places import EnginePlaces
     from gateway.operations.settings import OperationsSettings
     from policies.routing import RoutingWeights
@@ -45,12 +49,19 @@ class OperationsParts:
     revocations: RevocationCheck
     stream: AuditStream | None
     registry: CollectorRegistry
+    glass: GlassBook
+    decisions: DecisionLog
 
 
 class Operations:
-    """`http` for the admin listener; `run` until cancelled."""
+    """`pages` for the admin listener; `run` until cancelled."""
 
     def __init__(self, settings: OperationsSettings, parts: OperationsParts) -> None:
+        def operators(scope: str) -> Operators:
+            return Operators(
+                parts.verifier, parts.revocations, lambda: int(time.time()), issuers=settings.issuers, scope=scope
+            )
+
         places = Places(parts.facts, parts.engines, lambda: parts.book.orders)
         self._audit = AuditLog(
             parts.stream,
@@ -58,29 +69,38 @@ class Operations:
             OperationsMetrics(parts.registry),
             now_ms=_unix_ms,
         )
-        self._acts = OrderActs(
-            ActParts(
-                book=parts.book,
-                audit=self._audit,
-                regions=places.parts,
-                digest=lambda: places.digest,
-                now_ms=_unix_ms,
-                gateway=parts.book.gateway,
-            )
+        writing = ActParts(
+            book=parts.book,
+            audit=self._audit,
+            regions=places.parts,
+            digest=lambda: places.digest,
+            now_ms=_unix_ms,
+            gateway=parts.book.gateway,
         )
-        self.http = OperationsHttp(
-            operators=Operators(parts.verifier, parts.revocations, lambda: int(time.time()), issuers=settings.issuers),
+        self._acts = OrderActs(writing)
+        self._glass_acts = GlassActs(
+            parts.glass,
+            writing.write,
+            parts.decisions,
+            now_s=time.time,
+            max_s=settings.break_glass.max_minutes * 60,
+        )
+        glass = GlassHttp(operators(BREAK_GLASS), self._glass_acts, parts.glass, here=parts.facts.here)
+        orders = OperationsHttp(
+            operators=operators(OPERATE),
             acts=self._acts,
             audit=self._audit,
             places=places,
             dry_run=DryRun(places, parts.book, parts.weights, lambda: parts.facts.snapshot_age_ms),
             book=parts.book,
         )
+        self.pages = (orders, glass)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._audit.run())
             tasks.create_task(self._expire())
+            tasks.create_task(self._glass_acts.run())
 
     async def _expire(self) -> None:
         while True:

@@ -6,7 +6,6 @@ docs/operations.md.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -15,10 +14,11 @@ from gateway.admission.strict_json import NotStrictJson, loads
 from gateway.operations.acts import Done, expires_at_ms
 from gateway.operations.audit import MAX_SHOWN
 from gateway.operations.audit_event import Act, event_json
-from gateway.operations.bodies import MAX_BODY_BYTES, ActBody, OrderBody, read_body
+from gateway.operations.bodies import ActBody, OrderBody, read_body
 from gateway.operations.operators import OperatorRefused
 from gateway.operations.order_words import order_json
 from gateway.operations.refusals import ActReason, ActRefused, refused
+from gateway.operations.requests import body_of, told
 from policies.orders import OrderState
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from regions.orders.book import OrderBook
     from regions.orders.reports import OrderProgress
 
-_BODY_WITHIN_S = 5.0
 _SHOWN_BY_DEFAULT = 100
 _CREATED, _ACCEPTED = 201, 202
 _SAID = {
@@ -69,14 +68,14 @@ class OperationsHttp:
 
     def add_to(self, app: web.Application) -> None:
         router = app.router
-        router.add_get("/v1/orders", _told(self._list))
-        router.add_get("/v1/orders/{id}", _told(self._show))
-        router.add_get("/v1/audit", _told(self._audited))
-        router.add_get("/v1/engines", _told(self._engines))
-        router.add_get("/v1/pools", _told(self._pools))
-        router.add_post("/v1/orders", _told(self._give))
+        router.add_get("/v1/orders", told(self._list))
+        router.add_get("/v1/orders/{id}", told(self._show))
+        router.add_get("/v1/audit", told(self._audited))
+        router.add_get("/v1/engines", told(self._engines))
+        router.add_get("/v1/pools", told(self._pools))
+        router.add_post("/v1/orders", told(self._give))
         for act in (Act.confirm, Act.stop, Act.resume, Act.withdraw):
-            router.add_post(f"/v1/orders/{{id}}/{act.value}", _told(self._acting(act)))
+            router.add_post(f"/v1/orders/{{id}}/{act.value}", told(self._acting(act)))
 
     # --- reads --------------------------------------------------------------------------------------------
 
@@ -121,7 +120,7 @@ class OperationsHttp:
     # --- acts ---------------------------------------------------------------------------------------------
 
     async def _give(self, request: web.Request) -> web.Response:
-        raw = await _body_of(request)
+        raw = await body_of(request)
         if _is_dry_run(raw):
             return await self._plan(read_body(OrderBody, raw))
         operator = await self._operator(request, Act.give)
@@ -149,7 +148,7 @@ class OperationsHttp:
         }[act]
 
         async def handle(request: web.Request) -> web.Response:
-            raw = await _body_of(request)
+            raw = await body_of(request)
             operator = await self._operator(request, act)
             try:
                 body = read_body(ActBody, raw)
@@ -189,36 +188,6 @@ class OperationsHttp:
             },
             status=status,
         )
-
-
-def _told(
-    handler: Callable[[web.Request], Coroutine[Any, Any, web.Response]],
-) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-    """Refusals as JSON."""
-
-    async def handle(request: web.Request) -> web.Response:
-        try:
-            return await handler(request)
-        except ActRefused as error:
-            headers = {"WWW-Authenticate": "Bearer"} if error.status == web.HTTPUnauthorized.status_code else None
-            return web.json_response(error.as_json(), status=error.status, headers=headers)
-
-    return handle
-
-
-async def _body_of(request: web.Request) -> bytes:
-    """Bounded in size and time."""
-    raw = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_WITHIN_S):
-            async for piece in request.content.iter_any():
-                raw += piece
-                if len(raw) > MAX_BODY_BYTES:
-                    raise refused(ActReason.body_too_large, f"at most {MAX_BODY_BYTES} bytes")
-    except TimeoutError:
-        mistake = f"the body did not come within {_BODY_WITHIN_S:g} s"
-        raise refused(ActReason.bad_request, mistake, mistakes=(mistake,)) from None
-    return bytes(raw)
 
 
 def _is_dry_run(raw: bytes) -> bool:

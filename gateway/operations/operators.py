@@ -1,4 +1,4 @@
-"""Who may act: a token of an issuer that the gateway trusts, with the scope `operate` and a subject."""
+"""Who may act: a token of an issuer that the gateway trusts, with the scope for it and a subject."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from gateway.admission.tokens import TokenVerifier
 
 OPERATE = "operate"
+BREAK_GLASS = "break-glass"
+"""Emergency permissions, asked for and confirmed."""
+SUPPORT = "support"
+"""What is stored of sessions is looked at; policy is asked each time."""
+ERASE = "erase"
+"""What is stored of a subject is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class Operators:
     Args:
         verifier: of the gateway; the scopes that its callers need are not asked of operators.
         issuers: whose tokens may prove operators; empty: each.
+        scope: that the token needs.
     """
 
     def __init__(
@@ -48,11 +55,13 @@ class Operators:
         now_s: Callable[[], int],
         *,
         issuers: Collection[str] = (),
+        scope: str = OPERATE,
     ) -> None:
         self._verifier = verifier.requiring(())
         self._revocations = revocations
         self._now_s = now_s
         self._issuers = frozenset(issuers)
+        self._scope = scope
 
     async def identify(self, authorization: Sequence[str]) -> Operator:
         """Who sends this.
@@ -66,7 +75,7 @@ class Operators:
         try:
             token = token_of_request(authorization=authorization)
             if token is None:
-                detail = f"send `Authorization: Bearer <token>`, a token with the scope `{OPERATE}`"
+                detail = f"send `Authorization: Bearer <token>`, a token with the scope `{self._scope}`"
                 raise AuthenticationFailed(Reason.token_missing, detail)
             caller = await self._verifier.verify(token, now_s=self._now_s())
             self._revocations.check(caller)
@@ -76,10 +85,10 @@ class Operators:
         row = TABLE[Reason.scope_missing]
         if self._issuers and caller.token.issuer not in self._issuers:
             # Its subject is not told: it may read like that of an operator.
-            detail = f"no token of this issuer has the scope `{OPERATE}` here"
+            detail = f"no token of this issuer has the scope `{self._scope}` here"
             raise OperatorRefused(Reason.scope_missing.value, detail, row.http)
-        if OPERATE not in caller.scopes:
-            detail = f"the token needs the scope `{OPERATE}`"
+        if self._scope not in caller.scopes:
+            detail = f"the token needs the scope `{self._scope}`"
             raise OperatorRefused(Reason.scope_missing.value, detail, row.http, subject=caller.subject)
         if not caller.subject.strip():
             said = refused(ActReason.subject_missing, "the token needs a subject (`sub`): acts are done by somebody")

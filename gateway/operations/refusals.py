@@ -15,6 +15,20 @@ class ActReason(StrEnum):
     subject_missing = "subject_missing"
     """The token says who may, and not who it is."""
     unknown_order = "unknown_order"
+    unknown_permission = "unknown_permission"
+    """No emergency permission has this id."""
+    too_many_permissions = "too_many_permissions"
+    """Emergency permissions that are not needed should be closed first."""
+    needs_break_glass = "needs_break_glass"
+    """Nobody looks at a customer's words without an emergency permission that two people gave."""
+    not_permitted = "not_permitted"
+    """Policy does not permit it here."""
+    legal_hold = "legal_hold"
+    """The words may not be erased while the hold stands."""
+    unknown_session = "unknown_session"
+    """Nothing is stored of it here."""
+    no_transcripts = "no_transcripts"
+    """This gateway stores none."""
     unknown_target = "unknown_target"
     """No such region, pool or engine."""
     same_person = "same_person"
@@ -35,6 +49,13 @@ STATUS = {
     ActReason.subject_missing: 403,
     ActReason.unknown_order: 404,
     ActReason.unknown_target: 404,
+    ActReason.unknown_permission: 404,
+    ActReason.unknown_session: 404,
+    ActReason.no_transcripts: 404,
+    ActReason.too_many_permissions: 409,
+    ActReason.needs_break_glass: 403,
+    ActReason.not_permitted: 403,
+    ActReason.legal_hold: 409,
     ActReason.same_person: 409,
     ActReason.needs_second_person: 409,
     ActReason.conflict: 409,

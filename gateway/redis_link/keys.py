@@ -20,6 +20,7 @@ Of the installation:
     revocations          stream  revocations of tokens, see gateway.admission.revocation_log
     revocations:restorer string  held by the gateway that writes them anew
     operations:{REGION}:audit    stream  what operators did, see gateway.operations.audit
+    operations:{REGION}:glass    hash    emergency permissions, see gateway.operations.glass_store
     engines:{REGION}:…           leases of engines; written by engines.registration, which names them
 
 LEVEL is `o`, `p:PROJECT` or `k:KEY`. The leases of `o` name every session of the org, limited or not, and an entry that
@@ -69,6 +70,9 @@ class Names:
 
     def audit(self, region: str) -> str:
         return f"{self.prefix}:operations:{{{region}}}:audit"
+
+    def break_glass(self, region: str) -> str:
+        return f"{self.prefix}:operations:{{{region}}}:glass"
 
     def org(self, org: str) -> str:
         """What every key of the org begins with. Names of orgs have no braces (gateway.admission.claims)."""

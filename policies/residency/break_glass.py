@@ -78,10 +78,13 @@ class Permissions:
     def find(self, permission_id: str) -> Permission | None:
         return next((one for one in self.permissions if one.id == permission_id), None)
 
-    def covering(self, *, project: str, action: str, region: str, now_s: float) -> Permission | None:
-        """The one that ends last of those that cover it."""
+    def covering(self, *, project: str, action: str, region: str, now_s: float, person: str = "") -> Permission | None:
+        """The one that ends last of those that cover it. `person`: only those that were given to him."""
         found = [
-            one for one in self.permissions if one.covers(project=project, action=action, region=region, now_s=now_s)
+            one
+            for one in self.permissions
+            if (not person or one.person == person)
+            and one.covers(project=project, action=action, region=region, now_s=now_s)
         ]
         return max(found, key=lambda one: (one.not_after_s, one.id), default=None)
 

@@ -28,6 +28,7 @@ from gateway.metering.exporter.metrics import ExporterMetrics
 from gateway.metering.journal_metrics import JournalMetrics
 from gateway.metering.sinks.settings import AnySinkSettings, SinkSettings
 from gateway.metrics import GatewayMetrics, LiveFigures
+from gateway.operations.glass_metrics import GlassMetrics
 from gateway.operations.metrics import OperationsMetrics
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.settings import GatewaySettings
@@ -134,7 +135,7 @@ def test_every_option_that_a_block_uses_exists() -> None:
     unknown = []
     for block in all_blocks("sh"):
         for line in block.code.splitlines():
-            for words in re.findall(r"\bpatchbay ((?:\w+ )*)(.*?)(?:[|>#)]|$)", line):
+            for words in re.findall(r"\bpatchbay ((?:\w[\w-]* )*)(.*?)(?:[|>#)]|$)", line):
                 path = "patchbay " + words[0].strip()
                 known = max((known for known in COMMANDS if path.startswith(known)), key=len, default=None)
                 command = None if known is None else COMMANDS[known]
@@ -299,6 +300,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     OrderMetrics(metrics.registry)
     PlacementMetrics(metrics.registry).watch(lambda: RegionSnapshot(0, ()))
     OperationsMetrics(metrics.registry)
+    GlassMetrics(metrics.registry).watch(lambda: 0)
     CapacityMetrics(metrics.registry, lambda: CapacitySnapshot(0, 0, has_reports=True, fleets=()))
     found = {}
     for collector in metrics.registry._collector_to_names:

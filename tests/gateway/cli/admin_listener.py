@@ -29,9 +29,9 @@ class AdminListener:
         self.world = world
         self.url = url
 
-    async def run(self, *arguments: str, who: str = "") -> Result:
+    async def run(self, *arguments: str, who: str = "", scopes: tuple[str, ...] = ("operate",)) -> Result:
         """The command as `who` calls it, with a terminal that is wide."""
-        environment = {"COLUMNS": "200", "PATCHBAY_OPERATOR_TOKEN": self.world.token(who) if who else ""}
+        environment = {"COLUMNS": "200", "PATCHBAY_OPERATOR_TOKEN": self.world.token(who, scopes=scopes) if who else ""}
         words = [*arguments, "--admin-url", self.url]
         return await asyncio.to_thread(CliRunner().invoke, app, words, env=environment)
 

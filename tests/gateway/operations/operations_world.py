@@ -13,6 +13,8 @@ from gateway.admission.settings import TokenSettings
 from gateway.admission.tokens import token_verifier
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevClaims, DevKeys, create_or_load
 from gateway.operations.building import Operations, OperationsParts
+from gateway.operations.glass_book import GlassBook
+from gateway.operations.glass_metrics import GlassMetrics
 from gateway.operations.settings import OperationsSettings
 from policies.routing import RoutingWeights
 from regions.orders.book import OrderBook
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.operations.audit import AuditStream
+    from policies.residency.record import DecisionRecord
 
 
 def issuer_of(keys: DevKeys) -> TokenSettings:
@@ -34,6 +37,20 @@ def issuer_of(keys: DevKeys) -> TokenSettings:
     return TokenSettings.model_validate({"issuers": [issuer]})
 
 
+class KeptDecisions:
+    """A decision log that a test reads."""
+
+    def __init__(self) -> None:
+        self.records: list[DecisionRecord] = []
+
+    def record(self, record: DecisionRecord) -> None:
+        self.records.append(record)
+
+    @property
+    def is_writable(self) -> bool:
+        return True
+
+
 class OperationsWorld:
     """`app` serves what stands on the admin listener."""
 
@@ -42,6 +59,8 @@ class OperationsWorld:
         self.world = World()
         self.book = OrderBook(gateway="north/1", store=None, copy=None)
         self.registry = CollectorRegistry()
+        self.glass = GlassBook(None, folder / "glass.json", GlassMetrics(self.registry), now_s=time.time)
+        self.decisions = KeptDecisions()
         self.verifier = token_verifier(issuer_of(self.keys), http)
         self.operations = Operations(
             OperationsSettings(audit_file=folder / "audit.jsonl"),
@@ -54,10 +73,13 @@ class OperationsWorld:
                 revocations=NothingRevoked(),
                 stream=stream,
                 registry=self.registry,
+                glass=self.glass,
+                decisions=self.decisions,
             ),
         )
         self.app = web.Application()
-        self.operations.http.add_to(self.app)
+        for page in self.operations.pages:
+            page.add_to(self.app)
 
     def token(self, subject: str = "ada", *, scopes: tuple[str, ...] = ("operate",)) -> str:
         return self.keys.mint(DevClaims(subject=subject, scopes=scopes), ttl_s=600, now_s=int(time.time()))
