@@ -1,0 +1,47 @@
+"""Deletes sealed files that are older than they are to be kept; the log itself says which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.decision_log.left_behind import last_checkpoint
+from policies.residency.chain import PRUNED, parse_file_name
+from policies.residency.checkpoint import FINAL
+from policies.residency.record import DecisionRecord, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gateway.decision_log.interface import DecisionLog
+
+log = structlog.get_logger("decision_log")
+
+
+def delete_old_files(
+    directory: Path, record_to: DecisionLog, *, sealed_before_ms: int, is_copied: Callable[[str], bool]
+) -> int:
+    """Files of records go; their checkpoints, which are small, stay: the chain goes on over the gap. How many went.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    num_deleted = 0
+    for path in sorted(directory.iterdir()):
+        file = parse_file_name(path.name)
+        if file is None or file.kind != "jsonl":
+            continue
+        final = last_checkpoint(directory, file.writer, file.number)
+        if final is None or final.kind not in FINAL or final.ts >= sealed_before_ms or not is_copied(path.name):
+            continue
+        try:
+            path.unlink()
+        except OSError as error:
+            log.warning("decision_log.not_deleted", file=path.name, why=error.strerror)
+            continue
+        record_to.record(DecisionRecord(event=Event.log, action=PRUNED, detail=path.name))
+        log.info("decision_log.deleted", file=path.name)
+        num_deleted += 1
+    return num_deleted

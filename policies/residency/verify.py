@@ -1,0 +1,110 @@
+"""Verifies a decision log: every writer's chain against its checkpoints, against other writers, against copies.
+
+Whoever has the signing key and may write every copy can write another log. Everybody else is found out, but for the
+records after a writer's last checkpoint: `num_unsigned` of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from policies.residency.chain import parse_file_name, records_file
+from policies.residency.log_findings import Finding, FindingKind, Findings, Verified
+from policies.residency.verify_chain import ChainOfWriter
+from policies.residency.verify_checkpoints import CheckpointReader, CheckpointsOfWriter, witnesses_of_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from policies.residency.verify_checkpoints import Keys, LogFiles, Witness
+
+
+def verify_log(files: LogFiles, keys: Keys, *, copies: Sequence[LogFiles] = (), is_copy: bool = False) -> Verified:
+    """Read all of it once.
+
+    Args:
+        files: of the directory, by name; each is opened when its turn comes.
+        copies: second copies of the same log.
+        is_copy: `files` is a second copy itself: what its writers had not sealed yet is not there.
+    """
+    findings = Findings()
+    if not keys:
+        findings.notes.append("no public key was given: signatures of checkpoints were not checked")
+    reader = CheckpointReader(files, keys, findings)
+    checkpoints = reader.read()
+    heard = list(reader.witnesses)
+    for copy in copies:
+        heard += witnesses_of_copy(copy, keys, findings)
+    witnesses: dict[str, dict[int, list[Witness]]] = defaultdict(lambda: defaultdict(list))
+    for witness in heard:
+        witnesses[witness.writer][witness.seq].append(witness)
+    numbers = _numbers_of_records(files)
+    in_copies = [_numbers_of_records(copy) for copy in copies]
+    chains = []
+    writers = []
+    for writer in sorted({*numbers, *checkpoints, *(name for found in in_copies for name in found)}):
+        of_writer = checkpoints.get(writer, CheckpointsOfWriter())
+        of_witnesses = dict(witnesses[writer])
+        of_witnesses.pop(-1, None)  # a checkpoint of a file in which there was no record yet
+        chain = ChainOfWriter(writer, of_writer, of_witnesses, findings)
+        there = sorted(numbers.get(writer, ()))
+        for number in there:
+            lines = files[records_file(writer, number)]()
+            chain.file(number, lines, is_last=number == there[-1])
+        known = _last_file(of_writer, there, in_copies, writer, heard)
+        writers.append(chain.end(known, is_copy=is_copy))
+        chains.append(chain)
+    _missing(chains, witnesses, findings, is_copy=is_copy)
+    return Verified(findings.listed, tuple(findings.notes), tuple(writers), findings.num_found)
+
+
+def _numbers_of_records(files: LogFiles) -> dict[str, set[int]]:
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for name in files:
+        if (file := parse_file_name(name)) is not None and file.kind == "jsonl":
+            numbers[file.writer].add(file.number)
+    return numbers
+
+
+def _last_file(
+    checkpoints: CheckpointsOfWriter,
+    there: Iterable[int],
+    in_copies: Iterable[dict[str, set[int]]],
+    writer: str,
+    heard: Iterable[Witness],
+) -> int:
+    """The highest number of a file that anybody knows of."""
+    known = {0, *there, *(checkpoint.file for checkpoint in checkpoints.all)}
+    known |= {number for numbers in in_copies for number in numbers.get(writer, ())}
+    known |= {witness.file for witness in heard if witness.writer == writer}
+    return max(known)
+
+
+def _missing(
+    chains: Iterable[ChainOfWriter],
+    witnesses: dict[str, dict[int, list[Witness]]],
+    findings: Findings,
+    *,
+    is_copy: bool,
+) -> None:
+    """Files and writers that are not there, but for those that a writer says it deleted."""
+    there = set()
+    pruned: set[str] = set()
+    missing: list[Finding] = []
+    for chain in chains:
+        there.add(chain.writer)
+        pruned |= chain.pruned
+        missing += chain.missing_files
+    for finding in missing:
+        if finding.file in pruned:
+            findings.notes.append(f"{finding.file}: deleted as old")
+        else:
+            findings.add(finding)
+    for writer in sorted(set(witnesses) - there):
+        who = next(iter(witnesses[writer].values()))[0].who
+        if is_copy:
+            findings.notes.append(f"{writer}: no file of it is here, and {who} knows it")
+        else:
+            text = f"no file of it is left, and {who} knows it"
+            findings.add(Finding(FindingKind.missing_writer, "", 0, writer, None, text))
