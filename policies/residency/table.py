@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from policies.residency.decision import Question
 from policies.residency.permitted import Permitted
@@ -19,24 +20,28 @@ if TYPE_CHECKING:
 
     from policies.residency.decision import Decision, Situation
     from policies.residency.engine import ResidencyEngine
+    from policies.residency.vocabulary import DataClass, LegalBasis
 
 MAX_SITUATIONS = 4_096
 _MAX_PERMITTED_OF_ONE = 16
 _CLASSES = tuple(CapacityClass)
+_Facts = tuple[str, str, "DataClass", frozenset[str], bool, bool, "LegalBasis"]
 _Allowed = dict[tuple[Action, Trigger, str], set[CapacityClass]]
 _Key = tuple[Action, str, CapacityClass, Trigger, bool, bool]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class _Known:
-    """What is known of one situation."""
+    """What is known of situations that no rule can tell apart."""
 
     decisions: dict[_Key, Decision] = field(default_factory=dict)
     permitted: dict[tuple[frozenset[str], str, bool, Trigger], Permitted] = field(default_factory=dict)
 
 
 class DecisionTable:
-    """Bounded: of more situations than `max_situations`, the one not asked about for longest is forgotten with all its
+    """Speakers of two countries that the same regimes protect are in one situation here.
+
+    Bounded: of more situations than `max_situations`, the one not asked about for longest is forgotten with all its
     decisions, and asked anew when it comes back. Of one situation there are as many decisions as there are different
     questions about known regions; what is unknown is denied without being remembered.
     """
@@ -45,6 +50,7 @@ class DecisionTable:
         self.engine = engine
         self._max_situations = max_situations
         self._known: OrderedDict[Situation, _Known] = OrderedDict()
+        self._by_facts: WeakValueDictionary[_Facts, _Known] = WeakValueDictionary()
         self.cold_count = 0
         """How many questions went to the engine."""
 
@@ -53,7 +59,8 @@ class DecisionTable:
 
     def has(self, question: Question) -> bool:
         """Whether the answer is a look-up."""
-        known = self._known.get(question.situation)
+        situation = question.situation
+        known = self._known.get(situation) or self._by_facts.get(self._facts_of(situation))
         return known is not None and _key(question) in known.decisions
 
     def situations(self) -> tuple[Situation, ...]:
@@ -120,12 +127,25 @@ class DecisionTable:
     def _of(self, situation: Situation) -> _Known:
         known = self._known.get(situation)
         if known is None:
-            known = self._known[situation] = _Known()
+            known = self._by_facts.setdefault(self._facts_of(situation), _Known())
+            self._known[situation] = known
             if len(self._known) > self._max_situations:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(situation)
         return known
+
+    def _facts_of(self, situation: Situation) -> _Facts:
+        """All that Cedar is told of it."""
+        return (
+            situation.profile,
+            situation.project,
+            situation.data_class,
+            self.engine.areas_of(situation.subject_countries),
+            bool(situation.subject_countries),
+            situation.has_consent,
+            situation.legal_basis,
+        )
 
     def _decide(self, question: Question, known: _Known) -> Decision:
         key = _key(question)
