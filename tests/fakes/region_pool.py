@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engines.interface import EndReason, FinalResult, Granted, LoadReport, Lost, ModelLoad, Refused
+from engines.interface import EndReason, FinalResult, Granted, LoadReport, Lost, ModelLoad, RefusalReason, Refused
 from policies.routing_facts import RegionState
 from regions.links.heartbeat import RttSample
 from regions.links.region_status import RegionStatus
@@ -16,7 +16,7 @@ from tests.fakes.engine_pool import WINDOW_SAMPLES, FakeStream
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engines.interface import LossReason, OpenStream, RefusalReason, StreamEvent
+    from engines.interface import LossReason, OpenStream, StreamEvent
     from policies.routing_facts import CapacityClass
     from regions.discovery.interface import EngineAddress
 
@@ -77,7 +77,7 @@ class FakeRegionPool:
         self.capacity: CapacityClass | None = None
         """Of all its engines; None: nobody knows it."""
         self.members: tuple[EngineAddress, ...] = ()
-        self._on_open: Callable[[], None] = _nobody
+        self._on_open: Callable[[OpenStream], None] = _nobody
         self.runs = 0
         """How often it was run; and how often it was ended."""
         self.ends = 0
@@ -91,10 +91,12 @@ class FakeRegionPool:
         return self.streams[-1]
 
     def open(self, stream: OpenStream, on_event: Callable[[StreamEvent], None]) -> CountedStream:
-        self._on_open()
+        self._on_open(stream)
         opened = CountedStream(self.link, stream, on_event)
         self.streams.append(opened)
         answer: StreamEvent = Granted(stream.epoch, "scripted", "1", WINDOW_SAMPLES)
+        if stream.classes is not None and self.capacity not in stream.classes:
+            answer = Refused(stream.epoch, RefusalReason.no_free_slot, 50)
         if self.refuses is not None:
             answer = Refused(stream.epoch, self.refuses, 50)
         if not self.is_silent:
@@ -104,7 +106,7 @@ class FakeRegionPool:
     def class_of(self, _address: str) -> CapacityClass | None:
         return self.capacity
 
-    def watch_opens(self, on_open: Callable[[], None]) -> None:
+    def watch_opens(self, on_open: Callable[[OpenStream], None]) -> None:
         self._on_open = on_open
 
     def loads(self) -> Sequence[LoadReport]:
@@ -149,13 +151,22 @@ class CountedStream(FakeStream):
         self._link.open_streams -= 1
 
 
-def _nobody() -> None:
+def _nobody(_asked: OpenStream) -> None:
     """Nobody watches."""
 
 
-def status_of(region: str, *, state: RegionState = RegionState.active, free: int = 10, lag_ms: int = 0) -> RegionStatus:
+def status_of(
+    region: str,
+    *,
+    state: RegionState = RegionState.active,
+    free: int = 10,
+    lag_ms: int = 0,
+    classes: dict[str, int] | None = None,
+) -> RegionStatus:
     free_slots = {"premium": free, "standard": free, "economy": free}
-    return RegionStatus(region=region, state=state, free_slots_of_tier=free_slots, lag_ms=lag_ms)
+    return RegionStatus(
+        region=region, state=state, free_slots_of_tier=free_slots, lag_ms=lag_ms, free_slots_of_class=classes or {}
+    )
 
 
 __all__ = ["FakeLink", "FakeRegionPool", "load_of", "status_of"]

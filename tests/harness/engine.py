@@ -148,8 +148,10 @@ class Listener:
     after_the_end: list[StreamEvent] = field(default_factory=list)
     """What came although nothing may come any more."""
 
-    def open(self, link: GrpcLink) -> None:
-        opened = OpenStream(session_id=self.name, tenant=self.tenant, epoch=1, start_sample=0, options=self.options)
+    def open(self, link: GrpcLink, *, grant: bytes = b"") -> None:
+        opened = OpenStream(
+            session_id=self.name, tenant=self.tenant, epoch=1, start_sample=0, options=self.options, grant=grant
+        )
         self._stream = link.open(opened, self._hear)
 
     def _hear(self, event: StreamEvent) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from policies.plans import Tier
 from policies.routing import RoutingWeights, decide
 from policies.routing_facts import (
+    CapacityClass,
     Health,
     ModelFacts,
     RegionFacts,
@@ -39,6 +40,7 @@ WELL = RegionFacts(
     models=(ModelFacts("general", "2", "en", slots_total=40, slots_free=30),),
     slots_total=40,
     free_slots_of_tier={tier.value: 25 for tier in Tier},
+    free_slots_of_class={"reserved": 9, "spot": 16},
 )
 models = st.builds(
     ModelFacts,
@@ -58,6 +60,7 @@ oddities: dict[str, st.SearchStrategy[object]] = {
     "models": st.lists(models, max_size=3).map(tuple),
     "slots_total": st.integers(0, 60),
     "free_slots_of_tier": st.fixed_dictionaries({tier.value: st.integers(-2, 40) for tier in Tier}),
+    "free_slots_of_class": st.dictionaries(st.sampled_from([each.value for each in CapacityClass]), st.integers(-2, 9)),
     "lag_ms": st.sampled_from([10, 50, 500]),
     "spot_permille": st.sampled_from([300, 1_000]),
     "cost_permille": st.sampled_from([350, 1_010]),
@@ -96,6 +99,10 @@ requests = st.builds(
     avoided=st.frozensets(st.sampled_from(NAMES), max_size=1),
     draw_permille=st.integers(0, 999),
     goes_on=st.booleans(),
+    classes=st.one_of(
+        st.just({}),
+        st.dictionaries(st.sampled_from(NAMES), st.frozensets(st.sampled_from(CapacityClass)), max_size=len(NAMES)),
+    ),
 )
 WORSE = {
     "has_engines": lambda region: replace(region, has_engines=False),
@@ -110,6 +117,10 @@ WORSE = {
     "tier slots": lambda region: replace(
         region, free_slots_of_tier={tier: free - 8 for tier, free in region.free_slots_of_tier.items()}
     ),
+    "class slots": lambda region: replace(
+        region, free_slots_of_class={name: free - 4 for name, free in region.free_slots_of_class.items()}
+    ),
+    "class unknown": lambda region: replace(region, free_slots_of_class={}),
     "lag": lambda region: replace(region, lag_ms=region.lag_ms + 50),
     "spot": lambda region: replace(region, spot_permille=1_000),
     "cost": lambda region: replace(region, cost_permille=region.cost_permille + 400),
@@ -136,9 +147,17 @@ def reasons_that_hold(region: RegionFacts, request: RouteRequest) -> list[RuledO
         RuledOut.failed_this_session: region.name in request.avoided,
         RuledOut.unknown_model: not named,
         RuledOut.unsupported_language: not speaking,
+        RuledOut.no_permitted_capacity: not has_class(region, request),
         RuledOut.no_free_slot: not has_room,
     }
     return [reason for reason in RuledOut if holds.get(reason)]
+
+
+def has_class(region: RegionFacts, request: RouteRequest) -> bool:
+    classes = request.classes.get(region.name, frozenset(CapacityClass))
+    if classes == frozenset(CapacityClass):
+        return True
+    return any(region.free_slots_of_class.get(each.value, 0) > 0 for each in classes)
 
 
 def check(request: RouteRequest, snapshot: RegionSnapshot) -> RouteDecision:

@@ -44,7 +44,7 @@ from tests.harness.waiting import until
 from tests.regions.placement_world import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from tests.harness.relay_world import RelayWorld
@@ -142,14 +142,16 @@ async def until_finished(caller: Caller) -> None:
 
 
 @contextlib.asynccontextmanager
-async def two_regions(folder: Path) -> AsyncIterator[tuple[RelayWorld, Gateway, int]]:
-    """And the process of the engine here."""
+async def two_regions(folder: Path, **arguments: Sequence[str]) -> AsyncIterator[tuple[RelayWorld, Gateway, int]]:
+    """And the process of the engine here. `arguments`: more of the engine `here`, or `there`."""
     (folder / "here").mkdir()
     (folder / "there").mkdir()
     async with contextlib.AsyncExitStack() as stack:
         here, there = await asyncio.gather(
             *(
-                stack.enter_async_context(running_engine(folder / name, *SCRIPTED, "--pool", "local"))
+                stack.enter_async_context(
+                    running_engine(folder / name, *SCRIPTED, "--pool", "local", *arguments.get(name, ()))
+                )
                 for name in ("here", "there")
             )
         )

@@ -9,21 +9,34 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engines.interface import Granted, LossReason, Lost, MoveAway, RefusalReason, Refused
-from policies.routing_facts import RegionState
+from engines.interface import Granted, LossReason, Lost, MoveAway, OpenStream, RefusalReason, Refused
+from policies.residency.permitted import Permitted
+from policies.routing_facts import ALL_CLASSES, CapacityClass, RegionState
 from regions.placed_stream import PlacedStream
-from tests.fakes.region_pool import load_of
-from tests.regions.placement_world import EVERYWHERE, RULES, Caller, World, permitted_of, turns
+from tests.fakes.region_pool import load_of, status_of
+from tests.regions.placement_world import EVERYWHERE, RULES, Caller, World, turns
 
 pytestmark = pytest.mark.unit
 
 NAMES = sorted(EVERYWHERE)
-SETS = st.frozensets(st.sampled_from([*NAMES, "atlantis"]))
+ANY_NAMES = st.sampled_from([*NAMES, "atlantis"])
+CLASSES = st.frozensets(st.sampled_from(CapacityClass))
+SETS = st.one_of(
+    st.frozensets(ANY_NAMES).map(Permitted.everywhere_in),
+    st.builds(
+        Permitted,
+        process=st.frozensets(ANY_NAMES),
+        failover=st.frozensets(ANY_NAMES),
+        classes=st.dictionaries(ANY_NAMES, CLASSES, max_size=2),
+    ),
+)
+ON_RESERVED = Permitted(classes={name: frozenset({CapacityClass.reserved}) for name in NAMES})
 STEPS = st.one_of(
     st.tuples(st.just("open"), st.booleans()),
     st.tuples(st.just("lose"), st.sampled_from(list(LossReason))),
     st.tuples(st.just("cancel"), st.sampled_from([None, LossReason.silent, LossReason.slow])),
-    st.tuples(st.just("permit"), SETS),
+    st.tuples(st.just("permit"), SETS, st.frozensets(ANY_NAMES, max_size=1)),
+    st.tuples(st.just("class"), st.sampled_from(NAMES), st.sampled_from([None, *CapacityClass])),
     st.tuples(st.just("state"), st.sampled_from(NAMES), st.sampled_from(list(RegionState))),
     st.tuples(st.just("refuse"), st.sampled_from(NAMES), st.sampled_from([None, *RefusalReason])),
     st.tuples(st.just("load"), st.sampled_from(NAMES), st.one_of(st.none(), st.integers(0, 12))),
@@ -36,18 +49,26 @@ STEPS = st.one_of(
 class Fence:
     """One world and one session; every open is checked at the moment in which a region is asked."""
 
-    def __init__(self, permitted: frozenset[str]) -> None:
+    def __init__(self, permitted: Permitted) -> None:
         self.world = World(replace(RULES, outside_policy_ms=0, hold_ms=0))
         self.permitted = permitted
         self.caller: Caller = self.world.session(permitted)
         self.streams: list[PlacedStream] = []
         self.outside: list[str] = []
         for name, pool in self.world.pools.items():
-            pool.watch_opens(lambda name=name: self._asked(name))
+            pool.watch_opens(lambda asked, name=name: self._asked(name, asked))
 
-    def _asked(self, name: str) -> None:
-        if name not in self.permitted:
+    def _asked(self, name: str, asked: OpenStream) -> None:
+        classes = ALL_CLASSES if asked.classes is None else asked.classes
+        is_inside = name in (self.permitted.failover if asked.is_replay else self.permitted.process)
+        if not is_inside or not classes or not classes <= self.permitted.classes_in(name):
             self.outside.append(name)
+
+    def may_work_on(self, stream: PlacedStream) -> bool:
+        region = stream.region
+        if region is None or region.name not in self.permitted.recognising(goes_on=stream.asked.is_replay):
+            return False
+        return stream.capacity is None or stream.capacity in self.permitted.classes_in(region.name)
 
     async def do(self, step: tuple[object, ...]) -> None:
         match step:
@@ -59,9 +80,8 @@ class Fence:
                         engine.say(Lost(engine.opened.epoch, reason))
             case ("cancel", reason) if self.streams:
                 self.streams.pop(0).cancel(reason)  # type: ignore[arg-type]
-            case ("permit", frozenset() as permitted):
-                self.permitted = permitted
-                self.caller.pool.permit(permitted_of(permitted))
+            case ("permit" | "class", *_):
+                self._do_policy(step)
             case ("state", str(name), RegionState() as state):
                 self.world.wants(name, state)
                 self.world.placement._look_for_leaving(self.world.placement.snapshot)
@@ -78,6 +98,21 @@ class Fence:
             case _:
                 pass
 
+    def _do_policy(self, step: tuple[object, ...]) -> None:
+        match step:
+            case ("permit", Permitted() as permitted, frozenset() as at_once):
+                self.permitted = permitted
+                self.caller.pool.permit(permitted, at_once=at_once)
+                for stream in self.caller.pool.streams:
+                    if stream.region is not None and stream.region.name in at_once and not self.may_work_on(stream):
+                        assert stream.inner is None or stream.inner.is_cancelled  # type: ignore[attr-defined]
+            case ("class", str(name), capacity):
+                pool = self.world.pools[name]
+                pool.capacity = capacity  # type: ignore[assignment]
+                if name != "north":
+                    classes = {} if capacity is None else {str(capacity): 10}
+                    pool.link.region = status_of(name, classes=classes)
+
     async def settle(self) -> None:
         """Timers of nothing and what they lead to."""
         for _ in range(6):
@@ -87,12 +122,31 @@ class Fence:
 
 @settings(max_examples=60, deadline=None)
 @example(
-    EVERYWHERE,
-    [("refuse", "north", RefusalReason.no_free_slot), ("open", False), ("permit", frozenset({"north", "south"}))],
+    Permitted.everywhere_in(EVERYWHERE),
+    [
+        ("refuse", "north", RefusalReason.no_free_slot),
+        ("open", False),
+        ("permit", Permitted.everywhere_in(frozenset({"north", "south"})), frozenset()),
+    ],
+)
+@example(
+    Permitted(process=frozenset({"north"}), classes={"north": frozenset({CapacityClass.reserved})}),
+    [("class", "north", CapacityClass.reserved), ("time", 100), ("open", False)],
+)
+@example(
+    Permitted.everywhere_in(EVERYWHERE),
+    [
+        ("class", "east", CapacityClass.reserved),
+        ("time", 100),
+        ("open", True),
+        ("permit", replace(ON_RESERVED, failover=frozenset({"north", "east"})), frozenset()),
+        ("turn", 3),
+        ("open", True),
+    ],
 )
 @given(SETS, st.lists(STEPS, max_size=25))
 def test_audio_never_leaves_the_policy_set_whatever_fails_and_whenever_it_changes(
-    permitted: frozenset[str], steps: list[tuple[object, ...]]
+    permitted: Permitted, steps: list[tuple[object, ...]]
 ) -> None:
     async def play() -> None:
         fence = Fence(permitted)
@@ -102,7 +156,7 @@ def test_audio_never_leaves_the_policy_set_whatever_fails_and_whenever_it_change
         await fence.settle()
         assert fence.outside == []
         for stream in fence.caller.pool._streams:
-            assert not stream.is_granted or (stream.region is not None and stream.region.name in fence.permitted)
+            assert not stream.is_granted or fence.may_work_on(stream)
         for events in fence.caller.heard.values():
             kinds = [type(event) for event in events]
             assert all(kind in (Granted, Refused, Lost, MoveAway) for kind in kinds)

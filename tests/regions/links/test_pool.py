@@ -262,3 +262,22 @@ async def test_a_session_has_the_class_of_machine_that_its_tier_should_have_firs
     assert refused.events == [Refused(1, RefusalReason.no_free_slot, 500)]
     tools.open_session(pool, new_session(tools, 4))
     assert (floor.open_streams, cheap.open_streams) == (1, 2)
+
+
+async def test_an_engine_on_a_machine_that_is_not_permitted_or_not_known_is_not_asked(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    for name in ("cheap", "unknown"):
+        await engines.start("--slots", "2", "--pool", name, name=name)
+    pool = await run_pool(engines.address("cheap"), engines.address("unknown"))
+    pool.class_of_pool = {"cheap": CapacityClass.spot}.get
+    cheap, unknown = pool.links
+    assert [pool.class_of(link.address) for link in (cheap, unknown)] == [CapacityClass.spot, None]
+
+    reserved = msgspec.structs.replace(new_session(tools, 1), classes=frozenset({CapacityClass.reserved}))
+    refused = tools.open_session(pool, reserved)
+    await tools.until(lambda: bool(refused.events))
+    assert refused.events == [Refused(1, RefusalReason.no_free_slot, 500)]
+    spot = msgspec.structs.replace(new_session(tools, 2), classes=frozenset({CapacityClass.spot}))
+    tools.open_session(pool, spot)
+    assert (cheap.open_streams, unknown.open_streams) == (1, 0)

@@ -24,9 +24,12 @@ from engines.interface import (
     StreamEvent,
     StreamOptions,
 )
+from policies.residency.grant import PlacementGrant
+from regions.relay.guard import Admitted
 from regions.relay.host import MAX_PENDING_CUTS, RelayedStream, RelayFloor, RelayHost
 from regions.relay.metrics import RelayMetrics
 from regions.relay.settings import RelaySettings
+from tests.harness.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,3 +194,81 @@ def test_a_region_that_drains_and_a_peer_with_its_share_are_refused_unasked(tmp_
     assert desk.sink.heard[-1] == Refused(7, RefusalReason.draining)
     assert len(desk.engine.asked) == 1
     assert desk.host.load().is_draining
+
+
+# --- what policy permits --------------------------------------------------------------------------------------
+
+
+class Guard:
+    """Admits what it is told to admit; a test changes its mind."""
+
+    def __init__(self, *, permits: bool = True, at_once: bool = False) -> None:
+        self.permits = permits
+        self.at_once = at_once
+
+    def admit(self, opened: OpenStream, *, peer: str) -> Admitted | str:
+        assert peer == "here"
+        grant = PlacementGrant(session_id="s", tenant="t", issuer="here", issued_at_s=0, expires_at_s=1)
+        return Admitted(opened, grant) if self.permits else "own_policy"
+
+    def may_stay(self, _admitted: Admitted) -> bool:
+        return self.permits
+
+    def leaves_at_once(self, _grant: PlacementGrant) -> bool:
+        return self.at_once
+
+
+def guarded(folder: Path, guard: Guard, **settings: int) -> Desk:
+    desk = Desk(folder, grants=False, **settings)
+    desk.floor.guard = guard  # type: ignore[assignment]
+    opened = desk.host.open(desk.sink, 1, OPENED)
+    if opened is not None:
+        desk.stream = opened
+        desk.engine.say(Granted(7, "m", "v", 10))
+    return desk
+
+
+def test_what_the_guard_does_not_admit_is_refused_and_no_engine_hears_of_it(tmp_path: Path) -> None:
+    desk = guarded(tmp_path, Guard(permits=False))
+    assert desk.sink.heard == [Refused(7, RefusalReason.not_permitted, None, "own_policy")]
+    assert (desk.engine.asked, desk.host.open_streams) == ([], 0)
+
+
+async def test_when_policy_changes_what_is_outside_moves_and_is_handed_back(tmp_path: Path) -> None:
+    guard = Guard()
+    desk = guarded(tmp_path, guard, outside_policy_ms=20)
+    guard.permits = False
+    desk.host.look_at_policy()
+    desk.host.look_at_policy()
+    assert desk.sink.heard[1:] == [MoveAway(7, MoveReason.outside_policy, 20)]
+    await until(lambda: desk.host.open_streams == 0, what="the end of its time")
+    assert (desk.sink.heard[2:], desk.engine.told) == ([Lost(7, LossReason.drained)], ["cancel"])
+
+
+async def test_what_is_permitted_again_by_then_stays(tmp_path: Path) -> None:
+    guard = Guard()
+    desk = guarded(tmp_path, guard, outside_policy_ms=20)
+    guard.permits = False
+    desk.host.look_at_policy()
+    guard.permits = True
+    await until(lambda: desk.stream.leaving is None, what="the end of its time")
+    assert (desk.host.open_streams, len(desk.sink.heard)) == (1, 2)
+
+
+def test_what_must_stop_at_once_is_handed_back_in_the_same_turn(tmp_path: Path) -> None:
+    guard = Guard(at_once=True)
+    desk = guarded(tmp_path, guard)
+    guard.permits = False
+    desk.host.look_at_policy()
+    assert desk.sink.heard[1:] == [Lost(7, LossReason.drained)]
+    assert desk.engine.told == ["cancel"]
+
+
+async def test_a_stream_that_ends_before_its_time_is_over_is_not_handed_back(tmp_path: Path) -> None:
+    guard = Guard()
+    desk = guarded(tmp_path, guard, outside_policy_ms=20)
+    guard.permits = False
+    desk.host.look_at_policy()
+    desk.host.cancel(desk.stream)
+    assert desk.stream.leaving is not None
+    assert desk.stream.leaving.cancelled()
