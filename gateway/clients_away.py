@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import Reason, SessionRefused
+from gateway.errors import Reason
 from policies.move_turns import MoveTurns
 from policies.order_effects import move_gap_ms, order_on_region
 from policies.orders import OrderState
@@ -20,10 +20,9 @@ from policies.orders import OrderState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.admission.policy_sets import CatalogPolicySets
+    from gateway.admission.policy_sets import PermittedGateways
     from gateway.session_registry import SessionRegistry
     from gateway.session_runner import SessionRunner
-    from policies.facts import Caller
     from policies.orders import Order
     from regions.orders.book import OrderBook
 
@@ -45,7 +44,7 @@ class ClientsAway:
         self,
         book: OrderBook,
         registry: SessionRegistry,
-        policies: CatalogPolicySets,
+        policies: PermittedGateways,
         *,
         region: str,
         gateways: Callable[[], int],
@@ -74,13 +73,16 @@ class ClientsAway:
             self._stuck = 0
             self._turns = MoveTurns()
             return
-        goes: dict[str, bool] = {}  # by profile, which decides it: there are few of them and many sessions
+        goes: dict[frozenset[str], bool] = {}  # by set, which decides it: there are few of them and many sessions
         may_go = []
-        for runner, caller in self._registry.sessions:
-            profile = caller.residency_profile
-            if profile not in goes:
-                goes[profile] = self._may_go(caller)
-            if goes[profile]:
+        for runner, _ in self._registry.sessions:
+            policies = self._registry.terms_of(runner).policies
+            if policies is None:
+                continue
+            terminate = policies.permitted.terminate
+            if terminate not in goes:
+                goes[terminate] = bool(self._policies.gateways_elsewhere(policies, None))
+            if goes[terminate]:
                 may_go.append(runner)
         self._stuck = len(self._registry) - len(may_go)
         if order.state is not OrderState.in_force:
@@ -98,10 +100,6 @@ class ClientsAway:
     def _order(self) -> Order | None:
         order = order_on_region(self._book.orders, self._region)
         return order if order is not None and order.with_clients else None
-
-    def _may_go(self, caller: Caller) -> bool:
-        policies = self._policies.permitted(caller)
-        return not isinstance(policies, SessionRefused) and bool(self._policies.gateways_elsewhere(policies, None))
 
     def _send(self, order: Order, runner: SessionRunner) -> None:
         """One session's fault must not keep the others here."""

@@ -23,9 +23,11 @@ from gateway.session.identity import SessionIdentity
 from gateway.session.machine import SessionMachine
 from gateway.session.origin import SessionOrigin
 from gateway.session.quota import SessionQuota
+from gateway.session_registry import Terms
 from gateway.session_runner import Observers, SessionRunner
 from gateway.wire.handshake import read_start
 from gateway.wire.messages import Start
+from policies.residency.situation import NOTHING_STATED
 from regions.placing import SessionPlace
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from gateway.admission.admit import Admission, Admitted
     from gateway.admission.edge_headers import HeaderLines
     from gateway.admission.places import Visitor
+    from gateway.admission.policy_sets import PolicySet
     from gateway.audio.decoders import AudioDecoders
     from gateway.audio.interface import AudioDecoder
     from gateway.limits.interface import SessionTab
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from gateway.wire.handshake import SessionRequest
     from gateway.wire.messages import ClientMessage
     from policies.facts import Caller
+    from policies.residency.situation import Stated
     from regions.catalog import RegionSpec
     from regions.placing import Placement
 
@@ -121,7 +125,7 @@ class Reception:
             SessionRefused: the token proves nothing, or its residency profile is not known.
         """
         admission = self._house.admission
-        policies = None if token is None else (await admission.identify(token))[1]
+        policies = None if token is None else (await admission.identify(token, visitor.place))[1]
         return admission.policies.regions_for(policies, visitor.place)
 
     def close(self) -> None:
@@ -140,18 +144,24 @@ class Reception:
         """
         return self._house.admission.knock(address)
 
-    async def admit(self, token: str | None, visitor: Visitor = NOBODY, resume_token: str = "") -> Guest:
+    async def admit(
+        self,
+        token: str | None,
+        visitor: Visitor = NOBODY,
+        resume_token: str = "",
+        stated: Stated = NOTHING_STATED,
+    ) -> Guest:
         """Raises SessionRefused. The tab of what is returned must be released by whoever holds it last.
 
         `resume_token`: of the session that goes on, where it is known by now: the place that it still has elsewhere is
-        given back before another is taken.
+        given back before another is taken. `stated`: by its `start`, where that has come.
         """
         if not self._is_open:
             raise Unavailable(Reason.draining)
         admission = self._house.admission
         if not resume_token:
-            return Guest(await admission.admit(token, visitor))
-        proven = await admission.prove(token, visitor)
+            return Guest(await admission.admit(token, visitor, stated))
+        proven = await admission.prove(token, visitor, stated)
         continued = await self._take_up(resume_token, proven.caller)
         session_id = continued.claims.session_id
         return Guest(await admission.place(proven, session_id=session_id, tab_id=continued.tab_id), continued)
@@ -181,7 +191,10 @@ class Reception:
         """The caller of a session whose `start` came: admitted before it, or by the token in it."""
         token = agreed_token(token_of_request, request.token)
         if early is None:
-            return await self.admit(token, visitor, "" if request.resume is None else request.resume.token)
+            resume_token = "" if request.resume is None else request.resume.token
+            return await self.admit(token, visitor, resume_token, request.stated)
+        if request.stated != NOTHING_STATED:
+            early = replace(early, admitted=await self._house.admission.decide_again(early.admitted, request.stated))
         if request.resume is None or early.continued is not None:
             return early
         return Guest(early.admitted, await self._take_up(request.resume.token, early.admitted.caller))
@@ -250,7 +263,7 @@ class Reception:
             if points is not None:
                 points.close(refusal.reason)
             raise
-        house.registry.add(runner, caller)
+        house.registry.add(runner, caller, _terms_of(admitted, points))
         admitted.tab.attach(runner, add_ons=add_ons_of(request.options))
         house.metrics.sessions_opened.labels(transport).inc()
         session_log.info(
@@ -281,7 +294,7 @@ class Reception:
             session_id=session_id,
             tab_id=admitted.tab_id,
             caller=admitted.caller,
-            permitted=admitted.policies.regions,
+            permitted=admitted.policies.permitted.checkpoint,
             options=request.option_digests,
             continued=continued,
             longest_session_ms=longest_ms,
@@ -333,6 +346,13 @@ class Reception:
         metrics = self._house.metrics
         metrics.audio_messages += 1
         metrics.audio_bytes += num_bytes
+
+
+def _terms_of(admitted: Admitted, points: SessionPoints | None) -> Terms:
+    follows: tuple[Callable[[PolicySet], None], ...] = ()
+    if points is not None:
+        follows = (lambda policies: points.permit(policies.permitted.checkpoint),)
+    return Terms(admitted.policies, admitted.request, admitted.place, follows)
 
 
 _NEW = SessionOrigin()

@@ -110,7 +110,7 @@ class RouteHttp:
         # Seen from elsewhere it is another gateway that asks: whichever is nearest and permitted.
         wrong = self._policies.refusal_here(permitted, None) if view.place is None else None
         return {
-            "permitted": sorted(permitted.regions),
+            "permitted": sorted(permitted.permitted.process),
             "refused": None if wrong is None else {"reason": wrong.reason.value, "detail": wrong.detail},
             "gateways": list(self._policies.gateways_for(permitted, view.place)),
             "snapshot_age_ms": self._facts.snapshot_age_ms,

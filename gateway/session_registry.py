@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import SessionRefused
 from gateway.metrics import LiveFigures
+from policies.residency.situation import NOTHING_STATED, Stated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from gateway.admission.places import Place
+    from gateway.admission.policy_sets import PolicySet, PolicySets
     from gateway.errors import Reason
     from gateway.metrics import GatewayMetrics
     from gateway.session_runner import SessionRunner
     from policies.facts import Caller
-    from policies.residency.permitted import Permitted
+
+
+@dataclass(slots=True)
+class Terms:
+    """What a session was let in by, and what it is asked about again with.
+
+    Attributes:
+        request: what its `start` said; `place`: where its caller is seen to be.
+        follows: told of its set whenever it is another one.
+    """
+
+    policies: PolicySet | None = None
+    request: Stated = NOTHING_STATED
+    place: Place | None = None
+    follows: tuple[Callable[[PolicySet], None], ...] = ()
+
 
 SWEEP_MS = 50
 """Deadlines are kept to within this. One sweep costs two comparisons a session."""
@@ -26,23 +44,32 @@ class SessionRegistry:
 
     def __init__(self, metrics: GatewayMetrics, now_ms: Callable[[], int]) -> None:
         self._runners: dict[SessionRunner, Caller] = {}
+        self._terms: dict[SessionRunner, Terms] = {}
+        self.on_outside: Callable[[SessionRunner, SessionRefused, bool], None] = lambda *_told: None
+        """A session may not be here any more and is about to end: at once, or at its next commit point."""
         self._metrics = metrics
         self._now_ms = now_ms
         self._emptied = asyncio.Event()
         self._emptied.set()
 
-    def add(self, runner: SessionRunner, caller: Caller) -> None:
+    def add(self, runner: SessionRunner, caller: Caller, terms: Terms | None = None) -> None:
         self._runners[runner] = caller
+        self._terms[runner] = Terms() if terms is None else terms
         self._emptied.clear()
 
     def remove(self, runner: SessionRunner) -> None:
         self._runners.pop(runner, None)
+        self._terms.pop(runner, None)
         if not self._runners:
             self._emptied.set()
 
     @property
     def sessions(self) -> list[tuple[SessionRunner, Caller]]:
         return list(self._runners.items())
+
+    def terms_of(self, runner: SessionRunner) -> Terms:
+        """Raises KeyError: the session is over."""
+        return self._terms[runner]
 
     def __len__(self) -> int:
         return len(self._runners)
@@ -69,16 +96,36 @@ class SessionRegistry:
         for runner in list(self._runners):
             runner.refuse(SessionRefused(reason))
 
-    def permit_anew(self, sets_of: Callable[[Caller], Permitted | SessionRefused]) -> None:
-        """Regions came or went. Each session keeps to its caller's regions of now; one that may be nowhere ends after
-        its utterance.
+    def permit_anew(self, sets: PolicySets) -> None:
+        """Policy or regions are others than they were: each session is asked about again and keeps to what holds now.
+
+        One whose set is another one moves, if its engine is outside of it. One that may not be here any more ends at
+        its next commit point, which is made at once: no engine hears anything from now on. Where a rule says so (an
+        embargo), not even that is waited for, and its audio is dropped.
         """
-        for runner, caller in list(self._runners.items()):
-            permitted = sets_of(caller)
-            if isinstance(permitted, SessionRefused):
-                runner.end_after_utterance(permitted.reason)
-            else:
-                runner.permit(permitted)
+        for runner, caller in self.sessions:
+            terms = self.terms_of(runner)
+            found = sets.permitted(caller, terms.request, terms.place)
+            if isinstance(found, SessionRefused):
+                self._end_by_policy(runner, found, is_at_once=False)
+                continue
+            at_once = sets.leaves_at_once(found)
+            refusal = sets.refusal_here(found, terms.place)
+            if refusal is not None:
+                self._end_by_policy(runner, refusal, is_at_once=bool(at_once & (runner.engine_regions | {sets.here})))
+                continue
+            terms.policies = found
+            runner.resumes_at(sets.gateways_for(found, terms.place))
+            runner.permit(found.permitted, at_once=at_once)
+            for follow in terms.follows:
+                follow(found)
+
+    def _end_by_policy(self, runner: SessionRunner, refusal: SessionRefused, *, is_at_once: bool) -> None:
+        self.on_outside(runner, refusal, is_at_once)
+        if is_at_once:
+            runner.refuse(refusal)
+        else:
+            runner.end_by_policy(refusal)
 
     def end_those_of(self, is_meant: Callable[[Caller], bool], reason: Reason) -> int:
         """End the sessions of these callers now; gives how many there were."""

@@ -31,7 +31,7 @@ from gateway.session.effects import (
     SwitchToStandby,
 )
 from gateway.session_inbound import SessionInbound
-from gateway.wire.refusal import level_of
+from gateway.wire.refusal import gateways_of, level_of
 from regions.explained import ruled_out_summary
 
 if TYPE_CHECKING:
@@ -144,7 +144,23 @@ class SessionRunner:
         """End the session now, for a reason that has a row in the table."""
         self._carry_out(
             self.machine.end_now(
-                refusal.reason, refusal.detail, retry_after_ms=refusal.retry_after_ms, level=level_of(refusal)
+                refusal.reason,
+                refusal.detail,
+                retry_after_ms=refusal.retry_after_ms,
+                level=level_of(refusal),
+                gateways=gateways_of(refusal),
+            )
+        )
+
+    def end_by_policy(self, refusal: SessionRefused) -> None:
+        """It may not be here any more: no engine hears anything from here on, and it ends with the next final."""
+        self._take_turn(
+            lambda: self.machine.end_by_policy(
+                refusal.reason,
+                self._now_ms(),
+                refusal.detail,
+                retry_after_ms=refusal.retry_after_ms,
+                gateways=gateways_of(refusal),
             )
         )
 
@@ -165,9 +181,20 @@ class SessionRunner:
         )
         return True
 
-    def permit(self, permitted: Permitted) -> None:
-        """These regions may hear the session from here on; it moves if it is in another one."""
-        self._pool.permit(permitted)
+    def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
+        """These regions may hear the session from here on; it moves if it is in another one, and at once if it is in
+        one of `at_once`.
+        """
+        self._pool.permit(permitted, at_once=at_once)
+
+    @property
+    def engine_regions(self) -> frozenset[str]:
+        """Where engines hear it."""
+        return self._pool.regions
+
+    def resumes_at(self, gateways: tuple[str, ...]) -> None:
+        """Where its client may go on, by the policy that holds."""
+        self.machine.resumes_at(gateways)
 
     # --- the limiter's side (gateway.limits.interface.LimitedSession) -------------------------------
 

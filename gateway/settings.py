@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gateway.admission.geography_settings import GeographySettings
-from gateway.admission.residency_settings import ResidencySettings
 from gateway.admission.settings import SessionLimitSettings, TokenSettings
 from gateway.audio.settings import AudioSettings
 from gateway.escrow.settings import EscrowSettings
@@ -21,6 +20,7 @@ from gateway.limits.settings import LimitSettings
 from gateway.logs import LogLevel
 from gateway.metering.exporter.settings import ExporterSettings
 from gateway.operations.settings import OperationsSettings
+from gateway.residency.settings import ResidencySettings
 from gateway.resumption.settings import ResumptionSettings
 from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings

@@ -95,10 +95,6 @@ class SessionPool(Protocol):
     def decision(self) -> RouteDecision | None:
         """The last one about it; None: there was nothing to decide."""
 
-    @property
-    def regions(self) -> frozenset[str]:
-        """Where engines hear it, or are asked to."""
-
     def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
         """The policy set is another one from here on; a stream outside of it hears `MoveAway`, and is handed back when
         its time is over. Of regions of `at_once` it is handed back now, and nothing more is sent there.

@@ -141,10 +141,6 @@ class PlacedSession:
         """Where its stream might go if it had to leave the region."""
         return self._parts.decide(self._request(stream.asked, frozenset({region})))
 
-    @property
-    def regions(self) -> frozenset[str]:
-        return frozenset(stream.region.name for stream in self._streams if stream.region is not None)
-
     def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
         self._fence.permitted = permitted
         for stream in list(self._streams):

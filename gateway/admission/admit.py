@@ -7,12 +7,13 @@ engine's place comes after all of them, in the session.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.admission.places import NOBODY, Visitor
 from gateway.errors import AuthenticationFailed, Reason, SessionRefused, Unavailable
 from gateway.session.credit import QuotaUpdate
+from policies.residency.situation import NOTHING_STATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.limits.interface import LimitedSession, SessionLimits, SessionTab
     from policies.facts import Caller
     from policies.plans import CallerPlan
+    from policies.residency.situation import Stated
 
 
 class Plans(Protocol):
@@ -46,12 +48,13 @@ class Proven:
     policies: PolicySet
     plan: CallerPlan
     place: Place | None = None
+    request: Stated = NOTHING_STATED
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """Who is let in, what holds for him, and his tab; release it when the session ends, however it ends. `place`: where
-    he is, as far as that is known.
+    he is, as far as that is known; `request`: what his `start` said, once it has come.
     """
 
     caller: Caller
@@ -61,6 +64,7 @@ class Admitted:
     tab: SessionTab
     tab_id: str
     place: Place | None = None
+    request: Stated = NOTHING_STATED
 
     def __enter__(self) -> Admitted:
         return self
@@ -113,17 +117,19 @@ class Admission:
         """
         self._steps.revocations.check(caller)
 
-    async def admit(self, token: str | None, visitor: Visitor = NOBODY) -> Admitted:
+    async def admit(self, token: str | None, visitor: Visitor = NOBODY, request: Stated = NOTHING_STATED) -> Admitted:
         """Let one session in, whose connection was let in by `knock`. Raises what `prove` and `place` raise."""
-        return await self.place(await self.prove(token, visitor), session_id=uuid.uuid4().hex)
+        return await self.place(await self.prove(token, visitor, request), session_id=uuid.uuid4().hex)
 
-    async def identify(self, token: str | None) -> tuple[Caller, PolicySet]:
+    async def identify(
+        self, token: str | None, place: Place | None = None, request: Stated = NOTHING_STATED
+    ) -> tuple[Caller, PolicySet]:
         """Who a token proves, and what he may, wherever he came to.
 
         Raises:
             AuthenticationFailed: `token_missing`, or what is wrong with the token.
-            SessionRefused: `residency_unknown_profile`.
-            Unavailable: one of `keys_unavailable` and `revocations_unavailable`.
+            SessionRefused: `residency_unknown_profile`, `residency_conflict`.
+            Unavailable: one of `keys_unavailable`, `revocations_unavailable` and `residency_unavailable`.
         """
         if not token:
             raise AuthenticationFailed(
@@ -131,23 +137,41 @@ class Admission:
             )
         caller = await self._steps.verifier.verify(token, now_s=self._now_s())
         self._steps.revocations.check(caller)
-        policies = self._steps.policies.permitted(caller)
+        return caller, await self._policies_of(caller, request, place)
+
+    async def _policies_of(self, caller: Caller, request: Stated, place: Place | None) -> PolicySet:
+        sets = self._steps.policies
+        await sets.prepare(caller, request, place)
+        policies = sets.permitted(caller, request, place)
         if isinstance(policies, SessionRefused):
             raise policies
-        return caller, policies
+        return policies
 
-    async def prove(self, token: str | None, visitor: Visitor = NOBODY) -> Proven:
+    def _check_here(self, policies: PolicySet, place: Place | None) -> None:
+        refusal = self._steps.policies.refusal_here(policies, place)
+        if refusal is not None:
+            raise refusal
+
+    async def decide_again(self, admitted: Admitted, request: Stated) -> Admitted:
+        """With what his `start` says, before the first audio byte: it may make policy stricter.
+
+        Raises:
+            SessionRefused: what `prove` raises about policy; the tab is still the caller's then.
+        """
+        policies = await self._policies_of(admitted.caller, request, admitted.place)
+        self._check_here(policies, admitted.place)
+        return replace(admitted, policies=policies, request=request)
+
+    async def prove(self, token: str | None, visitor: Visitor = NOBODY, request: Stated = NOTHING_STATED) -> Proven:
         """All that is asked before the limits.
 
         Raises:
             AuthenticationFailed, Unavailable: as `identify` does.
-            SessionRefused: `residency_unknown_profile`, `wrong_region`, `draining`, `unknown_plan`.
+            SessionRefused: as `identify` does, and `wrong_region`, `residency_denied`, `draining`, `unknown_plan`.
         """
         steps = self._steps
-        caller, policies = await self.identify(token)
-        wrong_region = steps.policies.refusal_here(policies, visitor.place)
-        if wrong_region is not None:
-            raise wrong_region
+        caller, policies = await self.identify(token, visitor.place, request)
+        self._check_here(policies, visitor.place)
         emptied = steps.policies.emptied_here(policies, visitor.place)
         if emptied is not None:
             raise emptied
@@ -157,7 +181,7 @@ class Admission:
                 f"the plan `{caller.plan}`, which is not known" if caller.plan else "no plan, and none is the default"
             )
             raise SessionRefused(Reason.unknown_plan, f"the token names {named}")
-        return Proven(caller, policies, plan, visitor.place)
+        return Proven(caller, policies, plan, visitor.place, request)
 
     async def place(self, proven: Proven, *, session_id: str, tab_id: str = "") -> Admitted:
         """Take the session's place. `tab_id`: how the limiter knows it, where that is not its own name.
@@ -168,7 +192,9 @@ class Admission:
         """
         tab_id = tab_id or session_id
         tab = await self._steps.limits.acquire(proven.plan, session_id=tab_id)
-        return Admitted(proven.caller, proven.policies, proven.plan, session_id, tab, tab_id, proven.place)
+        return Admitted(
+            proven.caller, proven.policies, proven.plan, session_id, tab, tab_id, proven.place, proven.request
+        )
 
     async def close_left(self, org: str, tab_id: str) -> None:
         """See gateway.limits.interface.SessionLimits."""

@@ -1,4 +1,4 @@
-"""Settings of residency: in which regions the audio of a caller may be."""
+"""Settings of residency by plain lists: in which regions the audio of a caller may be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-class ResidencySettings(BaseModel, frozen=True, extra="forbid"):
+class ProfileLists(BaseModel, frozen=True, extra="forbid"):
     """Lists of regions. Whoever's profile is not here is refused; nothing stands for a list that is missing."""
 
     profiles: dict[str, tuple[str, ...]] = {}
@@ -22,6 +22,13 @@ class ResidencySettings(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
+        mistakes = self.mistakes()
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    def mistakes(self) -> list[str]:
+        """What cannot be so."""
         mistakes = [f"profiles: {name!r} cannot be a claim" for name in self.profiles if not _PROFILE.fullmatch(name)]
         mistakes += [f"profiles.{name}: no region is named" for name, regions in self.profiles.items() if not regions]
         if not self.profiles and not self.default:
@@ -29,6 +36,4 @@ class ResidencySettings(BaseModel, frozen=True, extra="forbid"):
         lists = {f"profiles.{name}": regions for name, regions in self.profiles.items()} | {"default": self.default}
         for where, regions in lists.items():
             mistakes += [f"{where}: {name!r} cannot be a region" for name in regions if not _REGION.fullmatch(name)]
-        if mistakes:
-            raise ValueError("; ".join(mistakes))
-        return self
+        return mistakes

@@ -50,6 +50,9 @@ class CommitLog(Protocol):
     def commit(self, point: CommitPoint) -> None:
         """Keep it soon; a newer one may replace it before."""
 
+    def permit(self, permitted: frozenset[str]) -> None:
+        """Only these regions may keep its points from here on."""
+
     def close(self, *, is_finished: bool) -> None:
         """The session is over. `is_finished`: nothing is left to resume."""
 

@@ -63,6 +63,12 @@ class PeerRegions:
         for name in self._chosen(permitted):
             self._peer(name).waiting.put_finished(point)
 
+    def forget(self, session_id: str, *, but_in: frozenset[str]) -> None:
+        """Nothing of it goes to other regions than these any more."""
+        for name, peer in self._peers.items():
+            if name not in but_in:
+                peer.waiting.forget(session_id)
+
     def _chosen(self, permitted: frozenset[str]) -> list[str]:
         if not self._copies:
             return []

@@ -94,10 +94,19 @@ class StoredCommitPoints:
 
     def _committed(self, session: _OpenSession) -> None:
         session.written_at_s = time.monotonic()
-        if self._own is not None:
+        if self._own is not None and self._region in session.permitted:
             self._waiting.put(session.latest)
         if self._peers is not None:
             self._peers.put(session.latest, session.permitted)
+
+    def _permitted(self, session: _OpenSession) -> None:
+        """What waits for a region that may not have it any more is dropped; the others get it anew."""
+        if self._region not in session.permitted:
+            self._waiting.forget(session.latest.session_id)
+            self._waiting.put_finished(session.latest)  # what is written of it already does not stay
+        if self._peers is not None:
+            self._peers.forget(session.latest.session_id, but_in=session.permitted)
+        self._committed(session)
 
     def _closed(self, session: _OpenSession, *, is_finished: bool) -> None:
         point = session.latest
@@ -105,7 +114,9 @@ class StoredCommitPoints:
             del self._open[point.session_id]
         if session.is_superseded:
             return
-        if self._own is None:
+        if self._region not in session.permitted:
+            pass  # the region may keep nothing of it
+        elif self._own is None:
             self._alone.put(point, ttl_s=FINISHED_TTL_S if is_finished else self._settings.ttl_s)
         elif is_finished:
             self._waiting.put_finished(point)
@@ -285,6 +296,11 @@ class _OpenSession:
         if not self.is_superseded:
             self.latest = point
             self._points._committed(self)
+
+    def permit(self, permitted: frozenset[str]) -> None:
+        self.permitted = permitted
+        if not self.is_superseded:
+            self._points._permitted(self)
 
     def close(self, *, is_finished: bool) -> None:
         self._points._closed(self, is_finished=is_finished)

@@ -61,7 +61,9 @@ class Continued:
 
 @dataclass(frozen=True, slots=True)
 class SessionNote:
-    """What a new session is noted by. `continued` None: it begins."""
+    """What a new session is noted by. `continued` None: it begins. `permitted`: regions that may keep where it
+    stands.
+    """
 
     session_id: str
     tab_id: str
@@ -207,6 +209,10 @@ class SessionPoints:
                 model_version=model_version,
             )
         )
+
+    def permit(self, permitted: frozenset[str]) -> None:
+        """Only these regions may keep where it stands from here on."""
+        self._log.permit(permitted)
 
     def close(self, reason: Reason) -> None:
         self._log.close(is_finished=reason is Reason.finished)

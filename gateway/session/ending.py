@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 STILL_SENDING_MS = 1_000
 """A client whose last message is younger goes on sending."""
+LAST_FINAL_MS = 5_000
+"""How long an engine that may hear no more has for the final of what it heard."""
 
 
 @dataclass(slots=True)
@@ -28,6 +30,10 @@ class Ending:
     close_at_ms: int = NEVER_MS
     level: str | None = None
     """Whose limit ends it, where one does."""
+    gateways: tuple[str, ...] = ()
+    """Where the client may go on instead."""
+    is_by_policy: bool = False
+    """Nothing more may go to an engine: not to this one, and not to another."""
 
     @property
     def next_ms(self) -> int:

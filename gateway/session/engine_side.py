@@ -109,9 +109,14 @@ class EngineSide:
         self.moves.add_cut(cut)
 
     def committed(self, now_ms: int) -> list[Effect]:
-        """A final was told: send what may be sent now, to whom it may be sent."""
+        """A final was told: send what may be sent now, to whom it may be sent. An engine outside the policy set hears
+        nothing beyond it.
+        """
         effects: list[Effect] = []
-        if self.moves.handover is not None:
+        handover = self.moves.handover
+        if handover is not None and handover.reason is MoveReason.outside_policy:
+            return self._time_is_out(handover, now_ms)
+        if handover is not None:
             effects = self._settled(self._upstream.epoch, self.moves.committed(now_ms), now_ms)
         return effects + self.pump(now_ms)
 

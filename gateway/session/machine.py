@@ -5,6 +5,7 @@ A machine: inputs with `now_ms` go in, effects come out; it waits for nothing. T
   - Audio is held from its arrival until its final, at most `holding.capacity_samples` of it, and no longer.
   - Audio that an engine was sent is sent again only to the same version of the same model.
   - Audio goes to engines only as far as compute was granted for it (gateway.session.quota).
+  - Of a session that policy ends, no engine hears anything more from then on.
   - Every session that is opened is closed by exactly one CloseClient, with a reason.
   - `due_ms` is never later than the time at which `timer` has something to do.
 """
@@ -29,7 +30,7 @@ from engines.interface import (
 from gateway.errors import Reason
 from gateway.session.alarm import Alarm
 from gateway.session.effects import CloseClient, Figure, Measured, PauseClient, ResumeClient, SendToClient
-from gateway.session.ending import STILL_SENDING_MS, Ending
+from gateway.session.ending import LAST_FINAL_MS, STILL_SENDING_MS, Ending
 from gateway.session.engine_side import EngineSide
 from gateway.session.first_words import FirstWords
 from gateway.session.replay_buffer import ReplayBuffer
@@ -197,12 +198,53 @@ class SessionMachine:
     # --- ends that are not the client's wish ------------------------------------------------------
 
     def end_now(
-        self, reason: Reason, detail: str = "", *, retry_after_ms: int | None = None, level: str | None = None
+        self,
+        reason: Reason,
+        detail: str = "",
+        *,
+        retry_after_ms: int | None = None,
+        level: str | None = None,
+        gateways: tuple[str, ...] = (),
     ) -> list[Effect]:
         """Tell the client why and close; unfinalised audio is dropped, the client has no `ack` for it."""
         if self.is_closed:
             return []
-        return self._close(reason, [SendToClient(error_message(reason, detail, retry_after_ms, level))])
+        where = gateways or self._state.gateways_not_told
+        return self._close(reason, [SendToClient(error_message(reason, detail, retry_after_ms, level, where))])
+
+    def end_by_policy(
+        self,
+        reason: Reason,
+        now_ms: int,
+        detail: str = "",
+        *,
+        retry_after_ms: int | None = None,
+        gateways: tuple[str, ...] = (),
+    ) -> list[Effect]:
+        """The session may not be here any more: what its engine has heard becomes final, and no engine hears another
+        sample. Where none has heard anything, it ends now.
+        """
+        if self.is_closed or (self._ending is not None and self._ending.is_by_policy):
+            return []
+        self._ending = ending = Ending(
+            reason,
+            detail,
+            retry_after_ms,
+            cut_at_ms=NEVER_MS,
+            grace_ms=LAST_FINAL_MS,
+            close_at_ms=now_ms + LAST_FINAL_MS,
+            gateways=gateways,
+            is_by_policy=True,
+        )
+        if self._upstream.link is not Link.granted:
+            return self._end_for(ending)
+        self._alarm.at(ending.close_at_ms)
+        self._upstream.allowed_sample = self._buffer.sent_sample
+        return [*self._engines.stay(), *self._finish_sending(now_ms)]
+
+    def resumes_at(self, gateways: tuple[str, ...]) -> None:
+        """Where the client may go on by the policy that holds; it hears so with `started`, or when the session ends."""
+        self._state.resume_at = gateways
 
     def end_after_utterance(
         self,
@@ -262,7 +304,13 @@ class SessionMachine:
         return self._finish_sending(now_ms)
 
     def _end_for(self, ending: Ending) -> list[Effect]:
-        return self.end_now(ending.reason, ending.detail, retry_after_ms=ending.retry_after_ms, level=ending.level)
+        return self.end_now(
+            ending.reason,
+            ending.detail,
+            retry_after_ms=ending.retry_after_ms,
+            level=ending.level,
+            gateways=ending.gateways,
+        )
 
     # --- the limiter's input --------------------------------------------------------------------------
 
@@ -366,6 +414,8 @@ class SessionMachine:
 
     def _unless_in_vain(self, effects: list[Effect]) -> list[Effect]:
         """What was done about the engine; or there is none for this session, and it ends."""
+        if self._ending is not None and self._ending.is_by_policy and self._upstream.link is not Link.granted:
+            return self._end_for(self._ending)  # before another one is opened
         vain = self._engines.vain
         if vain is None:
             return effects

@@ -33,6 +33,7 @@ class SessionState:
         "limits",
         "pin",
         "quota",
+        "resume_at",
         "transcript",
         "upstream",
     )
@@ -53,6 +54,8 @@ class SessionState:
         """The highest one that was used."""
         self.is_started = False
         """Whether the client was told of an engine."""
+        self.resume_at = identity.resume_at
+        """Where the client may go on, by the policy that holds."""
 
     @property
     def is_new(self) -> bool:
@@ -82,7 +85,7 @@ class SessionState:
             region=identity.region,
             protocol_version=PROTOCOL_VERSION,
             resume_token=identity.resume_token,
-            resume_at=identity.resume_at,
+            resume_at=self.resume_at,
             resumed_from_sample=origin.start_sample if origin.is_resumed else None,
             engine_region=self._elsewhere(region),
         )
@@ -91,6 +94,11 @@ class SessionState:
         """For the client. `region`: where the engine is that goes on."""
         replayed_ms = replayed_samples // SAMPLES_PER_MS
         return Migrated(why, replayed_ms, pause_ms, event.model_version, self._elsewhere(region))
+
+    @property
+    def gateways_not_told(self) -> tuple[str, ...]:
+        """Where the client may go on, if that is not where it was told."""
+        return self.resume_at if self.is_started and self.resume_at != self.identity.resume_at else ()
 
     def _elsewhere(self, region: str) -> str:
         return "" if region == self.identity.region else region

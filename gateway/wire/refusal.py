@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from gateway.errors import TABLE, AddressRefused, QuotaRefused, WrongRegion
 from gateway.wire.messages import ErrorMessage
 
@@ -14,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def error_message(
-    reason: Reason, detail: str = "", retry_after_ms: int | None = None, level: str | None = None
+    reason: Reason,
+    detail: str = "",
+    retry_after_ms: int | None = None,
+    level: str | None = None,
+    gateways: tuple[str, ...] = (),
 ) -> ErrorMessage:
     """The `error` for a reason; what is not given comes from the table."""
     row = TABLE[reason]
@@ -24,12 +26,19 @@ def error_message(
         retryable=row.retryable,
         retry_after_ms=row.retry_after_ms if retry_after_ms is None else retry_after_ms,
         level=level,
+        gateways=gateways,
     )
 
 
 def error_of(refusal: SessionRefused) -> ErrorMessage:
-    error = error_message(refusal.reason, refusal.detail, refusal.retry_after_ms, level_of(refusal))
-    return msgspec.structs.replace(error, gateways=refusal.gateways) if isinstance(refusal, WrongRegion) else error
+    return error_message(
+        refusal.reason, refusal.detail, refusal.retry_after_ms, level_of(refusal), gateways_of(refusal)
+    )
+
+
+def gateways_of(refusal: SessionRefused) -> tuple[str, ...]:
+    """Where the client may go instead, nearest first."""
+    return refusal.gateways if isinstance(refusal, WrongRegion) else ()
 
 
 def level_of(refusal: SessionRefused) -> str | None:

@@ -24,6 +24,7 @@ from gateway.wire.proto import speech_pb2_grpc
 from policies.plans import Level
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.engine_pool import FakePool
+from tests.fakes.policy_sets import GivenPolicySets
 from tests.harness.raw_websocket import RawWebSocket, frame
 from tests.harness.waiting import until
 
@@ -62,9 +63,9 @@ class RevokedAll:
         raise AuthenticationFailed(Reason.token_revoked)
 
 
-class NoPolicy:
-    def permitted(self, caller: Caller) -> SessionRefused:
-        return SessionRefused(Reason.scope_missing, "no policy set admits this tenant here")
+class NoPolicy(GivenPolicySets):
+    def __init__(self) -> None:
+        super().__init__(lambda _: SessionRefused(Reason.scope_missing, "no policy set admits this tenant here"))
 
 
 class NoPlans:

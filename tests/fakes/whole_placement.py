@@ -25,10 +25,6 @@ class WholePool:
         return self._region
 
     @property
-    def regions(self) -> frozenset[str]:
-        return frozenset({self._region})
-
-    @property
     def decision(self) -> None:
         """There is nothing to decide."""
 

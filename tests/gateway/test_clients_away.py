@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.admission.policy_sets import PolicySet
 from gateway.clients_away import ClientsAway
 from gateway.errors import Reason, RegionEmptied
+from gateway.session_registry import Terms
 from gateway.wire.messages import ErrorMessage
 from policies.orders import Order, OrderKind, OrderState, Scope, Target
 from regions.orders.book import OrderBook
@@ -38,7 +40,9 @@ class Emptied:
         self.sessions = sessions
         self.registry = make(*sessions)
         for session in sessions:
-            self.registry.add(session.runner, caller(profile))
+            policies = sets().permitted(caller(profile))
+            assert isinstance(policies, PolicySet)
+            self.registry.add(session.runner, caller(profile), Terms(policies))
         self.book = OrderBook(gateway="a", store=None, copy=None)
         self.policies = sets()
         self.away = ClientsAway(
@@ -75,8 +79,9 @@ async def test_clients_go_at_the_pace_of_the_order_and_new_ones_are_told_where()
 
 
 async def test_who_may_connect_nowhere_else_stays_and_is_let_in() -> None:
-    emptied = Emptied(Session(), profile="west-only")
-    emptied.policies._sets["west-only"] = replace(emptied.policies._sets["eu"], regions=frozenset({"eu-west"}))
+    emptied = Emptied(Session())
+    emptied.policies._sets["west-only"] = PolicySet.of_list(frozenset({"eu-west"}), "west-only")
+    emptied.registry.terms_of(emptied.sessions[0].runner).policies = emptied.policies._sets["west-only"]
     await emptied.book.change(lambda _: (WEST,))
     emptied.away.step()
     assert emptied.ended == [False]

@@ -89,7 +89,7 @@ def certificate_in(folder: Path) -> dict[str, str]:
 async def test_without_regions_placement_knows_this_region_alone_and_nothing_listens_for_peers() -> None:
     async with built(settings_of()) as parts:
         assert [region.name for region in parts.placement.snapshot.regions] == [HERE]
-        assert parts.policies.permitted(CALLER) == PolicySet(frozenset({HERE}))
+        assert parts.policies.permitted(CALLER) == PolicySet.of_list(frozenset({HERE}))
         assert parts.relay is None
         async with contextlib.AsyncExitStack() as stack:
             await parts.listen(stack)
@@ -99,7 +99,7 @@ async def test_without_regions_placement_knows_this_region_alone_and_nothing_lis
 async def test_every_region_of_the_catalog_is_known_and_permitted_where_residency_says_nothing(tmp_path: Path) -> None:
     async with built(settings_of(regions={"catalog_file": catalog_in(tmp_path, HERE, THERE)})) as parts:
         assert {region.name for region in parts.placement.snapshot.regions} == {HERE, THERE}
-        assert parts.policies.permitted(CALLER) == PolicySet(frozenset({HERE, THERE}))
+        assert parts.policies.permitted(CALLER) == PolicySet.of_list(frozenset({HERE, THERE}))
 
 
 async def test_a_catalog_that_lacks_this_region_or_one_of_a_profile_is_refused(tmp_path: Path) -> None:
@@ -160,19 +160,24 @@ async def test_a_relay_listens_until_its_stack_is_closed(tmp_path: Path) -> None
         await parts.drain(within_ms=1_000)
 
 
+def permitted(parts: Regional) -> object:
+    found = parts.policies.permitted(CALLER)
+    return found.permitted if isinstance(found, PolicySet) else found
+
+
 async def test_callers_regions_are_those_of_the_catalog_in_force_and_whoever_asks_hears_of_another_one(
     tmp_path: Path,
 ) -> None:
     async with built(settings_of(regions={"catalog_file": catalog_in(tmp_path, HERE)})) as parts:
         told: list[object] = []
         parts.on_catalog_changed(
-            lambda: told.append((parts.permitted(CALLER), {region.name for region in parts.placement.snapshot.regions}))
+            lambda: told.append((permitted(parts), {region.name for region in parts.placement.snapshot.regions}))
         )
-        assert parts.permitted(CALLER) == Permitted.everywhere_in(frozenset({HERE}))
+        assert permitted(parts) == Permitted.everywhere_in(frozenset({HERE}))
         catalog_in(tmp_path, HERE, THERE)
         assert parts.file is not None
         for _ in range(3):
             await parts.file.look()
         both = frozenset({HERE, THERE})
         assert told == [(Permitted.everywhere_in(both), both)]
-        assert isinstance(parts.permitted(replace(CALLER, residency_profile="mars")), SessionRefused)
+        assert isinstance(parts.policies.permitted(replace(CALLER, residency_profile="mars")), SessionRefused)

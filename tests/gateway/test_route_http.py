@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.admission.policy_sets import CatalogPolicySets
-from gateway.admission.residency_settings import ResidencySettings
+from gateway.admission.residency_settings import ProfileLists
 from gateway.route_http import QuestionRefused, RouteHttp
 from policies.routing_facts import RegionState
 from regions.catalog import Catalog
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unit
 
-RESIDENCY = ResidencySettings(profiles={"near": ("north", "east"), "far": ("south",)}, default=("north", "east"))
+RESIDENCY = ProfileLists(profiles={"near": ("north", "east"), "far": ("south",)}, default=("north", "east"))
 
 
-def route_of(world: World, residency: ResidencySettings | None = RESIDENCY) -> RouteHttp:
+def route_of(world: World, residency: ProfileLists | None = RESIDENCY) -> RouteHttp:
     policies = CatalogPolicySets(residency, region="north", catalog=lambda: world.facts.catalog)
     return RouteHttp(world.facts, world.placement, policies)
 

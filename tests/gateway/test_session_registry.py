@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.admission.policy_sets import PolicySet
 from gateway.errors import Reason, SessionRefused
 from gateway.metrics import GatewayMetrics
 from gateway.session_registry import SessionRegistry
 from gateway.wire.messages import Audio
 from policies.facts import Caller
 from policies.residency.permitted import Permitted
+from tests.fakes.policy_sets import GivenPolicySets
 from tests.gateway.test_session_runner import PCM_100_MS, Session
 
 pytestmark = pytest.mark.unit
@@ -96,7 +98,9 @@ async def test_when_regions_come_or_go_each_session_keeps_to_its_caller_s_region
     registry = make(session)
     other.grant()
     registry.add(other.runner, replace(CALLER, tenant="other"))
-    registry.permit_anew(lambda caller: Permitted.everywhere_in(frozenset({"eu-west", f"{caller.tenant}-region"})))
+    registry.permit_anew(
+        GivenPolicySets(lambda caller: PolicySet.of_list(frozenset({"eu-west", f"{caller.tenant}-region"})))
+    )
     assert session.place.permitted == Permitted.everywhere_in(frozenset({"eu-west", "acme-region"}))
     assert other.place.permitted == Permitted.everywhere_in(frozenset({"eu-west", "other-region"}))
 
@@ -105,7 +109,7 @@ async def test_a_session_that_may_be_nowhere_ends_after_its_utterance_and_says_w
     silent, speaking = Session(), Session()
     registry = make(silent, speaking)
     speaking.runner.client_message(Audio(PCM_100_MS))
-    registry.permit_anew(lambda _caller: SessionRefused(Reason.residency_unknown_profile))
+    registry.permit_anew(GivenPolicySets(lambda _caller: SessionRefused(Reason.residency_unknown_profile)))
     assert silent.runner.machine.is_closed
     assert (await silent.told())[-1].reason == Reason.residency_unknown_profile
     assert not speaking.runner.machine.is_closed

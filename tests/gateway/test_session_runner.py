@@ -66,15 +66,17 @@ class Port:
 class Place(WholePool):
     """Where a session is placed; remembers that it is over."""
 
-    __slots__ = ("is_closed", "permitted")
+    __slots__ = ("at_once", "is_closed", "permitted")
 
     def __init__(self, pool: EnginePool, region: str) -> None:
         super().__init__(pool, region)
         self.is_closed = False
         self.permitted: Permitted | None = None
+        self.at_once: frozenset[str] = frozenset()
 
-    def permit(self, permitted: Permitted) -> None:
+    def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
         self.permitted = permitted
+        self.at_once = at_once
 
     def close(self) -> None:
         self.is_closed = True

@@ -51,10 +51,14 @@ class KeepingGateway:
         self.points = StoredCommitPoints(
             ResumptionSettings(tick_ms=10), self.link, ResumptionMetrics(self.registry), region=region, peers=peers
         )
+        self.here = frozenset({region})
         self.superseded: list[str] = []
 
-    def open(self, point: CommitPoint, *, permitted: frozenset[str] = frozenset()) -> Any:
-        return self.points.open(point, permitted, lambda: self.superseded.append(point.session_id))
+    def open(self, point: CommitPoint, *, permitted: frozenset[str] | None = None) -> Any:
+        """`permitted`: regions that may keep its points; left out: this one."""
+        return self.points.open(
+            point, self.here if permitted is None else permitted, lambda: self.superseded.append(point.session_id)
+        )
 
     def figure(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0

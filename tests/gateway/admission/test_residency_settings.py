@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.admission.residency_settings import ResidencySettings
+from gateway.admission.residency_settings import ProfileLists
 
 pytestmark = pytest.mark.unit
 
@@ -25,16 +25,16 @@ pytestmark = pytest.mark.unit
 )
 def test_what_cannot_be_is_named(settings: dict[str, Any], mistake: str) -> None:
     with pytest.raises(ValidationError, match=mistake):
-        ResidencySettings.model_validate(settings)
+        ProfileLists.model_validate(settings)
 
 
 def test_every_mistake_is_told() -> None:
     with pytest.raises(ValidationError) as refused:
-        ResidencySettings.model_validate({"profiles": {"a": [], "b": ["!"]}, "default": ["?"]})
+        ProfileLists.model_validate({"profiles": {"a": [], "b": ["!"]}, "default": ["?"]})
     told = str(refused.value)
     assert all(where in told for where in ("profiles.a", "profiles.b", "default"))
 
 
 def test_profiles_need_no_default_and_a_default_no_profiles() -> None:
-    assert ResidencySettings(profiles={"eu": ("eu-west",)}).default == ()
-    assert ResidencySettings(default=("eu-west",)).profiles == {}
+    assert ProfileLists(profiles={"eu": ("eu-west",)}).default == ()
+    assert ProfileLists(default=("eu-west",)).profiles == {}

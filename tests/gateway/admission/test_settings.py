@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.admission.settings import IssuerSettings, KeyRefreshSettings, SessionLimitSettings, TokenSettings
+from gateway.admission.settings import (
+    ClaimNames,
+    IssuerSettings,
+    KeyRefreshSettings,
+    SessionLimitSettings,
+    TokenSettings,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +42,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     issuer = settings.issuers[0]
     assert (issuer.algorithms, issuer.requires_nbf) == (("RS256", "ES256", "EdDSA"), True)
     assert (settings.required_scopes, settings.leeway_s, settings.max_token_bytes) == (("speech:stream",), 30, 8_192)
-    assert settings.claims.model_dump() == {n: n for n in ("tenant", "project", "plan", "residency")}
+    assert settings.claims.model_dump() == dict(zip(ClaimNames.model_fields, ClaimNames.model_fields, strict=True))
     keys = settings.keys
     assert (keys.fresh_for_s, keys.stale_for_s, keys.min_refresh_interval_s) == (300, 86_400, 10)
 

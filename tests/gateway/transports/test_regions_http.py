@@ -16,7 +16,7 @@ from gateway.admission.geography import Geography
 from gateway.admission.geography_metrics import GeographyMetrics
 from gateway.admission.geography_settings import GeographySettings
 from gateway.admission.policy_sets import CatalogPolicySets
-from gateway.admission.residency_settings import ResidencySettings
+from gateway.admission.residency_settings import ProfileLists
 from gateway.admission.settings import AddressSettings
 from gateway.transports.regions_http import PATH
 from gateway.wire.codec import decode_server
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-RESIDENCY = ResidencySettings(
-    profiles={"eu": ("eu-west", "eu-central"), "here": ("here",)}, default=("here", "eu-west")
-)
+RESIDENCY = ProfileLists(profiles={"eu": ("eu-west", "eu-central"), "here": ("here",)}, default=("here", "eu-west"))
 IN_BERLIN, IN_FRANCE = "80.1.2.3", "91.1.2.3"
 ADDRESSES = AddressSettings(exempt_networks=(), handshake_burst=3, handshakes_per_minute=1)
 
@@ -234,4 +232,4 @@ async def test_a_permitted_caller_is_admitted_with_his_place(
     guest = await gateway.reception.admit(gateway.token(residency="here"), visitor)
     with guest.admitted as admitted:
         assert admitted.place is not None
-        assert (admitted.place.country, admitted.policies.regions) == ("DE", frozenset({"here"}))
+        assert (admitted.place.country, admitted.policies.permitted.terminate) == ("DE", frozenset({"here"}))
