@@ -15,7 +15,7 @@ class _Commands(LazyCommands):
         "up": "gateway.cli.up:up",
         "token": "gateway.cli.token:app",
         "transcribe": "gateway.cli.transcribe:transcribe",
-        "audit": "gateway.cli.audit:audit",
+        "audit": "gateway.cli.audit:app",
         "break-glass": "gateway.cli.break_glass:app",
         "capacity": "gateway.cli.capacity:app",
         "config": "gateway.cli.config:app",

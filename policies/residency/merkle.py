@@ -18,22 +18,32 @@ def tree_root(entries: Sequence[bytes]) -> bytes:
     """RFC 9162 §2.1.1; of nothing, the hash of nothing."""
     if not entries:
         return _sha256(b"").digest()
-    level = [_sha256(b"\x00" + entry).digest() for entry in entries]
+    level = _leaves(entries)
     while len(level) > 1:
         level = _above(level)
     return level[0]
 
 
-def inclusion_path(entries: Sequence[bytes], index: int) -> list[bytes]:
-    """RFC 9162 §2.1.3.1: the siblings on the way from one entry to the root, from below."""
-    level = [_sha256(b"\x00" + entry).digest() for entry in entries]
-    path = []
-    while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            path.append(level[sibling])
-        level, index = _above(level), index // 2
-    return path
+class Tree:
+    """The tree over some entries, kept: it gives many paths."""
+
+    def __init__(self, entries: Sequence[bytes]) -> None:
+        self._levels = [_leaves(entries)]
+        while len(self._levels[-1]) > 1:
+            self._levels.append(_above(self._levels[-1]))
+
+    @property
+    def root(self) -> bytes:
+        return self._levels[-1][0] if self._levels[-1] else _sha256(b"").digest()
+
+    def path(self, index: int) -> list[bytes]:
+        """RFC 9162 §2.1.3.1: the siblings on the way from one entry to the root, from below."""
+        path = []
+        for level in self._levels[:-1]:
+            if index ^ 1 < len(level):
+                path.append(level[index ^ 1])
+            index //= 2
+        return path
 
 
 def root_of_path(entry: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
@@ -49,6 +59,10 @@ def root_of_path(entry: bytes, index: int, size: int, path: Sequence[bytes]) -> 
             node, used = _sha256(b"\x01" + pair).digest(), used + 1
         index, last = index // 2, last // 2
     return node if used == len(path) else None
+
+
+def _leaves(entries: Sequence[bytes]) -> list[bytes]:
+    return [_sha256(b"\x00" + entry).digest() for entry in entries]
 
 
 def _above(level: list[bytes]) -> list[bytes]:
