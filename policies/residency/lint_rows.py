@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     Row = JurisdictionRow | OperatorRow | RegionRow
 
+NOBODY_YET = "nobody yet"
+"""What `approved_by` says of a row that was drafted and that nobody has put his name to."""
+
 WARN_DAYS = (7, 30, 90)
 _DAY_S = 86_400
 _MOST_NAMED = 6
@@ -95,14 +98,14 @@ def _is_followed(row: Row, rows: Iterable[Row]) -> bool:
 
 def _approvals(file: str, rows: Iterable[Row], now_s: int) -> Iterator[Finding]:
     rows = list(rows)
-    unapproved = [row for row in rows if not row.approved_by]
+    unapproved = [row for row in rows if row.approved_by == NOBODY_YET]
     if unapproved:
         yield Finding(
             Severity.error, "row-not-approved", f"{file}, {_named(unapproved)}",
-            "Nobody approved it: `approved_by` is empty.",
+            f"Nobody approved it: `approved_by` is {NOBODY_YET!r}.",
             "Check it, then write who approved it, and when (`approved_at`).",
         )  # fmt: skip
-    early = [row for row in rows if row.approved_by and row.approved_at_s > now_s]
+    early = [row for row in rows if row.approved_at_s > now_s]
     if early:
         yield Finding(
             Severity.warning, "row-approved-later", f"{file}, {_named(early)}",
