@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.audio.interface import AudioDecoder
     from gateway.limits.interface import SessionTab
     from gateway.metrics import GatewayMetrics
+    from gateway.residency.grants import GrantIssuer, SessionGrant
     from gateway.resumption.resumption import Continued, Resumption, SessionPoints
     from gateway.session.limits import SessionLimits
     from gateway.session_registry import SessionRegistry
@@ -85,6 +86,8 @@ class House:
     credit: CreditSettings
     resumption: Resumption | None = None
     """None: no session can be gone on with."""
+    grants: GrantIssuer | None = None
+    """Signs what policy permits a session, for the engines that it asks; None: nobody checks that."""
     now_ms: Callable[[], int] = monotonic_ms
     now_s: Callable[[], float] = time.time
 
@@ -225,12 +228,14 @@ class Reception:
             origin=beginning.origin,
             tier=admitted.plan.tier.value,
         )
+        grant = None if house.grants is None else house.grants.of_session(session_id, caller.tenant, admitted.policies)
         place = SessionPlace(
             session_id,
             admitted.policies.permitted,
             admitted.plan.tier,
             random.randrange(1_000),
             end=lambda shed: runner.shed(shed),
+            grant=grant,
         )
         session_log = log.bind(session=session_id, tenant=tenant_hash(caller.tenant), region=house.region)
         span = house.tracer.start_span(
@@ -263,7 +268,7 @@ class Reception:
             if points is not None:
                 points.close(refusal.reason)
             raise
-        house.registry.add(runner, caller, _terms_of(admitted, points))
+        house.registry.add(runner, caller, _terms_of(admitted, points, grant))
         admitted.tab.attach(runner, add_ons=add_ons_of(request.options))
         house.metrics.sessions_opened.labels(transport).inc()
         session_log.info(
@@ -348,10 +353,12 @@ class Reception:
         metrics.audio_bytes += num_bytes
 
 
-def _terms_of(admitted: Admitted, points: SessionPoints | None) -> Terms:
+def _terms_of(admitted: Admitted, points: SessionPoints | None, grant: SessionGrant | None) -> Terms:
     follows: tuple[Callable[[PolicySet], None], ...] = ()
     if points is not None:
         follows = (lambda policies: points.permit(policies.permitted.checkpoint),)
+    if grant is not None:
+        follows = (*follows, grant.permit)
     return Terms(admitted.policies, admitted.request, admitted.place, follows)
 
 

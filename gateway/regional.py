@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from gateway.operations.audit import AuditStream
     from gateway.operations.glass_book import GlassBook
     from gateway.redis_link.client import RedisLink
+    from gateway.residency.grants import GrantIssuer
     from gateway.resumption.peers import PeerRegions
     from gateway.settings import GatewaySettings
     from policies.orders import Orders
@@ -75,6 +76,8 @@ class Regional:
     """Parts that are not running yet: `listen` for peers, then `run` until it is cancelled."""
 
     policies: CatalogPolicySets
+    grants: GrantIssuer | None
+    """Signs what policy permits each session; None: nobody checks that."""
     pool: LinkPool
     facts: Facts
     placement: RegionalPlacement
@@ -153,6 +156,7 @@ class _Building:
         if self._file is not None:
             self._tasks.append(self._file.run)
         self._discovery = _unless_refused(self._discovery_of_engines, mistakes)
+        self._grants = _unless_refused(self._grant_issuer, mistakes)
         keys = _unless_refused(self._token_keys_of_settings, mistakes)
         if mistakes or keys is None:
             raise SettingsRefused(mistakes)
@@ -193,11 +197,13 @@ class _Building:
         relay = self._relay(facts, points)
         if relay is not None:
             self._tasks.append(relay.run)
+            self._guard(relay, policies)
         in_use = functools.partial(_links_in_use, relay)
         orders, carried_out = self._orders(pool, facts, placement, in_use)
         capacity.is_held = lambda name: _holds_pool(orders.orders, settings.region, name)
         return Regional(
             policies=policies,
+            grants=self._grants,
             pool=pool,
             facts=facts,
             placement=placement,
@@ -418,6 +424,31 @@ class _Building:
             metrics=RelayMetrics(self._registry),
             handlers=(RegionService(points, close_left=self._limits.close_left).handler,),
         )
+
+    # --- placement grants ---------------------------------------------------------------------------------
+
+    def _grant_issuer(self) -> GrantIssuer | None:
+        residency = self._settings.residency
+        if residency is None or residency.grants is None:
+            return None
+        from gateway.residency.granting import grant_issuer
+        from gateway.residency.grants import GrantKeyUnusable
+
+        try:
+            return grant_issuer(residency.grants, region=self._settings.region, now_s=time.time)
+        except GrantKeyUnusable as unusable:
+            raise SettingsRefused([f"residency.grants.key_file: {unusable}"]) from None
+
+    def _guard(self, relay: RelayServer, policies: CatalogPolicySets) -> None:
+        """Peers show grants too, where this region's settings say whose keys are good."""
+        residency = self._settings.residency
+        if residency is None or residency.grants is None:
+            return
+        from gateway.residency.granting import ListPolicy, relay_guard
+
+        guard = relay_guard(residency.grants, ListPolicy(self._settings.region, policies))
+        if guard is not None:
+            relay.guarded_by(guard)
 
 
 def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry: CollectorRegistry) -> CatalogFile:

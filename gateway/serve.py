@@ -182,6 +182,7 @@ async def _running(
                 token_leeway_s=settings.tokens.leeway_s,
                 credit=settings.limits.credit,
                 resumption=regions.resumption,
+                grants=regions.grants,
             )
         )
         metrics.watch(registry.figures, regions.pool.loads)

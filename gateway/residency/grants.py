@@ -53,6 +53,9 @@ class GrantIssuer:
         self.lifetime_s = lifetime_s
         self.now_s = now_s
 
+    def of_session(self, session_id: str, tenant: str, policies: PolicySet) -> SessionGrant:
+        return SessionGrant(self, session_id, tenant, policies)
+
     def issue(self, session_id: str, tenant: str, policies: PolicySet) -> bytes:
         """Sign what policy permits the session now; empty where that is too much for one grant, which nobody takes."""
         now_s = int(self.now_s())

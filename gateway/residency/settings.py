@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.admission.residency_settings import ProfileLists
+from gateway.residency.grant_settings import GrantSettings
 
 _APPROVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -28,6 +29,8 @@ class ResidencySettings(ProfileLists, frozen=True, extra="forbid"):
     check_interval_ms: int = Field(default=1_000, ge=50, le=60_000)
     last_good_directory: Path | None = None
     """Where the bundle in force is kept, so that it survives a restart while the folder cannot be used."""
+    grants: GrantSettings | None = None
+    """Sessions carry placement grants, which engines and relays check; without, they carry none."""
     max_age_days: int = Field(default=0, ge=0, le=3_650)
     """A bundle that was issued longer ago is as good as expired; 0: its own expiry alone counts."""
 
