@@ -92,10 +92,11 @@ def check_files(files: Mapping[str, bytes], mistakes: Mistakes) -> None:
     for path, content in files.items():
         if _PATH.fullmatch(path) is None:
             mistakes.add(ascii(path)[:200], "is no plain path (letters, digits, and . _ - inside names)")
-        elif path not in _MAX_BYTES_BY_FILE and _OTHERS.fullmatch(path) is None:
-            mistakes.add(path, "is no file of a bundle")
+            continue
+        if path not in _MAX_BYTES_BY_FILE and _OTHERS.fullmatch(path) is None:
+            mistakes.add(path[:200], "is no file of a bundle")
         if len(content) > (most := _MAX_BYTES_BY_FILE.get(path, _MAX_BYTES_OF_OTHERS)):
-            mistakes.add(ascii(path)[:200], f"is larger than {most} bytes")
+            mistakes.add(path[:200], f"is larger than {most} bytes")
 
 
 def text_in(files: Mapping[str, bytes], path: str, mistakes: Mistakes) -> str | None:

@@ -1,4 +1,7 @@
-"""Whether rows, rules and vocabulary of a bundle belong together."""
+"""Whether rows, rules and vocabulary of a bundle belong together.
+
+What is empty was told when the row was read, and is not told again.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def check_jurisdictions(
     for row in rows:
         if row.regime not in regimes:
             mistakes.add(row.where, f"unknown regime {row.regime!r}")
-        if row.scope != ALL and row.scope not in certifications:
+        if row.scope not in ("", ALL) and row.scope not in certifications:
             mistakes.add(row.where, f"`scope` is {row.scope!r}: it is {ALL!r} or a certification of the schema")
     _check_overlaps(((f"{row.regime} {row.code} {row.scope}", row) for row in rows), mistakes)
 
@@ -34,10 +37,10 @@ def check_operators(
 ) -> None:
     providers, certifications = frozenset(providers), frozenset(certifications)
     for row in rows:
-        if row.provider not in providers:
+        if row.provider and row.provider not in providers:
             mistakes.add(row.where, f"unknown provider {row.provider!r}")
         _check_certifications(row, row.certifications, certifications, mistakes)
-        if row.starts_at_s >= row.expires_at_s:
+        if row.effective_from_s < row.expires_at_s <= row.starts_at_s:
             mistakes.add(row.where, "the days of notice end after the row: it is never in force")
     _check_overlaps(((row.operator, row) for row in rows), mistakes)
 
@@ -47,7 +50,7 @@ def check_regions(
 ) -> None:
     operators, certifications = frozenset(operators), frozenset(certifications)
     for row in rows:
-        if row.operator not in operators:
+        if row.operator and row.operator not in operators:
             mistakes.add(row.where, f"unknown operator {row.operator!r}")
         _check_certifications(row, row.certifications, certifications, mistakes)
     _check_overlaps(((row.region, row) for row in rows), mistakes)
@@ -65,12 +68,13 @@ def check_projects(
         named = project.only_regions or frozenset()
         if project.key_region is not None:
             named |= {project.key_region}
-        if project.transcripts is not None:
+        if project.transcripts is not None and project.transcripts.region:
             named |= {project.transcripts.region}
-        if project.profile in profiles and named <= regions and project.no_providers <= providers:
+        has_profile = not project.profile or project.profile in profiles
+        if has_profile and named <= regions and project.no_providers <= providers:
             continue
         where = f"{manifest.PROJECTS_FILE}: {project.project[:80]}"
-        if project.profile not in profiles:
+        if not has_profile:
             mistakes.add(where, f"unknown profile {project.profile!r}")
         for region in sorted(named - regions):
             mistakes.add(where, f"unknown region {region!r}")
@@ -107,7 +111,8 @@ def _check_overlaps(rows: Iterable[tuple[str, DatedRow]], mistakes: Mistakes) ->
     """At any instant one row at most is in force for a name."""
     by_name: dict[str, list[DatedRow]] = {}
     for name, row in rows:
-        by_name.setdefault(name, []).append(row)
+        if row.effective_from_s < row.expires_at_s:
+            by_name.setdefault(name, []).append(row)
     for name, group in by_name.items():
         group.sort(key=lambda row: row.starts_at_s)
         for earlier, later in pairwise(group):

@@ -1,4 +1,8 @@
-"""Reads the rows of a bundle from TOML. What belongs together across files is checked in row_checks."""
+"""Reads the rows of a bundle from TOML. What belongs together across files is checked in row_checks.
+
+A row that is wrong is told and comes all the same if it has a name, so that those that name it are not called wrong too:
+a bundle with one mistake is refused anyhow.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from policies.residency.toml_tables import TableReader, document, tables
 from policies.residency.vocabulary import DataClass, LegalBasis
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from policies.residency.mistakes import Mistakes
 
 MAX_PROFILES = 200
@@ -37,7 +43,8 @@ def read_profiles(text: str, mistakes: Mistakes) -> dict[str, Profile]:
         )
         if profile.name in profiles:
             reader.tell(f"there is another profile {profile.name!r}")
-        if reader.done():
+        reader.done()
+        if profile.name:
             profiles[profile.name] = profile
     return profiles
 
@@ -55,7 +62,8 @@ def read_projects(text: str, mistakes: Mistakes) -> dict[str, Project]:
         project = _project(reader)
         if project.project in projects:
             reader.tell("there is another row for this project")
-        if reader.done():
+        reader.done()
+        if project.project:
             projects[project.project] = project
     return projects
 
@@ -77,7 +85,8 @@ def read_jurisdictions(text: str, mistakes: Mistakes) -> tuple[JurisdictionRow, 
             approved_at_s=reader.instant("approved_at"),
             where=reader.where,
         )
-        if reader.done():
+        reader.done()
+        if row.regime:
             rows.append(row)
     return tuple(rows)
 
@@ -102,7 +111,8 @@ def read_operators(text: str, mistakes: Mistakes) -> tuple[OperatorRow, ...]:
             approved_at_s=reader.instant("approved_at"),
             where=reader.where,
         )
-        if reader.done():
+        reader.done()
+        if row.operator:
             rows.append(row)
     return tuple(rows)
 
@@ -122,19 +132,18 @@ def read_regions(text: str, mistakes: Mistakes) -> tuple[RegionRow, ...]:
             approved_at_s=reader.instant("approved_at"),
             where=reader.where,
         )
-        if reader.done():
+        reader.done()
+        if row.region:
             rows.append(row)
     return tuple(rows)
 
 
-def _readers(text: str, path: str, name: str, most: int, mistakes: Mistakes) -> list[TableReader]:
+def _readers(text: str, path: str, name: str, most: int, mistakes: Mistakes) -> Iterator[TableReader]:
     whole = document(text, path, mistakes)
     if whole is None:
-        return []
-    found = tables(whole, name, path, most, mistakes)
-    return [
-        TableReader(table, f"{path}: row {number}{_called(table)}", mistakes) for number, table in enumerate(found, 1)
-    ]
+        return
+    for number, table in enumerate(tables(whole, name, path, most, mistakes), 1):
+        yield TableReader(table, f"{path}: row {number}{_called(table)}", mistakes)
 
 
 def _called(table: object) -> str:
