@@ -6,6 +6,7 @@ engine's place comes after all of them, in the session.
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from policies.residency.situation import Stated
 
 
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1_000
+
+
 class Plans(Protocol):
     """All plans in force, with their overrides."""
 
@@ -49,6 +54,8 @@ class Proven:
     plan: CallerPlan
     place: Place | None = None
     request: Stated = NOTHING_STATED
+    decide_us: int = 0
+    """How long policy took to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Admitted:
     tab_id: str
     place: Place | None = None
     request: Stated = NOTHING_STATED
+    decide_us: int = 0
 
     def __enter__(self) -> Admitted:
         return self
@@ -73,6 +81,28 @@ class Admitted:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.tab.release()
+
+
+class DecisionsOnRecord(Protocol):
+    """Who writes down what policy decided at the door. Nothing here waits or raises."""
+
+    def refused(
+        self, caller: Caller, request: Stated, policies: PolicySet | None, refusal: SessionRefused, decide_us: int
+    ) -> None:
+        """`policies`: None where he has no set at all."""
+
+    def unrecordable(self, policies: PolicySet, plan: CallerPlan) -> SessionRefused | None:
+        """Why he may not come in while nothing can be written down; None: he may."""
+
+
+class _NothingOnRecord:
+    def refused(
+        self, caller: Caller, request: Stated, policies: PolicySet | None, refusal: SessionRefused, decide_us: int
+    ) -> None:
+        """Nobody asked."""
+
+    def unrecordable(self, policies: PolicySet, plan: CallerPlan) -> SessionRefused | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +121,13 @@ class AdmissionSteps:
 class Admission:
     """The door. `now_s` gives Unix seconds."""
 
-    def __init__(self, steps: AdmissionSteps, now_s: Callable[[], int]) -> None:
+    def __init__(
+        self, steps: AdmissionSteps, now_s: Callable[[], int], *, now_us: Callable[[], int] = _monotonic_us
+    ) -> None:
         self._steps = steps
         self._now_s = now_s
+        self._now_us = now_us
+        self.on_record: DecisionsOnRecord = _NothingOnRecord()
 
     @property
     def policies(self) -> PolicySets:
@@ -131,13 +165,34 @@ class Admission:
             SessionRefused: `residency_unknown_profile`, `residency_conflict`.
             Unavailable: one of `keys_unavailable`, `revocations_unavailable` and `residency_unavailable`.
         """
+        caller = await self._caller_of(token)
+        return caller, await self._policies_of(caller, request, place)
+
+    async def _caller_of(self, token: str | None) -> Caller:
         if not token:
             raise AuthenticationFailed(
                 Reason.token_missing, "send `Authorization: Bearer <token>`, or `token` in `start`"
             )
         caller = await self._steps.verifier.verify(token, now_s=self._now_s())
         self._steps.revocations.check(caller)
-        return caller, await self._policies_of(caller, request, place)
+        return caller
+
+    async def _decide(self, caller: Caller, request: Stated, place: Place | None) -> tuple[PolicySet, int]:
+        """His set, if this gateway may go on with him, and how long that took; a refusal is on record."""
+        began_us = self._now_us()
+        policies: PolicySet | None = None
+        try:
+            policies = await self._policies_of(caller, request, place)
+            self._check_here(policies, place)
+        except SessionRefused as refusal:
+            self.on_record.refused(caller, request, policies, refusal, self._now_us() - began_us)
+            raise
+        return policies, self._now_us() - began_us
+
+    def _check_recordable(self, policies: PolicySet, plan: CallerPlan) -> None:
+        refusal = self.on_record.unrecordable(policies, plan)
+        if refusal is not None:
+            raise refusal
 
     async def _policies_of(self, caller: Caller, request: Stated, place: Place | None) -> PolicySet:
         sets = self._steps.policies
@@ -158,20 +213,21 @@ class Admission:
         Raises:
             SessionRefused: what `prove` raises about policy; the tab is still the caller's then.
         """
-        policies = await self._policies_of(admitted.caller, request, admitted.place)
-        self._check_here(policies, admitted.place)
-        return replace(admitted, policies=policies, request=request)
+        policies, decide_us = await self._decide(admitted.caller, request, admitted.place)
+        self._check_recordable(policies, admitted.plan)
+        return replace(admitted, policies=policies, request=request, decide_us=admitted.decide_us + decide_us)
 
     async def prove(self, token: str | None, visitor: Visitor = NOBODY, request: Stated = NOTHING_STATED) -> Proven:
         """All that is asked before the limits.
 
         Raises:
             AuthenticationFailed, Unavailable: as `identify` does.
-            SessionRefused: as `identify` does, and `wrong_region`, `residency_denied`, `draining`, `unknown_plan`.
+            SessionRefused: as `identify` does, and `wrong_region`, `residency_denied`, `draining`, `unknown_plan`,
+                `decision_log_unwritable`.
         """
         steps = self._steps
-        caller, policies = await self.identify(token, visitor.place, request)
-        self._check_here(policies, visitor.place)
+        caller = await self._caller_of(token)
+        policies, decide_us = await self._decide(caller, request, visitor.place)
         emptied = steps.policies.emptied_here(policies, visitor.place)
         if emptied is not None:
             raise emptied
@@ -181,7 +237,8 @@ class Admission:
                 f"the plan `{caller.plan}`, which is not known" if caller.plan else "no plan, and none is the default"
             )
             raise SessionRefused(Reason.unknown_plan, f"the token names {named}")
-        return Proven(caller, policies, plan, visitor.place, request)
+        self._check_recordable(policies, plan)
+        return Proven(caller, policies, plan, visitor.place, request, decide_us)
 
     async def place(self, proven: Proven, *, session_id: str, tab_id: str = "") -> Admitted:
         """Take the session's place. `tab_id`: how the limiter knows it, where that is not its own name.
@@ -193,7 +250,15 @@ class Admission:
         tab_id = tab_id or session_id
         tab = await self._steps.limits.acquire(proven.plan, session_id=tab_id)
         return Admitted(
-            proven.caller, proven.policies, proven.plan, session_id, tab, tab_id, proven.place, proven.request
+            proven.caller,
+            proven.policies,
+            proven.plan,
+            session_id,
+            tab,
+            tab_id,
+            proven.place,
+            proven.request,
+            proven.decide_us,
         )
 
     async def close_left(self, org: str, tab_id: str) -> None:

@@ -15,7 +15,8 @@ from gateway.admission.nearest import nearest_first
 from gateway.errors import Reason, RegionEmptied, SessionRefused, WrongRegion
 from policies.residency.permitted import Permitted
 from policies.residency.situation import NOTHING_STATED
-from policies.routing_facts import RegionState
+from policies.residency.vocabulary import Trigger
+from policies.routing_facts import CapacityClass, RegionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.admission.places import Place
     from gateway.admission.residency_settings import ProfileLists
     from policies.facts import Caller
-    from policies.residency.decision import Situation
+    from policies.residency.decision import Decision, Situation
     from policies.residency.situation import Stated
     from policies.residency.vocabulary import Action
     from regions.catalog import Catalog, RegionSpec
@@ -70,6 +71,10 @@ class PolicySets(Protocol):
     def here(self) -> str:
         """This gateway's region."""
 
+    @property
+    def is_ready(self) -> bool:
+        """False: decisions are being made anew. Who asks is told to come again, and running sessions wait for them."""
+
     async def prepare(self, caller: Caller, request: Stated, place: Place | None) -> None:
         """Decide what is not decided yet about him, with turns for others in between; `permitted` is quick then."""
 
@@ -103,6 +108,17 @@ class PolicySets(Protocol):
     def rules_against(self, policies: PolicySet, action: Action, region: str) -> tuple[str, ...]:
         """Ids of the rules by which that is denied; none: it is not, no rule permits it, or there are no rules."""
 
+    def decision_on(
+        self,
+        policies: PolicySet,
+        action: Action,
+        region: str,
+        *,
+        capacity: CapacityClass = CapacityClass.reserved,
+        trigger: Trigger = Trigger.initial,
+    ) -> Decision | None:
+        """What a bundle says to it, and by which rules; None: plain lists of regions decide."""
+
     def leaves_at_once(self, policies: PolicySet) -> frozenset[str]:
         """Regions in which a running session may not stay for another moment."""
 
@@ -126,6 +142,10 @@ class PermittedGateways:
     @property
     def here(self) -> str:
         return self._region
+
+    @property
+    def is_ready(self) -> bool:
+        return True
 
     def emptied_here(self, policies: PolicySet, place: Place | None) -> RegionEmptied | None:
         if not self.sends_clients_away():
@@ -197,6 +217,17 @@ class CatalogPolicySets(PermittedGateways):
 
     def rules_against(self, policies: PolicySet, action: Action, region: str) -> tuple[str, ...]:
         return ()
+
+    def decision_on(
+        self,
+        policies: PolicySet,
+        action: Action,
+        region: str,
+        *,
+        capacity: CapacityClass = CapacityClass.reserved,
+        trigger: Trigger = Trigger.initial,
+    ) -> Decision | None:
+        return None
 
     def leaves_at_once(self, policies: PolicySet) -> frozenset[str]:
         return frozenset()
