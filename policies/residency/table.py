@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_SITUATIONS = 4_096
 _MAX_PERMITTED_OF_ONE = 16
 _CLASSES = tuple(CapacityClass)
+_MOVES = tuple(trigger for trigger in Trigger if trigger is not Trigger.initial)
 _Facts = tuple[str, str, "DataClass", frozenset[str], bool, bool, "LegalBasis"]
 _Allowed = dict[tuple[Action, Trigger, str], set[CapacityClass]]
 _Key = tuple[Action, str, CapacityClass, Trigger, bool, bool]
@@ -35,7 +36,7 @@ class _Known:
     """What is known of situations that no rule can tell apart."""
 
     decisions: dict[_Key, Decision] = field(default_factory=dict)
-    permitted: dict[tuple[frozenset[str], str, bool, Trigger], Permitted] = field(default_factory=dict)
+    permitted: dict[tuple[frozenset[str], str, bool], Permitted] = field(default_factory=dict)
 
 
 class DecisionTable:
@@ -81,11 +82,10 @@ class DecisionTable:
         here: str,
         *,
         has_break_glass: bool = False,
-        moves_for: Trigger = Trigger.failover,
     ) -> Iterator[Question]:
         """Everything that `permitted` will ask."""
         for region in regions:
-            for action, trigger, classes in _asked_of(region, here, moves_for):
+            for action, trigger, classes in _asked_of(region, here):
                 for capacity in classes:
                     yield Question(situation, action, region, capacity, trigger, has_break_glass=has_break_glass)
 
@@ -96,29 +96,26 @@ class DecisionTable:
         *,
         here: str,
         has_break_glass: bool = False,
-        moves_for: Trigger = Trigger.failover,
     ) -> Permitted:
         """The regions that a session may use whose connection a gateway of `here` ends.
 
         Recognising elsewhere than here needs both: that engines there may have it, and that a relay there may pass it.
+        A session goes on where that is permitted whatever makes it move: why it moves is not known beforehand.
 
         Args:
             regions: all that there are.
-            moves_for: why it would go on elsewhere; a drain may be permitted less than the loss of an engine.
         """
         known = self._of(situation)
         names = frozenset(regions)
-        key = names, here, has_break_glass, moves_for
+        key = names, here, has_break_glass
         if (found := known.permitted.get(key)) is not None:
             return found
         allowed: _Allowed = {}
-        for question in self.questions_of(
-            situation, sorted(names), here, has_break_glass=has_break_glass, moves_for=moves_for
-        ):
+        for question in self.questions_of(situation, sorted(names), here, has_break_glass=has_break_glass):
             if self._decide(question, known).is_allowed:
                 asked = question.action, question.trigger, question.region
                 allowed.setdefault(asked, set()).add(question.capacity)
-        made = _permitted(allowed, names, here, moves_for)
+        made = _permitted(allowed, names, here)
         if len(known.permitted) >= _MAX_PERMITTED_OF_ONE:
             known.permitted.clear()
         known.permitted[key] = made
@@ -169,35 +166,37 @@ def _key(question: Question) -> _Key:
     )
 
 
-def _asked_of(
-    region: str, here: str, moves_for: Trigger
-) -> Iterator[tuple[Action, Trigger, tuple[CapacityClass, ...]]]:
+def _asked_of(region: str, here: str) -> Iterator[tuple[Action, Trigger, tuple[CapacityClass, ...]]]:
     any_class = (CapacityClass.reserved,)
     yield Action.terminate, Trigger.initial, any_class
     yield Action.process, Trigger.initial, _CLASSES
-    yield Action.failover, moves_for, _CLASSES
     yield Action.store_checkpoint, Trigger.initial, any_class
+    for move in _MOVES:
+        yield Action.failover, move, _CLASSES
     if region != here:
-        yield Action.relay, Trigger.initial, any_class
-        if moves_for is not Trigger.initial:
-            yield Action.relay, moves_for, any_class
+        for trigger in Trigger:
+            yield Action.relay, trigger, any_class
 
 
-def _permitted(allowed: _Allowed, names: frozenset[str], here: str, moves_for: Trigger) -> Permitted:
+def _permitted(allowed: _Allowed, names: frozenset[str], here: str) -> Permitted:
     def where(action: Action, trigger: Trigger = Trigger.initial) -> frozenset[str]:
         return frozenset(region for region in names if (action, trigger, region) in allowed)
 
     process = where(Action.process) & (where(Action.relay) | {here})
-    failover = where(Action.failover, moves_for) & (where(Action.relay, moves_for) | {here})
+    failover = names
+    for trigger in _MOVES:
+        failover &= where(Action.failover, trigger) & (where(Action.relay, trigger) | {here})
     classes: dict[str, frozenset[CapacityClass]] = {}
     for region in process | failover:
-        both = frozenset(_CLASSES)
+        both = ALL_CLASSES
         if region in process:
             both &= allowed[Action.process, Trigger.initial, region]
-        if region in failover and both.isdisjoint(allowed[Action.failover, moves_for, region]):
-            failover -= {region}  # begins on one class and goes on upon another: it had better not go on here
-        elif region in failover:
-            both &= allowed[Action.failover, moves_for, region]
+        if region in failover:
+            of_moves = ALL_CLASSES.intersection(*(allowed[Action.failover, trigger, region] for trigger in _MOVES))
+            if both.isdisjoint(of_moves):
+                failover -= {region}  # begins on one class and goes on upon another: it had better not go on here
+            else:
+                both &= of_moves
         if both != ALL_CLASSES:
             classes[region] = both
     return Permitted(where(Action.terminate), process, failover, where(Action.store_checkpoint), classes)
