@@ -28,7 +28,7 @@ from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.clients_away import ClientsAway
-from gateway.decision_log.interface import NoDecisionLog
+from gateway.decision_log.building import DecisionLogRefused, decision_log
 from gateway.drain import Readiness, drain
 from gateway.limiting import limiting, read_plans_of
 from gateway.metrics import GatewayMetrics
@@ -37,6 +37,7 @@ from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.regional import regional
 from gateway.route_http import RouteHttp
 from gateway.scaler_http import ScalerHttp
+from gateway.session_decisions import SessionDecisions
 from gateway.session_registry import SessionRegistry
 from gateway.settings import SettingsRefused
 from gateway.tracing import Tracing
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
     from gateway.admission.revocation_check import RevocationCheck
     from gateway.admission.tokens import TokenVerifier
+    from gateway.decision_log.interface import DecisionLog
     from gateway.regional import Regional
     from gateway.settings import GatewaySettings
     from gateway.transports.settings import ListenSettings, TlsSettings
@@ -155,6 +157,7 @@ async def _running(
     geography = _geography(settings, geography_metrics)
     async with (
         aiohttp.ClientSession() as http,
+        _decision_log(settings, metrics.registry) as decisions,
         limiting(settings, plans, registry, admission_metrics) as limited,
         regional(settings, limited.limits, metrics.registry) as regions,
         contextlib.AsyncExitStack() as listeners,
@@ -169,10 +172,14 @@ async def _running(
             limited.limits,
             geography,
         )
+        on_record = SessionDecisions(decisions, regions.policies, here=settings.region)
+        registry.on_outside = on_record.outside
+        admission = Admission(steps, lambda: int(time.time()))
+        admission.on_record = on_record
         reception = Reception(
             House(
                 region=settings.region,
-                admission=Admission(steps, lambda: int(time.time())),
+                admission=admission,
                 placement=regions.placement,
                 registry=registry,
                 metrics=metrics,
@@ -197,7 +204,7 @@ async def _running(
         )
         regions.carried_out.clients_of = clients_away.left
         admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
-        operations = _operations(settings, regions, verifier, limited.revocations, metrics.registry)
+        operations = _operations(settings, regions, verifier, limited.revocations, metrics.registry, decisions)
         pages = (
             *operations.pages,
             RouteHttp(regions.facts, regions.placement, regions.policies, geography),
@@ -225,6 +232,16 @@ async def _running(
                     task.cancel()
 
 
+@contextlib.asynccontextmanager
+async def _decision_log(settings: GatewaySettings, registry: CollectorRegistry) -> AsyncIterator[DecisionLog]:
+    """Raises SettingsRefused."""
+    try:
+        async with decision_log(settings.decision_log, region=settings.region, registry=registry) as opened:
+            yield opened
+    except DecisionLogRefused as refused:
+        raise SettingsRefused([str(refused)]) from None
+
+
 def _free_slots_here(regions: Regional) -> Mapping[str, int]:
     """By tier, in this region; nothing where the catalog does not hold it."""
     here = regions.facts.here
@@ -238,6 +255,7 @@ def _operations(
     verifier: TokenVerifier,
     revocations: RevocationCheck,
     registry: CollectorRegistry,
+    decisions: DecisionLog,
 ) -> Operations:
     parts = OperationsParts(
         facts=regions.facts,
@@ -249,7 +267,7 @@ def _operations(
         stream=regions.audit_stream,
         registry=registry,
         glass=regions.glass,
-        decisions=NoDecisionLog(),
+        decisions=decisions,
     )
     return Operations(settings.operations, parts)
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from gateway.admission.geography_settings import GeographySettings
 from gateway.admission.settings import SessionLimitSettings, TokenSettings
 from gateway.audio.settings import AudioSettings
+from gateway.decision_log.settings import DecisionLogSettings
 from gateway.escrow.settings import EscrowSettings
 from gateway.limits.settings import LimitSettings
 from gateway.logs import LogLevel
@@ -81,6 +82,8 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     geography: GeographySettings = GeographySettings()
     residency: ResidencySettings | None = None
     """Where audio may be; without it every region of the catalog is permitted to everybody."""
+    decision_log: DecisionLogSettings | None = None
+    """Where decisions of policy are written down; without it nowhere."""
     limits: LimitSettings = LimitSettings()
     escrow: EscrowSettings | None = None
     """Regions that lend each other compute; without it each region has the whole of every plan."""
