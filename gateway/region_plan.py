@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.redis_process import until_it_answers
+from gateway.residency.grant_keys import key_file, keys_directory
 from gateway.settings import as_environment
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class RegionPlan:
     """The section of the settings that says where to; None: into files of the region."""
     has_resume_keys: bool = False
     """The settings say what resume tokens are signed with; else it is a key of the region's own (resume_key_file)."""
+    makes_grant_keys: bool = False
+    """Sessions carry placement grants by a key of the region's own (gateway.residency.grant_keys)."""
+    grant_keys: Path | None = None
+    """Public keys that the settings name for placement grants."""
 
 
 @dataclass(slots=True)
@@ -87,11 +92,14 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
         ports: of the gateway, once they are known: it is started again on the same ones.
     """
     numbers = range(plan.engines.count)
-    engines = [_engine(plan, sockets, number) for number in numbers]
+    engines = [_engine(plan, sockets, data, number) for number in numbers]
     settings = _where_engines_are(plan, sockets)
     settings |= _own_limits(sockets, data) if plan.has_redis else {}
     if not plan.has_resume_keys:
         settings["resumption__key_file"] = str(resume_key_file(data))
+    if plan.makes_grant_keys:
+        settings["residency__grants__key_file"] = str(key_file(data))
+        settings["residency__grants__keys_directory"] = str(keys_directory(data))
     settings["orders__copy_file"] = str(data / "orders.json")
     settings["operations__audit_file"] = str(data / "audit.jsonl")
     settings["operations__break_glass__copy_file"] = str(data / "break-glass.json")
@@ -156,15 +164,20 @@ def resume_key_file(data: Path) -> Path:
     return data / "resume.keys"
 
 
-def _engine(plan: RegionPlan, sockets: Path, number: int) -> Child:
+def _engine(plan: RegionPlan, sockets: Path, data: Path, number: int) -> Child:
     engines = plan.engines
     command = [
         *(sys.executable, "-m", "engines", "--json", "--exit-with-parent"),
         *("--listen", f"unix:{_engine_socket(sockets, number)}", "--pool", engines.pool),
         *engines.arguments,
     ]
+    grant_keys = keys_directory(data) if plan.makes_grant_keys else plan.grant_keys
     if plan.has_redis:
-        command += ["--register", f"unix://{_redis_socket(sockets)}", "--region", plan.region]
+        command += ["--register", f"unix://{_redis_socket(sockets)}"]
+    if plan.has_redis or grant_keys is not None:
+        command += ["--region", plan.region]
+    if grant_keys is not None:
+        command += ["--grant-keys", str(grant_keys), "--capacity", "reserved"]
     return Child(f"engine-{number}", lambda: command, lambda: dict(os.environ))
 
 

@@ -21,6 +21,7 @@ import aiohttp
 
 from gateway.data_directory import claim
 from gateway.region_plan import children_of, resume_key_file
+from gateway.residency.grant_keys import create_grant_keys
 from gateway.resumption.token_keys import create_key_file
 from gateway.running_regions import announce, withdraw
 
@@ -91,6 +92,8 @@ class Supervisor:
         ):
             self._data = data
             create_key_file(resume_key_file(data.path))
+            if self._plan.makes_grant_keys:
+                create_grant_keys(data.path, self._plan.region)
             self._region = children_of(self._plan, Path(scratch), data.path, self._ports)
             self._children = self._region.all
             try:

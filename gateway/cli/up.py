@@ -17,6 +17,7 @@ from rich.table import Table
 from gateway.cli.exit_codes import ExitCode
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevKeysRefused, create_or_load, state_directory
 from gateway.region_plan import EnginePlan, RegionPlan
+from gateway.residency.grants import GrantKeyUnusable
 from gateway.settings import SettingsRefused, as_environment, load, read_tree
 from gateway.supervisor import RegionFailed, Supervisor
 
@@ -99,6 +100,8 @@ def up(
         has_redis=redis and not _names(given, "limits", "redis"),
         has_exporter=exporter and (redis or _names(given, "limits", "redis")),
         metering=given["metering"] if _names(given, "metering", "sinks") else None,
+        makes_grant_keys=_names(given, "residency", "bundle") and not _names(given, "residency", "grants"),
+        grant_keys=_grant_keys(given),
         has_resume_keys=_names(given, "resumption", "keys") or _names(given, "resumption", "key_file"),
     )
     try:
@@ -106,7 +109,7 @@ def up(
     except RegionFailed as failed:
         sys.stderr.write(f"{failed}\n")
         raise typer.Exit(failed.exit_code) from None
-    except OSError as error:
+    except (OSError, GrantKeyUnusable) as error:
         sys.stderr.write(f"cannot keep the state or the log of the region: {error}\n")
         raise typer.Exit(ExitCode.internal) from None
 
@@ -137,6 +140,14 @@ def _gateway_settings(
         known_later["metering__state_directory"] = str(state)
     checked = load(config, {**os.environ, **as_environment(settings | known_later)})
     return settings, checked.region
+
+
+def _grant_keys(tree: dict[str, Any]) -> Path | None:
+    """Whose grants engines take, where the settings say so."""
+    if not _names(tree, "residency", "grants") or not isinstance(tree["residency"]["grants"], dict):
+        return None
+    directory = tree["residency"]["grants"].get("keys_directory")
+    return None if directory is None else Path(directory)
 
 
 def _names(tree: dict[str, Any], section: str, name: str) -> bool:

@@ -72,6 +72,18 @@ def test_resume_tokens_are_signed_with_a_key_of_the_regions_own_unless_the_setti
     assert "PATCHBAY__RESUMPTION__KEY_FILE" not in named
 
 
+def test_where_the_region_makes_grant_keys_its_gateway_signs_and_its_engines_check() -> None:
+    children = children_of(plan(makes_grant_keys=True), SOCKETS, DATA, {})
+    told = children.gateway.environment()
+    assert json.loads(told["PATCHBAY__RESIDENCY__GRANTS__KEY_FILE"]) == "/data/grant-key.pem"
+    assert json.loads(told["PATCHBAY__RESIDENCY__GRANTS__KEYS_DIRECTORY"]) == "/data/grant-keys"
+    checks = ["--region", "here", "--grant-keys", "/data/grant-keys", "--capacity", "reserved"]
+    assert children.engines[0].command()[-6:] == checks
+    named = children_of(plan(has_redis=False, grant_keys=Path("/keys")), SOCKETS, DATA, {})
+    assert named.engines[0].command()[-6:] == [*checks[:3], "/keys", *checks[4:]]
+    assert "PATCHBAY__RESIDENCY__GRANTS__KEY_FILE" not in named.gateway.environment()
+
+
 def test_without_redis_the_settings_of_limits_are_left_alone() -> None:
     children = children_of(plan(has_redis=False), SOCKETS, DATA, {})
     assert "PATCHBAY__LIMITS__REDIS" not in children.gateway.environment()

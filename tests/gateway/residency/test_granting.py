@@ -1,0 +1,97 @@
+"""A relay asks its own region's policy: the bundle in force there, or the lists of its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.admission.policy_sets import CatalogPolicySets
+from gateway.residency.grant_settings import GrantSettings
+from gateway.residency.granting import ListPolicy, TablePolicy, grant_issuer, relay_guard
+from gateway.residency.settings import ResidencySettings
+from policies.residency.bundle import read_bundle
+from policies.residency.engine import ResidencyEngine
+from policies.residency.grant import PlacementGrant
+from policies.residency.table import DecisionTable
+from policies.residency.vocabulary import DataClass
+from policies.routing_facts import ALL_CLASSES, CapacityClass
+from regions.catalog import Catalog
+from tests.harness.grants import GrantKeys
+from tests.harness.residency_bundle import NOON_S, residency_files, rule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.unit
+
+EMBARGO = rule(
+    "F99-nobody-here", 'forbid (principal, action, resource == Asr::Region::"eu-west-1");', '@running("at_once")'
+)
+
+
+def table_of(more_rules: str = "") -> DecisionTable:
+    return DecisionTable(ResidencyEngine(read_bundle(residency_files(more_rules=more_rules)), NOON_S))
+
+
+def grant_of(profile: str, **more: Any) -> PlacementGrant:
+    return PlacementGrant(
+        session_id="s", tenant="t", issuer="home", profile=profile, issued_at_s=0, expires_at_s=1, **more
+    )
+
+
+def may(policy: TablePolicy | ListPolicy, grant: PlacementGrant, *, goes_on: bool = False) -> frozenset[CapacityClass]:
+    return policy.permitted_here(grant, goes_on)
+
+
+def test_what_the_bundle_here_permits_may_be_passed_on_and_nothing_else() -> None:
+    table = table_of()
+    here = TablePolicy("eu-west-1", lambda: table)
+    german = grant_of("eu-strict", subject_countries=("DE",))
+    assert may(here, german) == may(here, german, goes_on=True) == ALL_CLASSES
+    assert may(here, grant_of("eu-strict")) == frozenset(), "nobody knows whose speech it is"
+    assert may(here, grant_of("us-health", subject_countries=("US",))) == frozenset()
+    assert may(here, grant_of("made-up")) == frozenset()
+    assert may(TablePolicy("atlantis", lambda: table), german) == frozenset()
+
+
+def test_machines_are_those_that_the_bundle_here_permits() -> None:
+    table = table_of()
+    health = grant_of("us-health", data_class=DataClass.phi, subject_countries=("US",))
+    assert may(TablePolicy("us-east-1", lambda: table), health) == {CapacityClass.reserved}
+
+
+def test_without_a_bundle_in_force_nothing_is_passed_on() -> None:
+    here = TablePolicy("eu-west", lambda: None)
+    assert here.permitted_here(grant_of("eu-strict"), False) == frozenset()
+    assert not here.leaves_at_once(grant_of("eu-strict"))
+
+
+def test_a_rule_that_does_not_wait_ends_what_runs_at_once() -> None:
+    before, after = table_of(), table_of(EMBARGO)
+    grant = grant_of("eu-strict", subject_countries=("DE",))
+    assert not TablePolicy("eu-west-1", lambda: before).leaves_at_once(grant)
+    embargoed = TablePolicy("eu-west-1", lambda: after)
+    assert embargoed.permitted_here(grant, False) == frozenset()
+    assert embargoed.leaves_at_once(grant)
+
+
+def test_lists_of_this_region_hold_where_there_is_no_bundle() -> None:
+    settings = ResidencySettings(profiles={"eu": ("here", "there"), "us": ("there",)})
+    here = ListPolicy("here", CatalogPolicySets(settings, region="here", catalog=Catalog))
+    assert may(here, grant_of("eu")) == may(here, grant_of("eu"), goes_on=True) == ALL_CLASSES
+    assert [may(here, grant_of(name)) for name in ("us", "mars", "")] == [frozenset()] * 3
+    assert not here.leaves_at_once(grant_of("us"))
+
+
+def test_where_settings_name_no_keys_nothing_is_signed_and_nothing_is_asked(tmp_path: Path) -> None:
+    policy = TablePolicy("here", lambda: None)
+    assert grant_issuer(None, region="here", now_s=lambda: 0.0) is None
+    assert relay_guard(None, policy) is None
+    keys = GrantKeys(tmp_path / "keys", "here")
+    key_file = tmp_path / "key.pem"
+    key_file.write_bytes(keys.private_pem("here"))
+    only_signs = GrantSettings(key_file=key_file)
+    assert grant_issuer(only_signs, region="here", now_s=lambda: 0.0) is not None
+    assert relay_guard(only_signs, policy) is None
+    assert relay_guard(only_signs.model_copy(update={"keys_directory": keys.folder}), policy) is not None
