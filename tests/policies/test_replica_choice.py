@@ -84,6 +84,7 @@ def test_of_many_that_fail_together_half_is_tried_after_what_is_well() -> None:
 
 UNKNOWN = replace(A, unfit=NoReplica.unknown_model)
 OTHER_LANGUAGE = replace(A, unfit=NoReplica.unsupported_language)
+OTHER_CLASS = replace(A, unfit=NoReplica.no_permitted_capacity)
 DRAINING = replace(A, is_draining=True)
 FULL = replace(A, free_slots=0)
 HELD = [replace(A, name=name, health=Health.tripped) for name in "xy"]
@@ -95,6 +96,7 @@ HELD = [replace(A, name=name, health=Health.tripped) for name in "xy"]
         ([], NoReplica.none_connected),
         ([UNKNOWN], NoReplica.unknown_model),
         ([OTHER_LANGUAGE, UNKNOWN], NoReplica.unsupported_language),
+        ([OTHER_CLASS, OTHER_LANGUAGE], NoReplica.no_permitted_capacity),
         ([DRAINING, UNKNOWN], NoReplica.draining),
         ([FULL, DRAINING], NoReplica.no_free_slot),
         ([FULL, replace(FULL, name="z", free_slots=-2)], NoReplica.no_free_slot),

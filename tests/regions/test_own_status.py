@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies.routing_facts import RegionState
+from policies.routing_facts import CapacityClass, RegionState
 from policies.tier_slots import TierHeadroom
 from regions.links.region_status import RegionStatus
 from regions.own_status import OwnStatus
@@ -26,6 +26,13 @@ async def test_it_tells_of_its_engines_as_they_are_at_that_moment() -> None:
         spot_permille=0,
         lag_ms=100,
     )
+
+
+async def test_it_tells_how_much_room_there_is_on_machines_whose_class_is_known() -> None:
+    world = World()
+    world.pools["north"].link.load = load_of(slots=20, used=5)
+    world.pools["north"].capacity = CapacityClass.spot
+    assert OwnStatus(world.facts, TierHeadroom())().free_slots_of_class == {"spot": 15}
 
 
 async def test_it_tells_what_its_operators_want() -> None:

@@ -129,3 +129,24 @@ def test_a_link_is_healthy_that_takes_streams_and_gave_none_up() -> None:
     good = FakeLink()
     links = [good, FakeLink(load=None), FakeLink(load=load_of(is_draining=True)), FakeLink(has_failed_lately=True)]
     assert healthy(links) == [good]
+
+
+# --- classes of machines --------------------------------------------------------------------------------------
+
+
+def test_free_slots_are_told_by_class_where_it_is_known_and_nowhere_else() -> None:
+    links = [
+        FakeLink("a", load=load_of(slots=10, used=2), placed_since_report=1),
+        FakeLink("b", load=load_of(slots=4, used=6, pool="spot")),
+        FakeLink("c", load=load_of(slots=9, pool="nobody's")),
+        FakeLink("d", load=load_of(slots=9, is_draining=True)),
+    ]
+    known = {"a": CapacityClass.reserved, "b": CapacityClass.spot, "d": CapacityClass.reserved}
+    spoken = spoken_by_engines(links, HEADROOM, by_pool, known_class_of=lambda link: known.get(link.address))
+    assert spoken.free_slots_of_class == {"reserved": 7, "spot": 0}
+
+
+def test_of_a_relay_each_class_has_less_by_what_was_placed_since() -> None:
+    told = FakeLink(region=status_of("east", classes={"reserved": 5, "spot": 2}), placed_since_report=3)
+    assert spoken_by_relays([told]).free_slots_of_class == {"reserved": 2, "spot": -1}
+    assert spoken_by_relays([FakeLink(region=status_of("east"))]).free_slots_of_class == {}

@@ -21,6 +21,7 @@ from engines.interface import (
 )
 from engines.proto import engine_pb2
 from engines.server.codec import append_event, decode_open, fill_load
+from policies.routing_facts import CapacityClass
 
 pytestmark = pytest.mark.unit
 
@@ -116,3 +117,14 @@ def test_a_load_report_carries_the_heartbeat_interval() -> None:
     fill_load(load, report, heartbeat_interval_ms=500)
     assert (load.slots_total, load.slots_used, load.is_draining, load.heartbeat_interval_ms) == (4, 1, True, 500)
     assert [(model.name, model.version, model.is_leaving) for model in load.models] == [("m", "v", True)]
+
+
+def test_a_class_of_machines_of_a_newer_gateway_permits_none_that_this_engine_could_be() -> None:
+    known = decode_open(engine_pb2.Open(capacity_classes=["reserved", "lunar"]))
+    unknown = decode_open(engine_pb2.Open(capacity_classes=["lunar"]))
+    assert isinstance(known, OpenStream)
+    assert isinstance(unknown, OpenStream)
+    assert (known.classes, unknown.classes) == ({CapacityClass.reserved}, frozenset())
+    anywhere = decode_open(engine_pb2.Open())
+    assert isinstance(anywhere, OpenStream)
+    assert (anywhere.classes, anywhere.grant) == (None, b"")

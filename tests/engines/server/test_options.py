@@ -106,6 +106,32 @@ def test_a_registration_that_cannot_work_is_refused_without_its_password(argumen
     assert "hidden" not in str(refused.value)
 
 
+def test_an_engine_asks_for_grants_only_where_it_is_given_keys(tmp_path: Path) -> None:
+    assert parse_options([]).grants is None
+    told = parse_options(["--grant-keys", str(tmp_path), "--region", "eu-west"]).grants
+    assert told is not None
+    assert (told.keys, told.region, told.capacity) == (tmp_path, "eu-west", None)
+    known = parse_options(["--grant-keys", str(tmp_path), "--region", "eu-west", "--capacity", "spot"]).grants
+    assert known is not None
+    assert known.capacity is CapacityClass.spot
+    unsaid = parse_options(REGISTERED).registration
+    assert unsaid is not None
+    assert unsaid.capacity is CapacityClass.reserved
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--grant-keys", "/nowhere", "--region", "eu"], "must be a folder"),
+        (["--grant-keys", "."], "needs --region"),
+        (["--grant-keys", ".", "--region", "EU"], "needs --region"),
+    ],
+)
+def test_grants_that_could_not_be_checked_are_refused_at_once(arguments: list[str], says: str) -> None:
+    with pytest.raises(BadOptions, match=says):
+        parse_options(arguments)
+
+
 def test_sources_of_notices_and_what_empties_the_engine_are_options() -> None:
     options = parse_options(
         ["--preemption", "gcp,http:127.0.0.1:0", "--preemption-notice-s", "120", "--drain-on", "rebalance"]

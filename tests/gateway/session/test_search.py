@@ -99,6 +99,12 @@ def test_a_session_that_opens_hears_that_nothing_is_there_where_its_audio_may_go
     assert search.in_vain(700, is_opening=True) == InVain(Reason.no_permitted_region)
 
 
+def test_a_session_that_opens_hears_that_every_engine_found_it_not_permitted() -> None:
+    search = make()
+    search.refusal = Refused(1, RefusalReason.not_permitted)
+    assert search.in_vain(700, is_opening=True) == InVain(Reason.not_permitted)
+
+
 def test_a_session_whose_version_is_gone_is_told_so() -> None:
     search = make()
     search.refusal = Refused(1, RefusalReason.unknown_model)

@@ -17,6 +17,7 @@ from engines.interface import (
 )
 from engines.proto import engine_pb2
 from engines.server.codec import decode_open
+from policies.routing_facts import CapacityClass
 from regions.links.command_codec import (
     AudioFraming,
     encode_cancel,
@@ -60,6 +61,8 @@ openings = st.builds(
     options=options,
     tier=names,
     is_replay=st.booleans(),
+    classes=st.none() | st.frozensets(st.sampled_from(CapacityClass), min_size=1),
+    grant=st.binary(max_size=40),
 )
 
 
@@ -134,3 +137,11 @@ def test_every_option_of_a_stream_crosses_the_link() -> None:
         assert same == [], "give it a value that is not the default"
     opened = OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=unlike_any_default)
     assert decode_open(engine_pb2.ToEngine.FromString(encode_open(1, opened)).commands[0].open) == opened
+
+
+def test_a_stream_that_may_be_on_no_machine_is_not_opened_as_one_that_may_be_on_any() -> None:
+    nowhere = OpenStream(
+        session_id="s", tenant="t", epoch=1, start_sample=0, options=StreamOptions(), classes=frozenset()
+    )
+    with pytest.raises(ValueError, match="no machine"):
+        encode_open(1, nowhere)

@@ -102,6 +102,7 @@ def test_what_a_relay_says_of_its_region_is_read_whole() -> None:
         live_permille=990,
         spot_permille=400,
         lag_ms=120,
+        free_slots_of_class={"reserved": 3},
     )
     assert decode_region(message) == RegionStatus(
         region="eu-west",
@@ -110,6 +111,7 @@ def test_what_a_relay_says_of_its_region_is_read_whole() -> None:
         live_permille=990,
         spot_permille=400,
         lag_ms=120,
+        free_slots_of_class={"reserved": 3},
     )
 
 
