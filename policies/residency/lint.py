@@ -12,7 +12,7 @@ from policies.residency.coverage import coverage
 from policies.residency.lint_finding import Finding, Severity
 from policies.residency.lint_reach import lint_reach
 from policies.residency.lint_rows import lint_rows
-from policies.residency.lint_rules import lint_rules, place_of
+from policies.residency.lint_rules import lint_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,9 +48,9 @@ def _tables(bundle: Bundle, outcomes: Sequence[Outcome]) -> Iterator[Finding]:
             "`patchbay policy test` lists them. Mend the rule, or the table if it is out of date.",
         )  # fmt: skip
     covered = coverage(bundle, outcomes)
-    for name in covered.rules_not_hit:
+    if covered.rules_not_hit:
         yield Finding(
-            Severity.warning, "rule-not-tested", place_of(bundle.rules[name]),
-            "No scenario is decided by it: nobody would notice if it were gone.",
-            "Add a scenario to scenarios/ that it decides.",
+            Severity.warning, "rules-not-tested", "scenarios/",
+            f"No scenario is decided by {', '.join(covered.rules_not_hit)}: nobody would notice if they were gone.",
+            "Add a scenario for each.",
         )  # fmt: skip

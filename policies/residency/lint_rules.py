@@ -35,7 +35,7 @@ def lint_rules(bundle: Bundle, *, now_s: int) -> Iterator[Finding]:
     yield from _profiles(bundle, readings)
 
 
-def place_of(rule: Rule) -> str:
+def _place(rule: Rule) -> str:
     return f"{rule.file} line {rule.line}, {rule.id}"
 
 
@@ -46,20 +46,20 @@ def _scope(rule: Rule, reading: RuleReading) -> Iterator[Finding]:
     if rule.effect == "forbid":
         if reading.action.is_everything:
             yield Finding(
-                Severity.warning, "rule-reads-nothing", place_of(rule),
+                Severity.warning, "rule-reads-nothing", _place(rule),
                 "It forbids everything to everybody, whatever is asked.",
                 "Say whom, where or when it forbids.",
             )  # fmt: skip
         return
     if reading.action.is_everything:
         yield Finding(
-            Severity.error, "unconditional-permit", place_of(rule),
+            Severity.error, "unconditional-permit", _place(rule),
             "It permits everything to everybody, everywhere.",
             "Name a profile, a jurisdiction and the actions that it is for.",
         )  # fmt: skip
         return
     yield Finding(
-        Severity.error, "permit-without-scope", place_of(rule),
+        Severity.error, "permit-without-scope", _place(rule),
         "It permits its actions to every profile in every region.",
         'Name a profile (`principal in Asr::Profile::"eea"`) or a place (`resource in Asr::Jurisdiction::"EEA"`).',
     )  # fmt: skip
@@ -69,7 +69,7 @@ def _annotations(rule: Rule, reading: RuleReading) -> Iterator[Finding]:
     unknown = sorted(set(rule.annotations) - KNOWN_ANNOTATIONS)
     if unknown:
         yield Finding(
-            Severity.warning, "unknown-annotation", place_of(rule),
+            Severity.warning, "unknown-annotation", _place(rule),
             f"It has annotations that nothing reads: {', '.join('@' + name for name in unknown)}.",
             f"There are {', '.join('@' + name for name in sorted(KNOWN_ANNOTATIONS))}. Put anything else in a comment.",
         )  # fmt: skip
@@ -77,13 +77,13 @@ def _annotations(rule: Rule, reading: RuleReading) -> Iterator[Finding]:
         return
     if _BREAK_GLASS in reading.reads:
         yield Finding(
-            Severity.error, "statutory-reads-break-glass", place_of(rule),
+            Severity.error, "statutory-reads-break-glass", _place(rule),
             "It is the law (`@kind(\"statutory\")`), and an emergency permission would lift it.",
             "Take `context.hasBreakGlass` out of it, or say `@kind(\"operational\")` if it is not the law.",
         )  # fmt: skip
     if rule.effect == "permit":
         yield Finding(
-            Severity.warning, "statutory-permit", place_of(rule),
+            Severity.warning, "statutory-permit", _place(rule),
             "A permit is called statutory: a law may forbid, and what it permits a profile must still want.",
             "Say `@kind(\"profile\")`.",
         )  # fmt: skip
@@ -97,7 +97,7 @@ def _review(rule: Rule, now_s: int) -> Iterator[Finding]:
     owner = rule.annotations["owner"]
     is_overdue = left_days < 0
     yield Finding(
-        Severity.warning, "review-overdue" if is_overdue else "review-soon", place_of(rule),
+        Severity.warning, "review-overdue" if is_overdue else "review-soon", _place(rule),
         f"It {'was' if is_overdue else 'is'} to be reviewed by {review_by}.",
         f"Ask {owner} whether it still holds, and set `@review_by` anew.",
     )  # fmt: skip
@@ -110,7 +110,7 @@ def _texts(rule: Rule, reading: RuleReading) -> Iterator[Finding]:
         if fact == "resource.country":
             advice = "Name a jurisdiction instead, and list the country in jurisdictions.toml, with its dates."
         yield Finding(
-            Severity.warning, "text-compared", place_of(rule),
+            Severity.warning, "text-compared", _place(rule),
             f"It compares {fact} with the text {text!r}.", advice,
         )  # fmt: skip
 
@@ -149,7 +149,7 @@ def _doubles(bundle: Bundle, readings: Mapping[str, RuleReading]) -> Iterator[Fi
         other = first.setdefault(readings[name].body, name)
         if other != name:
             yield Finding(
-                Severity.error, "duplicate-rule", place_of(bundle.rules[name]),
+                Severity.error, "duplicate-rule", _place(bundle.rules[name]),
                 f"It says the same as {other}.",
                 "Take one of them away: whoever changes one will forget the other.",
             )  # fmt: skip
@@ -163,7 +163,7 @@ def _regimes(bundle: Bundle, readings: Mapping[str, RuleReading], now_s: int) ->
         mentioned |= regimes
         for regime in sorted(regimes - in_force):
             yield Finding(
-                Severity.warning, "jurisdiction-without-rows", place_of(bundle.rules[name]),
+                Severity.warning, "jurisdiction-without-rows", _place(bundle.rules[name]),
                 f"It speaks of {regime}, to which no country belongs today.",
                 "Add rows to jurisdictions.toml, or take the rule away.",
             )  # fmt: skip
