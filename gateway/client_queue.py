@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gateway.wire.messages import PartialMessage
+from gateway.wire.messages import FinalMessage, PartialMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,3 +83,19 @@ class ClientQueue:
 
     def __len__(self) -> int:
         return len(self._messages)
+
+
+class OverheardQueue(ClientQueue):
+    """Of a session whose finals are kept: `heard` is told of each that the client will be told. It returns at once."""
+
+    __slots__ = ("_heard",)
+
+    def __init__(self, bound: int, heard: Callable[[FinalMessage], None]) -> None:
+        super().__init__(bound)
+        self._heard = heard
+
+    def put(self, message: ServerMessage) -> bool:
+        is_taken = super().put(message)
+        if is_taken and type(message) is FinalMessage:
+            self._heard(message)
+        return is_taken

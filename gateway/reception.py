@@ -12,7 +12,7 @@ import structlog
 from engines.interface import SAMPLES_PER_MS
 from gateway.admission.carriers import agreed_token
 from gateway.admission.places import NOBODY
-from gateway.client_queue import ClientQueue
+from gateway.client_queue import ClientQueue, OverheardQueue
 from gateway.errors import ClientFault, Reason, SessionRefused, Unavailable
 from gateway.limits.settings import CreditSettings
 from gateway.logs import tenant_hash
@@ -25,6 +25,7 @@ from gateway.session.origin import SessionOrigin
 from gateway.session.quota import SessionQuota
 from gateway.session_registry import Terms
 from gateway.session_runner import Observers, SessionRunner
+from gateway.transcripts.interface import Spoken
 from gateway.wire.handshake import read_start
 from gateway.wire.messages import Start
 from policies.residency.situation import NOTHING_STATED
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from gateway.session_registry import SessionRegistry
     from gateway.session_runner import ClientPort
     from gateway.session_settings import SessionSettings
+    from gateway.transcripts.keeping import SessionKeeper, TranscriptKeeper
     from gateway.wire.handshake import SessionRequest
     from gateway.wire.messages import ClientMessage
     from policies.facts import Caller
@@ -88,6 +90,8 @@ class House:
     """None: no session can be gone on with."""
     grants: GrantIssuer | None = None
     """Signs what policy permits a session, for the engines that it asks; None: nobody checks that."""
+    transcripts: TranscriptKeeper | None = None
+    """None: no word is kept of anybody."""
     now_ms: Callable[[], int] = monotonic_ms
     now_s: Callable[[], float] = time.time
 
@@ -247,15 +251,16 @@ class Reception:
                 "patchbay.encoding": request.audio.encoding.value,
             },
         )
+        keeper = self._keeper_of(admitted, session_id)
         points = beginning.open_points(lambda: runner.refuse(SessionRefused(Reason.resumed_elsewhere)))
         runner = SessionRunner(
             SessionMachine(identity, beginning.limits, self._quota_of(admitted, now_ms), now_ms),
             house.placement.session(place),
-            ClientQueue(house.sessions.max_queued_messages),
+            self._queue_for(keeper),
             port,
             Observers(house.metrics, session_log, span, transport),
             now_ms=house.now_ms,
-            on_closed=lambda closed: self._ended(closed, admitted),
+            on_closed=lambda closed: self._ended(closed, admitted, keeper),
         )
         try:
             runner.begin(
@@ -268,6 +273,7 @@ class Reception:
             if points is not None:
                 points.close(refusal.reason)
             raise
+        house.admission.policies.note_session(admitted.policies, session_id)
         house.registry.add(runner, caller, _terms_of(admitted, points, grant))
         admitted.tab.attach(runner, add_ons=add_ons_of(request.options))
         house.metrics.sessions_opened.labels(transport).inc()
@@ -334,8 +340,22 @@ class Reception:
 
         return make
 
-    def _ended(self, runner: SessionRunner, admitted: Admitted) -> None:
+    def _keeper_of(self, admitted: Admitted, session_id: str) -> SessionKeeper | None:
+        """None: nothing that is said is kept."""
+        transcripts, situation = self._house.transcripts, admitted.policies.situation
+        if transcripts is None or situation is None:
+            return None
+        subject_id = admitted.request.subject_id or admitted.caller.stated.subject_id or admitted.caller.subject
+        return transcripts.listener(Spoken(session_id, situation, subject_id))
+
+    def _queue_for(self, keeper: SessionKeeper | None) -> ClientQueue:
+        bound = self._house.sessions.max_queued_messages
+        return ClientQueue(bound) if keeper is None else OverheardQueue(bound, keeper.heard)
+
+    def _ended(self, runner: SessionRunner, admitted: Admitted, keeper: SessionKeeper | None) -> None:
         self._house.registry.remove(runner)
+        if keeper is not None:
+            keeper.ended()
         admitted.tab.release()
 
     def note_refusal(self, refusal: SessionRefused, *, transport: str, visit: Visit | None = None) -> None:

@@ -25,6 +25,7 @@ from gateway.residency.settings import ResidencySettings
 from gateway.resumption.settings import ResumptionSettings
 from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings
+from gateway.transcripts.settings import TranscriptSettings
 from gateway.transports.settings import ListenSettings
 from regions.capacity.settings import CapacitySettings
 from regions.links.settings import PoolSettings
@@ -94,6 +95,8 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     drain: DrainSettings = DrainSettings()
     orders: OrderSettings = OrderSettings()
     operations: OperationsSettings = OperationsSettings()
+    transcripts: TranscriptSettings | None = None
+    """Where words are stored, if a signed bundle says that they are; without it, nowhere."""
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")

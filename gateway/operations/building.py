@@ -16,9 +16,11 @@ from gateway.operations.glass_acts import GlassActs
 from gateway.operations.glass_http import GlassHttp
 from gateway.operations.metrics import OperationsMetrics
 from gateway.operations.operations_http import OperationsHttp
-from gateway.operations.operators import BREAK_GLASS, OPERATE, Operators
+from gateway.operations.operators import BREAK_GLASS, ERASE, OPERATE, SUPPORT, Operators
 from gateway.operations.places import Places
 from gateway.operations.refusals import ActRefused
+from gateway.operations.transcript_acts import TranscriptActs, TranscriptParts
+from gateway.operations.transcripts_http import TranscriptsHttp
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from gateway.operations.glass_book import GlassBook
     from gateway.operations.places import EnginePlaces
     from gateway.operations.settings import OperationsSettings
+    from gateway.transcripts.interface import BundleInForce
+    from gateway.transcripts.keeping import TranscriptKeeper
     from policies.routing import RoutingWeights
     from regions.facts import Facts
     from regions.orders.book import OrderBook
@@ -51,6 +55,9 @@ class OperationsParts:
     registry: CollectorRegistry
     glass: GlassBook
     decisions: DecisionLog
+    transcripts: TranscriptKeeper | None = None
+    bundles: BundleInForce | None = None
+    """Both, or none: words are stored only under a bundle."""
 
 
 class Operations:
@@ -94,7 +101,26 @@ class Operations:
             dry_run=DryRun(places, parts.book, parts.weights, lambda: parts.facts.snapshot_age_ms),
             book=parts.book,
         )
-        self.pages = (orders, glass)
+        transcripts = TranscriptsHttp(
+            operators(SUPPORT), operators(ERASE), self._transcript_acts(parts, writing), here=parts.facts.here
+        )
+        self.pages = (orders, glass, transcripts)
+
+    @staticmethod
+    def _transcript_acts(parts: OperationsParts, writing: ActParts) -> TranscriptActs | None:
+        if parts.transcripts is None or parts.bundles is None:
+            return None
+        return TranscriptActs(
+            TranscriptParts(
+                keeper=parts.transcripts,
+                bundles=parts.bundles,
+                glass=parts.glass,
+                decisions=parts.decisions,
+                write=writing.write,
+                now_s=time.time,
+                here=parts.facts.here,
+            )
+        )
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -14,6 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from policies.residency.decision import Situation
     from policies.residency.table import DecisionTable
 
 
@@ -68,6 +69,15 @@ class Swept:
 
     erased: tuple[KeptSession, ...] = ()
     held: tuple[KeptSession, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A session that could be kept. `subject_id`: whoever is spoken of, as the caller names him; empty: nobody."""
+
+    session: str
+    situation: Situation
+    subject_id: str
 
 
 class TranscriptStore(Protocol):

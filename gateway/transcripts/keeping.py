@@ -12,15 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from gateway.transcripts.interface import KeptFinal, KeptSession, StoreFailed, Swept
-from gateway.transcripts.rules import Ruling, erasure_of, profile_of, ruling_of
-from policies.residency.decision import Decision
-from policies.residency.record import DecisionRecord, Event, RecordContext
+from gateway.transcripts.records import context_of, record_about
+from gateway.transcripts.rules import Ruling, erasure_of, ruling_of
 from policies.residency.vocabulary import Action
 from policies.retention import NotKept
 
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.decision_log.interface import DecisionLog
-    from gateway.transcripts.interface import BundleInForce, Transcript, TranscriptStore
+    from gateway.transcripts.interface import BundleInForce, Spoken, Transcript, TranscriptStore
     from gateway.transcripts.metrics import TranscriptMetrics
     from gateway.transcripts.settings import TranscriptSettings
     from gateway.wire.messages import FinalMessage
-    from policies.residency.decision import Situation
+    from policies.residency.decision import Decision, Situation
     from policies.retention import NotErased
 
 _FLUSH_WITHIN_S = 3.0
@@ -40,15 +39,6 @@ _AT_ONCE = 500
 _RETRY_S = 0.5
 
 log = structlog.get_logger("transcripts")
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A session that could be kept. `subject_id`: whoever is spoken of, as the caller names him; empty: nobody."""
-
-    session: str
-    situation: Situation
-    subject_id: str
 
 
 class SessionKeeper:
@@ -154,7 +144,7 @@ class TranscriptKeeper:
             log.warning("transcript.not_kept", session=spoken.session, reason=why)
         self._record(
             spoken.situation.project,
-            Action.store_transcript.value,
+            Action.store_transcript,
             ruling.decision,
             session=spoken.session,
             situation=spoken.situation,
@@ -246,7 +236,7 @@ class TranscriptKeeper:
             )
             self._record(
                 session.spoken.situation.project,
-                Action.store_transcript.value,
+                Action.store_transcript,
                 session.ruling.decision,
                 session=session.spoken.session,
                 detail=f"{session.num_lost} of {session.num_heard} finals could not be stored",
@@ -329,47 +319,18 @@ class TranscriptKeeper:
 
     def _record_erasure(self, kept: KeptSession, detail: str) -> None:
         _why, decision = erasure_of(self._bundles.table, kept.project, here=self._region)
-        self._record(kept.project, Action.erase_transcript.value, decision, session=kept.session, detail=detail)
+        self._record(kept.project, Action.erase_transcript, decision, session=kept.session, detail=detail)
 
     def _record(
         self,
         project: str,
-        action: str,
+        action: Action,
         decision: Decision,
         *,
-        session: str = "",
-        situation: Situation | None = None,
+        session: str,
         detail: str,
+        situation: Situation | None = None,
     ) -> None:
-        org, _, name = project.partition("/")
-        table = self._bundles.table
-        bundle = None if table is None else table.engine.bundle
-        self._decisions.record(
-            DecisionRecord(
-                event=Event.transcript,
-                session=session,
-                org=org,
-                project=name,
-                action=action,
-                chosen=self._region if decision.is_allowed else "",
-                decision=decision.verdict.value,
-                determining_policy_ids=decision.rules,
-                errors=decision.errors,
-                profile=profile_of(table, project),
-                policy_digest="" if bundle is None else bundle.policy_digest,
-                entities_digest="" if bundle is None else bundle.entities_digest,
-                schema_digest="" if bundle is None else bundle.schema_digest,
-                context=_context(situation),
-                detail=detail,
-            )
-        )
-
-
-def _context(situation: Situation | None) -> RecordContext:
-    if situation is None:
-        return RecordContext()
-    return RecordContext(
-        data_class=situation.data_class.value,
-        subject=",".join(sorted(situation.subject_countries)),
-        legal_basis=situation.legal_basis.value,
-    )
+        record = record_about(self._bundles.table, project, action, decision, here=self._region, detail=detail)
+        context = record.context if situation is None else context_of(situation)
+        self._decisions.record(msgspec.structs.replace(record, session=session, context=context))

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from gateway.client_queue import ClientQueue
+from gateway.client_queue import ClientQueue, OverheardQueue
 from gateway.errors import Reason
-from gateway.wire.messages import Ack, PartialMessage
+from gateway.wire.messages import Ack, FinalMessage, PartialMessage
 
 pytestmark = pytest.mark.unit
 
@@ -86,3 +86,12 @@ async def test_to_a_client_that_does_not_read_only_the_reason_is_sent() -> None:
     queue.put(Ack(2))
     queue.replace_all(Ack(3))
     assert await queue.take() == ([Ack(3)], None)
+
+
+async def test_only_finals_that_the_client_will_be_told_are_overheard() -> None:
+    heard: list[FinalMessage] = []
+    queue = OverheardQueue(2, heard.append)
+    first, second = (FinalMessage(f"final {number}", 0, 900, ()) for number in (1, 2))
+    assert [queue.put(message) for message in (partial(1), first, second)] == [True, True, False]
+    assert heard == [first]
+    assert (await queue.take())[0] == [partial(1), first]

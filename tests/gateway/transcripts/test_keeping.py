@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from gateway.transcripts.interface import StoreFailed
-from gateway.transcripts.keeping import Spoken
+from gateway.transcripts.interface import Spoken, StoreFailed
 from policies.retention import NotErased
 from tests.gateway.transcripts.transcript_world import (
     ASKS,

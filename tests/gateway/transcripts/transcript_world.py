@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
-from gateway.transcripts.interface import KeptFinal, KeptSession
-from gateway.transcripts.keeping import Spoken, TranscriptKeeper
+from gateway.transcripts.interface import KeptFinal, KeptSession, Spoken
+from gateway.transcripts.keeping import TranscriptKeeper
 from gateway.transcripts.local_store import LocalTranscriptStore
 from gateway.transcripts.metrics import TranscriptMetrics
 from gateway.transcripts.region_keys import add_key, read_region_keys
