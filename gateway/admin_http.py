@@ -40,6 +40,8 @@ class AdminHttp:
             waits_for.append("draining")
         if not self._has_engine():
             waits_for.append("no_engine")
+        if not self._readiness.has_policy():
+            waits_for.append("no_policy")
         if waits_for:
             return web.json_response({"status": "not ready", "reasons": waits_for}, status=503)
         return web.json_response({"status": "ready"})

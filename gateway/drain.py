@@ -26,6 +26,8 @@ class Readiness:
 
     def __init__(self) -> None:
         self.is_draining = False
+        self.has_policy: Callable[[], bool] = lambda: True
+        """Whether anything may be permitted here: no bundle in force, nobody is served."""
 
 
 async def drain(

@@ -66,6 +66,8 @@ class Reason(StrEnum):
     scope_missing = "scope_missing"
 
     residency_unknown_profile = "residency_unknown_profile"
+    residency_conflict = "residency_conflict"
+    residency_denied = "residency_denied"
     wrong_region = "wrong_region"
 
     unknown_plan = "unknown_plan"
@@ -84,6 +86,7 @@ class Reason(StrEnum):
     keys_unavailable = "keys_unavailable"
     limiter_unavailable = "limiter_unavailable"
     revocations_unavailable = "revocations_unavailable"
+    residency_unavailable = "residency_unavailable"
     decision_log_unwritable = "decision_log_unwritable"
     internal_error = "internal_error"
 
@@ -164,6 +167,16 @@ TABLE: dict[Reason, Row] = {
     Reason.residency_unknown_profile: Row(
         _CLIENT, 4403, 403, _DENIED, "The token names no residency profile that is known here."
     ),
+    Reason.residency_conflict: Row(
+        _CLIENT,
+        4403,
+        403,
+        _DENIED,
+        "Token, project and `start` say things about the session's residency that cannot all be.",
+    ),
+    Reason.residency_denied: Row(
+        _CLIENT, 4403, 403, _DENIED, "Policy permits audio of this session in no region; the message names the rules."
+    ),
     Reason.wrong_region: Row(
         _CLIENT, 4421, 421, _PRECONDITION, "The audio may not come to this region; connect to one of `gateways`."
     ),
@@ -237,6 +250,14 @@ TABLE: dict[Reason, Row] = {
         503,
         _UNAVAILABLE,
         "Decisions about the session could not be written down here, and its residency profile or plan asks for that.",
+        retry_after_ms=2_000,
+    ),
+    Reason.residency_unavailable: Row(
+        _NOW,
+        4512,
+        503,
+        _UNAVAILABLE,
+        "No policy bundle is in force here, so nothing is permitted.",
         retry_after_ms=2_000,
     ),
     Reason.internal_error: Row(_GOOD, 1011, 500, _INTERNAL, "A fault of ours; it is logged with the session's id."),

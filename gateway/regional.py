@@ -14,7 +14,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway.admission.policy_sets import CatalogPolicySets, residency_mistakes
+from gateway.admission.policy_sets import residency_mistakes
+from gateway.residency.building import Residency, ResidencyRefused, residency
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.resumption.points import StoredCommitPoints
 from gateway.resumption.resumption import Resumption
@@ -43,11 +44,15 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from redis.asyncio import Redis
 
+    from gateway.admission.policy_sets import CatalogPolicySets
+    from gateway.decision_log.interface import DecisionLog
     from gateway.limits.interface import SessionLimits
     from gateway.operations.audit import AuditStream
     from gateway.operations.glass_book import GlassBook
     from gateway.redis_link.client import RedisLink
     from gateway.residency.grants import GrantIssuer
+    from gateway.residency.in_force import BundlesInForce
+    from gateway.residency.policy_sets import BundlePolicySets
     from gateway.resumption.peers import PeerRegions
     from gateway.settings import GatewaySettings
     from policies.orders import Orders
@@ -75,7 +80,7 @@ def monotonic_ms() -> int:
 class Regional:
     """Parts that are not running yet: `listen` for peers, then `run` until it is cancelled."""
 
-    policies: CatalogPolicySets
+    policies: CatalogPolicySets | BundlePolicySets
     grants: GrantIssuer | None
     """Signs what policy permits each session; None: nobody checks that."""
     pool: LinkPool
@@ -93,11 +98,18 @@ class Regional:
     run: Task
     relay: RelayServer | None
     file: CatalogFile | None
+    in_force: BundlesInForce | None
+    """The policy bundle; None: plain lists of regions decide."""
 
-    def on_catalog_changed(self, callback: Callable[[], None]) -> None:
-        """Call it whenever another catalog is in force, after all of these parts know it. It must not raise."""
+    def on_policy_changed(self, callback: Callable[[], None]) -> None:
+        """Call it whenever callers may have other sets than before, as there is another catalog, bundle, date or
+        emergency permission, after all of these parts know it. It must not raise.
+        """
         if self.file is not None:
             self.file.on_change(lambda _catalog: callback())
+        if self.in_force is not None:
+            self.in_force.on_change(callback)
+            self.glass.on_change(callback)
 
     async def listen(self, stack: contextlib.AsyncExitStack) -> None:
         """Take links of peers; `stack` ends them. Raises OSError: the port cannot be had."""
@@ -113,15 +125,18 @@ class Regional:
 
 @contextlib.asynccontextmanager
 async def regional(
-    settings: GatewaySettings, limits: SessionLimits, registry: CollectorRegistry
+    settings: GatewaySettings,
+    limits: SessionLimits,
+    registry: CollectorRegistry,
+    decisions: DecisionLog | None = None,
 ) -> AsyncIterator[Regional]:
-    """Build them.
+    """Build them. `decisions`: where changes of policy are written down.
 
     Raises:
         SettingsRefused: the catalog, certificates or keys cannot be used; every mistake in them.
     """
     async with contextlib.AsyncExitStack() as stack:
-        yield _Building(settings, limits, registry, stack).build()
+        yield _Building(settings, limits, registry, stack).build(decisions)
 
 
 class _Building:
@@ -165,10 +180,11 @@ class _Building:
     def catalog(self) -> Catalog:
         return Catalog() if self._file is None else self._file.current()
 
-    def build(self) -> Regional:
+    def build(self, decisions: DecisionLog | None) -> Regional:
         settings = self._settings
         self.glass = self._glass()
-        policies = CatalogPolicySets(settings.residency, region=settings.region, catalog=self.catalog)
+        decides = self._residency(decisions)
+        policies = decides.policies
         pool_metrics = PoolMetrics(self._registry)
         pool = self._local_pool(pool_metrics)
         placing = PlacementSettings() if settings.regions is None else settings.regions.placement
@@ -197,7 +213,7 @@ class _Building:
         relay = self._relay(facts, points)
         if relay is not None:
             self._tasks.append(relay.run)
-            self._guard(relay, policies)
+            self._guard(relay, decides)
         in_use = functools.partial(_links_in_use, relay)
         orders, carried_out = self._orders(pool, facts, placement, in_use)
         capacity.is_held = lambda name: _holds_pool(orders.orders, settings.region, name)
@@ -217,7 +233,25 @@ class _Building:
             run=lambda: _all(self._tasks),
             relay=relay,
             file=self._file,
+            in_force=decides.in_force,
         )
+
+    def _residency(self, decisions: DecisionLog | None) -> Residency:
+        settings = self._settings
+        try:
+            built = residency(
+                settings.residency,
+                region=settings.region,
+                catalog=self.catalog,
+                registry=self._registry,
+                decisions=decisions,
+                glass=self.glass,
+            )
+        except ResidencyRefused as refused:
+            raise SettingsRefused(refused.mistakes) from None
+        if built.in_force is not None:
+            self._tasks.append(built.in_force.run)
+        return built
 
     # --- engines near and far -----------------------------------------------------------------------------
 
@@ -428,27 +462,32 @@ class _Building:
     # --- placement grants ---------------------------------------------------------------------------------
 
     def _grant_issuer(self) -> GrantIssuer | None:
-        residency = self._settings.residency
-        if residency is None or residency.grants is None:
+        settings = self._settings.residency
+        if settings is None or settings.grants is None:
             return None
         from gateway.residency.granting import grant_issuer
         from gateway.residency.grants import GrantKeyUnusable
 
         try:
-            return grant_issuer(residency.grants, region=self._settings.region, now_s=time.time)
+            return grant_issuer(settings.grants, region=self._settings.region, now_s=time.time)
         except GrantKeyUnusable as unusable:
             raise SettingsRefused([f"residency.grants.key_file: {unusable}"]) from None
 
-    def _guard(self, relay: RelayServer, policies: CatalogPolicySets) -> None:
+    def _guard(self, relay: RelayServer, decides: Residency) -> None:
         """Peers show grants too, where this region's settings say whose keys are good."""
-        residency = self._settings.residency
-        if residency is None or residency.grants is None:
+        settings = self._settings.residency
+        if settings is None or settings.grants is None:
             return
-        from gateway.residency.granting import ListPolicy, relay_guard
+        from gateway.residency.granting import ListPolicy, TablePolicy, relay_guard
 
-        guard = relay_guard(residency.grants, ListPolicy(self._settings.region, policies))
-        if guard is not None:
-            relay.guarded_by(guard)
+        here, in_force = self._settings.region, decides.in_force
+        by_table = None if in_force is None else TablePolicy(here, lambda: in_force.table)
+        guard = relay_guard(settings.grants, by_table or ListPolicy(here, decides.policies))
+        if guard is None:
+            return
+        relay.guarded_by(guard)
+        if in_force is not None:
+            in_force.on_change(relay.policy_changed)
 
 
 def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry: CollectorRegistry) -> CatalogFile:

@@ -159,7 +159,7 @@ async def _running(
         aiohttp.ClientSession() as http,
         _decision_log(settings, metrics.registry) as decisions,
         limiting(settings, plans, registry, admission_metrics) as limited,
-        regional(settings, limited.limits, metrics.registry) as regions,
+        regional(settings, limited.limits, metrics.registry, decisions) as regions,
         contextlib.AsyncExitStack() as listeners,
     ):
         verifier = token_verifier(settings.tokens, http)
@@ -193,7 +193,7 @@ async def _running(
             )
         )
         metrics.watch(registry.figures, regions.pool.loads)
-        regions.on_catalog_changed(lambda: registry.permit_anew(regions.policies))
+        regions.on_policy_changed(lambda: registry.permit_anew(regions.policies))
         clients_away = ClientsAway(
             regions.orders,
             registry,
@@ -203,6 +203,8 @@ async def _running(
             now_ms=monotonic_ms,
         )
         regions.carried_out.clients_of = clients_away.left
+        in_force = regions.in_force
+        readiness.has_policy = lambda: in_force is None or in_force.bundle is not None
         admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
         operations = _operations(settings, regions, verifier, limited.revocations, metrics.registry, decisions)
         pages = (

@@ -103,7 +103,7 @@ class SessionRegistry:
         its next commit point, which is made at once: no engine hears anything from now on. Where a rule says so (an
         embargo), not even that is waited for, and its audio is dropped.
         """
-        for runner, caller in self.sessions:
+        for runner, caller in self.sessions if sets.is_ready else ():
             terms = self.terms_of(runner)
             found = sets.permitted(caller, terms.request, terms.place)
             if isinstance(found, SessionRefused):

@@ -50,6 +50,7 @@ class PolicySet:
         situation: what a bundle was asked about; None: plain lists of regions decide.
         is_restricted: whether the profile is one whose sessions must be on record.
         digests: of the bundle that was asked.
+        break_glass: id of the emergency permission without which the set would be smaller.
     """
 
     permitted: Permitted
@@ -57,6 +58,7 @@ class PolicySet:
     situation: Situation | None = None
     is_restricted: bool = False
     digests: PolicyDigests = PolicyDigests()
+    break_glass: str = ""
 
     @classmethod
     def of_list(cls, regions: frozenset[str], profile: str = "") -> PolicySet:
@@ -118,6 +120,9 @@ class PolicySets(Protocol):
         trigger: Trigger = Trigger.initial,
     ) -> Decision | None:
         """What a bundle says to it, and by which rules; None: plain lists of regions decide."""
+
+    def note_session(self, policies: PolicySet, session_id: str) -> None:
+        """A session begins by this set."""
 
     def leaves_at_once(self, policies: PolicySet) -> frozenset[str]:
         """Regions in which a running session may not stay for another moment."""
@@ -228,6 +233,9 @@ class CatalogPolicySets(PermittedGateways):
         trigger: Trigger = Trigger.initial,
     ) -> Decision | None:
         return None
+
+    def note_session(self, policies: PolicySet, session_id: str) -> None:
+        """No list needs an emergency permission."""
 
     def leaves_at_once(self, policies: PolicySet) -> frozenset[str]:
         return frozenset()

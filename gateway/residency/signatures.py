@@ -2,7 +2,8 @@
 
 A signature is Ed25519 (RFC 8032) over the fixed line "patchbay policy bundle v1", a line feed, the bundle's digest in
 hexadecimal and a line feed. It lies in `signatures/NAME.sig` as one line of base64, and is no part of the digest, so
-that approvers sign one after the other. Anybody can check it with the public key and OpenSSL; docs/residency.md says how.
+that approvers sign one after the other. Anybody can check it with the public key and OpenSSL: docs/residency.md says
+how.
 
 These must stay true:
   - Only approvers of the settings count, each by the key that the settings give him.

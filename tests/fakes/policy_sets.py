@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from gateway.admission.policy_sets import PermittedGateways, PolicySet
 from gateway.errors import SessionRefused
 from policies.residency.situation import NOTHING_STATED
+from policies.residency.vocabulary import Action, Trigger
+from policies.routing_facts import CapacityClass
 from regions.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 
     from gateway.admission.places import Place
     from policies.facts import Caller
+    from policies.residency.decision import Decision
     from policies.residency.situation import Stated
-    from policies.residency.vocabulary import Action
 
 
 class GivenPolicySets(PermittedGateways):
@@ -59,6 +61,20 @@ class GivenPolicySets(PermittedGateways):
 
     def rules_against(self, policies: PolicySet, action: Action, region: str) -> tuple[str, ...]:
         return ()
+
+    def decision_on(
+        self,
+        policies: PolicySet,
+        action: Action,
+        region: str,
+        *,
+        capacity: CapacityClass = CapacityClass.reserved,
+        trigger: Trigger = Trigger.initial,
+    ) -> Decision | None:
+        return None
+
+    def note_session(self, policies: PolicySet, session_id: str) -> None:
+        """Nothing to do."""
 
     def leaves_at_once(self, policies: PolicySet) -> frozenset[str]:
         return self._at_once

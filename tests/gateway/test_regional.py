@@ -170,7 +170,7 @@ async def test_callers_regions_are_those_of_the_catalog_in_force_and_whoever_ask
 ) -> None:
     async with built(settings_of(regions={"catalog_file": catalog_in(tmp_path, HERE)})) as parts:
         told: list[object] = []
-        parts.on_catalog_changed(
+        parts.on_policy_changed(
             lambda: told.append((permitted(parts), {region.name for region in parts.placement.snapshot.regions}))
         )
         assert permitted(parts) == Permitted.everywhere_in(frozenset({HERE}))
