@@ -81,18 +81,18 @@ class ResidencyEngine:
         situation = question.situation
         if (unknown := self._unknown(situation, question.region)) is not None:
             return Decision(Verdict.deny, errors=(unknown,))
-        request = {
-            "principal": uid("Project", situation.project or generic_project(situation.profile)),
-            "action": _ACTIONS[question.action],
-            "resource": self._region_uids[question.region],
-            "context": self._context.write(question, self.areas_of(situation.subject_countries)),
-        }
         try:
+            request = {
+                "principal": uid("Project", situation.project or generic_project(situation.profile)),
+                "action": _ACTIONS[question.action],
+                "resource": self._region_uids[question.region],
+                "context": self._context.write(question, self.areas_of(situation.subject_countries)),
+            }
             answer = cedarpy.is_authorized(
                 request, self.bundle.cedar_rules, self._entities_for(situation.project), self.bundle.cedar_schema
             )
         except (ValueError, TypeError, KeyError) as error:
-            return Decision(Verdict.no_decision, errors=(f"Cedar: {error}",))
+            return Decision(Verdict.no_decision, errors=(f"the question cannot be asked: {error!r}",))
         errors = tuple(map(self._with_ids, answer.diagnostics.errors))
         rules = tuple(sorted(self.bundle.rule_ids.get(number, number) for number in answer.diagnostics.reasons))
         match answer.decision:
