@@ -39,7 +39,7 @@ class FindingKind(StrEnum):
     """A checkpoint, or a copy of one, names another hash than the record has."""
     checkpoint_root = "checkpoint_root"
     checkpoint_missing = "checkpoint_missing"
-    """More records than a writer leaves without one."""
+    """More records than a writer leaves without one, or a copy has one that the log has not."""
 
 
 @dataclass(frozen=True, slots=True)

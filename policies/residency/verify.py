@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from policies.residency.chain import parse_file_name, records_file
+from policies.residency.chain import checkpoints_file, parse_file_name, records_file
 from policies.residency.log_findings import Finding, FindingKind, Findings, Verified
 from policies.residency.verify_chain import ChainOfWriter
 from policies.residency.verify_checkpoints import CheckpointReader, CheckpointsOfWriter, witnesses_of_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from policies.residency.verify_checkpoints import Keys, LogFiles, Witness
 
@@ -35,7 +35,9 @@ def verify_log(files: LogFiles, keys: Keys, *, copies: Sequence[LogFiles] = (), 
     checkpoints = reader.read()
     heard = list(reader.witnesses)
     for copy in copies:
-        heard += witnesses_of_copy(copy, keys, findings)
+        of_copy = witnesses_of_copy(copy, keys, findings)
+        _missing_checkpoints(of_copy, checkpoints, findings)
+        heard += of_copy
     witnesses: dict[str, dict[int, list[Witness]]] = defaultdict(lambda: defaultdict(list))
     for witness in heard:
         witnesses[witness.writer][witness.seq].append(witness)
@@ -57,6 +59,21 @@ def verify_log(files: LogFiles, keys: Keys, *, copies: Sequence[LogFiles] = (), 
         chains.append(chain)
     _missing(chains, witnesses, findings, is_copy=is_copy)
     return Verified(findings.listed, tuple(findings.notes), tuple(writers), findings.num_found)
+
+
+def _missing_checkpoints(
+    of_copy: Iterable[Witness], checkpoints: Mapping[str, CheckpointsOfWriter], findings: Findings
+) -> None:
+    """Those that a copy has and the log has not."""
+    missing = {
+        (witness.writer, witness.file, witness.seq)
+        for witness in of_copy
+        if witness.line and (witness.writer not in checkpoints or witness.line not in checkpoints[witness.writer].lines)
+    }
+    for writer, number, seq in sorted(missing):
+        name = checkpoints_file(writer, number)
+        text = f"a copy has a checkpoint at record {seq} that is not here"
+        findings.add(Finding(FindingKind.checkpoint_missing, name, 0, writer, seq, text))
 
 
 def _numbers_of_records(files: LogFiles) -> dict[str, set[int]]:

@@ -12,6 +12,7 @@ from policies.residency.checkpoint import (
     Checkpoint,
     CheckpointKind,
     decode_checkpoint,
+    encode_checkpoint,
     signature_of,
     signed_bytes,
 )
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
 
 
 class Witness(NamedTuple):
-    """Somebody says what the hash of a record is. `file`: of the records, 0 where that is not said."""
+    """Somebody says what the hash of a record is. `file`: of the records, 0 where that is not said. `line`: hash of the
+    checkpoint that says so, where it is one of the record's own writer.
+    """
 
     writer: str
     seq: int
     hash: str
     file: int
     who: str
+    line: str = ""
 
 
 @dataclass(slots=True)
@@ -44,6 +48,8 @@ class CheckpointsOfWriter:
     all: list[Checkpoint] = field(default_factory=list)
     final: dict[int, Checkpoint] = field(default_factory=dict)
     by_seq: dict[int, Checkpoint] = field(default_factory=dict)
+    lines: set[str] = field(default_factory=set)
+    """Hashes of them, as lines."""
 
     @property
     def last(self) -> Checkpoint | None:
@@ -117,7 +123,9 @@ class CheckpointReader:
         if checkpoint.kind in FINAL:
             of_writer.final[checkpoint.file] = checkpoint
         who = "its checkpoint" if not checkpoint.by else f"the checkpoint of {checkpoint.by}"
-        self.witnesses.append(Witness(file.writer, checkpoint.seq, checkpoint.hash, checkpoint.file, who))
+        line = line_hash(encode_checkpoint(checkpoint))
+        of_writer.lines.add(line)
+        self.witnesses.append(Witness(file.writer, checkpoint.seq, checkpoint.hash, checkpoint.file, who, line))
 
     def _is_good(self, file: LogFile, number: int, checkpoint: Checkpoint) -> bool:
         if not self._keys:
@@ -182,7 +190,14 @@ def witnesses_of_copy(copy: LogFiles, keys: Keys, findings: Findings) -> list[Wi
                 findings.add(Finding(fault, name, 1, file.writer, checkpoint.seq, _FAULTS[fault]))
                 continue
             reader.witnesses.append(
-                Witness(checkpoint.writer, checkpoint.seq, checkpoint.hash, checkpoint.file, "its checkpoint")
+                Witness(
+                    checkpoint.writer,
+                    checkpoint.seq,
+                    checkpoint.hash,
+                    checkpoint.file,
+                    "its checkpoint",
+                    line_hash(encode_checkpoint(checkpoint)),
+                )
             )
     return [witness._replace(who=f"{witness.who} in the copy") for witness in reader.witnesses]
 
