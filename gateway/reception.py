@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from gateway.residency.grants import GrantIssuer, SessionGrant
     from gateway.resumption.resumption import Continued, Resumption, SessionPoints
     from gateway.session.limits import SessionLimits
+    from gateway.session_decisions import SessionDecisions, SessionOnRecord
     from gateway.session_registry import SessionRegistry
     from gateway.session_runner import ClientPort
     from gateway.session_settings import SessionSettings
@@ -90,6 +91,8 @@ class House:
     """None: no session can be gone on with."""
     grants: GrantIssuer | None = None
     """Signs what policy permits a session, for the engines that it asks; None: nobody checks that."""
+    decisions: SessionDecisions | None = None
+    """Writes down what policy decides of sessions; None: nobody does."""
     transcripts: TranscriptKeeper | None = None
     """None: no word is kept of anybody."""
     now_ms: Callable[[], int] = monotonic_ms
@@ -233,12 +236,14 @@ class Reception:
             tier=admitted.plan.tier.value,
         )
         grant = None if house.grants is None else house.grants.of_session(session_id, caller.tenant, admitted.policies)
+        on_record = self._on_record(session_id, guest)
         place = SessionPlace(
             session_id,
             admitted.policies.permitted,
             admitted.plan.tier,
             random.randrange(1_000),
             end=lambda shed: runner.shed(shed),
+            on_placed=None if on_record is None else on_record.placed,
             grant=grant,
         )
         session_log = log.bind(session=session_id, tenant=tenant_hash(caller.tenant), region=house.region)
@@ -274,7 +279,9 @@ class Reception:
                 points.close(refusal.reason)
             raise
         house.admission.policies.note_session(admitted.policies, session_id)
-        house.registry.add(runner, caller, _terms_of(admitted, points, grant))
+        house.registry.add(runner, caller, _terms_of(admitted, points, grant, on_record))
+        if house.decisions is not None and on_record is not None:
+            house.decisions.lives(runner, on_record)
         admitted.tab.attach(runner, add_ons=add_ons_of(request.options))
         house.metrics.sessions_opened.labels(transport).inc()
         session_log.info(
@@ -352,8 +359,16 @@ class Reception:
         bound = self._house.sessions.max_queued_messages
         return ClientQueue(bound) if keeper is None else OverheardQueue(bound, keeper.heard)
 
+    def _on_record(self, session_id: str, guest: Guest) -> SessionOnRecord | None:
+        decisions = self._house.decisions
+        if decisions is None:
+            return None
+        return decisions.begin(session_id, guest.admitted, goes_on=guest.continued is not None)
+
     def _ended(self, runner: SessionRunner, admitted: Admitted, keeper: SessionKeeper | None) -> None:
         self._house.registry.remove(runner)
+        if self._house.decisions is not None:
+            self._house.decisions.ended(runner)
         if keeper is not None:
             keeper.ended()
         admitted.tab.release()
@@ -373,12 +388,16 @@ class Reception:
         metrics.audio_bytes += num_bytes
 
 
-def _terms_of(admitted: Admitted, points: SessionPoints | None, grant: SessionGrant | None) -> Terms:
+def _terms_of(
+    admitted: Admitted, points: SessionPoints | None, grant: SessionGrant | None, on_record: SessionOnRecord | None
+) -> Terms:
     follows: tuple[Callable[[PolicySet], None], ...] = ()
     if points is not None:
         follows = (lambda policies: points.permit(policies.permitted.checkpoint),)
     if grant is not None:
         follows = (*follows, grant.permit)
+    if on_record is not None:
+        follows = (*follows, on_record.permit)
     return Terms(admitted.policies, admitted.request, admitted.place, follows)
 
 
