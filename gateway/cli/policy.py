@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typer
 
+from gateway.cli import policy_diff, policy_init, policy_lint, policy_test, policy_validate
+
 policy_app = typer.Typer(
     name="policy",
     help="Where audio and words may go: check, test, compare, sign and explain bundles of residency rules.",
@@ -17,3 +19,10 @@ policy_app = typer.Typer(
 @policy_app.callback()
 def policy() -> None:
     """Where audio and words may go: check, test, compare, sign and explain bundles of residency rules."""
+
+
+policy_app.command("init")(policy_init.init)
+policy_app.command("validate")(policy_validate.validate)
+policy_app.command("lint")(policy_lint.lint)
+policy_app.command("diff")(policy_diff.diff)
+policy_app.command("test")(policy_test.ask_tables)
