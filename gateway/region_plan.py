@@ -45,6 +45,9 @@ class RegionPlan:
     """The section of the settings that says where to; None: into files of the region."""
     has_resume_keys: bool = False
     """The settings say what resume tokens are signed with; else it is a key of the region's own (resume_key_file)."""
+    has_decision_log: bool = False
+    """The settings say where decisions are written down; else it is a folder of the region's own, signed by a key of
+    its own (decision_key_file)."""
     makes_grant_keys: bool = False
     """Sessions carry placement grants by a key of the region's own (gateway.residency.grant_keys)."""
     grant_keys: Path | None = None
@@ -97,6 +100,9 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
     settings |= _own_limits(sockets, data) if plan.has_redis else {}
     if not plan.has_resume_keys:
         settings["resumption__key_file"] = str(resume_key_file(data))
+    if not plan.has_decision_log:
+        settings["decision_log__directory"] = str(data / "decisions")
+        settings["decision_log__signing_key_file"] = str(decision_key_file(data))
     if plan.makes_grant_keys:
         settings["residency__grants__key_file"] = str(key_file(data))
         settings["residency__grants__keys_directory"] = str(keys_directory(data))
@@ -162,6 +168,11 @@ def _where_engines_are(plan: RegionPlan, sockets: Path) -> dict[str, Any]:
 def resume_key_file(data: Path) -> Path:
     """Kept over restarts: a gateway that is started again honours its own resume tokens."""
     return data / "resume.keys"
+
+
+def decision_key_file(data: Path) -> Path:
+    """Kept over restarts: one public key verifies the whole log."""
+    return data / "decisions-key.pem"
 
 
 def _engine(plan: RegionPlan, sockets: Path, data: Path, number: int) -> Child:

@@ -20,7 +20,8 @@ from typing import IO, TYPE_CHECKING, Any
 import aiohttp
 
 from gateway.data_directory import claim
-from gateway.region_plan import children_of, resume_key_file
+from gateway.decision_log.signing import create_signing_key
+from gateway.region_plan import children_of, decision_key_file, resume_key_file
 from gateway.residency.grant_keys import create_grant_keys
 from gateway.resumption.token_keys import create_key_file
 from gateway.running_regions import announce, withdraw
@@ -92,6 +93,8 @@ class Supervisor:
         ):
             self._data = data
             create_key_file(resume_key_file(data.path))
+            if not self._plan.has_decision_log and not decision_key_file(data.path).exists():
+                create_signing_key(decision_key_file(data.path))
             if self._plan.makes_grant_keys:
                 create_grant_keys(data.path, self._plan.region)
             self._region = children_of(self._plan, Path(scratch), data.path, self._ports)

@@ -100,6 +100,7 @@ def up(
         has_redis=redis and not _names(given, "limits", "redis"),
         has_exporter=exporter and (redis or _names(given, "limits", "redis")),
         metering=given["metering"] if _names(given, "metering", "sinks") else None,
+        has_decision_log="decision_log" in given,
         makes_grant_keys=_names(given, "residency", "bundle") and not _names(given, "residency", "grants"),
         grant_keys=_grant_keys(given),
         has_resume_keys=_names(given, "resumption", "keys") or _names(given, "resumption", "key_file"),

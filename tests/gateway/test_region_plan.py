@@ -72,6 +72,14 @@ def test_resume_tokens_are_signed_with_a_key_of_the_regions_own_unless_the_setti
     assert "PATCHBAY__RESUMPTION__KEY_FILE" not in named
 
 
+def test_decisions_are_written_down_in_the_regions_own_folder_unless_the_settings_name_one() -> None:
+    own = children_of(plan(), SOCKETS, DATA, {}).gateway.environment()
+    assert json.loads(own["PATCHBAY__DECISION_LOG__DIRECTORY"]) == "/data/decisions"
+    assert json.loads(own["PATCHBAY__DECISION_LOG__SIGNING_KEY_FILE"]) == "/data/decisions-key.pem"
+    named = children_of(plan(has_decision_log=True), SOCKETS, DATA, {}).gateway.environment()
+    assert not any(name.startswith("PATCHBAY__DECISION_LOG") for name in named)
+
+
 def test_where_the_region_makes_grant_keys_its_gateway_signs_and_its_engines_check() -> None:
     children = children_of(plan(makes_grant_keys=True), SOCKETS, DATA, {})
     told = children.gateway.environment()
