@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engines.interface import OpenStream
-    from policies.residency.grant import PlacementGrant
+    from policies.residency.grant import PlacementGrant, SignedGrant
     from policies.routing_facts import CapacityClass
 
 _LOOK_EVERY_S = 1.0
@@ -35,7 +35,8 @@ class GrantChecker:
     """One a process. Nothing here waits for anything but the disk, once a second at most.
 
     Args:
-        directory: public keys in PEM, `REGION.pem` for gateways of each region.
+        directory: public keys in PEM, `REGION.pem` for gateways of each region; `REGION.*.pem` are more of them, so
+            that a key can be changed.
         region: this one.
         capacity: of this machine; None: not asked about, as a relay's, or not known.
         is_relay: it passes streams on to machines that are asked themselves.
@@ -57,6 +58,7 @@ class GrantChecker:
         self._is_relay = is_relay
         self._now_s = now_s
         self._keys: dict[str, Ed25519PublicKey] = {}
+        """By file."""
         self._seen: dict[str, tuple[int, int, int]] = {}
         self._looked_at_s = -_LOOK_EVERY_S
         self._look()
@@ -64,7 +66,7 @@ class GrantChecker:
     @property
     def issuers(self) -> frozenset[str]:
         """Regions whose key is here."""
-        return frozenset(self._keys)
+        return frozenset(map(_region_of, self._keys))
 
     def check(self, opened: OpenStream, *, issuer: str | None = None) -> PlacementGrant | str:
         """The grant that permits this stream here; else why none does, in a word for logs and metrics.
@@ -81,12 +83,10 @@ class GrantChecker:
         if issuer is not None and grant.issuer != issuer:
             return "other_issuer"
         self._look()
-        key = self._keys.get(grant.issuer)
-        if key is None:
+        keys = [key for file, key in self._keys.items() if _region_of(file) == grant.issuer]
+        if not keys:
             return "unknown_issuer"
-        try:
-            key.verify(signed.signature, signed_bytes(signed.payload))
-        except InvalidSignature:
+        if not any(_is_signed_by(key, signed) for key in keys):
             return "forged"
         classes = grant.classes_in(self.region, goes_on=opened.is_replay)
         refusal = refusal_of(
@@ -112,7 +112,7 @@ class GrantChecker:
             return
         self._looked_at_s = now_s
         try:
-            files = {path.stem: path for path in self._directory.glob("*.pem")}
+            files = {path.name: path for path in self._directory.glob("*.pem") if not path.name.startswith(".")}
             seen = {name: _stamp(path) for name, path in files.items()}
         except OSError:
             files, seen = {}, {}
@@ -124,7 +124,19 @@ class GrantChecker:
             if (key := self._keys.get(name) if seen[name] == self._seen.get(name) else _read(path)) is not None
         }
         self._seen = seen
-        log.info("grant_keys.loaded", issuers=sorted(self._keys))
+        log.info("grant_keys.loaded", issuers=sorted(self.issuers))
+
+
+def _region_of(file: str) -> str:
+    return file.partition(".")[0]
+
+
+def _is_signed_by(key: Ed25519PublicKey, signed: SignedGrant) -> bool:
+    try:
+        key.verify(signed.signature, signed_bytes(signed.payload))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -175,6 +175,7 @@ OPTIONAL_SECTIONS = (
     "EscrowSettings",
     "ExporterSettings",
     "ResidencySettings",
+    "GrantSettings",
     "RegionsSettings",
 )
 """Tables that may be left out or repeated, and whose settings have rows of their own."""

@@ -117,6 +117,19 @@ def test_keys_come_and_go_while_it_runs(keys: GrantKeys, monkeypatch: pytest.Mon
 
 
 @unit
+def test_while_a_key_is_changed_both_are_good(keys: GrantKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engines.server.grants._LOOK_EVERY_S", 0.0)
+    checker = GrantChecker(keys.folder, region="eu-west")
+    old = asked(keys.grant("us-east", "eu-west"))
+    (keys.folder / "us-east.pem").rename(keys.folder / "us-east.old.pem")
+    keys.add("us-east")
+    assert [checker.refusal_of(one) for one in (old, asked(keys.grant("us-east", "eu-west")))] == [None, None]
+    (keys.folder / "us-east.old.pem").unlink()
+    assert checker.refusal_of(old) == "forged"
+    assert checker.issuers == {"eu-west", "us-east"}
+
+
+@unit
 def test_without_its_folder_nothing_is_permitted(keys: GrantKeys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.server.grants._LOOK_EVERY_S", 0.0)
     checker = GrantChecker(keys.folder, region="eu-west")
