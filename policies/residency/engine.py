@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
     from policies.residency.bundle import Bundle
     from policies.residency.entities import RegionFactsAt
+    from policies.residency.rules import Rule
 
 MAX_PROJECTS_HELD = 2_048
 """Projects whose entity is held parsed. Another takes the place of the one not asked about for longest."""
 
+_FACTS_OF_A_QUESTION = frozenset({"capacity", "trigger", "isDraining", "hasBreakGlass"})
 _ACTIONS = {action: action_uid(action) for action in Action}
 
 
@@ -58,6 +60,7 @@ class ResidencyEngine:
         self._entities = cedarpy.Entities.from_json_str(
             json.dumps(entities), bundle.cedar_schema, release_gil=release_gil
         )
+        self._facts_asked = {action: _facts_asked(action, bundle.rules.values()) for action in Action}
         self._with_project: OrderedDict[str, cedarpy.Entities] = OrderedDict()
         self._region_uids = {name: uid("Region", name) for name in self.regions}
         self._context = _ContextWriter(text_of(max(0, min(self.from_s, FAR_S - 1))))
@@ -66,6 +69,18 @@ class ResidencyEngine:
     def holds_at(self, now_s: float) -> bool:
         """Whether what it says is what the bundle says at that instant. Where not, make another engine."""
         return self.from_s <= now_s < self.until_s
+
+    def without_idle_facts(self, question: Question) -> tuple[CapacityClass, Trigger, bool, bool]:
+        """Capacity, trigger, draining and break glass of it; those that no rule about its action asks are as nobody
+        said them. Two questions alike in these have one answer.
+        """
+        asked = self._facts_asked.get(question.action, _FACTS_OF_A_QUESTION)
+        return (
+            question.capacity if "capacity" in asked else CapacityClass.reserved,
+            question.trigger if "trigger" in asked else Trigger.initial,
+            question.is_draining and "isDraining" in asked,
+            question.has_break_glass and "hasBreakGlass" in asked,
+        )
 
     def areas_of(self, countries: Iterable[str]) -> frozenset[str]:
         """Regimes that protect somebody who is in one of these countries."""
@@ -150,6 +165,14 @@ class ResidencyEngine:
             if f"`{number}`" in error:
                 return error.replace(f"`{number}`", f"`{rule_id}`")
         return error
+
+
+def _facts_asked(action: Action, rules: Iterable[Rule]) -> frozenset[str]:
+    found: frozenset[str] = frozenset()
+    for rule in rules:
+        if rule.actions is None or action in rule.actions:
+            found |= _FACTS_OF_A_QUESTION if rule.facts is None else rule.facts
+    return found
 
 
 class _ContextWriter:

@@ -31,6 +31,7 @@ RUNNING = ("at_once", "at_commit_point")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TOKENS = re.compile(r'//[^\n\r]*|"(?:[^"\\]|\\.)*"|[;(\[{)\]}]|"', re.DOTALL)
 _SAID_ID = re.compile(r'@id\("([^"\\]{0,100})"\)')
+_CONTEXT = {"Var": "context"}
 _MOVING_TIME = frozenset({"offset", "durationSince", "toDate", "toTime", "duration"})
 """What makes other instants of instants: with them, nobody could say when a decision changes next."""
 
@@ -44,6 +45,8 @@ class Rule:
         line: of its file, where it begins.
         instants: Unix seconds at which what it says may change: of each date in it, and the second after.
         named: entities that it names as `(type without namespace, id)`.
+        actions: those in its head; None: it is about all of them.
+        facts: attributes of `context` that it asks; None: it may ask any.
     """
 
     id: str
@@ -54,6 +57,8 @@ class Rule:
     text: str
     instants: tuple[int, ...] = ()
     named: frozenset[tuple[str, str]] = frozenset()
+    actions: frozenset[str] | None = None
+    facts: frozenset[str] | None = None
 
     @property
     def kind(self) -> str:
@@ -135,7 +140,16 @@ def _read(text: str, path: str, line: int, mistakes: Mistakes) -> Rule | None:
     if mistakes.count > told:
         return None
     return Rule(
-        annotations["id"], rule["effect"], annotations, path, line, text, instants, frozenset(_named_entities(rule))
+        id=annotations["id"],
+        effect=rule["effect"],
+        annotations=annotations,
+        file=path,
+        line=line,
+        text=text,
+        instants=instants,
+        named=frozenset(_named_entities(rule)),
+        actions=_actions(rule["action"]),
+        facts=_facts(rule["conditions"]),
     )
 
 
@@ -176,6 +190,26 @@ def _named_entities(rule: object) -> Iterator[tuple[str, str]]:
     for node in _nodes(rule):
         if node.keys() == {"type", "id"} and isinstance(node["type"], str) and isinstance(node["id"], str):
             yield node["type"].rpartition("::")[2], node["id"]
+
+
+def _actions(head: Mapping[str, object]) -> frozenset[str] | None:
+    """Those of `action == ..` and `action in [..]`. Actions are in no groups: the schema is checked for it."""
+    if head.get("op") not in ("==", "in"):
+        return None
+    return frozenset(name for kind, name in _named_entities(head) if kind == "Action") or None
+
+
+def _facts(conditions: object) -> frozenset[str] | None:
+    """`context.x` and `context has x`. Where the context is used in any other way, it is not known what is asked."""
+    found: set[str] = set()
+    uses = 0
+    for node in _nodes(conditions):
+        uses += node == _CONTEXT
+        for asked in (node.get("."), node.get("has")):
+            if isinstance(asked, dict) and asked.get("left") == _CONTEXT and isinstance(asked.get("attr"), str):
+                found.add(asked["attr"])
+                uses -= 1
+    return frozenset(found) if uses == 0 else None
 
 
 def _nodes(rule: object) -> Iterator[dict[str, object]]:

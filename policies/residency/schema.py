@@ -62,6 +62,8 @@ def words_of(schema: cedarpy.Schema, mistakes: Mistakes) -> dict[str, tuple[str,
             found[tokens[position - 1]] = _strings(tokens[position + 2 :])
         elif token == "action":
             found["Action"].append(_strings(tokens[position + 1 :])[0])
+            if tokens[position + 2] == "in":
+                mistakes.add(SCHEMA, "actions are in no groups: each is permitted apart")
     for name, members in found.items():
         if any("\\" in member for member in members):
             mistakes.add(SCHEMA, f"{name}: words are written without a backslash")

@@ -40,7 +40,8 @@ class _Known:
 
 
 class DecisionTable:
-    """Speakers of two countries that the same regimes protect are in one situation here.
+    """What no rule can tell apart is remembered once: two countries of speakers that the same regimes protect, and the
+    capacity, where no rule about the action asks for it.
 
     Bounded: of more situations than `max_situations`, the one not asked about for longest is forgotten with all its
     decisions, and asked anew when it comes back. Of one situation there are as many decisions as there are different
@@ -62,7 +63,7 @@ class DecisionTable:
         """Whether the answer is a look-up."""
         situation = question.situation
         known = self._known.get(situation) or self._by_facts.get(self._facts_of(situation))
-        return known is not None and _key(question) in known.decisions
+        return known is not None and self._key(question) in known.decisions
 
     def situations(self) -> tuple[Situation, ...]:
         """Those asked about so far, the latest last: what a new table should be filled with."""
@@ -132,6 +133,9 @@ class DecisionTable:
             self._known.move_to_end(situation)
         return known
 
+    def _key(self, question: Question) -> _Key:
+        return question.action, question.region, *self.engine.without_idle_facts(question)
+
     def _facts_of(self, situation: Situation) -> _Facts:
         """All that Cedar is told of it."""
         return (
@@ -145,7 +149,7 @@ class DecisionTable:
         )
 
     def _decide(self, question: Question, known: _Known) -> Decision:
-        key = _key(question)
+        key = self._key(question)
         if (found := known.decisions.get(key)) is not None:
             return found
         decision = self.engine.decide(question)
@@ -153,17 +157,6 @@ class DecisionTable:
         if question.region in self.engine.regions:
             known.decisions[key] = decision
         return decision
-
-
-def _key(question: Question) -> _Key:
-    return (
-        question.action,
-        question.region,
-        question.capacity,
-        question.trigger,
-        question.is_draining,
-        question.has_break_glass,
-    )
 
 
 def _asked_of(region: str, here: str) -> Iterator[tuple[Action, Trigger, tuple[CapacityClass, ...]]]:

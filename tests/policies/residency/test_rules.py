@@ -67,6 +67,31 @@ def test_dates_are_found_in_rules_and_not_in_comments_or_texts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "actions", "facts"),
+    [
+        (f"{PERMIT};", None, set()),
+        ('permit (principal, action == Asr::Action::"relay", resource);', {"relay"}, set()),
+        (
+            'permit (principal, action in [Asr::Action::"relay", Asr::Action::"process"], resource);',
+            {"relay", "process"},
+            set(),
+        ),
+        (f'{PERMIT} when {{ context.capacity == Asr::Capacity::"spot" }};', None, {"capacity"}),
+        (f"{PERMIT} when {{ context has trigger }} unless {{ !context.isDraining }};", None, {"trigger", "isDraining"}),
+        (f"{PERMIT} when {{ context == {{}} || context.isDraining }};", None, None),
+        (f"{PERMIT} when {{ [context].contains(context) }};", None, None),
+        (f"{PERMIT} when {{ (if true then context else context).isDraining }};", None, None),
+        (f"{PERMIT} when {{ {{ a: context }}.a.isDraining && context.isDraining }};", None, None),
+    ],
+)
+def test_a_rule_says_which_actions_it_is_about_and_what_it_asks(
+    text: str, actions: set[str] | None, facts: set[str] | None
+) -> None:
+    (found,) = read_rules(rule("A", text), "a", Mistakes())
+    assert (found.actions, found.facts) == (actions, facts)
+
+
+@pytest.mark.parametrize(
     "condition",
     [
         'context.now.toDate() == datetime("2026-01-01")',

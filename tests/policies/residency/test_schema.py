@@ -87,6 +87,12 @@ def test_only_the_namespace_counts_and_words_in_texts_do_not() -> None:
         ("now: datetime,", "now: String, wind: Long,", "does not fit the questions"),
         ("subjectKnown: Bool,", "", "does not fit the questions"),
         ("resource: [Region]", "resource: [Project]", "does not fit the questions"),
+        (
+            "support_access,\n    erase_transcript appliesTo",
+            "support_access appliesTo { principal: [Project], resource: [Region], context: Facts };"
+            "action erase_transcript in [relay] appliesTo",
+            "actions are in no groups",
+        ),
         ("namespace Asr {", "namespace Asr {{", "error parsing schema"),
         ("country: String,", f"country: {'Set<' * 2_000}Long{'>' * 2_000},", "brackets deep"),
         ("country: String,", "country: Unheard,", "schema.cedarschema: "),
