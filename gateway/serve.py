@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from gateway.decision_log.interface import DecisionLog
     from gateway.regional import Regional
     from gateway.settings import GatewaySettings
+    from gateway.transcripts.keeping import TranscriptKeeper
     from gateway.transports.settings import ListenSettings, TlsSettings
     from regions.relay.settings import RelaySettings
 
@@ -176,6 +177,7 @@ async def _running(
         registry.on_outside = on_record.outside
         admission = Admission(steps, lambda: int(time.time()))
         admission.on_record = on_record
+        transcripts = _transcripts(settings, regions, metrics.registry, decisions)
         reception = Reception(
             House(
                 region=settings.region,
@@ -189,7 +191,9 @@ async def _running(
                 token_leeway_s=settings.tokens.leeway_s,
                 credit=settings.limits.credit,
                 resumption=regions.resumption,
+                transcripts=transcripts,
                 grants=regions.grants,
+                decisions=on_record,
             )
         )
         metrics.watch(registry.figures, regions.pool.loads)
@@ -206,7 +210,9 @@ async def _running(
         in_force = regions.in_force
         readiness.has_policy = lambda: in_force is None or in_force.bundle is not None
         admin = AdminHttp(readiness, lambda: regions.placement.is_ready, metrics)
-        operations = _operations(settings, regions, verifier, limited.revocations, metrics.registry, decisions)
+        operations = _operations(
+            settings, regions, verifier, limited.revocations, metrics.registry, decisions, transcripts
+        )
         pages = (
             *operations.pages,
             RouteHttp(regions.facts, regions.placement, regions.policies, geography),
@@ -225,11 +231,14 @@ async def _running(
                 tasks.create_task(clients_away.run()),
                 tasks.create_task(limited.run()),
                 tasks.create_task(geography.run()),
+                *([] if transcripts is None else [tasks.create_task(transcripts.run())]),
             ]
             try:
                 yield RunningGateway(addresses, readiness, reception, registry, regions)
             finally:
                 await listeners.aclose()
+                if transcripts is not None:
+                    await transcripts.flush()
                 for task in background:
                     task.cancel()
 
@@ -258,6 +267,7 @@ def _operations(
     revocations: RevocationCheck,
     registry: CollectorRegistry,
     decisions: DecisionLog,
+    transcripts: TranscriptKeeper | None,
 ) -> Operations:
     parts = OperationsParts(
         facts=regions.facts,
@@ -270,8 +280,26 @@ def _operations(
         registry=registry,
         glass=regions.glass,
         decisions=decisions,
+        transcripts=transcripts,
+        bundles=regions.in_force,
     )
     return Operations(settings.operations, parts)
+
+
+def _transcripts(
+    settings: GatewaySettings, regions: Regional, registry: CollectorRegistry, decisions: DecisionLog
+) -> TranscriptKeeper | None:
+    """None: no word is kept of anybody. Raises SettingsRefused."""
+    if settings.transcripts is None:
+        return None
+    from gateway.transcripts.building import TranscriptsRefused, transcript_keeper
+
+    try:
+        return transcript_keeper(
+            settings.transcripts, regions.in_force, decisions, region=settings.region, registry=registry
+        )
+    except TranscriptsRefused as refused:
+        raise SettingsRefused(refused.mistakes) from None
 
 
 class _Certificates:
