@@ -481,13 +481,14 @@ class _Building:
         from gateway.residency.granting import ListPolicy, TablePolicy, relay_guard
 
         here, in_force = self._settings.region, decides.in_force
-        by_table = None if in_force is None else TablePolicy(here, lambda: in_force.table)
+        by_table = None if in_force is None else TablePolicy(here, lambda: in_force.table, self.glass)
         guard = relay_guard(settings.grants, by_table or ListPolicy(here, decides.policies))
         if guard is None:
             return
         relay.guarded_by(guard)
         if in_force is not None:
             in_force.on_change(relay.policy_changed)
+            self.glass.on_change(relay.policy_changed)
 
 
 def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry: CollectorRegistry) -> CatalogFile:

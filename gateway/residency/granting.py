@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import SessionRefused
+from gateway.residency.break_glass_union import NoGlass
 from gateway.residency.grants import GrantIssuer, load_grant_key
 from policies.facts import Caller
 from policies.residency.decision import Question
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.admission.policy_sets import PolicySets
+    from gateway.residency.break_glass_union import Glass
     from gateway.residency.grant_settings import GrantSettings
     from policies.residency.grant import PlacementGrant
     from policies.residency.table import DecisionTable
     from regions.relay.guard import RelayGuard
 
+_NO_GLASS = NoGlass()
 _NONE: frozenset[CapacityClass] = frozenset()
 
 
@@ -48,10 +51,16 @@ def relay_guard(settings: GrantSettings | None, policy: TablePolicy | ListPolicy
 
 @dataclass(frozen=True, slots=True)
 class TablePolicy:
-    """By the bundle in force here. `table`: its decisions of now; None: there is none, and nothing is permitted."""
+    """By the bundle in force here.
+
+    Attributes:
+        table: its decisions of now; None: there is none, and nothing is permitted.
+        glass: emergency permissions that are open in this region; those of others do not count.
+    """
 
     region: str
     table: Callable[[], DecisionTable | None]
+    glass: Glass = _NO_GLASS
 
     def permitted_here(self, grant: PlacementGrant, goes_on: bool) -> frozenset[CapacityClass]:
         table = self.table()
@@ -79,7 +88,11 @@ class TablePolicy:
         self, grant: PlacementGrant, action: Action, capacity: CapacityClass = CapacityClass.reserved
     ) -> Question:
         trigger = Trigger.failover if action is Action.failover else Trigger.initial
-        return Question(grant.situation, action, self.region, capacity, trigger)
+        situation = grant.situation
+        # A permission to recognise there is one to bring the audio there.
+        covered = Action.process if action is Action.relay else action
+        has_break_glass = bool(self.glass.covering(situation, covered, self.region))
+        return Question(situation, action, self.region, capacity, trigger, has_break_glass=has_break_glass)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.admission.policy_sets import CatalogPolicySets
+from gateway.residency.break_glass_union import NoGlass
 from gateway.residency.grant_settings import GrantSettings
 from gateway.residency.granting import ListPolicy, TablePolicy, grant_issuer, relay_guard
 from gateway.residency.settings import ResidencySettings
 from policies.residency.bundle import read_bundle
+from policies.residency.decision import Situation
 from policies.residency.engine import ResidencyEngine
 from policies.residency.grant import PlacementGrant
 from policies.residency.table import DecisionTable
@@ -59,6 +61,28 @@ def test_machines_are_those_that_the_bundle_here_permits() -> None:
     table = table_of()
     health = grant_of("us-health", data_class=DataClass.phi, subject_countries=("US",))
     assert may(TablePolicy("us-east-1", lambda: table), health) == {CapacityClass.reserved}
+
+
+class Glass(NoGlass):
+    """A permission to begin sessions in one region."""
+
+    def covering(self, situation: Situation, action: str, region: str) -> str:
+        return "P-1" if (situation.profile, action, region) == ("us-health", "process", "eu-west-1") else ""
+
+
+def test_an_emergency_permission_counts_where_it_is_open_and_for_what_it_covers() -> None:
+    table = table_of(
+        rule(
+            "P99-emergency",
+            'permit (principal, action in [Asr::Action::"relay", Asr::Action::"process", Asr::Action::"failover"],'
+            " resource) when { context.hasBreakGlass };",
+        )
+    )
+    american = grant_of("us-health", subject_countries=("US",))
+    opened = TablePolicy("eu-west-1", lambda: table, Glass())
+    assert may(opened, american) == ALL_CLASSES
+    assert may(opened, american, goes_on=True) == frozenset()
+    assert may(TablePolicy("eu-west-1", lambda: table), american) == frozenset()
 
 
 def test_without_a_bundle_in_force_nothing_is_passed_on() -> None:
