@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import policy_diff, policy_init, policy_lint, policy_test, policy_validate
+from gateway.cli import (
+    policy_diff,
+    policy_init,
+    policy_lint,
+    policy_matrix,
+    policy_sign,
+    policy_test,
+    policy_validate,
+    policy_verify,
+)
 
 policy_app = typer.Typer(
     name="policy",
@@ -25,4 +34,8 @@ policy_app.command("init")(policy_init.init)
 policy_app.command("validate")(policy_validate.validate)
 policy_app.command("lint")(policy_lint.lint)
 policy_app.command("diff")(policy_diff.diff)
+policy_app.command("matrix")(policy_matrix.matrix)
 policy_app.command("test")(policy_test.ask_tables)
+policy_app.command("keygen")(policy_sign.keygen)
+policy_app.command("sign")(policy_sign.sign)
+policy_app.command("verify")(policy_verify.verify)
