@@ -112,6 +112,20 @@ class WorldAt:
         """All of them."""
         return frozenset(self.subjects) if dimension == SUBJECT else FACTS[dimension][1]
 
+    def subject_of(self, countries: frozenset[str]) -> str:
+        """Which of the speakers somebody in these countries is; of more than two, one who is protected alike."""
+        if not countries:
+            return UNKNOWN
+        areas = tuple(self.world.areas_asked(engine.areas_of(countries)) for engine in self.engines)
+        for label, subject in self.subjects.items():
+            if label != UNKNOWN and subject.areas == areas:
+                return label
+        added = Subject(f"{', '.join(sorted(countries))}", countries, areas)
+        self.subjects = {**self.subjects, added.label: added}
+        self._own_classes.clear()
+        self._near.clear()
+        return added.label
+
     def cell(self, who: Who, action: Action, region: str, *, fixed: Values | None = None) -> Cell:
         """`fixed`: only these values are asked about, by dimension."""
         tables = self._tables(who, action, region)

@@ -211,6 +211,10 @@ class World:
                 self._add_subject(found, engines, one.countries | other.countries)
         return (*found.values(), Subject(UNKNOWN, frozenset(), tuple(frozenset() for _ in engines)))
 
+    def areas_asked(self, areas: frozenset[str]) -> frozenset[str]:
+        """As much of them as rules can see."""
+        return areas if self._is_opaque_subject else areas & self.areas
+
     def _add_subject(
         self,
         found: dict[tuple[frozenset[str], ...], Subject],
@@ -218,7 +222,7 @@ class World:
         countries: frozenset[str],
     ) -> None:
         every = tuple(engine.areas_of(countries) for engine in engines)
-        key = every if self._is_opaque_subject else tuple(areas & self.areas for areas in every)
+        key = tuple(map(self.areas_asked, every))
         if key not in found:
             named = sorted(frozenset().union(*key))
             such = " and ".join(sorted(countries))
