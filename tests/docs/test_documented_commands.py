@@ -8,6 +8,8 @@ A comment before a block says in which surroundings:
                                                    load the model in /srv/models/next
   <!-- test: lab -->                               a copy of the repository's folder with the lab.env of three regions
                                                    that run; what a block kills is dead for those after it
+  <!-- test: guide -->                             beside the example settings; the blocks of a page run one after the
+                                                   other in one folder, as their reader runs them
   <!-- test: serves -->                            runs until it gets SIGTERM; it must become ready, then end with 0
   <!-- test: serves with the example settings -->  the same, with the example of docs/configuration.md in /etc/patchbay
   <!-- test: example settings -->                  that example lies in /etc/patchbay; nothing running
@@ -53,6 +55,7 @@ from regions.simulator.scenario_file import check_scenario
 from tests.docs.pages import ROOT, Block, all_blocks
 from tests.harness.next_version import write_next_version
 from tests.harness.region import PATCHBAY, environment_of
+from tests.harness.starter_set import starter_files
 from tests.harness.waiting import until_sync
 
 if TYPE_CHECKING:
@@ -197,6 +200,25 @@ def test_a_documented_command_works_with_the_example_settings(
     run(block, block.code, folder, surroundings_of(folder.parent))
 
 
+@pytest.mark.parametrize(
+    "page", sorted({block.page.name for block in all_blocks("sh") if block.surroundings == "guide"})
+)
+def test_a_guide_can_be_followed_from_its_first_block_to_its_last(
+    page: str, folder: Path, example_settings: Path
+) -> None:
+    for block in all_blocks("sh"):
+        if block.surroundings == "guide" and block.page.name == page:
+            run(block, block.code, folder, surroundings_of(folder.parent))
+
+
+@pytest.mark.parametrize("language", ["cedar", "yaml"])
+def test_a_documented_rule_or_scenario_is_one_of_the_starter_set(language: str) -> None:
+    starter = "\n".join(data.decode() for data in starter_files().values())
+    blocks = [block for block in all_blocks(language) if block.page.name == "compliance.md"]
+    assert blocks
+    assert [block.place for block in blocks if block.code not in starter] == []
+
+
 @pytest.mark.parametrize("block", of("region"))
 def test_a_documented_program_works_with_a_region(block: Block, folder: Path, region: Region) -> None:
     run(block, moved_ports(block.code, region), folder, beside(region))
@@ -329,7 +351,7 @@ def test_the_example_of_a_catalog_is_good_and_without_warnings(example_settings:
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
-    known = {"plain", "region", "own region", "lab", "example settings", *SERVES}
+    known = {"plain", "guide", "region", "own region", "lab", "example settings", *SERVES}
     strays = [
         block.place
         for block in all_blocks("sh", "python")
