@@ -57,16 +57,20 @@ class AdminClient:
         """Raises AdminRefused."""
         return self._ask(f"{path}?{urllib.parse.urlencode(query)}" if query else path, None)
 
+    def get_secret(self, path: str, **query: str | int) -> dict[str, Any]:
+        """What the gateway shows only to whom a token proves. Raises AdminRefused."""
+        return self._ask(f"{path}?{urllib.parse.urlencode(query)}" if query else path, None, is_secret=True)
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Raises AdminRefused."""
         return self._ask(path, json.dumps(body).encode())
 
-    def _ask(self, path: str, body: bytes | None) -> dict[str, Any]:
+    def _ask(self, path: str, body: bytes | None, *, is_secret: bool = False) -> dict[str, Any]:
         request = urllib.request.Request(self.base + path, data=body)
         if body is not None:
             request.add_header("Content-Type", "application/json")
-            if self._token:
-                request.add_header("Authorization", f"Bearer {self._token}")
+        if self._token and (body is not None or is_secret):
+            request.add_header("Authorization", f"Bearer {self._token}")
         try:
             with _OPENER.open(request, timeout=_TIMEOUT_S) as response:
                 answer = json.loads(response.read(_MAX_ANSWER_BYTES))

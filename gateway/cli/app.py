@@ -14,6 +14,7 @@ class _Commands(LazyCommands):
     places = {  # noqa: RUF012 - a mapping that nobody changes
         "up": "gateway.cli.up:up",
         "token": "gateway.cli.token:app",
+        "transcripts": "gateway.cli.transcripts:app",
         "transcribe": "gateway.cli.transcribe:transcribe",
         "audit": "gateway.cli.audit:app",
         "break-glass": "gateway.cli.break_glass:app",
