@@ -292,11 +292,18 @@ _OF_TWO: Mapping[str, Callable[[Asked, Any, Any], object]] = {
     "<=": lambda asked, left, right: not _less(asked, right, left),
     ">": lambda asked, left, right: _less(asked, right, left),
     ">=": lambda asked, left, right: not _less(asked, left, right),
+    "+": lambda _asked, left, right: _number(_number(left) + _number(right)),
     "in": _in,
     "contains": lambda _asked, left, right: right in _set(left),
     "containsAll": lambda _asked, left, right: _set(left) >= _set(right),
     "containsAny": lambda _asked, left, right: not _set(left).isdisjoint(_set(right)),
 }
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise EvaluationFailed("no whole number of 64 bits")
+    return value
 
 
 def _boolean(value: object) -> bool:
