@@ -75,7 +75,7 @@ class ExporterProcess:
         self.state = folder / "state"
         self.config = folder / "exporter.json"
         self.log_file = folder / "exporter.log"
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "engines": {"addresses": ["unix:/nowhere/engine.sock"]},
             "tokens": {
                 "issuers": [{"issuer": "i", "audience": "a", "jwks_url": "https://login.example.com/jwks.json"}]
@@ -95,6 +95,11 @@ class ExporterProcess:
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.ready: dict[str, Any] = {}
+
+    def under(self, bundle: Path) -> Self:
+        """With an unsigned bundle in force, looked at often."""
+        self._settings["residency"] = {"bundle": str(bundle), "mode": "development", "check_interval_ms": 50}
+        return self
 
     @property
     def environment(self) -> dict[str, str]:

@@ -5,6 +5,8 @@ These must stay true:
     sent log on the disk.
   - At most `max_in_flight` entries are held; a receiver that is down holds up this sink alone.
   - An event that the sent log knows as delivered or dead is never sent again by itself.
+  - An event that may not leave for the receiver's region is not sent. It stays in Redis, unacknowledged, and takes no
+    place here: others are not held up by it.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from gateway.metering.exporter.log_thread import LogThread
     from gateway.metering.exporter.metrics import ExporterMetrics
+    from gateway.metering.exporter.permission import Permission
     from gateway.metering.exporter.settings import ExporterSettings
     from gateway.metering.exporter.streams import Entry, MeterStreams
     from gateway.metering.sinks.interface import Sink
@@ -51,6 +54,8 @@ Answer = TypeVar("Answer")
 _ORGS_AT_ONCE = 200
 _SETTLED_AT_ONCE = 500
 _LOOK_AGAIN_S = 0.5
+_MAX_COUNTED = 100_000
+"""Of the events that may not leave: more are not counted."""
 _MALFORMED = uuid.UUID("b1d1f0c6-7a0e-5d6e-9a53-4e2f6ad0a9c1")
 
 
@@ -65,16 +70,20 @@ class Courier:
         streams: MeterStreams,
         sent: LogThread,
         metrics: ExporterMetrics,
+        permission: Permission,
     ) -> None:
         self.name = settings.name
         self.has_lost_answer = False
-        """An answer of Redis was lost: entries may be ours that we do not know of."""
+        """Entries may be ours that we do not hold: an answer of Redis was lost, or what may leave has changed."""
         self._sink = sink
         self._settings = settings
         self._exporter = exporter
         self._streams = streams
         self._sent = sent
         self._metrics = metrics
+        self._permission = permission
+        self._not_permitted: set[Source] = set()
+        permission.on_change(self._permission_changed)
         self._held = HeldEvents(settings.max_in_flight)
         self._to_acknowledge: set[Source] = set()
         self._orgs: list[str] = []
@@ -169,6 +178,9 @@ class Courier:
                 death = Death("too_old", "older than the sent log remembers", may_have_arrived=True)
                 dead.append((Logged(event.id, event, (source,)), death))
                 continue
+            if not self._may_leave(event):
+                self._leave(source)
+                continue
             fresh.append((source, event))
         if dead:
             await self._bury(dead)
@@ -222,6 +234,7 @@ class Courier:
             next_ms = self._held.next_at_ms(now_ms=now_ms)
             if next_ms is not None and max(next_ms, self._paused_until_ms) <= now_ms:
                 batch = self._held.take(self._settings.batch_events, now_ms=now_ms)
+                batch = await self._permitted(batch)
                 young = [held for held in batch if not self._is_expired(held, now_ms)]
                 if len(young) < len(batch):
                     old = [held for held in batch if self._is_expired(held, now_ms)]
@@ -235,6 +248,39 @@ class Courier:
                 async with asyncio.timeout(None if wait_ms is None else wait_ms / 1_000):
                     await self._changed.wait()
         return None
+
+    # --- what may not leave ---------------------------------------------------------------------------------------
+
+    def _may_leave(self, event: UsageEvent) -> bool:
+        return self._permission.permits(f"{event.labels.org}/{event.labels.project}", self._settings.region)
+
+    def _leave(self, source: Source) -> None:
+        """In Redis, where it is ours and unacknowledged."""
+        if len(self._not_permitted) < _MAX_COUNTED:
+            self._not_permitted.add(source)
+        self._metrics.not_permitted.labels(self.name).set(len(self._not_permitted))
+
+    def _permission_changed(self) -> None:
+        """Look again at all that was left; what still may not leave is left again."""
+        if not self._not_permitted:
+            return
+        self._not_permitted.clear()
+        self._metrics.not_permitted.labels(self.name).set(0)
+        self.has_lost_answer = True
+
+    async def _permitted(self, batch: list[HeldEvent]) -> list[HeldEvent]:
+        """Rules may have changed since it was taken in. A dead letter's retry has no entry to leave: it dies again."""
+        denied = [held for held in batch if not self._may_leave(held.event)]
+        if not denied:
+            return batch
+        for held in denied:
+            for source in held.sources:
+                self._leave(source)
+        orphans = [held for held in denied if not held.sources]
+        if orphans:
+            await self._die([(held, Refused("not_permitted", "policy does not permit it")) for held in orphans])
+        self._held.drop(denied)
+        return [held for held in batch if held not in denied]
 
     def _is_expired(self, held: HeldEvent, now_ms: int) -> bool:
         return held.first_try_at_ms is not None and now_ms - held.first_try_at_ms >= self._exporter.retry.max_age_ms

@@ -21,6 +21,7 @@ from gateway.metering.exporter.courier import Courier, NotWritten
 from gateway.metering.exporter.http import ExporterHttp, FetchesEvents
 from gateway.metering.exporter.log_thread import LogThread
 from gateway.metering.exporter.metrics import ExporterMetrics
+from gateway.metering.exporter.permission import AllPermitted
 from gateway.metering.exporter.streams import MeterStreams, OrgState
 from gateway.metering.sinks.making import make_sink
 from gateway.redis_link.client import RedisLink, reconnect_after_ms
@@ -29,6 +30,7 @@ from gateway.redis_link.errors import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.metering.exporter.permission import Permission
     from gateway.metering.exporter.settings import ExporterSettings
     from gateway.redis_link.settings import RedisSettings
 
@@ -49,9 +51,20 @@ class LogUnusable(Exception):
 class Exporter:
     """Made and run within one loop."""
 
-    def __init__(self, settings: ExporterSettings, redis: RedisSettings) -> None:
+    def __init__(
+        self,
+        settings: ExporterSettings,
+        redis: RedisSettings,
+        permission: Permission | None = None,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        """`permission` None: everything may leave for every receiver. `registry`: that other parts show figures in.
+
+        Raises:
+            LogUnusable: the sent log cannot be opened.
+        """
         self._settings = settings
-        self._metrics = ExporterMetrics(CollectorRegistry())
+        self._metrics = ExporterMetrics(CollectorRegistry() if registry is None else registry)
         ProcessCollector(registry=self._metrics.registry)
         self._link = RedisLink(redis, client_name="patchbay-exporter")
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -67,7 +80,15 @@ class Exporter:
             raise LogUnusable(f"the sent log in {settings.state_directory} cannot be opened: {error}") from None
         self._sinks = {sink.name: make_sink(sink, source=settings.source) for sink in settings.sinks}
         self._couriers = [
-            Courier(self._sinks[sink.name], sink, settings, self._streams, self._sent, self._metrics)
+            Courier(
+                self._sinks[sink.name],
+                sink,
+                settings,
+                self._streams,
+                self._sent,
+                self._metrics,
+                AllPermitted() if permission is None else permission,
+            )
             for sink in settings.sinks
         ]
         self._orgs: set[str] = set()

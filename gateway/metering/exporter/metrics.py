@@ -38,6 +38,12 @@ class ExporterMetrics:
             "patchbay_exporter_settling", "Events that wait for an error report.", ["sink"], registry=registry
         )
         self.held = Gauge("patchbay_exporter_held", "Events held in memory.", ["sink"], registry=registry)
+        self.not_permitted = Gauge(
+            "patchbay_exporter_not_permitted",
+            "Events that wait in Redis, as policy does not permit them in the receiver's region.",
+            ["sink"],
+            registry=registry,
+        )
         self.lag_entries = Gauge(
             "patchbay_exporter_lag_entries", "Entries that are not acknowledged.", ["sink"], registry=registry
         )

@@ -17,6 +17,8 @@ class SinkSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
     """Also the name of its consumer group: it stays while the sink stays."""
+    region: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")
+    """Where the receiver is, as the residency bundle names it. Required with a bundle; without one it means nothing."""
     batch_events: int = Field(default=100, gt=0, le=1_000)
     max_in_flight: int = Field(default=1_000, gt=0, le=100_000)
     """Events read and not acknowledged: what bounds memory while the receiver is down."""

@@ -27,7 +27,7 @@ from tests.harness.exporter import NAMES, now_ms, record, unacknowledged, usage_
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from tests.harness.redis_server import RedisServer
@@ -56,6 +56,27 @@ class ObedientSink:
     async def aclose(self) -> None: ...
 
 
+class SettablePermission:
+    """`denied`: projects whose usage may not leave; a change is told."""
+
+    def __init__(self) -> None:
+        self.denied: set[str] = set()
+        self.asked: set[tuple[str, str]] = set()
+        self._callbacks: list[Callable[[], None]] = []
+
+    def permits(self, project: str, region: str) -> bool:
+        self.asked.add((project, region))
+        return project not in self.denied
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def deny(self, *projects: str) -> None:
+        self.denied = set(projects)
+        for callback in self._callbacks:
+            callback()
+
+
 class World:
     """A courier at work, and what it works with."""
 
@@ -71,7 +92,10 @@ class World:
         self.link = RedisLink(RedisSettings(urls=(SecretStr(server.url),), call_timeout_ms=2_000))
         self.streams = MeterStreams(self.link, groups=["s"], consumer="me", is_cluster=False)
         self.metrics = ExporterMetrics(CollectorRegistry())
-        self.courier = Courier(self.sink, self.settings.sinks[0], self.settings, self.streams, self.log, self.metrics)
+        self.permission = SettablePermission()
+        self.courier = Courier(
+            self.sink, self.settings.sinks[0], self.settings, self.streams, self.log, self.metrics, self.permission
+        )
 
     async def follow(self, *orgs: str) -> None:
         await self.streams.make_groups(orgs)
@@ -223,3 +247,37 @@ async def test_redis_may_go_and_come_back(world: World) -> None:
     record(world.server, usage_event("acme", 2))
     await until(lambda: len(world.sink.sent) == 2)
     await until(lambda: world.left() == 0)
+
+
+async def test_what_may_not_leave_stays_in_redis_takes_no_place_and_holds_up_nobody(world: World) -> None:
+    world.permission.deny("acme/secret")
+    held = [usage_event("acme", number, project="secret") for number in range(30)]
+    record(world.server, *held, usage_event("acme", 99))
+    await world.follow("acme")
+    await until(lambda: world.left() == 30 and world.count("not_permitted") == 30)
+    assert [[out.event.labels.session_id for out in batch] for batch in world.sink.sent] == [["acme-99"]]
+    await until(lambda: world.courier.room == world.settings.sinks[0].max_in_flight)
+    assert world.count("died_total", reason="not_permitted") == 0
+    world.permission.deny()
+    assert world.courier.has_lost_answer
+    after = b"0-0"
+    while entries := await world.streams.take_over("s", "acme", b"me", limit=10, after=after):
+        after = entries[-1][0].entry
+        await world.courier.take_in(entries)
+    await until(lambda: world.left() == 0)
+    assert {out.event_id for batch in world.sink.sent[1:] for out in batch} == {event.id for event in held}
+
+
+async def test_rules_that_change_before_the_sending_are_obeyed(world: World) -> None:
+    world.sink.gate.clear()
+    first, second = usage_event("acme", 1), usage_event("acme", 2)
+    record(world.server, first)
+    await world.follow("acme")
+    await until(lambda: len(world.sink.sent) == 1)
+    record(world.server, second)
+    await until(lambda: world.count("held") >= 2)
+    world.permission.deny("acme/p")
+    world.sink.gate.set()
+    await until(lambda: world.left() == 1 and world.count("not_permitted") == 1)
+    assert [out.event_id for batch in world.sink.sent for out in batch] == [first.id]
+    assert world.permission.asked == {("acme/p", "")}

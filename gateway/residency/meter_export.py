@@ -1,0 +1,85 @@
+"""What the bundle in force says of usage events: for which receivers' regions a project's may leave, each told once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from policies.residency.decision import Question
+from policies.residency.record import DecisionRecord, Event, RecordContext
+from policies.residency.vocabulary import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.decision_log.interface import DecisionLog
+    from gateway.residency.in_force import BundlesInForce
+    from policies.residency.decision import Decision
+    from policies.residency.table import DecisionTable
+
+log = structlog.get_logger("residency")
+
+_MAX_TOLD = 100_000
+
+
+class MeterPolicy:
+    """A Permission (gateway.metering.exporter.permission)."""
+
+    def __init__(self, in_force: BundlesInForce, decisions: DecisionLog) -> None:
+        self._in_force = in_force
+        self._decisions = decisions
+        self._told: dict[tuple[str, str], DecisionTable | None] = {}
+
+    def permits(self, project: str, region: str) -> bool:
+        situation = self._in_force.situation_of_project(project)
+        decision = self._in_force.decide(Question(situation, Action.replicate_meter, region))
+        self._tell(project, region, decision)
+        return decision.is_allowed
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        self._in_force.on_change(callback)
+
+    def _tell(self, project: str, region: str, decision: Decision) -> None:
+        """Once for each project and region under each table: an event is not a decision."""
+        table = self._in_force.table
+        key = (project, region)
+        if key in self._told and self._told[key] is table:
+            return
+        if len(self._told) >= _MAX_TOLD:
+            self._told.clear()
+        self._told[key] = table
+        if not decision.is_allowed:
+            log.warning(
+                "residency.meter_held",
+                project=project,
+                sink_region=region,
+                rules=decision.rules,
+                errors=decision.errors,
+            )
+        org, _, name = project.partition("/")
+        bundle = self._in_force.bundle
+        situation = self._in_force.situation_of_project(project)
+        self._decisions.record(
+            DecisionRecord(
+                event=Event.meter_export,
+                org=org,
+                project=name,
+                action=Action.replicate_meter.value,
+                chosen=region if decision.is_allowed else "",
+                candidate_regions=(region,) if decision.is_allowed else (),
+                decision=decision.verdict.value,
+                determining_policy_ids=decision.rules,
+                errors=decision.errors,
+                profile=situation.profile,
+                policy_digest="" if bundle is None else bundle.policy_digest,
+                entities_digest="" if bundle is None else bundle.entities_digest,
+                schema_digest="" if bundle is None else bundle.schema_digest,
+                context=RecordContext(
+                    data_class=situation.data_class.value,
+                    subject=",".join(sorted(situation.subject_countries)),
+                    legal_basis=situation.legal_basis.value,
+                ),
+                detail=f"usage events for receivers in {region}: {'sent' if decision.is_allowed else 'held'}",
+            )
+        )

@@ -1,0 +1,67 @@
+"""Promises of what a bundle says of usage events: asked each time, told once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from gateway.residency.in_force import BundlesInForce
+from gateway.residency.loading import Trust
+from gateway.residency.meter_export import MeterPolicy
+from gateway.residency.metrics import ResidencyMetrics
+from tests.harness.residency_bundle import NOON_S, residency_files, rule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from policies.residency.record import DecisionRecord
+
+pytestmark = pytest.mark.unit
+
+IN_EUROPE = rule(
+    "F30-meters-of-health-stay",
+    'forbid (principal == Asr::Project::"clinic/notes", action == Asr::Action::"replicate_meter", resource) '
+    'unless { resource in Asr::Jurisdiction::"US" };',
+    '@kind("statutory")',
+)
+
+
+class Kept:
+    is_writable = True
+
+    def __init__(self) -> None:
+        self.records: list[DecisionRecord] = []
+
+    def record(self, record: DecisionRecord) -> None:
+        self.records.append(record)
+
+
+def _policy(folder: Path, **changes: str) -> tuple[MeterPolicy, Kept]:
+    for path, raw in residency_files(more_rules=IN_EUROPE, **changes).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(raw)
+    in_force = BundlesInForce(
+        folder, Trust({}, 0, 0), ResidencyMetrics(CollectorRegistry()), Kept(), now_s=lambda: float(NOON_S)
+    )
+    kept = Kept()
+    return MeterPolicy(in_force, kept), kept
+
+
+def test_a_projects_usage_leaves_where_the_rules_permit_it_and_each_answer_is_told_once(tmp_path: Path) -> None:
+    policy, kept = _policy(tmp_path)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            assert policy.permits("clinic/notes", "us-east-1")
+            assert not policy.permits("clinic/notes", "us-west-1")
+            assert not policy.permits("clinic/notes", "eu-central-1")
+            assert not policy.permits("nobody/knows", "us-east-1")
+            assert not policy.permits("clinic/notes", "nowhere")
+    told = [(record.project, record.chosen, record.decision) for record in kept.records]
+    assert len(told) == 5
+    assert told[0] == ("notes", "us-east-1", "Allow")
+    assert {decision for _project, _chosen, decision in told[1:]} <= {"Deny", "NoDecision"}
+    assert [row["event"] for row in logs] == ["residency.meter_held"] * 4
+    assert "F30-meters-of-health-stay" in kept.records[2].determining_policy_ids
