@@ -13,6 +13,7 @@ from gateway.cli import (
     policy_lint,
     policy_matrix,
     policy_sign,
+    policy_simulate,
     policy_test,
     policy_validate,
     policy_verify,
@@ -35,6 +36,7 @@ policy_app.command("validate")(policy_validate.validate)
 policy_app.command("lint")(policy_lint.lint)
 policy_app.command("diff")(policy_diff.diff)
 policy_app.command("matrix")(policy_matrix.matrix)
+policy_app.command("simulate")(policy_simulate.simulate)
 policy_app.command("test")(policy_test.ask_tables)
 policy_app.command("keygen")(policy_sign.keygen)
 policy_app.command("sign")(policy_sign.sign)

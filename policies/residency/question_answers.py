@@ -294,8 +294,9 @@ class WorldAt:
             classes = self._own_classes[own]
             areas = tuple(subject.areas[index] for subject in self.subjects.values()) if SUBJECT in classes else ()
             now_s = self.at_s if "context.now" in rule.reads else 0
-            schema = self.world.bundles[index].schema_digest
-            key = (rule.id, rule.body, schema, read, now_s, areas, tuple(classes.items()))
+            bundle = self.world.bundles[index]
+            is_in_force = bundle.issued_at_s <= self.at_s < bundle.expires_at_s
+            key = (rule.id, rule.body, bundle.schema_digest, is_in_force, read, now_s, areas, tuple(classes.items()))
             known = self.world.tables.get(key)
             if known is None:
                 known = self.world.tables[key] = self._asked_alone(index, rule, who, action, region)
