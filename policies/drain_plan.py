@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from policies.routing import RoutingWeights
-    from policies.routing_facts import ModelFacts, RegionFacts, RouteDecision, RuledOut
+    from policies.routing_facts import CapacityClass, ModelFacts, RegionFacts, RouteDecision, RuledOut
 
 _PERMILLE = 1_000
 _DECISIONS_OF_GROUP = 50
@@ -31,7 +31,13 @@ _SERVED_FIRST = (Tier.premium, Tier.standard, Tier.economy)
 
 @dataclass(frozen=True, slots=True)
 class SessionGroup:
-    """Live sessions that placement cannot tell apart. `region`: where they are now."""
+    """Live sessions that placement cannot tell apart.
+
+    Attributes:
+        permitted: regions that they may go on in.
+        region: where they are now.
+        classes: machines that they may be on, by region, as far as not all are permitted.
+    """
 
     permitted: frozenset[str]
     tier: Tier
@@ -40,6 +46,7 @@ class SessionGroup:
     language: str
     region: str
     count: int
+    classes: tuple[tuple[str, frozenset[CapacityClass]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,8 @@ class _World:
             region,
             models=_less(region.models, request, count),
             free_slots_of_tier={tier: free - count for tier, free in region.free_slots_of_tier.items()},
+            # Which machines they get the region decides: the slots are missing for each class.
+            free_slots_of_class={name: free - count for name, free in region.free_slots_of_class.items()},
         )
 
 
@@ -179,6 +188,7 @@ def _request(group: SessionGroup, *, draw_permille: int = 0) -> RouteRequest:
         language=group.language,
         current=group.region,
         draw_permille=draw_permille,
+        classes=dict(group.classes),
     )
 
 
@@ -226,10 +236,11 @@ def without_engines(region: RegionFacts, engines: Iterable[tuple[tuple[ModelFact
         engines: of each one that goes its models, all its slots and those of them that are free.
     """
     models = {(model.name, model.version, model.language): model for model in region.models}
-    slots_total, tiers = region.slots_total, dict(region.free_slots_of_tier)
+    slots_total, tiers, classes = region.slots_total, dict(region.free_slots_of_tier), dict(region.free_slots_of_class)
     for its_models, its_slots, its_free in engines:
         slots_total -= its_slots
         tiers = {tier: free - its_free for tier, free in tiers.items()}
+        classes = {name: free - its_free for name, free in classes.items()}  # rather too few than too many
         for model in its_models:
             key = (model.name, model.version, model.language)
             known = models.get(key)
@@ -239,4 +250,10 @@ def without_engines(region: RegionFacts, engines: Iterable[tuple[tuple[ModelFact
                     slots_total=known.slots_total - model.slots_total,
                     slots_free=known.slots_free - model.slots_free,
                 )
-    return replace(region, models=tuple(models.values()), slots_total=max(0, slots_total), free_slots_of_tier=tiers)
+    return replace(
+        region,
+        models=tuple(models.values()),
+        slots_total=max(0, slots_total),
+        free_slots_of_tier=tiers,
+        free_slots_of_class=classes,
+    )

@@ -148,7 +148,7 @@ class RouteRequest:
     avoided: frozenset[str] = frozenset()
     draw_permille: int = 0
     goes_on: bool = False
-    classes: Mapping[str, frozenset[CapacityClass]] = field(default_factory=dict)
+    classes: Mapping[str, frozenset[CapacityClass]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

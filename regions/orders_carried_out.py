@@ -28,7 +28,7 @@ from regions.orders.tally import OrderTally, Standing
 from regions.session_groups import session_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from policies.order_effects import RegionWish
     from policies.orders import Order, Orders
@@ -79,7 +79,7 @@ class OrdersCarriedOut:
         self._peer_links = peer_links
         self._tallies: dict[str, OrderTally] = {}
         self._turns: dict[str, MoveTurns] = {}
-        self._stuck_alike: dict[tuple[frozenset[str] | None, str, bool, str, str, str], str] = {}
+        self._stuck_alike: dict[Hashable, str] = {}
         """Of one step: why streams that are alike stay."""
         self.clients_of: Callable[[str], tuple[int, int]] = lambda _order_id: (0, 0)
         """How many clients an order still sends elsewhere, and how many of them may connect nowhere else."""
@@ -201,7 +201,7 @@ class OrdersCarriedOut:
         alike: every engine and region is looked at, and where there is no room many streams ask.
         """
         asked = stream.asked
-        permitted = None if session is None else session.permitted
+        permitted = None if session is None else (session.permitted, session.classes, asked.classes)
         options = asked.options
         alike = (permitted, asked.tier, asked.is_replay, options.model, options.model_version, options.language)
         known = self._stuck_alike.get(alike)

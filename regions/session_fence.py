@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from engines.interface import OpenStream
     from policies.residency.permitted import Permitted
+    from policies.routing_facts import CapacityClass
     from regions.placed_stream import PlacedStream
     from regions.placing import SessionPlace
     from regions.region_watch import RegionWatch
@@ -34,6 +35,14 @@ class SessionFence:
     def __init__(self, place: SessionPlace) -> None:
         self._place = place
         self.permitted: Permitted = place.permitted
+
+    @property
+    def restricted_classes(self) -> tuple[tuple[str, frozenset[CapacityClass]], ...]:
+        """Of the regions in which not every machine is permitted; sorted."""
+        permitted = self.permitted
+        regions = sorted(permitted.process | permitted.failover)
+        known = ((name, permitted.classes_in(name)) for name in regions)
+        return tuple((name, classes) for name, classes in known if not classes >= ALL_CLASSES)
 
     def regions_for(self, asked: OpenStream) -> frozenset[str]:
         return self.permitted.recognising(goes_on=asked.is_replay)

@@ -41,14 +41,21 @@ def session_groups(placement: RegionalPlacement, pool: LinkPool, here: str) -> t
 
 def _group_of(session: PlacedSession, pool: LinkPool, here: str) -> SessionGroupFacts:
     permitted, tier = tuple(sorted(session.permitted)), session.tier.value
+    classes = tuple((name, tuple(sorted(known))) for name, known in session.classes)
     for placed in session.streams:
         inner = placed.inner
         if placed.is_granted and placed.region is not None and isinstance(inner, PoolStream):
-            if placed.region.name == here:
-                return _group(inner, pool, here, permitted=permitted, tier=tier)
-            return _group(inner, None, placed.region.name, permitted=permitted, tier=tier)
+            own = pool if placed.region.name == here else None
+            group = _group(inner, own, placed.region.name, permitted=permitted, tier=tier)
+            return msgspec.structs.replace(group, classes=classes)
     return SessionGroupFacts(
-        permitted=permitted, tier=tier, model="", model_version="", language="", region=session.region or ""
+        permitted=permitted,
+        tier=tier,
+        model="",
+        model_version="",
+        language="",
+        region=session.region or "",
+        classes=classes,
     )
 
 

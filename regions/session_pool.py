@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from engines.interface import LoadReport, OpenStream, StreamEvent
     from policies.plans import Tier
     from policies.residency.permitted import Permitted
-    from policies.routing_facts import RouteDecision
+    from policies.routing_facts import CapacityClass, RouteDecision
     from regions.placement_parts import PlacementParts
     from regions.placing import SessionPlace, Shed
     from regions.region_watch import RegionWatch
@@ -115,6 +115,11 @@ class PlacedSession:
     def permitted(self) -> frozenset[str]:
         """Where it may go on."""
         return self._fence.permitted.failover
+
+    @property
+    def classes(self) -> tuple[tuple[str, frozenset[CapacityClass]], ...]:
+        """Machines that it may be on, by region, as far as not all are permitted; sorted."""
+        return self._fence.restricted_classes
 
     @property
     def streams(self) -> Sequence[PlacedStream]:

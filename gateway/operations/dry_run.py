@@ -166,4 +166,5 @@ def _group(facts: SessionGroupFacts) -> SessionGroup:
         language=facts.language,
         region=facts.region,
         count=0,
+        classes=tuple((name, frozenset(classes)) for name, classes in facts.classes),
     )

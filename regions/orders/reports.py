@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from policies.routing_facts import CapacityClass
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -54,7 +56,7 @@ class OrderProgress(msgspec.Struct, frozen=True, kw_only=True):
 class SessionGroupFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions that are alike to placement. `region`, `engine`, `pool`: where they are; empty: not known, or nowhere.
 
-    `session_ids`: of some of them.
+    `session_ids`: of some of them. `classes`: machines that they may be on, by region, as far as not all are permitted.
     """
 
     permitted: tuple[str, ...]
@@ -67,6 +69,7 @@ class SessionGroupFacts(msgspec.Struct, frozen=True, kw_only=True):
     pool: str = ""
     count: int = 0
     session_ids: tuple[str, ...] = ()
+    classes: tuple[tuple[str, tuple[CapacityClass, ...]], ...] = ()
 
 
 class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from policies.drain_plan import PolicySetRoom, SessionGroup, plan_drain, without_engines
 from policies.plans import Tier
 from policies.routing import RoutingWeights
-from policies.routing_facts import Health, ModelFacts, RegionFacts, RegionSnapshot, RegionState, RuledOut
+from policies.routing_facts import (
+    CapacityClass,
+    Health,
+    ModelFacts,
+    RegionFacts,
+    RegionSnapshot,
+    RegionState,
+    RuledOut,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -68,6 +76,24 @@ def test_sessions_that_find_no_slot_are_told_with_the_reason_of_each_region_of_t
     assert plan.sets == (
         PolicySetRoom(frozenset({"here"}), 3, 0, 3),
         PolicySetRoom(frozenset({"here", "near"}), 5, 4, 1),
+    )
+
+
+def test_sessions_go_only_where_there_are_machines_that_they_may_be_on() -> None:
+    snapshot = world(near=20, far=50)
+    classes = {"near": {"spot": 20}, "far": {"reserved": 3, "spot": 47}}
+    snapshot = replace(
+        snapshot,
+        regions=tuple(replace(region, free_slots_of_class=classes.get(region.name, {})) for region in snapshot.regions),
+    )
+    reserved = frozenset({CapacityClass.reserved})
+    group_on_reserved = replace(group(5, "near", "far"), classes=(("far", reserved), ("near", reserved)))
+    plan = plan_drain([group_on_reserved], snapshot, WEIGHTS)
+    assert [(row.to_region, row.count) for row in plan.rows] == [("far", 3)]
+    (shortfall,) = plan.shortfalls
+    assert (shortfall.count, dict(shortfall.ruled_out)) == (
+        2,
+        dict.fromkeys(("near", "far"), RuledOut.no_permitted_capacity),
     )
 
 
