@@ -30,11 +30,12 @@ def lint_reach(bundle: Bundle, *, now_s: int) -> Iterator[Finding]:
     asking = _Asking(ResidencyEngine(bundle, now_s))
     try:
         yield from _regions(bundle, asking)
+        yield from _profiles(bundle, asking)
         yield from _projects(bundle, asking)
     except _TooMany:
         yield Finding(
-            Severity.note, "reach-not-finished", "regions.toml, projects.toml",
-            f"More than {MAX_QUESTIONS} questions would have to be asked: not every region and project was.",
+            Severity.note, "reach-not-finished", "regions.toml",
+            f"More than {MAX_QUESTIONS} questions would have to be asked: not all of them were.",
             "`patchbay policy matrix` asks them all.",
         )  # fmt: skip
 
@@ -57,6 +58,27 @@ def _regions(bundle: Bundle, asking: _Asking) -> Iterator[Finding]:
             f"No profile may have a session recognised there ({', '.join(laws) or 'no rule permits it'}).",
             "Nothing, if that is meant; or a country that is missing in jurisdictions.toml.",
         )  # fmt: skip
+
+
+def _profiles(bundle: Bundle, asking: _Asking) -> Iterator[Finding]:
+    homes = [(name, frozenset({facts.country})) for name, facts in sorted(asking.engine.regions.items())]
+    for profile in sorted(bundle.profiles):
+        projects = [project for project in bundle.projects.values() if project.profile == profile]
+        is_somewhere = any(
+            asking.refused_by([Situation(profile, "", data_class, home, has_consent=True)], [region]) is None
+            for data_class in DataClass
+            for region, home in homes
+        ) or any(
+            asking.refused_by([_at_best(project, home)], [region]) is None
+            for project in projects
+            for region, home in homes
+        )
+        if not is_somewhere:
+            yield Finding(
+                Severity.note, "profile-without-region", f"profiles.toml, {profile}",
+                "No region of this bundle may recognise a session of it today.",
+                "Nothing, if nobody is to have it yet.",
+            )  # fmt: skip
 
 
 def _projects(bundle: Bundle, asking: _Asking) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import pytest
 from policies.residency import lint_reach
 from policies.residency.bundle import read_bundle
 from policies.residency.lint_finding import Finding, Severity
-from tests.harness.residency_bundle import NOON_S, PROJECTS, project_row, residency_files
+from tests.harness.residency_bundle import NOON_S, PROJECTS, project_row, region_row, residency_files
 
 pytestmark = pytest.mark.unit
 
@@ -44,6 +44,14 @@ def test_a_project_to_which_no_region_is_left_is_an_error() -> None:
     assert (finding.severity, finding.check, finding.place) == (
         Severity.error, "project-without-region", "projects.toml, acme/nowhere",
     )  # fmt: skip
+
+
+def test_a_profile_that_may_be_recognised_nowhere_is_a_note() -> None:
+    american = [region_row("us-west-1", "US", "Microsoft"), region_row("no-east-1", "NO", "Microsoft")]
+    findings = found(regions="".join(american), projects="")
+    assert [(finding.severity, finding.check, finding.place) for finding in findings] == [
+        (Severity.note, "profile-without-region", "profiles.toml, eu-strict")
+    ]
 
 
 def test_a_project_is_asked_as_its_row_says() -> None:
