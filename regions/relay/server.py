@@ -100,6 +100,10 @@ class RelayServer:
         """Ask it about each stream that a peer opens from here on; without one whatever a peer opens is passed on."""
         self._floor.guard = guard
 
+    @property
+    def is_guarded(self) -> bool:
+        return self._floor.guard is not None
+
     async def start(self) -> int:
         """Listen; the port.
 

@@ -15,8 +15,10 @@ from gateway.errors import SessionRefused
 from gateway.regional import regional
 from gateway.settings import GatewaySettings, SettingsRefused, validate
 from policies.facts import Caller
+from policies.residency.grant import parse
 from policies.residency.permitted import Permitted
 from tests.harness.certificates import Authority
+from tests.harness.grants import GrantKeys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -181,3 +183,41 @@ async def test_callers_regions_are_those_of_the_catalog_in_force_and_whoever_ask
         both = frozenset({HERE, THERE})
         assert told == [(Permitted.everywhere_in(both), both)]
         assert isinstance(parts.policies.permitted(replace(CALLER, residency_profile="mars")), SessionRefused)
+
+
+# --- placement grants -----------------------------------------------------------------------------------------
+
+
+def grants_in(folder: Path) -> dict[str, str]:
+    keys = GrantKeys(folder / "grant-keys", HERE, THERE)
+    key_file = folder / "grant.pem"
+    key_file.write_bytes(keys.private_pem(HERE))
+    return {"key_file": str(key_file), "keys_directory": str(keys.folder)}
+
+
+async def test_grants_are_signed_and_those_of_peers_asked_for_where_the_settings_say_so(tmp_path: Path) -> None:
+    relay = certificate_in(tmp_path) | {"host": "127.0.0.1", "port": 0}
+    regions = {"catalog_file": catalog_in(tmp_path, HERE, THERE), "relay": relay}
+    lists = {"default": [HERE]}
+    async with built(settings_of(regions=regions, residency=lists)) as parts, contextlib.AsyncExitStack() as stack:
+        await parts.listen(stack)
+        assert parts.grants is None
+        assert parts.relay is not None
+        assert parts.relay.is_guarded is False
+    signing = settings_of(regions=regions, residency=lists | {"grants": grants_in(tmp_path)})
+    async with built(signing) as parts, contextlib.AsyncExitStack() as stack:
+        await parts.listen(stack)
+        policies = parts.policies.permitted(CALLER)
+        assert isinstance(policies, PolicySet)
+        assert parts.grants is not None
+        signed = parse(parts.grants.issue("s", "acme", policies))
+        assert signed is not None
+        assert (signed.grant.issuer, set(signed.grant.process)) == (HERE, {HERE})
+        assert parts.relay is not None
+        assert parts.relay.is_guarded
+
+
+async def test_a_grant_key_that_is_none_is_refused(tmp_path: Path) -> None:
+    grants = grants_in(tmp_path) | {"key_file": str(tmp_path / "no.pem")}
+    (mistake,) = await mistakes_of(settings_of(residency={"default": [HERE], "grants": grants}))
+    assert mistake.startswith("residency.grants.key_file: ")
