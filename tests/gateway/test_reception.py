@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engines.interface import Granted
 from gateway.admission.places import Place, PlaceSource, Visitor
 from gateway.admission.policy_sets import PolicySet
 from gateway.errors import AuthenticationFailed, ClientFault, Reason, Unavailable
+from gateway.reception import Reception
+from gateway.residency.grants import GrantIssuer
 from gateway.session_runner import SessionRunner
 from gateway.wire.messages import Audio, AudioSpec, Finish, Start, Started
+from policies.residency.grant import PlacementGrant, parse, signed_bytes
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.plans import UnlimitedPlans
+from tests.fakes.whole_placement import WholePlacement, WholePool
 from tests.harness.this_region_only import ThisRegionOnly
 
 if TYPE_CHECKING:
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
 
     from policies.facts import Caller
     from policies.plans import CallerPlan
+    from regions.links.interface import EnginePool
+    from regions.placing import SessionPlace
 
 pytestmark = pytest.mark.integration
 
@@ -172,3 +180,41 @@ async def test_a_client_is_told_of_the_gateways_near_him_to_go_on_at(tmp_path: P
             told.append(await resume_at(gateway, runner))
             runner.client_gone()
         assert told == [("wss://anywhere",), ("wss://ie",)]
+
+
+class NotedPlacement(WholePlacement):
+    """Remembers what it was told of sessions."""
+
+    def __init__(self, pool: EnginePool) -> None:
+        super().__init__(pool)
+        self.places: list[SessionPlace] = []
+
+    def session(self, place: SessionPlace) -> WholePool:
+        self.places.append(place)
+        return super().session(place)
+
+
+async def test_the_grant_of_a_session_says_what_policy_permits_it_now(gateway: GatewayInProcess) -> None:
+    key = Ed25519PrivateKey.generate()
+    issuer = GrantIssuer(key, region="here", lifetime_s=60, now_s=time.time)
+    placement = NotedPlacement(gateway.pool)
+    reception = Reception(replace(gateway.reception._house, grants=issuer, placement=placement))
+    request = reception.read_start(Start(token=gateway.token()))
+    guest = await reception.admit_start(request, None, None)
+    runner = reception.begin(guest, request, Port(), transport="test")
+
+    def signed_now() -> PlacementGrant:
+        grant = placement.places[0].grant
+        assert grant is not None
+        read = parse(grant())
+        assert read is not None
+        key.public_key().verify(read.signature, signed_bytes(read.payload))
+        return read.grant
+
+    first = signed_now()
+    assert first.session_id == placement.places[0].session_id
+    assert set(first.process) == guest.admitted.policies.permitted.process
+    for follow in gateway.registry.terms_of(runner).follows:
+        follow(PolicySet.of_list(frozenset({"elsewhere"})))
+    assert set(signed_now().process) == {"elsewhere"}
+    runner.client_gone()
