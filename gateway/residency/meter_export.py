@@ -51,7 +51,7 @@ class MeterPolicy:
         self._told[key] = table
         if not decision.is_allowed:
             log.warning(
-                "residency.meter_held",
+                "meter_export.held",
                 project=project,
                 sink_region=region,
                 rules=decision.rules,

@@ -32,6 +32,7 @@ from gateway.operations.glass_metrics import GlassMetrics
 from gateway.operations.metrics import OperationsMetrics
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.settings import GatewaySettings
+from gateway.transcripts.metrics import TranscriptMetrics
 from gateway.wire.messages import (
     SERVER_MESSAGE_TYPES,
     Finalize,
@@ -175,6 +176,7 @@ OPTIONAL_SECTIONS = (
     "EscrowSettings",
     "ExporterSettings",
     "ResidencySettings",
+    "TranscriptSettings",
     "GrantSettings",
     "RegionsSettings",
 )
@@ -302,6 +304,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     PlacementMetrics(metrics.registry).watch(lambda: RegionSnapshot(0, ()))
     OperationsMetrics(metrics.registry)
     GlassMetrics(metrics.registry).watch(lambda: 0)
+    TranscriptMetrics(metrics.registry)
     CapacityMetrics(metrics.registry, lambda: CapacitySnapshot(0, 0, has_reports=True, fleets=()))
     found = {}
     for collector in metrics.registry._collector_to_names:

@@ -81,7 +81,7 @@ def test_usage_leaves_only_for_where_the_bundle_in_force_permits_it_and_the_rest
 
     with exporter:
         until_sync(lambda: permitted.id in sent(), what="the event that may leave")
-        until_sync(lambda: "residency.meter_held" in exporter.log_file.read_text(), what="word of those that may not")
+        until_sync(lambda: "meter_export.held" in exporter.log_file.read_text(), what="word of those that may not")
         assert not any(event.id in sent() for event in held)
         assert unacknowledged(redis_server, "meter", "acme") == 3
         _write_bundle(bundle, projects=PROJECTS.replace('no_providers = ["aws"]', ""))

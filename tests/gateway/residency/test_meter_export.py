@@ -63,5 +63,5 @@ def test_a_projects_usage_leaves_where_the_rules_permit_it_and_each_answer_is_to
     assert len(told) == 5
     assert told[0] == ("notes", "us-east-1", "Allow")
     assert {decision for _project, _chosen, decision in told[1:]} <= {"Deny", "NoDecision"}
-    assert [row["event"] for row in logs] == ["residency.meter_held"] * 4
+    assert [row["event"] for row in logs] == ["meter_export.held"] * 4
     assert "F30-meters-of-health-stay" in kept.records[2].determining_policy_ids
