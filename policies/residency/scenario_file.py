@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 NONE = "none"
 """In a table: no rule, or no profile."""
 
-_BUNDLES_OWN = {"last-second": -1, "expired": 0}
-"""Instants that a table may name without knowing them: seconds after the bundle's expiry."""
+_ISSUED, _LAST_SECOND, _EXPIRED = "issued", "last-second", "expired"
+"""Instants that a table may name without knowing them: the bundle's own."""
 
 MAX_CHECKS = 20_000
 _WHO = ("project", "profile")
@@ -186,8 +186,14 @@ class _Reader:
         return (found, "") if isinstance(found, Situation) else (None, found.detail)
 
     def _instant(self, step: Entry, text: str) -> int:
-        if text in _BUNDLES_OWN:
-            return self._bundle.expires_at_s + _BUNDLES_OWN[text]
+        bundle = self._bundle
+        own = {
+            _ISSUED: bundle.issued_at_s,
+            _LAST_SECOND: bundle.expires_at_s - 1,
+            _EXPIRED: bundle.expires_at_s,
+        }
+        if text in own:
+            return own[text]
         if not text:
             step.tell("it has no `at`, and neither has its file: an instant such as 2027-01-31T00:00:00Z")
             return 0

@@ -108,10 +108,12 @@ def test_a_contradiction_is_a_check_of_its_own() -> None:
     assert check.rules is None
 
 
-def test_a_bundles_own_last_second_may_be_named() -> None:
-    bundle = bundle_with(AT + WHOLE.replace("name: a", "name: a, at: last-second").join(["  - ", ""]))
+@pytest.mark.parametrize("word", ["issued", "last-second", "expired"])
+def test_a_bundles_own_instants_may_be_named(word: str) -> None:
+    bundle = bundle_with(AT + "  - " + WHOLE.replace("name: a", f"name: a, at: {word}"))
     (scenario,) = read_scenarios(bundle)
-    assert scenario.checks[0].at_s == bundle.expires_at_s - 1
+    own = {"issued": bundle.issued_at_s, "last-second": bundle.expires_at_s - 1, "expired": bundle.expires_at_s}
+    assert scenario.checks[0].at_s == own[word]
 
 
 def test_profile_none_is_no_profile() -> None:
