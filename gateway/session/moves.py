@@ -52,7 +52,7 @@ class PlannedMoves:
         self.handover: Handover | None = None
 
     def begin(self, reason: MoveReason, within_ms: int, now_ms: int) -> list[Effect]:
-        """Look for another engine. Of two wishes the earlier deadline counts."""
+        """Look for another engine. Of two wishes the earlier deadline counts, and policy's reason."""
         if self.handover is None:
             self.handover = Handover(
                 reason,
@@ -62,6 +62,8 @@ class PlannedMoves:
                 jitter_permille=self._state.identity.jitter_permille,
             )
             return self._ask(self.handover, now_ms)
+        if reason is MoveReason.outside_policy:
+            self.handover.reason = reason
         self.handover.until_ms = min(self.handover.until_ms, now_ms + within_ms)
         self._state.alarm.at(self.handover.until_ms)
         return []

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from engines.interface import EndReason, FinalResult
 from gateway.admission.policy_sets import PolicySet
-from gateway.errors import Reason, SessionRefused
+from gateway.errors import Reason, SessionRefused, WrongRegion
 from gateway.metrics import GatewayMetrics
-from gateway.session_registry import SessionRegistry
+from gateway.session_registry import SessionRegistry, Terms
 from gateway.wire.messages import Audio
 from policies.facts import Caller
 from policies.residency.permitted import Permitted
+from policies.residency.situation import Stated
 from tests.fakes.policy_sets import GivenPolicySets
 from tests.gateway.test_session_runner import PCM_100_MS, Session
 
@@ -114,3 +116,73 @@ async def test_a_session_that_may_be_nowhere_ends_after_its_utterance_and_says_w
     assert (await silent.told())[-1].reason == Reason.residency_unknown_profile
     assert not speaking.runner.machine.is_closed
     assert speaking.place.permitted is None
+
+
+ELSEWHERE = WrongRegion("by rule F01", ("wss://elsewhere.example/v1/stream",))
+
+
+def denied(at_once: frozenset[str] = frozenset()) -> GivenPolicySets:
+    return GivenPolicySets(
+        lambda _caller: PolicySet.of_list(frozenset({"elsewhere"})),
+        refusal=lambda _policies: ELSEWHERE,
+        at_once=at_once,
+    )
+
+
+async def test_a_session_that_may_not_be_here_any_more_is_cut_and_no_engine_hears_another_sample() -> None:
+    session = Session()
+    registry = make(session)
+    session.runner.client_message(Audio(PCM_100_MS))
+    stream = session.pool.streams[0]
+    heard = len(stream.audio)
+    registry.permit_anew(denied())
+    session.runner.client_message(Audio(PCM_100_MS))
+    assert len(stream.audio) == heard
+    assert not session.runner.machine.is_closed, "what was heard becomes final"
+    stream.say(FinalResult(1, 0, 1_600, "yes", (), EndReason.finish))
+    assert session.runner.machine.is_closed
+    error = (await session.told())[-1]
+    assert (error.reason, error.gateways) == (Reason.wrong_region, ELSEWHERE.gateways)
+
+
+@pytest.mark.parametrize("region", ["here", "elsewhere"])
+async def test_an_embargo_of_this_region_or_of_the_engines_ends_it_at_once(region: str) -> None:
+    session = Session()
+    registry = make(session)
+    told: list[bool] = []
+    registry.on_outside = lambda _runner, _refusal, is_at_once: told.append(is_at_once)
+    session.runner.client_message(Audio(PCM_100_MS))
+    registry.permit_anew(denied(frozenset({region})))
+    assert (session.runner.machine.is_closed, told) == (True, [True])
+
+
+async def test_regions_to_be_left_at_once_are_told_to_placement() -> None:
+    session = Session()
+    sets = GivenPolicySets(lambda _caller: PolicySet.of_list(frozenset({"here"})), at_once=frozenset({"far"}))
+    make(session).permit_anew(sets)
+    assert session.place.at_once == {"far"}
+
+
+async def test_sessions_keep_what_they_were_let_in_by_and_follow_their_set() -> None:
+    session = Session()
+    registry = SessionRegistry(GatewayMetrics(), lambda: 0)
+    followed: list[PolicySet] = []
+    asked: list[object] = []
+    terms = Terms(None, Stated(subject_id="p"), None, (followed.append,))
+    registry.add(session.runner, CALLER, terms)
+    sets = GivenPolicySets.all_in("here", "there")
+    sets.permitted = lambda *given: asked.append(given) or PolicySet.of_list(frozenset({"here"}))  # type: ignore[assignment,func-returns-value]
+    registry.permit_anew(sets)
+    assert asked == [(CALLER, Stated(subject_id="p"), None)]
+    assert [terms.policies] == followed == [PolicySet.of_list(frozenset({"here"}))]
+
+
+async def test_while_decisions_are_made_anew_nobody_is_ended() -> None:
+    class Between(GivenPolicySets):
+        @property
+        def is_ready(self) -> bool:
+            return False
+
+    session = Session()
+    make(session).permit_anew(Between(lambda _caller: SessionRefused(Reason.residency_unavailable)))
+    assert not session.runner.machine.is_closed

@@ -788,3 +788,48 @@ def test_a_replay_goes_out_at_once_whatever_the_credit() -> None:
     machine.engine_event(Progress(2, 1_600, 80_000), 50)
     assert machine.used_so_far().compute_us == 100_000
     assert machine.compute_us == 180_000
+
+
+def test_where_to_go_on_is_told_anew_if_it_is_not_what_was_told() -> None:
+    machine = streaming()
+    machine.resumes_at(("wss://other.example/v1/stream",))
+    error = sent_to_client(machine.end_now(Reason.draining))[-1]
+    assert isinstance(error, ErrorMessage)
+    assert error.gateways == ("wss://other.example/v1/stream",)
+
+
+def test_before_an_engine_is_there_the_first_answer_names_where_to_go_on() -> None:
+    machine = make(resume_token="x")
+    machine.begin(0)
+    machine.resumes_at(("wss://other.example/v1/stream",))
+    (started, *_) = sent_to_client(machine.engine_event(granted(), 7))
+    assert started.resume_at == ("wss://other.example/v1/stream",)
+
+
+def test_a_session_that_policy_ends_before_an_engine_heard_anything_ends_now() -> None:
+    machine = make()
+    machine.begin(0)
+    machine.client_audio(PCM_100_MS, 1)
+    effects = machine.end_by_policy(Reason.residency_denied, 2, "by rule F01")
+    assert effects[0] == CancelEngine()
+    assert effects[-1] == CloseClient(Reason.residency_denied)
+
+
+def test_an_engine_that_is_lost_or_silent_after_policy_ended_the_session_is_not_replaced() -> None:
+    for event in (Lost(1, LossReason.link_lost), None):
+        machine = streaming()
+        machine.client_audio(PCM_100_MS, 10)
+        assert machine.end_by_policy(Reason.residency_denied, 20) == [CutEngine(1_600, is_last=True)]
+        effects = next_effects(machine) if event is None else machine.engine_event(event, 30)
+        assert not [effect for effect in effects if isinstance(effect, OpenEngine)]
+        assert effects[-1] == CloseClient(Reason.residency_denied)
+
+
+def test_a_session_that_ends_anyway_ends_by_policy_all_the_same() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 10)
+    machine.engine_event(PartialResult(1, 0, 1_600, "so", 0), 15)
+    machine.end_after_utterance(Reason.draining, 20)
+    assert machine.end_by_policy(Reason.residency_denied, 30) == [CutEngine(1_600, is_last=True)]
+    assert machine.client_audio(PCM_100_MS, 40) == []
+    assert machine.engine_event(final(0, 1_600, "so"), 50)[-1] == CloseClient(Reason.residency_denied)

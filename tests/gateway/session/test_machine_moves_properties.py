@@ -107,6 +107,9 @@ class EngineTwin:
         self.version = ""
         self.is_granted = False
         self.is_over = False
+        self.is_outside = False
+        """It was told to be outside of the policy set, by a wish that the session follows."""
+        self.hears_no_more = False
 
     @property
     def is_live(self) -> bool:
@@ -114,6 +117,7 @@ class EngineTwin:
 
     def take(self, pcm16: bytes) -> None:
         assert self.is_live
+        assert not self.hears_no_more, "audio beyond a commit point went to an engine outside the policy set"
         count = len(pcm16) // 2
         assert pcm16 == pcm(self.received, count), "replayed audio is not the audio at its position"
         self.received += count
@@ -162,6 +166,7 @@ class SessionOnTheMove(RuleBasedStateMachine):
         self.asked: set[str] = set()
         self.confirmed: set[str] = set()
         self.has_finished = False
+        self.is_ended_by_policy = False
         self.close: Reason | None = None
         self.spent_us = 0
         self.heard_through = start
@@ -173,6 +178,8 @@ class SessionOnTheMove(RuleBasedStateMachine):
     def carry_out(self, effects: list[Any]) -> None:
         for effect in effects:
             assert self.close is None, "an effect after the close"
+            if self.is_ended_by_policy:
+                self.check_that_nothing_more_is_heard(effect)
             match effect:
                 case OpenEngine(stream):
                     assert self.engine is None or self.engine.is_over
@@ -216,6 +223,11 @@ class SessionOnTheMove(RuleBasedStateMachine):
                 case SendToClient(message):
                     self.told(message)
 
+    def check_that_nothing_more_is_heard(self, effect: Any) -> None:
+        assert not isinstance(effect, SendAudio | StandbyAudio | OpenEngine | OpenStandby)
+        if isinstance(effect, CutEngine):
+            self.cuts.append(effect.at_sample)
+
     def opened(self, stream: OpenStream) -> EngineTwin:
         assert stream.start_sample == self.told_end
         assert stream.epoch >= self.first_epoch
@@ -242,6 +254,8 @@ class SessionOnTheMove(RuleBasedStateMachine):
                 self.finals.append((start, end))
                 self.told_end = end
                 self.shown_end_ms = end // 16
+                if self.engine is not None and self.engine.is_outside:
+                    self.engine.hears_no_more = True
             case PartialMessage():
                 assert message.end_ms >= self.shown_end_ms, "a partial went back"
                 assert message.start_ms == self.told_end // 16
@@ -267,6 +281,9 @@ class SessionOnTheMove(RuleBasedStateMachine):
     def audio(self, num_samples: int) -> None:
         if self.machine.is_closed or not self.machine.is_reading or num_samples > self.machine.room_samples:
             return
+        if self.is_ended_by_policy:
+            assert self.machine.client_audio(pcm(self.sent_by_client, num_samples), self.now_ms) == []
+            return
         at = self.sent_by_client
         self.sent_by_client += num_samples
         self.carry_out(self.machine.client_audio(pcm(at, num_samples), self.now_ms))
@@ -274,7 +291,7 @@ class SessionOnTheMove(RuleBasedStateMachine):
     @precondition(lambda self: not self.has_finished)
     @rule()
     def finalize(self) -> None:
-        if not self.machine.is_closed:
+        if not self.machine.is_closed and not self.is_ended_by_policy:
             name = str(len(self.asked))
             self.asked.add(name)
             self.cuts.append(self.sent_by_client)
@@ -347,7 +364,17 @@ class SessionOnTheMove(RuleBasedStateMachine):
     def wish_it_elsewhere(self, of_standby: bool, reason: MoveReason, within_ms: int) -> None:
         engine = self.one(of_standby)
         if engine is not None and engine.is_live:
+            follows = engine is self.engine and within_ms > 0 and not self.machine.is_ending
+            engine.is_outside = engine.is_outside or (follows and reason is MoveReason.outside_policy)
             self.hear(MoveAway(engine.epoch, reason, within_ms))
+
+    @precondition(lambda self: self.sent_by_client > 500)
+    @rule()
+    def policy_ends_it(self) -> None:
+        """What its engine has heard becomes final; nothing more goes to any."""
+        if not self.machine.is_closed:
+            self.is_ended_by_policy = True
+            self.carry_out(self.machine.end_by_policy(Reason.residency_denied, self.now_ms))
 
     @rule(num_samples=st.integers(1, 50))
     def lie(self, num_samples: int) -> None:
