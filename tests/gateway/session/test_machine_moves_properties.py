@@ -178,8 +178,7 @@ class SessionOnTheMove(RuleBasedStateMachine):
     def carry_out(self, effects: list[Any]) -> None:
         for effect in effects:
             assert self.close is None, "an effect after the close"
-            if self.is_ended_by_policy:
-                self.check_that_nothing_more_is_heard(effect)
+            self.check_fence(effect)
             match effect:
                 case OpenEngine(stream):
                     assert self.engine is None or self.engine.is_over
@@ -223,7 +222,9 @@ class SessionOnTheMove(RuleBasedStateMachine):
                 case SendToClient(message):
                     self.told(message)
 
-    def check_that_nothing_more_is_heard(self, effect: Any) -> None:
+    def check_fence(self, effect: Any) -> None:
+        if not self.is_ended_by_policy:
+            return
         assert not isinstance(effect, SendAudio | StandbyAudio | OpenEngine | OpenStandby)
         if isinstance(effect, CutEngine):
             self.cuts.append(effect.at_sample)
