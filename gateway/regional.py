@@ -478,16 +478,14 @@ class _Building:
         settings = self._settings.residency
         if settings is None or settings.grants is None:
             return
-        from gateway.residency.granting import ListPolicy, TablePolicy, relay_guard
+        from gateway.residency.granting import policy_of_region, relay_guard
 
-        here, in_force = self._settings.region, decides.in_force
-        by_table = None if in_force is None else TablePolicy(here, lambda: in_force.table, self.glass)
-        guard = relay_guard(settings.grants, by_table or ListPolicy(here, decides.policies))
+        guard = relay_guard(settings.grants, policy_of_region(self._settings.region, decides, self.glass))
         if guard is None:
             return
         relay.guarded_by(guard)
-        if in_force is not None:
-            in_force.on_change(relay.policy_changed)
+        if decides.in_force is not None:
+            decides.in_force.on_change(relay.policy_changed)
             self.glass.on_change(relay.policy_changed)
 
 

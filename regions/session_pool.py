@@ -342,12 +342,10 @@ class PlacedSession:
             region.health.turned_away(now_ms)
             parts.metrics.placed(region.name, refused.reason.value)
             if refused.reason is RefusalReason.not_permitted:
-                log.error(
-                    "placement.not_permitted",
-                    session=self._place.session_id,
-                    to_region=region.name,
-                    why=refused.detail,
-                )
+                # No fault of the region's; to ask it again at once would be one of ours.
+                self._losses.note(region.name, now_ms, is_suspect=True)
+                session_id = self._place.session_id
+                log.error("placement.not_permitted", session=session_id, to_region=region.name, why=refused.detail)
             if region.is_local and refused.reason is RefusalReason.no_free_slot and not stream.is_handover:
                 parts.unmet.wanted(self._place.session_id, stream.asked.options.model)
         if stream.attempt == 1:

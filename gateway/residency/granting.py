@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.admission.policy_sets import PolicySets
     from gateway.residency.break_glass_union import Glass
+    from gateway.residency.building import Residency
     from gateway.residency.grant_settings import GrantSettings
     from policies.residency.grant import PlacementGrant
     from policies.residency.table import DecisionTable
@@ -47,6 +48,14 @@ def relay_guard(settings: GrantSettings | None, policy: TablePolicy | ListPolicy
 
     checker = GrantChecker(settings.keys_directory, region=policy.region, is_relay=True)
     return RelayGuard(checker, policy.permitted_here, policy.leaves_at_once)
+
+
+def policy_of_region(region: str, decides: Residency, glass: Glass) -> TablePolicy | ListPolicy:
+    """By whatever decides about the callers of this region."""
+    in_force = decides.in_force
+    if in_force is None:
+        return ListPolicy(region, decides.policies)
+    return TablePolicy(region, lambda: in_force.table, glass)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from engines.interface import LossReason, Lost, MoveAway, MoveReason, RefusalRea
 from policies.plans import Tier
 from policies.residency.permitted import Permitted
 from policies.residency.vocabulary import Trigger
-from policies.routing_facts import CapacityClass
+from policies.routing_facts import CapacityClass, Health
 from regions.placing import Placed, SessionPlace
 from tests.fakes.region_pool import status_of
 from tests.harness.waiting import until
@@ -150,6 +150,17 @@ async def test_of_a_region_that_must_be_left_at_once_not_one_sample_more_goes_th
     assert len(caller.last) == 1, "no event comes from inside a call"
     await turns()
     assert caller.last[1:] == [Lost(1, LossReason.drained)]
+
+
+async def test_a_region_that_found_it_not_permitted_is_not_at_fault_and_not_asked_again_at_once() -> None:
+    world = World()
+    world.pools["north"].refuses = RefusalReason.not_permitted
+    caller, _ = placed_by(world, Permitted.everywhere_in(NORTH | EAST))
+    await caller.opened()
+    assert caller.pool.region == "east"
+    await caller.opened(is_replay=True)
+    assert [len(world.pools[name].streams) for name in ("north", "east")] == [1, 2]
+    assert world.facts.region("north").health.state(world.now_ms) is Health.admitting  # type: ignore[union-attr]
 
 
 async def test_every_placement_is_told_with_what_was_permitted_then() -> None:
