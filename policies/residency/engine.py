@@ -60,6 +60,7 @@ class ResidencyEngine:
         self._entities = cedarpy.Entities.from_json_str(
             json.dumps(entities), bundle.cedar_schema, release_gil=release_gil
         )
+        self._areas_asked = _areas_asked(bundle.rules.values())
         self._facts_asked = {action: _facts_asked(action, bundle.rules.values()) for action in Action}
         self._with_project: OrderedDict[str, cedarpy.Entities] = OrderedDict()
         self._region_uids = {name: uid("Region", name) for name in self.regions}
@@ -89,6 +90,11 @@ class ResidencyEngine:
             found |= self._areas.of(country)
         return found
 
+    def areas_asked(self, countries: Iterable[str]) -> frozenset[str]:
+        """Those of areas_of that a rule may look for: with the others, decisions are the same as without them."""
+        found = self.areas_of(countries)
+        return found if self._areas_asked is None else found & self._areas_asked
+
     def decide(self, question: Question) -> Decision:
         """Ask Cedar. It takes about a tenth of a millisecond; policies.residency.table remembers."""
         if self._not_in_force:
@@ -101,7 +107,7 @@ class ResidencyEngine:
                 "principal": uid("Project", situation.project or generic_project(situation.profile)),
                 "action": _ACTIONS[question.action],
                 "resource": self._region_uids[question.region],
-                "context": self._context.write(question, self.areas_of(situation.subject_countries)),
+                "context": self._context.write(question, self.areas_asked(situation.subject_countries)),
             }
             answer = cedarpy.is_authorized(
                 request, self.bundle.cedar_rules, self._entities_for(situation.project), self.bundle.cedar_schema
@@ -165,6 +171,15 @@ class ResidencyEngine:
             if f"`{number}`" in error:
                 return error.replace(f"`{number}`", f"`{rule_id}`")
         return error
+
+
+def _areas_asked(rules: Iterable[Rule]) -> frozenset[str] | None:
+    found: frozenset[str] = frozenset()
+    for rule in rules:
+        if rule.areas is None:
+            return None
+        found |= rule.areas
+    return found
 
 
 def _facts_asked(action: Action, rules: Iterable[Rule]) -> frozenset[str]:

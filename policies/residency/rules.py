@@ -32,6 +32,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TOKENS = re.compile(r'//[^\n\r]*|"(?:[^"\\]|\\.)*"|[;(\[{)\]}]|"', re.DOTALL)
 _SAID_ID = re.compile(r'@id\("([^"\\]{0,100})"\)')
 _CONTEXT = {"Var": "context"}
+_SUBJECT = {".": {"left": _CONTEXT, "attr": "subject"}}
+_LOOKS_FOR = ("contains", "containsAny", "containsAll")
 _MOVING_TIME = frozenset({"offset", "durationSince", "toDate", "toTime", "duration"})
 """What makes other instants of instants: with them, nobody could say when a decision changes next."""
 
@@ -47,6 +49,7 @@ class Rule:
         named: entities that it names as `(type without namespace, id)`.
         actions: those in its head; None: it is about all of them.
         facts: attributes of `context` that it asks; None: it may ask any.
+        areas: regimes that it looks for among those of the speaker; None: it may look for any.
     """
 
     id: str
@@ -59,6 +62,7 @@ class Rule:
     named: frozenset[tuple[str, str]] = frozenset()
     actions: frozenset[str] | None = None
     facts: frozenset[str] | None = None
+    areas: frozenset[str] | None = None
 
     @property
     def kind(self) -> str:
@@ -150,6 +154,7 @@ def _read(text: str, path: str, line: int, mistakes: Mistakes) -> Rule | None:
         named=frozenset(_named_entities(rule)),
         actions=_actions(rule["action"]),
         facts=_facts(rule["conditions"]),
+        areas=_areas(rule["conditions"]),
     )
 
 
@@ -210,6 +215,35 @@ def _facts(conditions: object) -> frozenset[str] | None:
                 found.add(asked["attr"])
                 uses -= 1
     return frozenset(found) if uses == 0 else None
+
+
+def _areas(conditions: object) -> frozenset[str] | None:
+    """Those in `context.subject.contains(..)` and the like. Where it is used in any other way, or the context as a
+    whole, it is not known what is looked for.
+    """
+    if _facts(conditions) is None:
+        return None
+    found: set[str] = set()
+    uses = 0
+    for node in _nodes(conditions):
+        uses += node == _SUBJECT
+        for asked in map(node.get, _LOOKS_FOR):
+            if isinstance(asked, dict) and asked.get("left") == _SUBJECT:
+                named = _literal_areas(asked.get("right"))
+                uses -= named is not None
+                found.update(named or ())
+    return frozenset(found) if uses == 0 else None
+
+
+def _literal_areas(expression: object) -> list[str] | None:
+    """Of a literal, or of a set of nothing but literals."""
+    match expression:
+        case {"Value": {"__entity": {"type": str(), "id": str(name)}}}:
+            return [name]
+        case {"Set": list(members)}:
+            each = [_literal_areas(member) if "Value" in member else None for member in members]
+            return None if None in each else [name for names in each for name in names or ()]
+    return None
 
 
 def _nodes(rule: object) -> Iterator[dict[str, object]]:

@@ -142,7 +142,7 @@ class DecisionTable:
             situation.profile,
             situation.project,
             situation.data_class,
-            self.engine.areas_of(situation.subject_countries),
+            self.engine.areas_asked(situation.subject_countries),
             bool(situation.subject_countries),
             situation.has_consent,
             situation.legal_basis,

@@ -200,6 +200,15 @@ def test_speakers_are_protected_by_the_regimes_of_all_their_countries() -> None:
     assert ENGINE.areas_of(["XX"]) == ENGINE.areas_of([]) == set()
 
 
+def test_regimes_that_no_rule_looks_for_are_not_told_and_where_one_may_all_are() -> None:
+    assert ENGINE.areas_asked(["DE"]) == {"EU"}
+    assert ENGINE.areas_asked(["NO", "US"]) == set()
+    nosy = engine_of(more_rules=rule("N", "forbid (principal, action, resource) when { context.subject.isEmpty() };"))
+    assert nosy.areas_asked(["DE"]) == {"EU", "EEA"}
+    assert nosy.decide(asked(GLOBAL, "eu-central-1")).is_allowed
+    assert nosy.decide(asked(Situation("global"), "eu-central-1")).rules == ("N",)
+
+
 def test_a_thread_of_its_own_may_read_and_make_an_engine() -> None:
     made: list[Decision] = []
 

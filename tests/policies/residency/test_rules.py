@@ -91,6 +91,31 @@ def test_a_rule_says_which_actions_it_is_about_and_what_it_asks(
     assert (found.actions, found.facts) == (actions, facts)
 
 
+EU, UK = 'Asr::Jurisdiction::"EU"', 'Asr::Jurisdiction::"UK"'
+
+
+@pytest.mark.parametrize(
+    ("condition", "areas"),
+    [
+        ("true", set()),
+        ("context.subjectKnown", set()),
+        (f"context.subject.contains({EU})", {"EU"}),
+        (f"context.subject.containsAny([{EU}, {UK}]) && !context.subject.contains({UK})", {"EU", "UK"}),
+        (f"context.subject.containsAll([{EU}])", {"EU"}),
+        ("context.subject.containsAny([])", set()),
+        ("context.subject.isEmpty()", None),
+        (f"context.subject == [{EU}]", None),
+        (f"[{EU}].containsAll(context.subject)", None),
+        (f"context.subject.containsAny(if context.isDraining then [{EU}] else [{UK}])", None),
+        (f"context.subject.contains({EU}) || context.subject == context.subject", None),
+        (f"[context].contains(context) && context.subject.contains({EU})", None),
+    ],
+)
+def test_a_rule_says_which_regimes_of_the_speaker_it_looks_for(condition: str, areas: set[str] | None) -> None:
+    (found,) = read_rules(rule("A", f"{PERMIT} when {{ {condition} }};"), "a", Mistakes())
+    assert found.areas == areas
+
+
 @pytest.mark.parametrize(
     "condition",
     [
