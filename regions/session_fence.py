@@ -51,6 +51,9 @@ class SessionFence:
         """Whether any of its machines may have the stream."""
         return self._may_be(stream, region) and bool(self.permitted.classes_in(region))
 
+    def takes_any_machine(self, region: str) -> bool:
+        return self.permitted.classes_in(region) >= ALL_CLASSES
+
     def may_stay(self, stream: PlacedStream, region: RegionWatch) -> bool:
         """Where it is, on that machine. Where nobody here knows the machine's class, what it was asked by counts."""
         if not self._may_be(stream, region.name):

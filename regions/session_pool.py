@@ -273,7 +273,8 @@ class PlacedSession:
         """No region takes it: it waits for a slot that is being freed for it, or hears so."""
         if refused.reason is RefusalReason.no_free_slot and self._must_have_slot(stream):
             request = self._request(stream.asked, frozenset())
-            full = stream.full & request.permitted  # the set may have become smaller since
+            # The set may be smaller by now; and a slot that is freed might be on a machine that it may not have.
+            full = frozenset(name for name in stream.full & request.permitted if self._fence.takes_any_machine(name))
             if self._parts.shedding.is_slot_coming(self, request, full, now_ms):
                 if now_ms + _LOOK_FOR_SLOT_MS <= stream.hold_until_ms:
                     self._later(stream, _LOOK_FOR_SLOT_MS, self._seek)

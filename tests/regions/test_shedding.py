@@ -9,7 +9,7 @@ import pytest
 from engines.interface import Granted, MoveAway, MoveReason, RefusalReason, Refused, StreamOptions
 from policies.plans import Tier
 from policies.residency.permitted import Permitted
-from policies.routing_facts import RouteDecision, RuledOut
+from policies.routing_facts import CapacityClass, RouteDecision, RuledOut
 from policies.tier_classes import ClassRule, TierClasses
 from policies.tier_slots import TierHeadroom
 from regions.placing import SessionPlace, Shed
@@ -159,6 +159,18 @@ async def test_nobody_ends_whose_slot_would_be_of_no_use() -> None:
     await other.opened(options=StreamOptions(model="another"))
     assert sessions.ended == []
     assert isinstance(other.last[0], Refused)
+
+
+async def test_nobody_ends_for_one_that_may_not_be_on_every_machine() -> None:
+    """The slot that is freed might be on a machine that policy does not permit it."""
+    sessions = await full_of_economy()
+    waiting = sessions.session("p", Tier.premium)
+    waiting.pool.permit(Permitted(process=NORTH, classes={"north": frozenset({CapacityClass.reserved})}))
+    sessions.world.pools["north"].capacity = CapacityClass.reserved
+    sessions.fill(slots=3)
+    sessions.world.pools["north"].refuses = RefusalReason.no_free_slot
+    await waiting.opened()
+    assert (sessions.ended, type(waiting.last[0])) == ([], Refused)
 
 
 async def test_nobody_ends_whose_engine_goes_away_itself() -> None:
