@@ -41,7 +41,7 @@ def export(
         raise typer.Exit(ExitCode.usage)
     org, _, project = tenant.partition("/")
     since_ms, until_ms = (0, None) if between is None else (_instant_ms(between[0]), _instant_ms(between[1]))
-    wanted = Wanted(session, org, project and f"{org}/{project}", since_ms, until_ms)
+    wanted = Wanted(session, org, project, since_ms, until_ms)
     asked = Asked(
         made_at=time.time_ns() // 1_000_000,
         session=session,
