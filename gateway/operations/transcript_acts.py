@@ -126,21 +126,26 @@ class TranscriptActs:
             raise _failed(failed) from None
 
     def _permission_for(self, operator: Operator, project: str, looks_from: str) -> Permission:
-        permissions, now_s = self._parts.glass.permissions, self._parts.now_s()
-        for region in (self._parts.here, looks_from):
-            found = permissions.covering(
-                project=project,
-                action=Action.support_access.value,
-                region=region,
-                now_s=now_s,
-                person=operator.subject,
+        """The one that covers where the words are; where he is has to be covered too."""
+        here = self._covering(operator, project, self._parts.here)
+        if looks_from != self._parts.here:
+            self._covering(operator, project, looks_from)
+        return here
+
+    def _covering(self, operator: Operator, project: str, region: str) -> Permission:
+        found = self._parts.glass.permissions.covering(
+            project=project,
+            action=Action.support_access.value,
+            region=region,
+            now_s=self._parts.now_s(),
+            person=operator.subject,
+        )
+        if found is None:
+            detail = (
+                f"{operator.subject} needs an emergency permission for support_access of {project} in {region}: "
+                "`patchbay break-glass open`"
             )
-            if found is None:
-                detail = (
-                    f"{operator.subject} needs an emergency permission for support_access of {project} in {region}: "
-                    "`patchbay break-glass open`"
-                )
-                raise refused(ActReason.needs_break_glass, detail)
+            raise refused(ActReason.needs_break_glass, detail)
         return found
 
     def _decide(self, project: str, region: str) -> Decision:
