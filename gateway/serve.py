@@ -173,7 +173,7 @@ async def _running(
             limited.limits,
             geography,
         )
-        on_record = SessionDecisions(decisions, regions.policies, here=settings.region)
+        on_record = SessionDecisions(decisions, regions.policies, here=settings.region, covering=regions.glass.covering)
         registry.on_outside = on_record.outside
         admission = Admission(steps, lambda: int(time.time()))
         admission.on_record = on_record

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.decision_log.interface import DecisionLog
     from policies.facts import Caller
     from policies.plans import CallerPlan
-    from policies.residency.decision import Decision
+    from policies.residency.decision import Decision, Situation
     from policies.residency.situation import Stated
     from regions.placing import Placed
 
@@ -71,6 +71,7 @@ class SessionDecisions:
     Args:
         here: this gateway's region.
         policies: is asked by which rules a region was permitted.
+        covering: gives the id of the emergency permission that covers it; empty: none does.
     """
 
     def __init__(
@@ -79,11 +80,13 @@ class SessionDecisions:
         policies: PolicySets,
         *,
         here: str,
+        covering: Callable[[Situation, Action, str], str] = lambda *_asked: "",
         now_us: Callable[[], int] = monotonic_us,
     ) -> None:
         self.log = log
         self._policies = policies
         self._here = here
+        self._covering = covering
         self._now_us = now_us
         self._live: dict[object, SessionOnRecord] = {}
 
@@ -230,10 +233,22 @@ class SessionDecisions:
                 policy_digest="" if policies is None else policies.digests.policy,
                 entities_digest="" if policies is None else policies.digests.entities,
                 schema_digest="" if policies is None else policies.digests.schema,
-                context=_context(policies, capacity),
+                context=self._context(policies, action, chosen, capacity),
                 latency_us=latency_us,
                 detail=detail,
             )
+        )
+
+    def _context(self, policies: PolicySet | None, action: Action, chosen: str, capacity: str) -> RecordContext:
+        situation = None if policies is None else policies.situation
+        if situation is None:
+            return RecordContext(capacity=capacity)
+        return RecordContext(
+            data_class=situation.data_class.value,
+            subject=",".join(sorted(situation.subject_countries)),
+            legal_basis=situation.legal_basis.value,
+            capacity=capacity,
+            break_glass=self._covering(situation, action, chosen) if chosen else "",
         )
 
 
@@ -265,15 +280,3 @@ def _rules_of(decision: Decision | None, policies: PolicySet) -> tuple[str, ...]
     if decision is not None:
         return tuple(sorted(decision.rules))
     return (f"list:{policies.profile or 'default'}",)
-
-
-def _context(policies: PolicySet | None, capacity: str) -> RecordContext:
-    situation = None if policies is None else policies.situation
-    if situation is None:
-        return RecordContext(capacity=capacity)
-    return RecordContext(
-        data_class=situation.data_class.value,
-        subject=",".join(sorted(situation.subject_countries)),
-        legal_basis=situation.legal_basis.value,
-        capacity=capacity,
-    )
