@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check residency-proof bench bench-engine bench-limits fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
+.PHONY: help demo test check residency-proof bench bench-engine bench-limits bench-residency fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -51,6 +51,9 @@ bench-limits: setup-dev  ## What the limiter costs Redis and a gateway, beside t
 
 residency-proof: setup-dev  ## A million drawn topologies, outages and callers, held against an oracle; about 15 minutes
 	$(BIN)/python -m tests.proof
+
+bench-residency: setup-dev  ## What a residency decision costs, asked, remembered and after a new bundle, beside plain cedarpy
+	$(BIN)/python -m tests.benchmarks.residency
 
 chaos: setup-dev  ## The long form of the scenarios in which things are killed
 	$(BIN)/pytest -q --long tests/scenarios
