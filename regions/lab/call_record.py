@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _USUAL_GAP_S = 0.5
 _SHED = "capacity_shed"
+_BY_POLICY = frozenset({"wrong_region", "residency_denied", "residency_unavailable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,15 @@ class Told:
 
 
 @dataclass
+class Stay:
+    """At a gateway of the region; `until_s` 0: to the session's end."""
+
+    region: str
+    from_s: float
+    until_s: float = 0.0
+
+
+@dataclass
 class CallRecord:
     """One session, times on the monotonic clock in seconds."""
 
@@ -58,6 +68,9 @@ class CallRecord:
     moves: list[Move] = field(default_factory=list)
     regions: list[str] = field(default_factory=list)
     """Where it was recognised, in turn."""
+    sessions: list[str] = field(default_factory=list)
+    """Its ids, as gateways named it."""
+    stays: list[Stay] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     """Reasons for which it was not taken at first."""
     told: list[Told] = field(default_factory=list)
@@ -78,6 +91,11 @@ class CallRecord:
     def was_shed(self) -> bool:
         """Whether it was ended, or not taken, to make room for others."""
         return any(told.reason == _SHED for told in self.told)
+
+    @property
+    def was_ended_by_policy(self) -> bool:
+        """Whether it was ended, or not taken, as policy permits nothing."""
+        return any(told.reason in _BY_POLICY for told in self.told)
 
     @property
     def words_end_ms(self) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import msgspec
 
-from regions.lab.call_record import Move, Told
+from regions.lab.call_record import Move, Stay, Told
 from regions.lab.speech import BYTES_PER_MS, PIECE_MS, SAMPLES_PER_MS
 from regions.lab.transcripts import SpokenWord
 
@@ -69,6 +69,8 @@ class Call:
         self._acked_sample = 0
         self._acked_ms = 0
         self._region = ""
+        self._sent_to = ""
+        """By a gateway that may not serve it: one that may."""
         self._broke_at_s = 0.0
         self._began_at_s = 0.0
         self._is_opened = False
@@ -86,12 +88,14 @@ class Call:
             gateways = self._resume_at if self._is_opened and self._resume_at else list(self._plan.gateways)
             self._is_opened_here = False
             try:
-                await self._converse(gateways[tries % len(gateways)])
+                named, self._sent_to = self._sent_to, ""
+                await self._converse(named or gateways[tries % len(gateways)])
                 self._record.is_finished = True
                 break
             except _Broken as broken:
                 now_s = time.monotonic()
                 if self._is_opened_here:
+                    self._record.stays[-1].until_s = now_s
                     last_good_s, delay_s, tries = now_s, _FIRST_DELAY_S, 0
                     self._broke_at_s = now_s
                 else:
@@ -115,6 +119,9 @@ class Call:
                 )
         except aiohttp.WSServerHandshakeError as error:
             raise self._refused(error) from None
+        except aiohttp.NonHttpUrlRedirectClientError as redirect:
+            self._sent_to = str(redirect.args[0])
+            raise _Broken("sent to another gateway") from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _Broken(f"unreachable: {type(error).__name__}") from None
         try:
@@ -230,6 +237,8 @@ class Call:
             )
         self._is_opened = self._is_opened_here = True
         self._gateway_region = gateway_region
+        self._record.sessions.append(said["session_id"])
+        self._record.stays.append(Stay(gateway_region, now_s))
         self._be_at(region)
         self._resume_token = said.get("resume_token") or self._resume_token
         self._resume_at = [url for url in said.get("resume_at", ()) if url.startswith(("ws://", "wss://"))] or (

@@ -13,12 +13,15 @@ import aiohttp
 from regions.lab.call_record import CallRecord
 from regions.lab.callers import Call, CallPlan
 from regions.lab.faults import FaultInjector, timetable
+from regions.lab.fence import held_against
 from regions.lab.findings import Findings
+from regions.lab.policy_bundle import EVERYWHERE
 from regions.lab.report import report
 from regions.lab.speech import speech
 from regions.lab.stall_floor import running_stall_floor
 from regions.lab.watch import EngineWatch, gateway_metrics
 from regions.lab.world import running_world
+from regions.lab.world_spec import ResidencySpec, WorldSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +73,12 @@ def stretched(drill: DrillSpec, scale: float) -> DrillSpec:
     return drill.model_copy(
         update={"callers": callers, "fault": tuple(_stretched_fault(fault, scale) for fault in drill.fault)}
     )
+
+
+def under_bundle(drill: DrillSpec) -> DrillSpec:
+    """The same drill, where policy is a signed bundle with the drill's profiles, and grants are asked for."""
+    tree = drill.world.model_dump() | {"residency": ResidencySpec()}
+    return drill.model_copy(update={"world": WorldSpec.model_validate(tree)})
 
 
 def _stretched_fault(fault: FaultSpec, scale: float) -> FaultSpec:
@@ -155,7 +164,18 @@ async def _disturbed(
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+    residency = world.residency
+    fence = None
+    if residency is not None:
+        fence = held_against(
+            residency.fence,
+            records,
+            residency.heard(),
+            grace_s=drill.must.fence_grace_s,
+            default_profile=EVERYWHERE,
+        )
     return Findings(
+        fence=fence,
         records=records,
         undisturbed=undisturbed,
         struck=injector.struck,

@@ -65,6 +65,14 @@ class PassSpec(BaseModel, frozen=True, extra="forbid"):
     """After the last fault began, the lag's p99 of each later second is below `lag_bound_ms` from then on."""
     lag_bound_ms: float = 1_000.0
     outside_policy: int = Field(default=0, ge=0)
+    outside_fence: int = Field(default=0, ge=0)
+    """In a world with `residency`: places that heard audio and might not, later than `fence_grace_s` after a change."""
+    fence_grace_s: float = Field(default=4.0, ge=0, le=60)
+    fence_longest_s: float | None = None
+    """For so long after a region left a session's set audio of it may still have gone there."""
+    policy_ends: bool = False
+    """Sessions may end, or be refused, as policy permits no region; of what they were given, nothing is wrong."""
+    ended_by_policy_least: int | None = None
     overloaded_engines: int = Field(default=0, ge=0)
     """Engines that were seen with more streams than slots."""
     first_choice_refused_permille: float | None = None

@@ -49,6 +49,16 @@ class FaultKind(Enum):
     """A region's certificates are swapped for ones that expire after `by_s`; sound ones come after `for_s`."""
     step_clock = "step_clock"
     """The wall clock of processes leaps by `by_s`."""
+    policy_change = "policy_change"
+    """A new bundle: from here on the regions `to` are the list of `profile`."""
+    expire_row = "expire_row"
+    """A new bundle in which the row of a region ends in `by_s`."""
+    expire_bundle = "expire_bundle"
+    """A new bundle that ends in `by_s`; and then, with `how`, nobody can read the regions' folders."""
+    embargo = "embargo"
+    """A new bundle in which a region is forbidden to all, running sessions at once."""
+    corrupt_bundle = "corrupt_bundle"
+    """The bundle's folder of a region cannot be used any more, as `how` says; after `for_s` it can."""
 
 
 ON_PROCESSES = (
@@ -61,7 +71,21 @@ ON_PROCESSES = (
     FaultKind.upgrade,
 )
 _ON_LINKS = (FaultKind.darken, FaultKind.reset, FaultKind.conditions)
-_ON_REGIONS = (FaultKind.lose_region, FaultKind.expire_certificates)
+_ON_REGIONS = (
+    FaultKind.lose_region,
+    FaultKind.expire_certificates,
+    FaultKind.expire_row,
+    FaultKind.embargo,
+    FaultKind.corrupt_bundle,
+)
+_OF_POLICY = (
+    FaultKind.policy_change,
+    FaultKind.expire_row,
+    FaultKind.expire_bundle,
+    FaultKind.embargo,
+    FaultKind.corrupt_bundle,
+)
+_WITHOUT_TARGET = (FaultKind.partition, FaultKind.policy_change, FaultKind.expire_bundle)
 _ON_ENGINES = (FaultKind.turn_slow, FaultKind.preempt)
 _LASTING = (
     FaultKind.hang,
@@ -71,6 +95,7 @@ _LASTING = (
     FaultKind.partition,
     FaultKind.fail_over,
     FaultKind.expire_certificates,
+    FaultKind.corrupt_bundle,
 )
 
 
@@ -108,6 +133,11 @@ class FaultSpec(BaseModel, frozen=True, extra="forbid"):
     """Of an order: sessions that are told to move in a second; 0: as many as can."""
     within_s: float = Field(default=60.0, gt=0)
     """Of an order: by when everything should be gone."""
+    profile: str = ""
+    to: tuple[str, ...] = ()
+    """Of a policy_change: regions; empty: none."""
+    how: Literal["torn", "changed", "foreign", "unsigned", "older", "gone"] = "torn"
+    """Of a spoilt bundle: half written, changed after signing, signed by a stranger, by too few, put back, or away."""
     with_clients: bool = False
     """Of an order about a region: its clients, too, are sent elsewhere."""
 
@@ -120,7 +150,7 @@ class FaultSpec(BaseModel, frozen=True, extra="forbid"):
             mistakes.append("conditions, and nothing else, needs conditions")
         if self.kind in _LASTING and not self.for_s:
             mistakes.append(f"{self.kind.value} needs for_s")
-        if self.kind is not FaultKind.partition and not self.target:
+        if self.kind not in _WITHOUT_TARGET and not self.target:
             mistakes.append(f"{self.kind.value} needs a target")
         if self.between_s is not None and self.between_s[0] >= self.between_s[1]:
             mistakes.append("between_s must be two times, the earlier first")
@@ -138,6 +168,10 @@ def target_mistakes(fault: FaultSpec, world: WorldSpec) -> list[str]:
     if fault.between is not None:
         unknown = sorted(set(fault.between) - set(world.region_names))
         return [f"between: {', '.join(unknown)} is no region of this world"] if unknown else []
+    if fault.kind in _OF_POLICY and (mistakes := _policy_mistakes(fault, world)):
+        return mistakes
+    if fault.kind in _WITHOUT_TARGET:
+        return []
     found = matching(fault.target, targets_of(world))
     kinds = {name.partition("/")[0] for name in found}
     if fault.kind is FaultKind.operate:
@@ -161,6 +195,18 @@ def target_mistakes(fault: FaultSpec, world: WorldSpec) -> list[str]:
     if fault.kind is FaultKind.step_clock and not world.has_settable_clocks:
         return ["step_clock needs world.has_settable_clocks = true"]
     return [] if found else [f"target: nothing in this world is named {fault.target}"]
+
+
+def _policy_mistakes(fault: FaultSpec, world: WorldSpec) -> list[str]:
+    if world.residency is None:
+        return [f"{fault.kind.value} needs world.residency"]
+    if fault.kind is not FaultKind.policy_change:
+        return []
+    unknown = sorted(set(fault.to) - set(world.region_names))
+    mistakes = [f"to: {', '.join(unknown)} is no region of this world"] if unknown else []
+    if fault.profile not in world.profiles:
+        mistakes.append(f"profile: world.profiles has no {fault.profile or 'nameless one'}")
+    return mistakes
 
 
 def _operate_mistake(fault: FaultSpec) -> str:

@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from regions.lab.processes import Member
+    from regions.lab.residency import LabResidency
     from regions.lab.world import World
 
 _POLL_S = 0.02
+_UNTIL_READ_S = 1.5
+"""Gateways have taken a new bundle by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,9 @@ class FaultInjector:
         if fault.kind is FaultKind.upgrade:
             self._last(self.upgrade.run(victims, fault))
             return
+        if fault.kind in (FaultKind.policy_change, FaultKind.expire_bundle):
+            self._strike_policy("", fault)
+            return
         for victim in victims:
             match fault.kind:
                 case FaultKind.operate:
@@ -104,6 +110,8 @@ class FaultInjector:
                     self._lose_region(victim.removeprefix("region/"), fault.down_s)
                 case FaultKind.expire_certificates:
                     self._last(self._expire(victim.removeprefix("region/"), fault))
+                case FaultKind.expire_row | FaultKind.embargo | FaultKind.corrupt_bundle:
+                    self._strike_policy(victim.removeprefix("region/"), fault)
                 case FaultKind.step_clock:
                     self._world.clocks[victim].step(fault.by_s)
                 case FaultKind.reset:
@@ -115,6 +123,36 @@ class FaultInjector:
                     self._last(self._light(victim, fault.for_s))
                 case _:
                     self._strike_process(self._world.table.members[victim], fault)
+
+    def _strike_policy(self, region: str, fault: FaultSpec) -> None:
+        residency = self._world.residency
+        if residency is None:
+            raise ValueError(f"{fault.kind.value} strikes a world without bundles")
+        now_s = time.time()
+        policy = residency.policy.next(now_s=now_s)
+        match fault.kind:
+            case FaultKind.policy_change:
+                residency.put(policy.with_list(fault.profile, fault.to))
+            case FaultKind.expire_row:
+                residency.put(policy.with_row_end(region, now_s + fault.by_s))
+            case FaultKind.embargo:
+                residency.put(replace(policy, embargoed=policy.embargoed | {region}))
+            case FaultKind.expire_bundle:
+                residency.put(replace(policy, expires_at_s=int(now_s + fault.by_s)))
+                self._last(self._hide_folders(residency))
+            case _:
+                residency.spoil(region, fault.how)
+                self._last(self._mend_folder(residency, region, fault.for_s))
+
+    async def _hide_folders(self, residency: LabResidency) -> None:
+        """The control plane is down when the bundle ends: nobody brings another."""
+        await asyncio.sleep(_UNTIL_READ_S)
+        for region in self._world.regions:
+            residency.spoil(region, "gone")
+
+    async def _mend_folder(self, residency: LabResidency, region: str, for_s: float) -> None:
+        await asyncio.sleep(for_s)
+        residency.mend(region)
 
     def _strike_process(self, member: Member, fault: FaultSpec) -> None:
         table = self._world.table

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from regions.lab.call_record import CallRecord
     from regions.lab.faults import Struck
+    from regions.lab.fence import FenceFigures
     from regions.lab.operator import OrderRun
     from regions.lab.transcripts import SpokenWord
 
@@ -36,24 +37,35 @@ class Findings:
     """On all engines, soon after the last caller was done."""
     orders: Sequence[OrderRun] = ()
     upgraded: Sequence[str] = ()
+    fence: FenceFigures | None = None
+    """Where audio was, held against policy; None: the world has no bundles."""
     not_done: Sequence[str] = ()
     """Orders that nobody took, and why an upgrade stopped."""
     seed: int = 0
     elapsed_s: float = 0.0
 
 
-def word_faults(findings: Findings, *, may_be_shed: Collection[str] = ()) -> WordFaults:
+def word_faults(findings: Findings, *, may_be_shed: Collection[str] = (), may_end: bool = False) -> WordFaults:
     """Over all sessions that were served. One that ended early has lost its rest; if its tier is one that may be shed,
-    only what it was given before counts.
+    or sessions may end by policy and it did, only what it was given before counts.
     """
     total = WordFaults()
     for record in findings.records:
         if record.was_served:
-            undisturbed = findings.undisturbed[record.audio_key]
-            if record.tier in may_be_shed and not record.is_finished:
+            undisturbed: Sequence[SpokenWord] = findings.undisturbed[record.audio_key]
+            words: Sequence[SpokenWord] = record.words
+            is_excused = record.tier in may_be_shed or (may_end and record.was_ended_by_policy)
+            if is_excused and not record.is_finished:
                 undisturbed = [word for word in undisturbed if word.end_ms <= record.words_end_ms]
-            total += compare(undisturbed, record.words)
+                words = _without_torn_word(words, undisturbed)
+            total += compare(undisturbed, words)
     return total
+
+
+def _without_torn_word(words: Sequence[SpokenWord], undisturbed: Sequence[SpokenWord]) -> Sequence[SpokenWord]:
+    """A session that is cut in the middle of a word has the beginning of it."""
+    begins = undisturbed[-1].end_ms if undisturbed else 0
+    return words[:-1] if words and words[-1].start_ms >= begins else words
 
 
 def moved_within_s(findings: Findings) -> float | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from regions.lab.policy_bundle import country_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +47,8 @@ class EnginePlace:
     redis_url: str
     advertised: str
     zone: str = ""
+    residency: tuple[str, ...] = ()
+    """Arguments of its own where policy is a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +65,19 @@ class GatewayPlace:
     resumption_key_file: Path
     engine_addresses: tuple[str, ...]
     plans_file: Path | None = None
+    residency: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of its own where policy is a bundle."""
 
 
 def catalog_text(world: WorldSpec, seen: Mapping[str, RegionAddresses]) -> str:
     """The catalog file (TOML) of one region: `seen` has each region as it is reached from there."""
     lines = []
-    for name, place in zip(world.region_names, _PLACES, strict=False):
+    for number, (name, place) in enumerate(zip(world.region_names, _PLACES, strict=False)):
         addresses = seen[name]
         lines += [
             "[[regions]]",
             f'name = "{name}"',
-            'country = "US"',
+            f'country = "{"US" if world.residency is None else country_of(number)}"',
             f"location = {{ latitude = {place[0]}, longitude = {place[1]} }}",
             'jurisdictions = ["us"]',
             'operator = "lab"',
@@ -112,6 +118,7 @@ def engine_command(python: str, world: WorldSpec, place: EnginePlace) -> list[st
         command += ["--capacity", place.capacity, "--lease-ms", str(ENGINE_LEASE_MS)]
         if place.zone:
             command += ["--zone", place.zone]
+    command += place.residency
     return command
 
 
@@ -141,4 +148,4 @@ def gateway_settings(world: WorldSpec, place: GatewayPlace, issuer: Mapping[str,
             "resumption__key_file": str(place.resumption_key_file),
             "residency": {"profiles": dict(world.profiles), "default": list(world.region_names)},
         }
-    return settings | world.settings
+    return settings | dict(place.residency) | world.settings

@@ -40,6 +40,8 @@ def _always(must: PassSpec, findings: Findings, figures: Mapping[str, Any]) -> I
     yield _at_most("words doubled by position", words["doubled_by_position"], must.words_doubled)
     yield _at_most("words doubled by text", words["doubled_by_text"], must.words_doubled)
     failed = sum(bool(record.failure) and record.was_served for record in kept)
+    if findings.fence is not None:
+        yield _at_most("outside the fence", len(findings.fence.outside), must.outside_fence)
     yield _at_most("sessions failed", failed, must.sessions_failed)
     yield _at_most("placed outside the policy set", len(figures["outside_policy"]), must.outside_policy)
     yield _at_most("engines above their slots", len(overloaded), must.overloaded_engines)
@@ -56,6 +58,11 @@ def _if_named(must: PassSpec, findings: Findings, figures: Mapping[str, Any]) ->
         ("resumes", figures["moves"]["resumes"], must.resumes_least),
         ("sessions shed", figures["sessions"]["shed"], must.shed_least),
         ("processes upgraded", len(findings.upgraded), must.upgraded_least),
+        (
+            "sessions ended by policy",
+            sum(record.was_ended_by_policy for record in findings.records),
+            must.ended_by_policy_least,
+        ),
     ):
         if wanted is not None:
             yield _at_least(name, least, wanted)
@@ -85,12 +92,21 @@ def _upper_bounds(
         ("refused without being told", len(untold(findings.records)), 0 if must.refused_were_told else None),
         ("each session lives once, s", _rounded(lives_once_within_s(findings)), must.lives_once_within_s),
         ("streams left", findings.streams_left, must.streams_left),
+        (
+            "audio after a region left the set, s",
+            None if findings.fence is None else round(findings.fence.longest_after_change_s, 2),
+            must.fence_longest_s,
+        ),
     ]
 
 
 def _kept(must: PassSpec, findings: Findings) -> list[CallRecord]:
-    """Sessions that had to be served well: all but those of tiers that may be shed."""
-    return [record for record in findings.records if record.tier not in (must.shed_only or ())]
+    """Sessions that had to be served well: all but those of tiers that may be shed, and that policy may have ended."""
+    return [
+        record
+        for record in findings.records
+        if record.tier not in (must.shed_only or ()) and not (must.policy_ends and record.was_ended_by_policy)
+    ]
 
 
 def _quantile(values: list[float], share: float) -> float | None:

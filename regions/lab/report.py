@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
     """As `patchbay lab drill --json` prints it."""
     records = findings.records
-    faults = word_faults(findings, may_be_shed=drill.must.shed_only or ())
+    faults = word_faults(findings, may_be_shed=drill.must.shed_only or (), may_end=drill.must.policy_ends)
     moves = [move for record in records for move in record.moves]
     pauses = [pause for record in records for pause in record.pauses_ms()]
     lags = [lag_ms for record in records for _, lag_ms in record.lags()]
@@ -63,7 +63,8 @@ def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
         },
         "orders": [order.as_figures() for order in findings.orders],
         "upgraded": list(findings.upgraded),
-        "outside_policy": outside_policy(records, drill.world.profiles),
+        "outside_policy": [] if findings.fence else outside_policy(records, drill.world.profiles),
+        **({} if findings.fence is None else {"fence": findings.fence.as_figures()}),
         "engines": {
             name: {"most_used": used, "slots": slots} for name, (used, slots) in sorted(findings.most_used.items())
         },

@@ -32,9 +32,11 @@ from regions.lab.gateway_settings import (
     plans_text,
 )
 from regions.lab.operator import OrderedTarget
+from regions.lab.policy_bundle import EVERYWHERE
 from regions.lab.processes import Member, ProcessFailed, ProcessTable
 from regions.lab.redis_pair import redis_command, until_answers, until_in_step
 from regions.lab.relays import running_relays
+from regions.lab.residency import LabResidency
 from regions.lab.settable_clock import SettableClock, find_library
 from regions.lab.watch import sum_metrics
 from regions.lab.world_spec import engines_of, pools_of, zone_of, zones_of
@@ -82,6 +84,7 @@ class World:
         self.authority = CertificateAuthority(folder)
         self.issuer = TokenIssuer()
         self.clocks: dict[str, SettableClock] = {}
+        self.residency = None if spec.residency is None else LabResidency(spec, _made(folder / "residency"))
         self.regions = {name: self._region(number, name) for number, name in enumerate(spec.region_names)}
         self.primaries = {name: region.redis_port for name, region in self.regions.items()}
         """By region, the port of the Redis that counts."""
@@ -100,6 +103,8 @@ class World:
         return [self._websocket(region, number) for number in range(1, self.spec.gateways + 1)]
 
     def token(self, *, subject: str, profile: str = "", tier: str = "") -> str:
+        if self.residency is not None:
+            profile = profile or EVERYWHERE
         return self.issuer.mint(subject=subject, residency=profile, plan=tier)
 
     def operator_token(self, subject: str) -> str:
@@ -287,6 +292,7 @@ class World:
             redis_url=self._redis_url(region),
             advertised=self._advertised(region.name, engine),
             zone=zone_of(self.spec, engine) if self.spec.zones > 1 else "",
+            residency=() if self.residency is None else tuple(self.residency.engine_arguments(region.name, engine)),
         )
 
         async def aim(member: Member) -> None:
@@ -309,6 +315,7 @@ class World:
             resumption_key_file=self.folder / "resumption.key",
             engine_addresses=tuple(self._advertised(region.name, engine) for engine in engines_of(self.spec)),
             plans_file=self._plans_file,
+            residency={} if self.residency is None else self.residency.gateway_settings(region.name, folder),
         )
         environment = as_environment(gateway_settings(self.spec, place, self.issuer.as_settings()))
         link = f"link/client/{region.name}/{number}"
@@ -337,6 +344,11 @@ async def running_world(spec: WorldSpec, folder: Path, *, seed: int = 0) -> Asyn
         world = World(spec, folder, table, relays)
         await world.start()
         yield world
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

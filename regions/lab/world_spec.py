@@ -22,6 +22,17 @@ class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
     client: Conditions = Conditions()
 
 
+class ResidencySpec(BaseModel, frozen=True, extra="forbid"):
+    """Policy is a signed bundle, and not lists of regions: a profile of it for each of `profiles`, and `everywhere`.
+    Engines and relays want placement grants, and gateways write their decisions down.
+    """
+
+    expires_in_s: float = Field(default=86_400.0, gt=0, le=31_536_000)
+    """Of the first bundle, from the world's start."""
+    check_interval_ms: int = Field(default=200, ge=50, le=60_000)
+    """How often gateways look whether there is another one."""
+
+
 class WorldSpec(BaseModel, frozen=True, extra="forbid"):
     """What runs."""
 
@@ -47,6 +58,7 @@ class WorldSpec(BaseModel, frozen=True, extra="forbid"):
     network: NetworkSpec = NetworkSpec()
     profiles: dict[str, tuple[str, ...]] = {}
     """Policy sets: names of regions. Callers without one may be served everywhere."""
+    residency: ResidencySpec | None = None
     settings: dict[str, Any] = {}
     """Of every gateway, over the lab's own: `"sessions__liveness_ms" = 1000`."""
 
@@ -61,6 +73,8 @@ class WorldSpec(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         mistakes = []
+        if self.residency is not None and (self.regions == 1 or self.engine != "scripted"):
+            mistakes.append("residency is for worlds of several regions with scripted engines")
         if self.reserved + self.spot == 0:
             mistakes.append("reserved and spot cannot both be 0: nobody would recognise")
         for profile, names in self.profiles.items():
