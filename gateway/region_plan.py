@@ -124,11 +124,13 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
 
 def _places(plan: RegionPlan, sockets: Path, data: Path) -> dict[str, Any]:
     places: dict[str, Any] = {"redis": f"unix://{_redis_socket(sockets)}"} if plan.has_redis else {}
+    if not plan.has_decision_log:
+        places["decisions"] = str(data / "decisions")
     if not plan.has_exporter:
         return places
     if plan.metering is None:
         places["usage"] = str(data / "usage")
-    metering = _own_metering(data) if plan.metering is None else plan.metering
+    metering = _own_metering(plan.region, data) if plan.metering is None else plan.metering
     # Names alone: the settings of sinks hold secrets.
     places["sinks"] = [sink["name"] for sink in metering["sinks"] if isinstance(sink, dict) and "name" in sink]
     places["sent_log"] = str(metering.get("state_directory", _exporter_state(data)))
@@ -227,13 +229,13 @@ def _exporter(plan: RegionPlan, settings: dict[str, Any], data: Path) -> Child:
     command = [sys.executable, "-m", "gateway.metering", "--json", "--exit-with-parent", *_config(plan)]
     over = {**plan.gateway_settings, **settings}
     if plan.metering is None:
-        over["metering"] = _own_metering(data)
+        over["metering"] = _own_metering(plan.region, data)
     return Child("exporter", lambda: command, lambda: dict(os.environ) | as_environment(over))
 
 
-def _own_metering(data: Path) -> dict[str, Any]:
+def _own_metering(region: str, data: Path) -> dict[str, Any]:
     """Settings of an exporter that writes files of the region's own."""
-    file = {"kind": "json_lines", "name": "file", "directory": str(data / "usage")}
+    file = {"kind": "json_lines", "name": "file", "directory": str(data / "usage"), "region": region}
     return {"state_directory": str(_exporter_state(data)), "sinks": [file], "listen": {"port": 0}}
 
 

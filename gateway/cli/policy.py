@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli import (
     policy_diff,
+    policy_explain,
     policy_init,
     policy_lint,
     policy_matrix,
@@ -35,6 +36,7 @@ policy_app.command("init")(policy_init.init)
 policy_app.command("validate")(policy_validate.validate)
 policy_app.command("lint")(policy_lint.lint)
 policy_app.command("diff")(policy_diff.diff)
+policy_app.command("explain")(policy_explain.explain)
 policy_app.command("matrix")(policy_matrix.matrix)
 policy_app.command("simulate")(policy_simulate.simulate)
 policy_app.command("test")(policy_test.ask_tables)

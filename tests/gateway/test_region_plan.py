@@ -95,7 +95,7 @@ def test_where_the_region_makes_grant_keys_its_gateway_signs_and_its_engines_che
 def test_without_redis_the_settings_of_limits_are_left_alone() -> None:
     children = children_of(plan(has_redis=False), SOCKETS, DATA, {})
     assert "PATCHBAY__LIMITS__REDIS" not in children.gateway.environment()
-    assert (children.helpers, children.places) == ([], {})
+    assert (children.helpers, children.places) == ([], {"decisions": "/data/decisions"})
 
 
 def test_an_exporter_whose_settings_name_sinks_gets_only_what_they_leave_out() -> None:
