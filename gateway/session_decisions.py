@@ -121,7 +121,7 @@ class SessionDecisions:
 
     def begin(self, session_id: str, admitted: Admitted, *, goes_on: bool) -> SessionOnRecord:
         """A session is let in; what becomes of it is told to what is returned."""
-        record = SessionOnRecord(self, session_id, who_calls(admitted.caller), admitted.policies)
+        record = self.begin_for(session_id, who_calls(admitted.caller), admitted.policies)
         began_us = self._now_us()
         decision = self._policies.decision_on(admitted.policies, Action.terminate, self._here)
         self._write(
@@ -137,6 +137,10 @@ class SessionDecisions:
             detail="it goes on from another connection" if goes_on else "",
         )
         return record
+
+    def begin_for(self, session_id: str, who: Who, policies: PolicySet) -> SessionOnRecord:
+        """A session of which nothing is on record yet."""
+        return SessionOnRecord(self, session_id, who, policies)
 
     def lives(self, runner: object, record: SessionOnRecord) -> None:
         self._live[runner] = record
