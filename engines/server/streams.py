@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +33,7 @@ from engines.interface import (
     RefusalReason,
     Refused,
 )
+from engines.server.alarms import Alarms
 from engines.server.replays import REPLAY_RETRY_MS, ReplaysUnderWay
 from engines.server.shelf import ModelShelf, ShelvedModel, engine_slots
 from policies.replay_share import ReplayLimits
@@ -115,6 +117,7 @@ class StreamHost:
         grants: GrantChecker | None = None,
     ) -> None:
         self._grants = grants
+        self._alarms = Alarms(time.monotonic)
         self._settings = settings
         self._on_death = on_death
         self._events = asyncio.get_running_loop()
@@ -195,7 +198,8 @@ class StreamHost:
     def open(self, sink: EventSink, stream_id: int, opened: OpenStream) -> HostedStream | None:
         """Answer at once through `sink`: `Granted`, and the stream; or `Refused`, and None."""
         if self._grants is not None and (why := self._grants.refusal_of(opened)) is not None:
-            log.error("stream.not_permitted", session=opened.session_id, why=why)
+            if times := self._alarms.raised(why):
+                log.error("stream.not_permitted", session=opened.session_id, why=why, times=times)
             sink.send(stream_id, self._refusal(opened, RefusalReason.not_permitted, why))
             return None
         chosen = self._choose(opened)

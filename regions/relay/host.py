@@ -13,6 +13,7 @@ These must stay true:
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,6 +32,7 @@ from engines.interface import (
     RefusalReason,
     Refused,
 )
+from engines.server.alarms import Alarms
 from regions.links.event_order import ends_stream
 from regions.relay.region_load import region_load
 
@@ -108,6 +110,7 @@ class RelayFloor:
         is_peer: Callable[[str], bool],
     ) -> None:
         self.region = region
+        self.alarms = Alarms(time.monotonic)
         self.guard: RelayGuard | None = None
         """Asked about each stream; None: whatever a peer opens is passed on."""
         self.is_peer = is_peer
@@ -165,7 +168,9 @@ class RelayHost:
         admitted = None if floor.guard is None else floor.guard.admit(opened, peer=self._peer)
         if isinstance(admitted, str):
             floor.metrics.not_permitted.labels(self._peer, admitted).inc()
-            log.error("relay.not_permitted", of_region=self._peer, session=opened.session_id, why=admitted)
+            if times := floor.alarms.raised((self._peer, admitted)):
+                session_id = opened.session_id
+                log.error("relay.not_permitted", of_region=self._peer, session=session_id, why=admitted, times=times)
             self._refuse(sink, stream_id, Refused(opened.epoch, RefusalReason.not_permitted, detail=admitted))
             return None
         stream = RelayedStream(self, sink, stream_id, opened, admitted)
