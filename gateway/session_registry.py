@@ -112,6 +112,9 @@ class SessionRegistry:
             at_once = sets.leaves_at_once(found)
             refusal = sets.refusal_here(found, terms.place)
             if refusal is not None:
+                sets.note_refused(found)
+                for follow in terms.follows:
+                    follow(found)  # what is written down of its end is by the policy that ends it
                 self._end_by_policy(runner, refusal, is_at_once=bool(at_once & (runner.engine_regions | {sets.here})))
                 continue
             terms.policies = found
