@@ -28,6 +28,7 @@ _EXIT_CODES = {
     413: ExitCode.data_rejected,
     503: ExitCode.unavailable,
 }
+_NOT_OF_THE_TOKEN = ("needs_break_glass", "not_permitted")
 _NEEDS_TOKEN = "give an operator's token with --token or PATCHBAY_OPERATOR_TOKEN; it needs the scope `{}`"
 
 
@@ -127,6 +128,6 @@ def _refusal(error: urllib.error.HTTPError, scope: str) -> AdminRefused:
         return AdminRefused(text, ExitCode.protocol_broken)
     code = ExitCode.unavailable if reason == "conflict" else _EXIT_CODES.get(error.code, ExitCode.internal)
     text = f"{reason}: {detail}" if not mistakes else "\n".join(f"{reason}: {mistake}" for mistake in mistakes)
-    if code is ExitCode.not_permitted:
+    if code is ExitCode.not_permitted and reason not in _NOT_OF_THE_TOKEN:
         text += f"\n{_NEEDS_TOKEN.format(scope)}"
     return AdminRefused(text, code, reason)

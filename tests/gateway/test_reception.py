@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from engines.interface import Granted
+from engines.interface import EndReason, FinalResult, Granted, Word
 from gateway.admission.places import Place, PlaceSource, Visitor
 from gateway.admission.policy_sets import PolicySet
 from gateway.errors import AuthenticationFailed, ClientFault, Reason, Unavailable
@@ -22,6 +22,7 @@ from policies.residency.grant import PlacementGrant, parse, signed_bytes
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.plans import UnlimitedPlans
 from tests.fakes.whole_placement import WholePlacement, WholePool
+from tests.gateway.transcripts.transcript_world import CLINIC, TranscriptWorld
 from tests.harness.this_region_only import ThisRegionOnly
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from policies.facts import Caller
     from policies.plans import CallerPlan
+    from policies.residency.decision import Situation
     from regions.links.interface import EnginePool
     from regions.placing import SessionPlace
 
@@ -218,3 +220,46 @@ async def test_the_grant_of_a_session_says_what_policy_permits_it_now(gateway: G
         follow(PolicySet.of_list(frozenset({"elsewhere"})))
     assert set(signed_now().process) == {"elsewhere"}
     runner.client_gone()
+
+
+class ClinicPolicies(ThisRegionOnly):
+    """Everybody is a caller of the project that asks for its words to be stored."""
+
+    def __init__(self) -> None:
+        super().__init__("here")
+        self.situation: Situation | None = CLINIC
+
+    def permitted(self, *_arguments: object) -> PolicySet:
+        return replace(PolicySet.of_list(frozenset({"here"})), situation=self.situation)
+
+
+async def test_finals_are_kept_where_policy_says_so_and_nowhere_else(tmp_path: Path) -> None:
+    world = TranscriptWorld(tmp_path)
+    policies = ClinicPolicies()
+    async with running_gateway(
+        tmp_path / "keys", asyncio.get_running_loop(), steps=lambda standard: replace(standard, policies=policies)
+    ) as gateway:
+        reception = Reception(replace(gateway.reception._house, transcripts=world.keeper))
+
+        async def speak() -> SessionRunner:
+            request = reception.read_start(Start(token=gateway.token(subject="patient-7")))
+            runner = reception.begin(await reception.admit_start(request, None, None), request, Port(), transport="t")
+            stream = gateway.pool.last
+            stream.say(Granted(stream.opened.epoch, "m", "v", 80_000))
+            runner.client_message(Audio(bytes(2 * 16_000)))
+            words = (Word("guten", 0, 4_000, 900), Word("tag", 4_000, 8_000, 900))
+            stream.say(FinalResult(stream.opened.epoch, 0, 16_000, "guten tag", words, EndReason.pause_after_speech))
+            return runner
+
+        kept = await speak()
+        kept.client_gone()
+        await world.keeper.flush()
+        (session,) = await world.keeper.sessions()
+        assert await world.words_of(session.session) == ["guten tag"]
+        assert world.store._keys.pseudonym("acme/clinic", "patient-7") == session.subject
+        policies.situation = None
+        other = await speak()
+        other.client_gone()
+        await world.keeper.flush()
+        assert [type(runner.queue).__name__ for runner in (kept, other)] == ["OverheardQueue", "ClientQueue"]
+        assert len(await world.keeper.sessions()) == 1
