@@ -43,6 +43,7 @@ def region_json(region: RegionFacts) -> dict[str, Any]:
         "age_ms": region.age_ms,
         "slots_total": region.slots_total,
         "free_slots_of_tier": dict(region.free_slots_of_tier),
+        "free_slots_of_class": dict(region.free_slots_of_class),
         "placed_since_report": region.placed_since_report,
         "lag_ms": region.lag_ms,
         "spot_permille": region.spot_permille,

@@ -15,6 +15,7 @@ _PARTS = {"rtt": "round trip", "rtt_prior": "round trip", "queueing": "queueing"
 _STUCK = {
     "no_permitted_region": "their policy permits no other region",
     "no_free_slot": "no free slot elsewhere",
+    "no_permitted_capacity": "no free machine elsewhere that their policy permits",
     "unreachable": "the other places are out of reach",
     "stale_facts": "nothing is heard of the other places",
     "tripped": "the other places are ill",
