@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,8 @@ class DevClaims:
     issuer: str = DEV_ISSUER
     audience: str = DEV_AUDIENCE
     jti: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Other claims."""
 
 
 class DevKeys:
@@ -91,6 +93,7 @@ class DevKeys:
             "jti": claims.jti,
         }
         payload |= {name: value for name, value in optional.items() if value}
+        payload |= claims.more
         return jwt.encode(payload, self._private_key, algorithm=DEV_ALGORITHM, headers={"kid": self.kid})
 
 

@@ -28,7 +28,6 @@ from gateway.session_runner import Observers, SessionRunner
 from gateway.transcripts.interface import Spoken
 from gateway.wire.handshake import read_start
 from gateway.wire.messages import Start
-from policies.residency.situation import NOTHING_STATED
 from regions.placing import SessionPlace
 
 if TYPE_CHECKING:
@@ -159,12 +158,12 @@ class Reception:
         token: str | None,
         visitor: Visitor = NOBODY,
         resume_token: str = "",
-        stated: Stated = NOTHING_STATED,
+        stated: Stated | None = None,
     ) -> Guest:
         """Raises SessionRefused. The tab of what is returned must be released by whoever holds it last.
 
         `resume_token`: of the session that goes on, where it is known by now: the place that it still has elsewhere is
-        given back before another is taken. `stated`: by its `start`, where that has come.
+        given back before another is taken. `stated`: by its `start`; None: that is to come.
         """
         if not self._is_open:
             raise Unavailable(Reason.draining)
@@ -203,8 +202,7 @@ class Reception:
         if early is None:
             resume_token = "" if request.resume is None else request.resume.token
             return await self.admit(token, visitor, resume_token, request.stated)
-        if request.stated != NOTHING_STATED:
-            early = replace(early, admitted=await self._house.admission.decide_again(early.admitted, request.stated))
+        early = replace(early, admitted=await self._house.admission.decide_again(early.admitted, request.stated))
         if request.resume is None or early.continued is not None:
             return early
         return Guest(early.admitted, await self._take_up(request.resume.token, early.admitted.caller))
@@ -216,7 +214,9 @@ class Reception:
             SessionRefused: the decoder cannot be had, the token was revoked meanwhile, or what goes on cannot go on so;
                 the tab is still the caller's then.
         """
-        house, admitted = self._house, guest.admitted
+        house = self._house
+        guest = replace(guest, admitted=house.admission.decide_at_last(guest.admitted))
+        admitted = guest.admitted
         caller = admitted.caller
         house.admission.check_again(caller)
         now_ms = house.now_ms()

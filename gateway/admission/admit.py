@@ -151,7 +151,7 @@ class Admission:
         """
         self._steps.revocations.check(caller)
 
-    async def admit(self, token: str | None, visitor: Visitor = NOBODY, request: Stated = NOTHING_STATED) -> Admitted:
+    async def admit(self, token: str | None, visitor: Visitor = NOBODY, request: Stated | None = None) -> Admitted:
         """Let one session in, whose connection was let in by `knock`. Raises what `prove` and `place` raise."""
         return await self.place(await self.prove(token, visitor, request), session_id=uuid.uuid4().hex)
 
@@ -177,15 +177,20 @@ class Admission:
         self._steps.revocations.check(caller)
         return caller
 
-    async def _decide(self, caller: Caller, request: Stated, place: Place | None) -> tuple[PolicySet, int]:
-        """His set, if this gateway may go on with him, and how long that took; a refusal is on record."""
+    async def _decide(self, caller: Caller, request: Stated | None, place: Place | None) -> tuple[PolicySet, int]:
+        """His set, if this gateway may go on with him, and how long that took; a refusal is on record.
+
+        `request` None: his `start` is to come. Where that could say what lets him in, it is waited for.
+        """
         began_us = self._now_us()
         policies: PolicySet | None = None
+        stated = request or NOTHING_STATED
         try:
-            policies = await self._policies_of(caller, request, place)
-            self._check_here(policies, place)
+            policies = await self._policies_of(caller, stated, place)
+            if request is not None or not await self._steps.policies.may_yet_permit(caller, place):
+                self._check_here(policies, place)
         except SessionRefused as refusal:
-            self.on_record.refused(caller, request, policies, refusal, self._now_us() - began_us)
+            self.on_record.refused(caller, stated, policies, refusal, self._now_us() - began_us)
             raise
         return policies, self._now_us() - began_us
 
@@ -205,7 +210,26 @@ class Admission:
     def _check_here(self, policies: PolicySet, place: Place | None) -> None:
         refusal = self._steps.policies.refusal_here(policies, place)
         if refusal is not None:
+            self._steps.policies.note_refused(policies)
             raise refusal
+
+    def decide_at_last(self, admitted: Admitted) -> Admitted:
+        """When his session begins: policy may be another one than when he was admitted. Does not wait.
+
+        Raises:
+            SessionRefused: as `decide_again` does.
+        """
+        caller, began_us = admitted.caller, self._now_us()
+        policies = self._steps.policies.permitted(caller, admitted.request, admitted.place)
+        known = None if isinstance(policies, SessionRefused) else policies
+        try:
+            if isinstance(policies, SessionRefused):
+                raise policies
+            self._check_here(policies, admitted.place)
+        except SessionRefused as refusal:
+            self.on_record.refused(caller, admitted.request, known, refusal, self._now_us() - began_us)
+            raise
+        return replace(admitted, policies=policies)
 
     async def decide_again(self, admitted: Admitted, request: Stated) -> Admitted:
         """With what his `start` says, before the first audio byte: it may make policy stricter.
@@ -217,8 +241,8 @@ class Admission:
         self._check_recordable(policies, admitted.plan)
         return replace(admitted, policies=policies, request=request, decide_us=admitted.decide_us + decide_us)
 
-    async def prove(self, token: str | None, visitor: Visitor = NOBODY, request: Stated = NOTHING_STATED) -> Proven:
-        """All that is asked before the limits.
+    async def prove(self, token: str | None, visitor: Visitor = NOBODY, request: Stated | None = None) -> Proven:
+        """All that is asked before the limits. `request` None: his `start` is to come; `decide_again` must follow.
 
         Raises:
             AuthenticationFailed, Unavailable: as `identify` does.
@@ -238,7 +262,7 @@ class Admission:
             )
             raise SessionRefused(Reason.unknown_plan, f"the token names {named}")
         self._check_recordable(policies, plan)
-        return Proven(caller, policies, plan, visitor.place, request, decide_us)
+        return Proven(caller, policies, plan, visitor.place, request or NOTHING_STATED, decide_us)
 
     async def place(self, proven: Proven, *, session_id: str, tab_id: str = "") -> Admitted:
         """Take the session's place. `tab_id`: how the limiter knows it, where that is not its own name.

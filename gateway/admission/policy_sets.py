@@ -95,6 +95,12 @@ class PolicySets(Protocol):
         everywhere.
         """
 
+    async def may_yet_permit(self, caller: Caller, place: Place | None) -> bool:
+        """Whether something that his `start` may say, and nobody has said, would let him in here."""
+
+    def note_refused(self, policies: PolicySet) -> None:
+        """Count a refusal by `refusal_here`, or the end of a session by it."""
+
     def emptied_here(self, policies: PolicySet, place: Place | None) -> RegionEmptied | None:
         """Why this gateway would not end his connection now, although it may, and which would."""
 
@@ -219,6 +225,12 @@ class CatalogPolicySets(PermittedGateways):
             return None
         whose = f"the residency profile `{policies.profile}`" if policies.profile else "the default residency"
         return WrongRegion(f"{whose} excludes the region {self._region}", self.gateways_for(policies, place))
+
+    async def may_yet_permit(self, caller: Caller, place: Place | None) -> bool:
+        return False
+
+    def note_refused(self, policies: PolicySet) -> None:
+        """Lists have no rules to count by."""
 
     def rules_against(self, policies: PolicySet, action: Action, region: str) -> tuple[str, ...]:
         return ()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +27,10 @@ def token(
     subject: Annotated[str, typer.Option(help="Which of the tenant's keys: the claim `sub`.")] = DevClaims().subject,
     plan: Annotated[str, typer.Option(help="The plan that the token names.")] = "",
     jti: Annotated[str, typer.Option(help="The token's own name, by which it can be revoked.")] = "",
+    residency: Annotated[str, typer.Option(help="The residency profile that the token names.")] = "",
+    claim: Annotated[
+        list[str] | None, typer.Option(help="Another claim, NAME=VALUE; may be given several times.")
+    ] = None,
     ttl_s: Annotated[int, typer.Option("--ttl", help="Seconds until it expires.")] = 3_600,
     scope: Annotated[list[str] | None, typer.Option(help="Scopes; may be given several times.")] = None,
 ) -> None:
@@ -35,7 +40,16 @@ def token(
     try:
         keys = create_or_load(state_directory(os.environ))
         scopes = tuple(scope) if scope else DevClaims().scopes
-        claims = DevClaims(tenant=tenant, project=project, subject=subject, plan=plan, scopes=scopes, jti=jti)
+        claims = DevClaims(
+            tenant=tenant,
+            project=project,
+            subject=subject,
+            plan=plan,
+            residency=residency,
+            scopes=scopes,
+            jti=jti,
+            more=dict(map(_claim, claim or ())),
+        )
         text = keys.mint(claims, ttl_s=ttl_s, now_s=int(time.time()))
     except (DevKeysRefused, ValueError) as error:
         sys.stderr.write(f"{error}\n")
@@ -44,3 +58,14 @@ def token(
         sys.stderr.write(f"cannot keep the development key: {error.strerror}: {error.filename}\n")
         raise typer.Exit(ExitCode.internal) from None
     print(text)
+
+
+def _claim(text: str) -> tuple[str, Any]:
+    """`consent=true`, `data_class=phi`: JSON where it is any, else the text itself. Raises ValueError."""
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise ValueError(f"--claim {text}: say NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

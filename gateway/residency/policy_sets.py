@@ -17,8 +17,8 @@ from gateway.admission.policy_sets import PermittedGateways, PolicyDigests, Poli
 from gateway.errors import Reason, SessionRefused, Unavailable, WrongRegion
 from gateway.residency.break_glass_union import NoGlass, with_break_glass
 from policies.residency.decision import Question
-from policies.residency.situation import NOTHING_STATED, SituationConflict, Sources, situation_of
-from policies.residency.vocabulary import Action, Trigger
+from policies.residency.situation import NOTHING_STATED, SituationConflict, Sources, Stated, situation_of
+from policies.residency.vocabulary import Action, LegalBasis, Trigger
 from policies.routing_facts import ALL_CLASSES, CapacityClass
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from policies.residency.bundle import Bundle
     from policies.residency.decision import Decision, Situation
     from policies.residency.permitted import Permitted
-    from policies.residency.situation import Stated
     from policies.residency.table import DecisionTable
     from regions.catalog import Catalog
 
@@ -203,15 +202,39 @@ class BundlePolicySets(PermittedGateways):
         may_end_here = self._region in permitted.terminate
         if may_end_here and (permitted.process or permitted.failover):
             return None
-        action = Action.process if may_end_here else Action.terminate
-        rules = self.rules_against(policies, action, self._region)
-        for rule in rules or (None,):
-            self._metrics.denied(rule, action)
+        rules = self.rules_against(policies, self._denied_action(policies), self._region)
         useful = self._useful_gateways(policies, place)
         if useful is None:
             return SessionRefused(Reason.residency_denied, f"{_DENIED.detail.partition(';')[0]} ({_by(rules)})")
         what = "be recognised from" if may_end_here else "come to"
         return WrongRegion(f"the audio may not {what} this region ({_by(rules)}); connect to one of `gateways`", useful)
+
+    def _denied_action(self, policies: PolicySet) -> Action:
+        """What this region may not do for the session: end its connection, or else have it recognised from here."""
+        return Action.process if self._region in policies.permitted.terminate else Action.terminate
+
+    def note_refused(self, policies: PolicySet) -> None:
+        action = self._denied_action(policies)
+        for rule in self.rules_against(policies, action, self._region) or (None,):
+            self._metrics.denied(rule, action)
+
+    async def may_yet_permit(self, caller: Caller, place: Place | None) -> bool:
+        """Where the speaker is not known to be anywhere, a `start` may say where; else all answers about consent and
+        legal basis are tried that nobody gave.
+        """
+        found, bundle = self.permitted(caller, NOTHING_STATED, place), self._in_force.bundle
+        if isinstance(found, SessionRefused) or found.situation is None or bundle is None:
+            return False
+        if self.refusal_here(found, place) is None:
+            return False
+        if not found.situation.subject_countries:
+            return True
+        for request in _what_a_start_may_say(caller.stated, bundle):
+            await self.prepare(caller, request, place)
+            other = self.permitted(caller, request, place)
+            if isinstance(other, PolicySet) and self.refusal_here(other, place) is None:
+                return True
+        return False
 
     def _useful_gateways(self, policies: PolicySet, place: Place | None) -> tuple[str, ...] | None:
         """Of other regions that may end the connection and from which something may recognise; None: there are none."""
@@ -268,6 +291,19 @@ class BundlePolicySets(PermittedGateways):
             for region in self._regions(table) - regions
             if any(rules[rule].ends_at_once for rule in self.rules_against(policies, action, region) if rule in rules)
         )
+
+
+def _what_a_start_may_say(claims: Stated, bundle: Bundle) -> Iterator[Stated]:
+    """What the token does not say, and any rule reads."""
+
+    def is_read(attribute: str) -> bool:
+        return any(attribute in rule.text for rule in bundle.rules.values())
+
+    consents = (None, True) if claims.has_consent is None and is_read("hasConsent") else (None,)
+    bases = (None, *LegalBasis) if claims.legal_basis is None and is_read("legalBasis") else (None,)
+    for has_consent in consents:
+        for legal_basis in bases:
+            yield Stated(has_consent=has_consent, legal_basis=legal_basis)
 
 
 def _unknown(detail: str) -> SessionRefused:

@@ -59,6 +59,12 @@ class GivenPolicySets(PermittedGateways):
     def refusal_here(self, policies: PolicySet, place: Place | None) -> SessionRefused | None:
         return self._refusal(policies)
 
+    async def may_yet_permit(self, caller: Caller, place: Place | None) -> bool:
+        return False
+
+    def note_refused(self, policies: PolicySet) -> None:
+        """Nothing is counted."""
+
     def rules_against(self, policies: PolicySet, action: Action, region: str) -> tuple[str, ...]:
         return ()
 

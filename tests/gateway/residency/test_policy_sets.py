@@ -15,7 +15,7 @@ from policies.residency.situation import NOTHING_STATED, Stated
 from policies.residency.vocabulary import Action, DataClass
 from policies.routing_facts import CapacityClass
 from regions.catalog import Catalog
-from tests.harness.residency_bundle import RULES, residency_files, rule
+from tests.harness.residency_bundle import PROFILES, RULES, residency_files, rule
 from tests.harness.residency_world import CATALOG, ResidencyWorld, calling, spec_of
 
 if TYPE_CHECKING:
@@ -85,13 +85,27 @@ async def test_a_request_that_raises_the_data_class_is_decided_anew(tmp_path: Pa
 async def test_whoever_is_seen_nowhere_is_denied_by_a_restricted_profile_and_told_the_rule(tmp_path: Path) -> None:
     world = ResidencyWorld(tmp_path)
     sets = world.sets()
-    refusal = sets.refusal_here(set_of(sets, calling("calls", country="")), None)
+    found = set_of(sets, calling("calls", country=""))
+    refusal = sets.refusal_here(found, None)
     assert refusal is not None
+    sets.note_refused(found)
     assert (refusal.reason, type(refusal)) == (Reason.residency_denied, SessionRefused)
     assert "F09-restricted-needs-subject" in refusal.detail
     assert (
         world.figure("patchbay_residency_denials_total", rule="F09-restricted-needs-subject", action="terminate") == 1
     )
+
+
+async def test_what_only_a_start_can_say_is_waited_for(tmp_path: Path) -> None:
+    consent = PROFILES.replace("requires_consent = false", "requires_consent = true")
+    sets = ResidencyWorld(tmp_path, residency_files(profiles=consent)).sets()
+    for who, expected in [
+        (calling("calls", country=""), True),
+        (calling("calls"), True),
+        (calling("one-region"), False),
+        (calling("none", profile="mars"), False),
+    ]:
+        assert await sets.may_yet_permit(who.caller, who.place) is expected
 
 
 async def test_at_the_wrong_gateway_he_is_told_permitted_ones_and_no_other(tmp_path: Path) -> None:
