@@ -1,7 +1,7 @@
 """Reads the rows of a bundle from TOML. What belongs together across files is checked in row_checks.
 
-A row that is wrong is told and comes all the same if it has a name, so that those that name it are not called wrong too:
-a bundle with one mistake is refused anyhow.
+A row that is wrong is told and comes all the same if it has a name, so that those that name it are not called wrong as
+well: a bundle with one mistake is refused anyhow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from policies.residency.toml_tables import TableReader, document, tables
 from policies.residency.vocabulary import DataClass, LegalBasis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from policies.residency.mistakes import Mistakes
 
@@ -51,11 +51,15 @@ def read_profiles(text: str, mistakes: Mistakes) -> dict[str, Profile]:
 
 def read_projects(text: str, mistakes: Mistakes) -> dict[str, Project]:
     path = manifest.PROJECTS_FILE
-    plain = read_plainly(text)
-    whole = document(text, path, mistakes) if plain is None else {"projects": plain}
-    found = [] if whole is None else tables(whole, "projects", path, MAX_PROJECTS, mistakes)
+    found: Iterable[object] | None = read_plainly(text)
+    if found is None:
+        whole = document(text, path, mistakes)
+        found = [] if whole is None else tables(whole, "projects", path, MAX_PROJECTS, mistakes)
     projects: dict[str, Project] = {}
     for number, table in enumerate(found, 1):
+        if number > MAX_PROJECTS:
+            mistakes.add(path, f"has more than {MAX_PROJECTS} [[projects]]")
+            break
         name = table.get("project") if isinstance(table, dict) else None
         called = f" ({name[:80]})" if isinstance(name, str) else ""
         reader = TableReader(table, f"{path}: project {number}{called}", mistakes)

@@ -122,5 +122,10 @@ def test_projects_that_are_not_written_plainly_are_read_all_the_same() -> None:
 def test_too_many_projects_are_refused_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_reading, "MAX_PROJECTS", 2)
     mistakes = Mistakes()
-    assert row_reading.read_projects("[[projects]]\n" * 3, mistakes) == {}
-    assert told(mistakes) == ["projects.toml: has 3 [[projects]], more than 2"]
+    rows = [bundle.project_row(f"acme/{number}", "eea") for number in range(4)]
+    row_reading.read_projects("".join(rows), mistakes)
+    row_reading.read_projects("".join(rows) + "[[projects]] # written artfully", mistakes)
+    assert told(mistakes) == [
+        "projects.toml: has more than 2 [[projects]]",
+        "projects.toml: has 5 [[projects]], more than 2",
+    ]
