@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import structlog
 
-from policies.residency.decision import Question
+from policies.residency.decision import Question, Situation
 from policies.residency.record import DecisionRecord, Event, RecordContext
-from policies.residency.vocabulary import Action
+from policies.residency.vocabulary import Action, DataClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +33,30 @@ class MeterPolicy:
         self._told: dict[tuple[str, str], DecisionTable | None] = {}
 
     def permits(self, project: str, region: str) -> bool:
-        situation = self._in_force.situation_of_project(project)
-        decision = self._in_force.decide(Question(situation, Action.replicate_meter, region))
+        decision = self._decide(project, region)
         self._tell(project, region, decision)
         return decision.is_allowed
 
     def on_change(self, callback: Callable[[], None]) -> None:
         self._in_force.on_change(callback)
+
+    def _decide(self, project: str, region: str) -> Decision:
+        """Of a project without a row nobody knows the profile, and so whatever any caller could be has to be permitted:
+        the first that is not decides.
+        """
+        bundle = self._in_force.bundle
+        if bundle is None or project in bundle.projects:
+            return self._decide_of(self._in_force.situation_of_project(project), region)
+        everywhere = frozenset(row.code for row in bundle.jurisdictions)
+        decision = self._decide_of(Situation(""), region)
+        for profile, data_class, subject in product(sorted(bundle.profiles), DataClass, (frozenset(), everywhere)):
+            decision = self._decide_of(Situation(profile, "", data_class, subject), region)
+            if not decision.is_allowed:
+                break
+        return decision
+
+    def _decide_of(self, situation: Situation, region: str) -> Decision:
+        return self._in_force.decide(Question(situation, Action.replicate_meter, region))
 
     def _tell(self, project: str, region: str, decision: Decision) -> None:
         """Once for each project and region under each table: an event is not a decision."""

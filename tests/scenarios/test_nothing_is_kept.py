@@ -49,6 +49,12 @@ def _needles(names: list[str]) -> list[Needle]:
     return texts + [needle for name in names for needle in audio_in(samples_of(name))]
 
 
+def _core_bytes(pid: int) -> str:
+    """How large a core of the process may be."""
+    (line,) = (line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "core file" in line)
+    return line.split()[4]
+
+
 def _page(url: str) -> bytes:
     with urllib.request.urlopen(url) as answer:
         page: bytes = answer.read()
@@ -85,6 +91,7 @@ async def test_after_real_speech_and_crashes_nothing_of_it_is_in_anything_that_w
         folders = [folder, temporary_folder, seen]
         needles = unheard_before(_needles(names), folders)
         assert {needle.form for needle in needles} >= {"utf-8", "utf-16-le", "base64", "pcm16", "float32", "mu-law"}
+        assert [_core_bytes(pid) for pid in (region.gateway_pid, *region.engine_pids)] == ["0", "0"]
         for number, name in enumerate(names):
             caller = await transcribe(region, pieces_of(pcm_of(name)), protocol=("ws", "grpc")[number % 2])
             assert caller.text == transcripts()[name]

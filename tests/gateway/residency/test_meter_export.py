@@ -12,7 +12,7 @@ from gateway.residency.in_force import BundlesInForce
 from gateway.residency.loading import Trust
 from gateway.residency.meter_export import MeterPolicy
 from gateway.residency.metrics import ResidencyMetrics
-from tests.harness.residency_bundle import NOON_S, residency_files, rule
+from tests.harness.residency_bundle import NOON_S, RULES, residency_files, rule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,16 @@ IN_EUROPE = rule(
     'unless { resource in Asr::Jurisdiction::"US" };',
     '@kind("statutory")',
 )
+
+
+ONE_FORBIDS = rule(
+    "F31-meters-of-one-profile",
+    'forbid (principal in Asr::Profile::"eea", action == Asr::Action::"replicate_meter", resource) '
+    'when { context.dataClass == Asr::DataClass::"minors" && context.subject.contains(Asr::Jurisdiction::"EU") };',
+)
+_RECOGNISING = 'action in [Asr::Action::"process", Asr::Action::"failover"]'
+_ONLY_RECOGNISING = f"forbid (principal, {_RECOGNISING}, resource)\nwhen {{ context.dataClass"
+_ONLY_PROCESS = f"forbid (principal, {_RECOGNISING}, resource) when {{ principal.isRestricted"
 
 
 class Kept:
@@ -65,3 +75,14 @@ def test_a_projects_usage_leaves_where_the_rules_permit_it_and_each_answer_is_to
     assert {decision for _project, _chosen, decision in told[1:]} <= {"Deny", "NoDecision"}
     assert [row["event"] for row in logs] == ["meter_export.held"] * 4
     assert "F30-meters-of-health-stay" in kept.records[2].determining_policy_ids
+
+
+def test_usage_of_a_project_without_a_row_leaves_where_any_callers_may(tmp_path: Path) -> None:
+    """Nobody knows its profile: what a single one of them, or a class of data, may not send stays."""
+    sound = RULES.replace("forbid (principal, action, resource)\nwhen { context.dataClass", _ONLY_RECOGNISING)
+    sound = sound.replace("forbid (principal, action, resource) when { principal.isRestricted", _ONLY_PROCESS)
+    for folder, more, permitted in ((tmp_path / "all", "", True), (tmp_path / "one", ONE_FORBIDS, False)):
+        policy, kept = _policy(folder, rules=sound + more)
+        assert policy.permits("nobody/knows", "eu-central-1") is permitted
+        assert not policy.permits("nobody/knows", "kp-1")
+        assert [record.decision for record in kept.records] == ["Allow" if permitted else "Deny", "Deny"]
