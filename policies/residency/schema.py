@@ -34,12 +34,16 @@ _OPENING, _CLOSING = frozenset("([{<"), frozenset(")]}>")
 
 def read_schema(text: str, mistakes: Mistakes, *, release_gil: bool = False) -> cedarpy.Schema | None:
     """The schema, parsed; None, told, where it cannot be."""
+    tokens = [token[0] for token in _TOKENS.finditer(text)]
     depth = 0
-    for token in _TOKENS.finditer(text):
-        depth += (token[0] in _OPENING) - (token[0] in _CLOSING)
+    for token in tokens:
+        depth += (token in _OPENING) - (token in _CLOSING)
         if depth > MAX_DEPTH:  # Cedar's parser recurses without a bound
             mistakes.add(SCHEMA, f"more than {MAX_DEPTH} brackets deep")
             return None
+    if _has_types_of_types(tokens):
+        mistakes.add(SCHEMA, "a `type` names another one")
+        return None
     try:
         return cedarpy.Schema.from_str(text, release_gil=release_gil)
     except ValueError as error:
@@ -136,6 +140,19 @@ def check_fit(schema: cedarpy.Schema, words: Mapping[str, tuple[str, ...]], mist
         if answer.decision is not cedarpy.Decision.Deny or answer.diagnostics.errors:
             said = "; ".join(answer.diagnostics.errors)
             mistakes.add(SCHEMA, f"does not fit the questions that are asked about {action}: {said}")
+
+
+def _has_types_of_types(tokens: list[str]) -> bool:
+    """Cedar writes each out wherever it is named: a few lines of types that name types would fill any memory."""
+    begins = [place for place in range(len(tokens) - 2) if tokens[place] == "type" and tokens[place + 2] == "="]
+    names = {tokens[place + 1] for place in begins}
+    for place in begins:
+        for token in tokens[place + 3 :]:
+            if token == ";":
+                break
+            if token in names:
+                return True
+    return False
 
 
 def _strings(tokens: list[str]) -> list[str]:

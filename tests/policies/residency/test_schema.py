@@ -95,6 +95,7 @@ def test_only_the_namespace_counts_and_words_in_texts_do_not() -> None:
         ),
         ("namespace Asr {", "namespace Asr {{", "error parsing schema"),
         ("country: String,", f"country: {'Set<' * 2_000}Long{'>' * 2_000},", "brackets deep"),
+        ("type Facts", "type A = { a: B, b: B };\ntype B = { c: Long };\n  type Facts", "a `type` names another one"),
         ("country: String,", "country: Unheard,", "schema.cedarschema: "),
     ],
 )
