@@ -155,7 +155,7 @@ _HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     path=st.sampled_from(_PATHS),
     at=st.floats(0, 1),
@@ -174,7 +174,7 @@ def test_hostile_bytes_are_a_bundle_or_refused_and_nothing_else(
         assert read_bundle(files).rules
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(files=st.dictionaries(st.text(max_size=12) | st.sampled_from(_PATHS), st.binary(max_size=30), max_size=12))
 def test_any_files_are_a_bundle_or_refused(files: dict[str, bytes]) -> None:
     with pytest.raises(BundleRefused):

@@ -61,7 +61,7 @@ questions = st.builds(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(asked=st.lists(questions, min_size=1, max_size=8), size=st.integers(1, 3))
 def test_a_table_says_what_its_engine_says_however_little_it_remembers(asked: list[Question], size: int) -> None:
     table = DecisionTable(ENGINE, max_situations=size)
@@ -70,7 +70,7 @@ def test_a_table_says_what_its_engine_says_however_little_it_remembers(asked: li
         assert len(table.situations()) <= size
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(situation=situations, here=st.sampled_from(list(ENGINE.regions)))
 def test_what_is_permitted_is_exactly_what_single_decisions_come_to(situation: Situation, here: str) -> None:
     permitted = DecisionTable(ENGINE).permitted(situation, ENGINE.regions, here=here)
@@ -133,7 +133,7 @@ ASKING = DecisionTable(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(question=questions)
 def test_facts_that_no_rule_asks_change_nothing_and_all_others_do(question: Question) -> None:
     """The table is never emptied here, so a question answers others if it is thought to be like them."""
