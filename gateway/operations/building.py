@@ -89,7 +89,7 @@ class Operations:
             parts.glass,
             writing.write,
             parts.decisions,
-            now_s=time.time,
+            now_s=parts.glass.now_s,
             max_s=settings.break_glass.max_minutes * 60,
         )
         glass = GlassHttp(operators(BREAK_GLASS), self._glass_acts, parts.glass, here=parts.facts.here)
@@ -117,7 +117,7 @@ class Operations:
                 glass=parts.glass,
                 decisions=parts.decisions,
                 write=writing.write,
-                now_s=time.time,
+                now_s=parts.glass.now_s,
                 here=parts.facts.here,
             )
         )

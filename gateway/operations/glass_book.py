@@ -81,14 +81,14 @@ class GlassBook:
         self._store: GlassStore = OwnGlassStore() if store is None else store
         self._copy_file = copy_file
         self._metrics = metrics
-        self._now_s = now_s
+        self.now_s = now_s
         self._version = _NOT_KNOWN
         self._opened: tuple[Permission, ...] = ()
         self._watchers: list[Callable[[], None]] = []
         self._changing = asyncio.Lock()
         self._is_copied = True
         self._read_copy()
-        metrics.watch(lambda: len(self.permissions.opened(self._now_s())))
+        metrics.watch(lambda: len(self.permissions.opened(self.now_s())))
         self._tell_changes()
 
     # --- what policy asks -----------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class GlassBook:
         if not self.permissions.permissions:
             return ""
         found = self.permissions.covering(
-            project=situation.project, action=str(action), region=region, now_s=self._now_s()
+            project=situation.project, action=str(action), region=region, now_s=self.now_s()
         )
         return "" if found is None else found.id
 
@@ -196,7 +196,7 @@ class GlassBook:
 
     def _tell_changes(self) -> None:
         """Each gateway of the region tells it: an emergency should be seen wherever somebody looks."""
-        opened = self.permissions.opened(self._now_s())
+        opened = self.permissions.opened(self.now_s())
         if opened == self._opened:
             return
         was = {one.id for one in self._opened}

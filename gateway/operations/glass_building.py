@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.operations.glass_book import GlassBook
 from gateway.operations.glass_metrics import GlassMetrics
+from policies.residency.policy_time import PolicyClock
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -24,4 +25,9 @@ def glass_book(
         from gateway.operations.glass_store import RedisGlassStore
 
         store = RedisGlassStore(link, region)
-    return GlassBook(store, settings.copy_file, GlassMetrics(registry), now_s=time.time)
+    clock = PolicyClock(wall_s=time.time(), monotonic_s=time.monotonic())
+
+    def now_s() -> float:
+        return clock.now_s(wall_s=time.time(), monotonic_s=time.monotonic())
+
+    return GlassBook(store, settings.copy_file, GlassMetrics(registry), now_s=now_s)

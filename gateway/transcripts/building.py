@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from gateway.transcripts.erasing_clock import ErasingClock
 from gateway.transcripts.keeping import TranscriptKeeper
 from gateway.transcripts.local_store import LocalTranscriptStore
 from gateway.transcripts.metrics import TranscriptMetrics
 from gateway.transcripts.region_keys import KeysRefused, read_region_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from prometheus_client import CollectorRegistry
 
     from gateway.decision_log.interface import DecisionLog
@@ -35,7 +34,6 @@ def transcript_keeper(
     *,
     region: str,
     registry: CollectorRegistry,
-    now_s: Callable[[], float] = time.time,
 ) -> TranscriptKeeper:
     """Raises TranscriptsRefused. `bundles` None: there is no signed bundle, and nobody could permit anything."""
     if bundles is None:
@@ -56,4 +54,9 @@ def transcript_keeper(
         raise TranscriptsRefused([f"transcripts.directory: {settings.directory}: {error.strerror}"]) from None
     metrics = TranscriptMetrics(registry)
     metrics.watch(lambda: store.num_bytes)
+    clock = ErasingClock(wall_s=time.time(), monotonic_s=time.monotonic())
+
+    def now_s() -> float:
+        return clock.now_s(wall_s=time.time(), monotonic_s=time.monotonic())
+
     return TranscriptKeeper(settings, store, bundles, decisions, metrics, region=region, now_s=now_s)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import structlog
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from policies.residency.decision import Decision, Situation
     from policies.retention import NotErased
 
+Answer = TypeVar("Answer")
 _FLUSH_WITHIN_S = 3.0
 _AT_ONCE = 500
-_RETRY_S = 0.5
 
 log = structlog.get_logger("transcripts")
 
@@ -115,19 +115,24 @@ class TranscriptKeeper:
         self._has_waiting.set()
 
     def _may_go_on(self, session: SessionKeeper) -> bool:
-        """Another bundle may have other rules."""
+        """Nothing more is taken of a session that cannot be kept as a whole."""
         if session.has_failed:
             self._lose(session, 1, "failed_before")
             return False
-        table = self._bundles.table
-        if table is session.ruling.table:
+        if self._may_be_kept(session):
             return True
+        self._lose(session, 1, "not_permitted")
+        return False
+
+    def _may_be_kept(self, session: SessionKeeper) -> bool:
+        """Another bundle may have other rules."""
+        if self._bundles.table is session.ruling.table:
+            return session.ruling.why_not is None
         session.ruling = self._ruling(session.spoken)
         if session.ruling.why_not is None:
             return True
         self._tell_ruling(session.spoken, session.ruling)
         session.has_failed = True
-        self._lose(session, 1, "not_permitted")
         return False
 
     def _ruling(self, spoken: Spoken) -> Ruling:
@@ -195,8 +200,11 @@ class TranscriptKeeper:
                 await self._store_end(session)
 
     async def _store_finals(self, session: SessionKeeper, finals: list[KeptFinal]) -> None:
+        if not self._may_be_kept(session):
+            self._lose(session, len(finals), "not_permitted")
+            return
         try:
-            await asyncio.to_thread(self._keep, session, finals)
+            await self._ask(lambda: self._keep(session, finals))
         except StoreFailed as failed:
             self._lose(session, len(finals), failed.reason)
             if not session.has_failed:
@@ -226,7 +234,7 @@ class TranscriptKeeper:
     async def _store_end(self, session: SessionKeeper) -> None:
         if session.is_begun:
             with suppress(StoreFailed):  # it reads as one that was cut off, which it is
-                await asyncio.to_thread(self._store.end, session.spoken.session, is_complete=not session.num_lost)
+                await self._ask(lambda: self._store.end(session.spoken.session, is_complete=not session.num_lost))
         if session.num_lost:
             log.warning(
                 "transcript.incomplete",
@@ -256,7 +264,7 @@ class TranscriptKeeper:
             whys = {kept.project: self._why_not_to_erase(kept.project) for kept in kept_here}
             may_go = {project for project, why in whys.items() if why is None}
             async with self._turn:
-                swept = await asyncio.to_thread(self._store.sweep, self._now_s(), lambda kept: kept.project in may_go)
+                swept = await self._ask(lambda: self._store.sweep(self._now_s(), lambda kept: kept.project in may_go))
         except StoreFailed as failed:
             log.error("transcript.sweep_failed", reason=failed.reason)
             return Swept()
@@ -291,24 +299,35 @@ class TranscriptKeeper:
         if why is not None:
             return why, 0
         async with self._turn:
-            pieces = await asyncio.to_thread(self._store.erase, project, subject_id)
+            pieces = await self._ask(lambda: self._store.erase(project, subject_id))
         self._metrics.erased.labels("request").inc(pieces)
         return None, pieces
 
     async def sessions(self) -> list[KeptSession]:
         """Raises StoreFailed."""
         async with self._turn:
-            return await asyncio.to_thread(self._store.sessions)
+            return await self._ask(self._store.sessions)
 
     async def read(self, session_id: str) -> list[Transcript]:
         """Raises StoreFailed. Whether somebody may is for whoever asks."""
         async with self._turn:
-            return await asyncio.to_thread(self._store.read, session_id)
+            return await self._ask(lambda: self._store.read(session_id))
+
+    async def _ask(self, call: Callable[[], Answer]) -> Answer:
+        """On a thread. Whatever a store meets is told as StoreFailed: none of it may end a gateway, or a session."""
+        try:
+            return await asyncio.to_thread(call)
+        except StoreFailed:
+            raise
+        except OSError as error:
+            raise StoreFailed("disk") from error
+        except Exception as error:
+            raise StoreFailed("damaged") from error
 
     async def _rewrap(self) -> None:
         try:
             async with self._turn:
-                count = await asyncio.to_thread(self._store.rewrap)
+                count = await self._ask(self._store.rewrap)
         except StoreFailed as failed:
             log.error("transcript.rewrap_failed", reason=failed.reason)
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,6 +84,7 @@ async def test_another_bundle_in_mid_session_is_asked_and_may_end_it(tmp_path: P
     listener.heard(final("before"))
     world.table = table_of()
     listener.heard(final("the same rules"))
+    await world.keeper.flush()
     world.table = table_of("")
     listener.heard(final("after"))
     world.table = None
@@ -194,3 +197,29 @@ async def test_words_that_come_after_an_erasure_in_mid_session_are_not_kept(tmp_
     await world.keeper.flush()
     assert await world.keeper.sessions() == []
     assert world.figure("patchbay_transcript_finals_lost_total", reason="erased") == 2
+
+
+async def test_words_that_wait_when_another_bundle_forbids_them_are_not_stored(tmp_path: Path) -> None:
+    world = TranscriptWorld(tmp_path)
+    listener = world.keeper.listener(Spoken("s1", CLINIC, "patient-7"))
+    assert listener is not None
+    listener.heard(final("waits"))
+    world.table = table_of("")
+    listener.ended()
+    await world.keeper.flush()
+    assert await world.keeper.sessions() == []
+    assert world.records[-1].detail == "1 of 1 finals could not be stored"
+
+
+async def test_a_store_that_breaks_in_any_way_ends_nothing(tmp_path: Path) -> None:
+    world = TranscriptWorld(tmp_path)
+    shutil.rmtree(tmp_path / "words")
+    running = asyncio.create_task(world.keeper.run())
+    assert await world.spoken("lost")
+    assert (await world.keeper.sweep()).erased == ()
+    world.store.begin = lambda *_arguments: 1 / 0  # type: ignore[method-assign, assignment]
+    assert await world.spoken("lost too", session="s2")
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert world.figure("patchbay_transcript_finals_lost_total", reason="damaged") == 1
