@@ -1,4 +1,4 @@
-"""The clock by which terms end. What it ends cannot be undone, so a clock that was set far ahead is not believed. Pure."""
+"""The clock by which terms end. That cannot be undone, so a clock that was set far ahead is not believed. Pure."""
 
 from __future__ import annotations
 
