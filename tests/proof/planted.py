@@ -26,6 +26,13 @@ _route = routing.decide
 _permitted = table._permitted
 
 
+FAILING_RULE = (
+    b'@id("F99-fails") @owner("proof") @basis("none") @review_by("2099-01-01") @ticket("PROOF-1")\n'
+    b"forbid (principal, action, resource) when { 9223372036854775807 + 1 > 0 };\n"
+)
+"""The schema allows it, and no question can be answered by it: Cedar leaves it out, and says so."""
+
+
 def _router_ignores_the_set(patch: pytest.MonkeyPatch) -> None:
     def planted(region: Any, request: Any, weights: Any, *, is_held_out: bool) -> Any:
         wider = replace(request, permitted=request.permitted | {region.name})
@@ -156,7 +163,6 @@ ROUTER_BUGS: dict[str, Plant] = {
         _machines_are_not_told,
         _what_goes_on_may_be_where_it_could_begin,
         _the_table_is_never_made_anew,
-        _errors_are_no_matter,
         _cedar_gets_no_schema_and_lacks_a_fact,
         _rows_never_end,
         _rows_are_there_before_they_begin,
@@ -166,6 +172,7 @@ ROUTER_BUGS: dict[str, Plant] = {
         _break_glass_opens_everything,
     )
 }
+BUGS_WITH_A_FAILING_RULE: dict[str, Plant] = {"errors_are_no_matter": _errors_are_no_matter}
 PLACEMENT_BUGS: dict[str, Plant] = {"placement_keeps_the_first_set": _placement_keeps_the_first_set}
 HARMLESS_ALONE: dict[str, Plant] = {"a_fact_is_left_out": _a_fact_is_left_out}
 """Fails closed: the schema refuses a question that lacks a fact."""
