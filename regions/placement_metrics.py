@@ -38,6 +38,12 @@ class PlacementMetrics:
             ["tier", "for_tier"],
             registry=registry,
         )
+        self._forbidden = Counter(
+            "patchbay_placements_forbidden_total",
+            "Placements that found nothing, while a region that policy forbids the session had a free slot.",
+            ["region"],
+            registry=registry,
+        )
         self.first_choices = Counter(
             "patchbay_placement_first_choices_total", "Placements begun: each asks one region first.", registry=registry
         )
@@ -59,6 +65,10 @@ class PlacementMetrics:
     def shed(self, tier: str, for_tier: str) -> None:
         """A session was ended for one of a higher tier."""
         self._sessions_shed.labels(tier, for_tier).inc()
+
+    def forbidden(self, region: str) -> None:
+        """Capacity exists there, but policy forbids it."""
+        self._forbidden.labels(region).inc()
 
     def placed(self, region: str, result: str) -> None:
         """`result`: `granted`, an engines.interface.RefusalReason, or `cancelled`: nobody waited for the answer."""

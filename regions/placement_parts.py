@@ -50,6 +50,15 @@ class PlacementParts:
         here = self.facts.here
         if decision.ruled_out.get(here) in _WITHOUT_SLOT or self._spills(here, tier, decision):
             self.unmet.wanted(session_id, model)
+        if not decision.candidates:
+            self._note_forbidden(tier, decision)
+
+    def _note_forbidden(self, tier: Tier, decision: RouteDecision) -> None:
+        """Somebody finds nothing, although there is room where his policy forbids it: operators should see why."""
+        for region in self.facts.snapshot.regions:
+            is_forbidden = decision.ruled_out.get(region.name) is RuledOut.outside_policy
+            if is_forbidden and region.is_reachable and region.free_slots_of_tier.get(tier.value, 0) > 0:
+                self.metrics.forbidden(region.name)
 
     def _spills(self, here: str, tier: Tier, decision: RouteDecision) -> bool:
         """Whether it goes elsewhere although it would be best off here, were there room. Without these sessions the

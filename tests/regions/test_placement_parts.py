@@ -74,3 +74,19 @@ async def test_who_is_placed_where_he_is_best_off_is_nobodys_unmet_demand() -> N
     session = world.session()
     await session.opened()
     assert (session.pool.region, world.placement.unmet.by_model(world.now_ms)) == ("north", {})
+
+
+async def test_operators_see_that_there_is_room_where_policy_forbids_it() -> None:
+    world = World()
+    world.pools["north"].link.load = load_of(used=10)
+    world.look()
+    await world.session(frozenset({"north"})).opened()
+    figures = {
+        sample.labels["region"]: sample.value
+        for family in world.registry.collect()
+        for sample in family.samples
+        if sample.name == "patchbay_placements_forbidden_total"
+    }
+    assert figures.keys() == EVERYWHERE - {"north"}
+    await world.session().opened()
+    assert all(value == 1 for value in figures.values())
