@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
-from gateway.cli.policy_document import Document, Heading, Paragraph, Table
+from gateway.cli.policy_document import Document, Heading, Paragraph, Table, Verbatim
 from gateway.cli.policy_formats import csv_text
 from gateway.cli.policy_words import (
     bundle_json,
@@ -139,8 +140,8 @@ def _same_blocks(found: Comparison, *, has_reasons: bool) -> Iterator[Heading | 
     )
 
 
-def _written_blocks(found: Comparison) -> Iterator[Heading | Table]:
-    """What is written differently."""
+def _written_blocks(found: Comparison) -> Iterator[Heading | Paragraph | Table | Verbatim]:
+    """What is written differently: in words, and of rules that change, line by line."""
     told = differences(found.before, found.after)
     if not told:
         return
@@ -149,6 +150,11 @@ def _written_blocks(found: Comparison) -> Iterator[Heading | Table]:
         ("what", "name", "", "before", "after"),
         tuple(row for difference in told for row in _difference_rows(difference, found.before, found.after)),
     )
+    for difference in told:
+        for what, before, after in difference.details:
+            if difference.sort == "rule" and what == "text" and before and after:
+                yield Paragraph(f"{difference.name}, line by line:")
+                yield Verbatim("\n".join([*unified_diff(before.splitlines(), after.splitlines(), lineterm="")][3:]))
 
 
 def _difference_rows(difference: Difference, before: Bundle, after: Bundle) -> Iterator[tuple[str, ...]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gateway.cli.policy_diff_report import diff_document, summary
-from gateway.cli.policy_document import Table
+from gateway.cli.policy_document import Table, Verbatim
 from policies.residency.bundle import Bundle, read_bundle
 from policies.residency.diff import Comparison, compare
+from tests.harness.policy_bundles import changed_rule
 from tests.harness.residency_bundle import NOON_S, REGIONS, region_row, residency_files, rule
 
 pytestmark = pytest.mark.unit
@@ -36,3 +37,13 @@ def test_a_region_that_is_added_is_told_with_its_row() -> None:
     (row,) = [row for table in tables if table.columns[:2] == ("what", "name") for row in table.rows]
     assert row[:4] == ("region", "eu-fr-1", "added", "")
     assert "country FR; operator Amazon" in row[4]
+
+
+def test_a_rule_that_changes_is_shown_line_by_line() -> None:
+    files = residency_files()
+    after = changed_rule(files, "F08", "2026-10-01", "2026-12-01")
+    found = compared(read_bundle(files), read_bundle(after))
+    (shown,) = [block.text for block in diff_document(found).blocks if isinstance(block, Verbatim)]
+    (gone,) = [line for line in shown.splitlines() if line.startswith("-")]
+    (come,) = [line for line in shown.splitlines() if line.startswith("+")]
+    assert ("2026-10-01" in gone, "2026-12-01" in come) == (True, True)
