@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -349,6 +350,7 @@ def test_every_metric_named_in_the_documentation_exists(page: Path) -> None:
     assert sorted(name for name in named if name not in known and suffixes.sub("", name) not in known) == []
 
 
+@functools.cache
 def logged_events(*packages: str) -> dict[str, set[str]]:
     """The events that the code logs and their fields, read from the calls."""
     found: dict[str, set[str]] = {LIBRARY_EVENT: {"logger", "said"}}
