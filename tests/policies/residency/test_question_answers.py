@@ -38,7 +38,7 @@ def told(at: WorldAt, cells: int, seed: int) -> int:
 
 def test_answers_to_the_starter_set_are_those_of_all_its_rules_together(is_long: bool) -> None:
     at = WorldAt(World([read_bundle(starter_files())]), AT_S)
-    assert told(at, 20_000 if is_long else 40, seed=7) > 40
+    assert told(at, 1_000 if is_long else 40, seed=7) > 40
 
 
 def any_question(at: WorldAt, dice: random.Random, countries: list[str]) -> Question:
@@ -70,7 +70,7 @@ def test_whatever_is_asked_the_class_that_it_is_in_has_its_answer(is_long: bool)
     whos = {who.asked_as[0]: who for who in at.world.whos}
     countries = sorted({row.code for row in bundle.jurisdictions} | {"BR", "ZA", "MX"})
     dice = random.Random(11)
-    for _ in range(100_000 if is_long else 800):
+    for _ in range(5_000 if is_long else 800):
         asked = any_question(at, dice, countries)
         if asked.action not in OF_ENGINES:
             asked = replace(asked, capacity=CapacityClass.reserved)
