@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.logs import tenant_hash
 from policies.residency.decision import Question, Situation
 from policies.residency.record import DecisionRecord, Event, RecordContext
 from policies.residency.vocabulary import Action, DataClass
@@ -67,15 +68,16 @@ class MeterPolicy:
         if len(self._told) >= _MAX_TOLD:
             self._told.clear()
         self._told[key] = table
+        org, _, name = project.partition("/")
         if not decision.is_allowed:
             log.warning(
                 "meter_export.held",
-                project=project,
+                tenant=tenant_hash(org),
+                project=name,
                 sink_region=region,
                 rules=decision.rules,
                 errors=decision.errors,
             )
-        org, _, name = project.partition("/")
         bundle = self._in_force.bundle
         situation = self._in_force.situation_of_project(project)
         self._decisions.record(
