@@ -248,7 +248,7 @@ class BundlesInForce:
         if self._last_good is None:
             return
         try:
-            self._last_good.keep(loaded.files, loaded.bundle.digest)
+            self._last_good.keep(loaded.files)
         except OSError as error:
             log.error("residency.last_good_not_kept", why=error.strerror, digest=loaded.bundle.digest)
 

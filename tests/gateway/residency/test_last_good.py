@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,15 +30,34 @@ def test_nothing_is_kept_at_first(tmp_path: Path) -> None:
 
 def test_the_latest_is_kept_and_no_other(tmp_path: Path) -> None:
     last_good = LastGood(tmp_path / "new")
-    for files, digest in ((OLD, "aa" * 32), (NEW, "bb" * 32), (OLD, "aa" * 32)):
-        last_good.keep(files, digest)
+    for files in (OLD, NEW, OLD):
+        last_good.keep(files)
         assert kept(LastGood(tmp_path / "new")) == files
-    assert len([path for path in (tmp_path / "new").iterdir() if path.is_dir()]) == 1
+
+
+def test_what_has_not_been_used_for_a_while_is_cleaned_away(tmp_path: Path) -> None:
+    last_good = LastGood(tmp_path)
+    last_good.keep(OLD)
+    old = last_good.folder()
+    assert old is not None
+    last_good.keep(NEW)
+    assert old.is_dir(), "another process may be about to name it"
+    os.utime(old, (0, 0))
+    last_good.keep(NEW)
+    assert not old.is_dir()
+    assert kept(last_good) == NEW
+
+
+def test_signatures_that_came_later_are_kept_too(tmp_path: Path) -> None:
+    last_good = LastGood(tmp_path)
+    for files in (OLD, OLD | {"signatures/ada.sig": b"x"}):
+        last_good.keep(files)
+        assert kept(last_good) == files
 
 
 def test_one_that_is_half_written_is_not_the_one_that_is_kept(tmp_path: Path) -> None:
     last_good = LastGood(tmp_path)
-    last_good.keep(OLD, "aa" * 32)
+    last_good.keep(OLD)
     (tmp_path / "bb").mkdir()
     (tmp_path / "bb" / "bundle.toml").write_bytes(b"half")
     assert kept(last_good) == OLD
