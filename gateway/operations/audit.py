@@ -18,16 +18,20 @@ import msgspec
 import structlog
 
 from gateway.errors import Reason
+from policies.orders import OrderKind
+from policies.residency.record import DecisionRecord, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gateway.decision_log.interface import DecisionLog
     from gateway.operations.audit_event import AuditEvent
     from gateway.operations.audit_spool import AuditSpool
     from gateway.operations.metrics import OperationsMetrics
 
 MAX_SHOWN = 1_000
 _RETRY_S = 2.0
+_ORDERS = frozenset(kind.value for kind in OrderKind)
 _NOBODIES_PER_MINUTE = 30
 _MINUTE_MS = 60_000
 
@@ -61,6 +65,7 @@ class AuditLog:
     Args:
         stream: None: the file alone keeps events.
         now_ms: Unix milliseconds.
+        decisions: orders are on record there too, as sessions move and end by them; None: nowhere.
     """
 
     def __init__(
@@ -70,7 +75,9 @@ class AuditLog:
         metrics: OperationsMetrics,
         *,
         now_ms: Callable[[], int],
+        decisions: DecisionLog | None = None,
     ) -> None:
+        self._decisions = decisions
         self._stream = stream
         self._spool = spool
         self._metrics = metrics
@@ -96,6 +103,8 @@ class AuditLog:
             event = msgspec.structs.replace(event, times=times)
         event = msgspec.structs.replace(event, id=uuid.uuid4().hex)
         _log(event)
+        if self._decisions is not None and event.kind in _ORDERS and not event.is_refused:
+            self._decisions.record(order_on_record(event))
         async with self._turn:
             # While others wait, it comes after them.
             if len(self._spool) == 0 and await self._deliver((event,)):
@@ -177,6 +186,15 @@ class _Bounded:
         self._written_at_ms.append(now_ms)
         times, self._left_out = 1 + self._left_out, 0
         return times
+
+
+def order_on_record(event: AuditEvent) -> DecisionRecord:
+    """What stands in the decision log of an act on an order."""
+    return DecisionRecord(
+        event=Event.drain,
+        action=f"{event.act.value} {event.kind}".strip(),
+        detail=f"{event.target}: {event.outcome}, by {event.who or 'nobody'}; order {event.order_id}; {event.why}",
+    )
 
 
 def _log(event: AuditEvent) -> None:

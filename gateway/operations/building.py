@@ -75,6 +75,7 @@ class Operations:
             AuditSpool(settings.audit_file),
             OperationsMetrics(parts.registry),
             now_ms=_unix_ms,
+            decisions=parts.decisions,
         )
         writing = ActParts(
             book=parts.book,

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -13,6 +14,7 @@ from gateway.operations.audit import AuditLog, StreamAway
 from gateway.operations.audit_event import Act, AuditEvent
 from gateway.operations.audit_spool import AuditSpool
 from gateway.operations.metrics import OperationsMetrics
+from policies.residency.record import DecisionRecord, Event
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
@@ -109,3 +111,26 @@ async def test_refusals_of_nobody_are_counted_together_and_those_of_somebody_are
     assert len(stream.events) == 31
     labels = {"act": "give", "outcome": "token_missing"}
     assert registry.get_sample_value("patchbay_operations_total", labels) == 50
+
+
+async def test_acts_on_orders_are_in_the_decision_log_too() -> None:
+    kept: list[DecisionRecord] = []
+
+    class Kept:
+        is_writable = True
+
+        def record(self, record: DecisionRecord) -> None:
+            kept.append(record)
+
+    log = AuditLog(
+        Stream(), AuditSpool(None), OperationsMetrics(CollectorRegistry()), now_ms=lambda: 5, decisions=Kept()
+    )
+    await log.record(STOPPED)
+    given = AuditEvent(
+        act=Act.give, outcome="in_force", who="ada", target="east", kind="drain", order_id="o1", why="kernel"
+    )
+    await log.record(given)
+    await log.record(msgspec.structs.replace(given, is_refused=True, outcome="stale"))
+    assert kept == [
+        DecisionRecord(event=Event.drain, action="give drain", detail="east: in_force, by ada; order o1; kernel")
+    ]
