@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("residency")
 
-_MAX_TOLD = 100_000
+_MAX_KNOWN = 100_000
 
 
 class MeterPolicy:
@@ -31,10 +31,17 @@ class MeterPolicy:
     def __init__(self, in_force: BundlesInForce, decisions: DecisionLog) -> None:
         self._in_force = in_force
         self._decisions = decisions
-        self._told: dict[tuple[str, str], DecisionTable | None] = {}
+        self._known: dict[tuple[str, str], tuple[DecisionTable | None, bool]] = {}
 
     def permits(self, project: str, region: str) -> bool:
+        table, key = self._in_force.table, (project, region)
+        known = self._known.get(key)
+        if known is not None and known[0] is table:
+            return known[1]
         decision = self._decide(project, region)
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[key] = (table, decision.is_allowed)
         self._tell(project, region, decision)
         return decision.is_allowed
 
@@ -61,13 +68,6 @@ class MeterPolicy:
 
     def _tell(self, project: str, region: str, decision: Decision) -> None:
         """Once for each project and region under each table: an event is not a decision."""
-        table = self._in_force.table
-        key = (project, region)
-        if key in self._told and self._told[key] is table:
-            return
-        if len(self._told) >= _MAX_TOLD:
-            self._told.clear()
-        self._told[key] = table
         org, _, name = project.partition("/")
         if not decision.is_allowed:
             log.warning(
