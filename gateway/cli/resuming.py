@@ -147,6 +147,8 @@ class ResumingSession:
             return False
         if outcome.reason == Reason.resumed_elsewhere and self._left_unanswered:
             return True  # by nobody else than this client
+        if outcome.reason == Reason.wrong_region:
+            return bool(outcome.gateways)  # policy changed under the session, and permits it there
         return (
             outcome.retryable
             and self._ends_in_vain < _MOST_ENDS_IN_VAIN
@@ -252,6 +254,7 @@ class ResumingSession:
                     return None
                 has_heard = True
                 if isinstance(message, ErrorMessage):
+                    self._resume_at = message.gateways or self._resume_at
                     if self._lost is None and message.reason == Reason.engine_unavailable:
                         self._ends_in_vain += 1
                     # Whoever was shed hears why and for how long, also when the session goes on by itself.

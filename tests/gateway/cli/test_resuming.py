@@ -13,7 +13,7 @@ from gateway.cli.audio_source import KeptAudio
 from gateway.cli.connection import ConnectionFailed, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession, owed_within_ms
-from gateway.errors import Reason
+from gateway.errors import Reason, WrongRegion
 from gateway.wire.messages import (
     Ack,
     AudioSpec,
@@ -276,3 +276,23 @@ async def test_an_ack_lets_the_audio_before_it_go(tmp_path: Path, transport: str
     assert next(message for message in talk.shown if isinstance(message, Resumed)).from_sample == 1_600
     assert [(f.start_ms, f.end_ms) for f in talk.shown if isinstance(f, FinalMessage)] == [(0, 100), (100, 200)]
     assert bytes(gateway.pool.last.audio) == PIECE
+
+
+async def test_a_session_that_policy_sends_elsewhere_goes_on_there(tmp_path: Path, transport: str) -> None:
+    async with (
+        asyncio.timeout(20),
+        behind_a_relay(tmp_path, transport) as (here, _, url),
+        running_gateway(tmp_path, asyncio.get_running_loop()) as there,
+    ):
+        talk = Conversation(url, here.token(), transport, RULES)
+        running = asyncio.create_task(talk.session.run())
+        talk.say(PIECE)
+        await until(lambda: here.pool.streams and len(here.pool.last.audio) == len(PIECE))
+        gateways = (there.websocket, f"grpc://{there.grpc}")
+        for runner, _ in here.registry.sessions:
+            runner.end_by_policy(WrongRegion("by rule F01", gateways))
+        talk.say(PIECE, None)
+        assert isinstance(await running, Finished)
+        assert len(here.pool.last.audio) == len(PIECE)
+        assert len(there.pool.last.audio) == len(PIECE), "what became final here is not said again"
+        assert not talk.has(ErrorMessage)
