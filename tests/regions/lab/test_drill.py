@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from regions.lab.drill import stretched
+from regions.lab.drill import stretched, under_bundle
 from regions.lab.drill_file import check_drill
+from regions.lab.world_spec import ResidencySpec
 
 pytestmark = pytest.mark.unit
 
@@ -31,3 +32,11 @@ def test_a_longer_drill_has_as_many_more_faults_in_the_same_density() -> None:
         (1, None, 4.0),
     ]
     assert stretched(drill, 1.0) == drill
+
+
+def test_a_drill_under_a_bundle_is_the_same_but_for_that() -> None:
+    tree = {"name": "mine", "summary": "A test.", "world": {"regions": 2}, "callers": [{}]}
+    drill = check_drill(tree)
+    bundled = under_bundle(drill)
+    assert bundled.world.residency == ResidencySpec()
+    assert bundled.model_copy(update={"world": drill.world}) == drill

@@ -8,7 +8,7 @@ import pytest
 
 from regions.lab.drill_file import DrillRefused, check_drill
 from regions.lab.fault_spec import FaultKind, FaultSpec, target_mistakes
-from regions.lab.world_spec import WorldSpec
+from regions.lab.world_spec import ResidencySpec, WorldSpec
 
 pytestmark = pytest.mark.unit
 
@@ -81,3 +81,27 @@ def test_a_redis_without_a_replica_cannot_fail_over() -> None:
     assert target_mistakes(fault, WorldSpec()) == [
         "fail_over is for a Redis, redis/NAME, in a world with redis_replica = true"
     ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "mistakes"),
+    [
+        ({"kind": "policy_change", "profile": "inner", "to": ["west"]}, []),
+        ({"kind": "policy_change", "profile": "inner", "to": []}, []),
+        ({"kind": "expire_bundle", "by_s": 3}, []),
+        ({"kind": "expire_row", "target": "region/west", "by_s": 3}, []),
+        ({"kind": "embargo", "target": "region/*"}, []),
+        ({"kind": "corrupt_bundle", "target": "region/west", "for_s": 1, "how": "foreign"}, []),
+        ({"kind": "policy_change", "profile": "inner", "to": ["mars"]}, ["to: mars is no region of this world"]),
+        ({"kind": "policy_change", "to": ["west"]}, ["profile: world.profiles has no nameless one"]),
+        (
+            {"kind": "expire_row", "target": "gateway/west/1"},
+            ["expire_row is for regions: the target must begin with region/"],
+        ),
+    ],
+)
+def test_what_befalls_policy_fits_the_world(fault: dict[str, object], mistakes: list[str]) -> None:
+    world = WorldSpec(regions=2, profiles={"inner": ("west",)}, residency=ResidencySpec())
+    assert target_mistakes(FaultSpec.model_validate(fault), world) == mistakes
+    without = target_mistakes(FaultSpec.model_validate(fault), WorldSpec(regions=2, profiles={"inner": ("west",)}))
+    assert without == [f"{fault['kind']} needs world.residency"]

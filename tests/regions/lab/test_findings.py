@@ -67,3 +67,16 @@ def test_a_session_lives_once_when_engines_have_no_more_streams_than_there_are_s
     assert lives_once_within_s(findings(record(), struck=struck, totals=[(2.5, 9), (4.0, 1)])) == 0.0
     assert lives_once_within_s(findings(record(), struck=struck, totals=[(4.0, 1), (11.0, 1)])) is None
     assert lives_once_within_s(findings(record(), struck=struck, totals=[(2.5, 1)])) is None
+
+
+def test_of_a_session_that_policy_ended_only_what_it_was_given_counts_and_its_last_word_may_be_torn() -> None:
+    told = [Told("wrong_region", is_retryable=False, retry_after_ms=None)]
+    torn = SpokenWord("w2", 1_000, 1_210)
+    ended = record(words=[*WORDS[:2], torn], failure="wrong_region", told=told)
+    assert ended.was_ended_by_policy
+    assert word_faults(findings(ended)).lost == 6
+    only_begun = word_faults(findings(ended), may_end=True)
+    assert (only_begun.lost, only_begun.doubled) == (0, 0)
+    doubled = record(words=[WORDS[0], WORDS[0], WORDS[1]], failure="wrong_region", told=told)
+    assert word_faults(findings(doubled), may_end=True).doubled == 1
+    assert word_faults(findings(record(words=WORDS[:3], failure="silent")), may_end=True).lost == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from regions.lab.gateway_settings import (
     engine_command,
     gateway_settings,
 )
-from regions.lab.world_spec import WorldSpec
+from regions.lab.world_spec import ResidencySpec, WorldSpec
 
 pytestmark = pytest.mark.unit
 
@@ -79,3 +80,12 @@ def test_a_catalog_has_each_region_as_it_is_reached() -> None:
     assert (west["name"], central["name"]) == ("west", "central")
     assert central["relays"] == ["127.0.10.2:21"]
     assert [pool["capacity"] for pool in west["pools"]] == ["reserved", "spot"]
+
+
+def test_a_world_of_bundles_has_a_country_for_each_region_and_settings_of_its_own() -> None:
+    world = WorldSpec(regions=3, residency=ResidencySpec())
+    seen = {name: RegionAddresses(("ws://g",), ("r:1",)) for name in world.region_names}
+    countries = [region["country"] for region in tomllib.loads(catalog_text(world, seen))["regions"]]
+    assert len(set(countries)) == 3
+    engine = replace(ENGINE, residency=("--grant-keys", "/keys"))
+    assert engine_command("python", world, engine)[-2:] == ["--grant-keys", "/keys"]

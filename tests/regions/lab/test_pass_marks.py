@@ -9,6 +9,7 @@ import pytest
 from regions.lab.call_record import CallRecord, Move, Told
 from regions.lab.drill_file import check_drill
 from regions.lab.faults import Struck
+from regions.lab.fence import FenceFigures
 from regions.lab.findings import Findings
 from regions.lab.operator import OrderRun
 from regions.lab.report import report
@@ -83,4 +84,22 @@ def test_orders_upgrades_and_what_is_left_are_asked() -> None:
         "each session lives once, s at most",
         "streams left at most",
         "processes upgraded at least",
+    ]
+
+
+def test_audio_outside_the_fence_fails_every_drill_that_has_one() -> None:
+    late = FenceFigures(pieces=9, longest_after_change_s=1.5, outside=["an engine in east heard inner"])
+    assert unmet(record(), must={}, fence=late) == ["outside the fence at most"]
+    sound = FenceFigures(pieces=9, longest_after_change_s=1.5)
+    assert unmet(record(), must={"fence_longest_s": 2}, fence=sound) == []
+    assert unmet(record(), must={"fence_longest_s": 1}, fence=sound) == ["audio after a region left the set, s at most"]
+
+
+def test_sessions_that_policy_ended_are_excused_where_the_drill_says_so() -> None:
+    told = [Told("wrong_region", is_retryable=False, retry_after_ms=None)]
+    ended = record(WORDS[:1], is_finished=False, failure="wrong_region", told=told)
+    assert "sessions failed at most" in unmet(ended, must={})
+    assert unmet(ended, must={"policy_ends": True, "ended_by_policy_least": 1}) == []
+    assert unmet(record(), must={"policy_ends": True, "ended_by_policy_least": 1}) == [
+        "sessions ended by policy at least"
     ]

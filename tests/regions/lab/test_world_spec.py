@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
-from regions.lab.world_spec import WorldSpec, engines_in_zone, engines_of, matching, targets_of, zone_of, zones_of
+from regions.lab.world_spec import (
+    ResidencySpec,
+    WorldSpec,
+    engines_in_zone,
+    engines_of,
+    matching,
+    targets_of,
+    zone_of,
+    zones_of,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -60,3 +70,10 @@ def test_zones_pools_and_replicas_can_be_named_where_there_are_any() -> None:
     assert matching("*redis/west*", names) == ["redis/west", "redis/west/replica", "link/redis/west"]
     assert matching("zone/*", targets_of(WorldSpec())) == []
     assert "redis/west/replica" not in targets_of(WorldSpec())
+
+
+def test_bundles_are_for_several_regions_of_scripted_engines() -> None:
+    assert WorldSpec(regions=2, residency=ResidencySpec()).residency is not None
+    for wrong in ({"regions": 1}, {"regions": 2, "engine": "embedded"}):
+        with pytest.raises(ValidationError, match="residency is for worlds of several regions"):
+            WorldSpec.model_validate({**wrong, "residency": {}})
