@@ -49,11 +49,12 @@ bench-engine: setup-interop  ## Benchmarks of the engine beside sherpa-onnx: str
 bench-limits: setup-dev  ## What the limiter costs Redis and a gateway, beside the package limits and plain INCR; see docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.limits
 
-residency-proof: setup-dev  ## A million drawn topologies, outages and callers, held against an oracle; about 15 minutes
+residency-proof: setup-dev  ## A million drawn topologies, outages and callers, held against an oracle
 	$(BIN)/python -m tests.proof
 
 bench-residency: setup-dev  ## What a residency decision costs, asked, remembered and after a new bundle, beside plain cedarpy
 	$(BIN)/python -m tests.benchmarks.residency
+	$(BIN)/python -m tests.benchmarks.decision_log
 
 chaos: setup-dev  ## The long form of the scenarios in which things are killed
 	$(BIN)/pytest -q --long tests/scenarios
