@@ -16,8 +16,12 @@ from engines.interface import StreamOptions
 from gateway.admission.countries import country_of
 from gateway.admission.places import Place, PlaceSource
 from gateway.errors import SessionRefused
+from gateway.wire.stated import read_countries, read_data_class
 from policies.facts import Caller
 from policies.plans import Tier
+from policies.residency.situation import Stated
+from policies.residency.vocabulary import Action
+from policies.routing_facts import RuledOut
 from regions.catalog import Location
 from regions.explained import decision_json, region_json, seen_from
 from regions.refusals import refusal_of
@@ -31,7 +35,9 @@ if TYPE_CHECKING:
     from regions.facts import Facts
     from regions.placement import RegionalPlacement
 
-_PARAMETERS = ("tenant", "profile", "from", "tier", "model", "version", "language")
+_OF_POLICY = ("project", "subject", "data_class")
+"""Asked of a policy bundle; lists of regions do not look at them."""
+_PARAMETERS = ("tenant", "profile", "from", "tier", "model", "version", "language", *_OF_POLICY)
 
 
 class QuestionRefused(Exception):
@@ -71,8 +77,10 @@ class RouteHttp:
         )
 
     async def _explain(self, request: web.Request) -> web.Response:
+        query = request.query
         try:
-            return web.json_response(self.explain(request.query))
+            await self._policies.prepare(_caller(query), _stated(query), None)
+            return web.json_response(self.explain(query))
         except QuestionRefused as refused:
             return web.json_response({"error": str(refused)}, status=400)
 
@@ -96,7 +104,8 @@ class RouteHttp:
             "version": options.model_version,
             "language": options.language,
         }
-        permitted = self._policies.permitted(_caller(tree["tenant"], tree["profile"]))
+        tree |= {name: query[name] for name in _OF_POLICY if query.get(name)}
+        permitted = self._policies.permitted(_caller(query), _stated(query))
         if isinstance(permitted, SessionRefused):
             refused = {"reason": permitted.reason.value, "detail": permitted.detail}
             return tree | {"permitted": [], "refused": refused, "chosen": None, "candidates": [], "ruled_out": []}
@@ -117,7 +126,15 @@ class RouteHttp:
             "refusal": None if decision.candidates else refusal_of(decision, 1, retry_after_ms=0).reason.value,
             "classes": [capacity.value for capacity in self._placement.classes_of(tier)],
             **decision_json(decision, snapshot, tier=tier.value),
-        }
+        } | self._forbidden(permitted, decision)
+
+    def _forbidden(self, permitted: PolicySet, decision: RouteDecision) -> dict[str, Any]:
+        """The rules of the bundle by which regions are out; none: no rule permits it. Nothing where lists decide."""
+        if permitted.situation is None:
+            return {}
+        outside = sorted(name for name, why in decision.ruled_out.items() if why is RuledOut.outside_policy)
+        rules = self._policies.rules_against
+        return {"rules_against": {name: list(rules(permitted, Action.process, name)) for name in outside}}
 
     def _seen(self, view: Viewpoint) -> RegionSnapshot:
         snapshot = self._placement.snapshot
@@ -176,14 +193,26 @@ def _place(country: str, location: Location) -> Place:
     return Place(country, "", location, PlaceSource.edge_header)
 
 
-def _caller(tenant: str, profile: str) -> Caller:
+def _stated(query: Mapping[str, str]) -> Stated:
+    """Raises QuestionRefused."""
+    mistakes: list[str] = []
+    stated = Stated(
+        read_data_class("data_class", query.get("data_class") or None, mistakes),
+        read_countries("subject", query.get("subject") or None, mistakes),
+    )
+    if mistakes:
+        raise QuestionRefused("; ".join(mistakes))
+    return stated
+
+
+def _caller(query: Mapping[str, str]) -> Caller:
     """Nobody's token: who asks here may ask for all."""
     return Caller(
-        tenant=tenant,
-        project="",
+        tenant=query.get("tenant", ""),
+        project=query.get("project", ""),
         subject="",
         plan="",
         scopes=frozenset(),
-        residency_profile=profile,
+        residency_profile=query.get("profile", ""),
         expires_at_s=0,
     )

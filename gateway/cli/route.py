@@ -38,6 +38,9 @@ def route() -> None:
 def explain(
     tenant: Annotated[str, typer.Option(help="Whose session.")] = "",
     profile: Annotated[str, typer.Option(help="Residency profile of his token; none: the default one.")] = "",
+    project: Annotated[str, typer.Option(help="Project within the tenant; asked of a policy bundle.")] = "",
+    subject: Annotated[str, typer.Option(help="Country of whoever speaks; asked of a policy bundle.")] = "",
+    data_class: Annotated[str, typer.Option(help="What is spoken about; asked of a policy bundle.")] = "",
     from_: Annotated[
         str,
         typer.Option(
@@ -61,6 +64,9 @@ def explain(
     question = {
         "tenant": tenant,
         "profile": profile,
+        "project": project,
+        "subject": subject,
+        "data_class": data_class,
         "from": from_,
         "tier": tier,
         "model": model,
@@ -163,8 +169,12 @@ def _candidates(answer: dict[str, Any]) -> Table:
 
 def _ruled_out(answer: dict[str, Any]) -> Table:
     table = _table("out", "why", "report")
+    rules = answer.get("rules_against", {})
     for region in answer["ruled_out"]:
-        table.add_row(region["region"], region["reason"].replace("_", " "), _age(region.get("age_ms")))
+        why = region["reason"].replace("_", " ")
+        if region["region"] in rules:
+            why += f": {', '.join(rules[region['region']]) or 'no rule permits it'}"
+        table.add_row(region["region"], why, _age(region.get("age_ms")))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +14,13 @@ from gateway.admission.residency_settings import ProfileLists
 from gateway.route_http import QuestionRefused, RouteHttp
 from policies.routing_facts import RegionState
 from regions.catalog import Catalog
+from tests.harness.residency_bundle import operator_row, project_row, region_row, residency_files
+from tests.harness.residency_world import ResidencyWorld
 from tests.regions.placement_world import World, catalog_of, spec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.unit
 
@@ -149,3 +153,29 @@ async def test_a_gateway_without_a_catalog_explains_its_own_region() -> None:
     world = World(catalog=Catalog())
     assert route_of(world, None).explain({})["chosen"] == "north"
     assert catalog_of(spec("north")).regions["north"].has_engines
+
+
+async def test_where_a_bundle_decides_the_rules_are_named_by_which_regions_are_out(
+    world: World, tmp_path: Path
+) -> None:
+    rows = "".join(region_row(name, "DE" if name != "south" else "US", "us") for name in ("north", "east", "south"))
+    operators = operator_row("us", "aws")
+    files = residency_files(regions=rows, operators=operators, projects=project_row("acme/calls", "eu-strict"))
+    policy = ResidencyWorld(tmp_path, files)
+    catalog = Catalog(
+        {
+            name: replace(spec, country="US" if name == "south" else "DE", operator="us")
+            for name, spec in world.facts.catalog.regions.items()
+        }
+    )
+    route = RouteHttp(world.facts, world.placement, policy.sets("north", catalog=catalog))
+    answer = route.explain({"tenant": "acme", "project": "calls", "subject": "FR"})
+    assert (answer["permitted"], answer["project"], answer["rules_against"]) == (
+        ["east", "north"],
+        "calls",
+        {"south": []},
+    )
+    phi = route.explain({"tenant": "acme", "project": "calls", "subject": "FR", "data_class": "phi"})
+    assert "F03-phi-needs-baa" in phi["rules_against"]["north"]
+    with pytest.raises(QuestionRefused, match="data_class"):
+        route.explain({"data_class": "secret"})
