@@ -171,6 +171,7 @@ async def _disturbed(
             residency.fence,
             records,
             residency.heard(),
+            residency.chosen(),
             grace_s=drill.must.fence_grace_s,
             default_profile=EVERYWHERE,
         )

@@ -31,6 +31,15 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """A gateway wrote down that it let a session in, or placed it, in a region. `unix_s`: by its wall clock."""
+
+    unix_s: float
+    profile: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
 class InForce:
     """From a monotonic time on a policy is in its place; `unix_s` is the wall clock's time then."""
 
@@ -60,6 +69,11 @@ class Fence:
                 return at_s - moment
         return math.inf
 
+    def monotonic(self, unix_s: float) -> float:
+        """Of a wall clock that agrees with the lab's."""
+        first = self.history[0]
+        return first.at_s + unix_s - first.unix_s
+
     def _permits(self, profile: str, region: str, at_s: float) -> bool:
         there = [each for each in self.history if each.at_s <= at_s]
         if not there:
@@ -78,6 +92,17 @@ def read_heard(text: str, region: str) -> list[Heard]:
     return found
 
 
+def read_chosen(text: str) -> list[Chosen]:
+    """What a decision log says of where sessions were let in and placed; its last line may be torn."""
+    found = []
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            row: dict[str, Any] = json.loads(line)
+            if row["session"] and row["chosen"]:
+                found.append(Chosen(row["ts"] / 1_000, row["profile"], row["chosen"]))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class FenceFigures:
     """`pieces`: of audio that engines took, each looked at. `outside`: what is more than a change's own delay."""
@@ -85,6 +110,8 @@ class FenceFigures:
     pieces: int = 0
     stays: int = 0
     """Of sessions at gateways."""
+    chosen: int = 0
+    """Regions that decision logs name for sessions."""
     longest_after_change_s: float = 0.0
     """For so long after a region left a session's set audio still went there."""
     outside: Sequence[str] = ()
@@ -93,13 +120,20 @@ class FenceFigures:
         return {
             "pieces_of_audio": self.pieces,
             "stays_at_gateways": self.stays,
+            "decisions_on_record": self.chosen,
             "longest_after_change_s": round(self.longest_after_change_s, 2),
             "outside": list(self.outside),
         }
 
 
 def held_against(
-    fence: Fence, records: Sequence[CallRecord], heard: Iterable[Heard], *, grace_s: float, default_profile: str
+    fence: Fence,
+    records: Sequence[CallRecord],
+    heard: Iterable[Heard],
+    chosen: Sequence[Chosen] = (),
+    *,
+    grace_s: float,
+    default_profile: str,
 ) -> FenceFigures:
     """`grace_s`: how long audio may still go to a region after it left the set: until gateways know, and the session's
     next commit point.
@@ -122,7 +156,11 @@ def held_against(
             for at_s in (stay.from_s, until_s):
                 outside_s = fence.outside_for_s(profile, stay.region, at_s)
                 late.append((outside_s, f"a gateway in {stay.region} served {profile} {_said(outside_s)}"))
+    for decision in chosen:
+        outside_s = fence.outside_for_s(decision.profile, decision.region, fence.monotonic(decision.unix_s))
+        late.append((outside_s, f"a record puts {decision.profile} in {decision.region} {_said(outside_s)}"))
     return FenceFigures(
+        chosen=len(chosen),
         pieces=pieces,
         stays=stays,
         longest_after_change_s=max((outside_s for outside_s, _ in late if outside_s <= grace_s), default=0.0),

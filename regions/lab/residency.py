@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from policies.residency.manifest import files_digest
-from regions.lab.fence import Fence, InForce, read_heard
+from regions.lab.fence import Fence, InForce, read_chosen, read_heard
 from regions.lab.policy_bundle import bundle_files, first_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from regions.lab.fence import Heard
+    from regions.lab.fence import Chosen, Heard
     from regions.lab.policy_bundle import LabPolicy
     from regions.lab.world_spec import WorldSpec
 
@@ -94,6 +94,13 @@ class LabResidency:
             region = path.name.split("-")[1]
             found += read_heard(path.read_text(encoding="utf-8"), region)
         return found
+
+    def chosen(self) -> list[Chosen]:
+        """What the decision logs say; nothing where clocks were set: then nobody knows when it was."""
+        if self._world.has_settable_clocks:
+            return []
+        logs = sorted(self._folder.parent.glob("*/gateway-*/decisions/*.jsonl"))
+        return [each for path in logs for each in read_chosen(path.read_text(encoding="utf-8"))]
 
     # --- what befalls it -------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -129,3 +129,22 @@ async def test_a_session_that_ends_with_an_error_for_good_has_failed() -> None:
     async with gateway_that_says([started, error]) as (_, record, call):
         await asyncio.wait_for(call.run(), 20)
     assert record.failure == "bad_option"
+
+
+async def test_a_caller_that_is_sent_on_goes_to_the_gateway_that_was_named() -> None:
+    async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (gateway, record, call):
+
+        async def send_on(_request: web.Request) -> web.StreamResponse:
+            return web.Response(status=307, headers={"Location": gateway.url})
+
+        app = web.Application()
+        app.router.add_get("/v1/stream", send_on)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        call._plan = replace(call._plan, gateways=[f"ws://127.0.0.1:{runner.addresses[0][1]}/v1/stream"])
+        await asyncio.wait_for(call.run(), 20)
+        await runner.cleanup()
+    assert record.is_finished
+    assert record.refusals == ["sent to another gateway"]
+    assert (record.sessions, [stay.region for stay in record.stays]) == (["s"], ["west"])

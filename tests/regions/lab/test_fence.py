@@ -8,7 +8,7 @@ import math
 import pytest
 
 from regions.lab.call_record import CallRecord, Stay
-from regions.lab.fence import Fence, Heard, InForce, held_against, read_heard
+from regions.lab.fence import Chosen, Fence, Heard, InForce, held_against, read_chosen, read_heard
 from regions.lab.policy_bundle import EVERYWHERE, first_policy
 
 pytestmark = pytest.mark.unit
@@ -54,6 +54,27 @@ def test_engines_and_gateways_that_heard_too_much_are_told() -> None:
         "an engine in east heard inner and never may",
     ]
     assert figures.as_figures()["pieces_of_audio"] == 4
+
+
+def test_what_decision_logs_say_is_held_against_policy_too() -> None:
+    def line(ts_s: float, **more: str) -> str:
+        return json.dumps({"ts": round(1_000 * ts_s), "session": "s1", "profile": "inner", "chosen": "central"} | more)
+
+    log = "\n".join(
+        [
+            line(WALL_S + 10),
+            line(WALL_S + 21),
+            line(WALL_S + 30),
+            line(WALL_S + 30, session=""),
+            line(WALL_S + 30, chosen=""),
+            line(WALL_S + 40)[:20],
+        ]
+    )
+    chosen = read_chosen(log)
+    assert chosen == [Chosen(WALL_S + after_s, "inner", "central") for after_s in (10, 21, 30)]
+    figures = held_against(fence(), [], [], chosen, grace_s=4.0, default_profile=EVERYWHERE)
+    assert figures.chosen == 3
+    assert figures.outside == ["a record puts inner in central 10.00 s after it might not"]
 
 
 def test_callers_without_a_profile_have_the_usual_one() -> None:

@@ -67,3 +67,12 @@ def test_processes_are_told_of_bundles_keys_and_where_to_write(tmp_path: Path) -
     line = json.dumps({"at_s": 1.0, "session": "s", "from_sample": 0, "to_sample": 1})
     residency.heard_file("west", "spot-1").write_text(line + "\n")
     assert [(heard.session, heard.region) for heard in residency.heard()] == [("s", "west")]
+
+
+def test_decision_logs_of_all_gateways_are_read(tmp_path: Path) -> None:
+    (tmp_path / "residency").mkdir()
+    residency = LabResidency(WORLD, tmp_path / "residency")
+    log = tmp_path / "west" / "gateway-1" / "decisions" / "west.0.000001.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text(json.dumps({"ts": 1_000, "session": "s", "profile": "inner", "chosen": "west"}) + "\n")
+    assert [(each.profile, each.region) for each in residency.chosen()] == [("inner", "west")]
