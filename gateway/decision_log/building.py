@@ -36,7 +36,7 @@ log = structlog.get_logger("decision_log")
 
 _CLOSE_WITHIN_S = 5.0
 _DAY_MS = 86_400_000
-_OLD_FILES_EVERY_S = 3_600.0
+_BESIDE_EVERY_S = 3_600.0
 
 
 class DecisionLogRefused(Exception):
@@ -117,10 +117,10 @@ class _Running:
         self._beside.join(_CLOSE_WITHIN_S)
 
     def _run_beside(self) -> None:
-        self._seal_what_was_left()
         while not self._stop.is_set():
+            self._seal_what_was_left()
             self._delete_old_files()
-            self._stop.wait(_OLD_FILES_EVERY_S)
+            self._stop.wait(_BESIDE_EVERY_S)
 
     def _seal_what_was_left(self) -> None:
         directory = self._settings.directory
