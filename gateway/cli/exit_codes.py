@@ -8,10 +8,10 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     ok = 0
     differs = 1
-    """`usage reconcile`: what was settled, recorded and delivered is not the same. `lab drill`: it did not pass.
-    `capacity check`: the rule does not hold. `audit verify`: it is not as it was written. `policy test`: a scenario fails. `policy lint`: something is wrong.
-    `policy verify`: a gateway would not take the bundle. `policy diff`: decisions change.
-    `policy simulate`: somebody has nowhere to go."""
+    """`usage reconcile`: what was settled, recorded and delivered is not the same. `lab drill`: it did not
+    pass. `capacity check`: the rule does not hold. `audit verify`: it is not as it was written. `policy test`:
+    a scenario fails. `policy lint`: something is wrong. `policy verify`: a gateway would not take the bundle.
+    `policy diff`: decisions change. `policy simulate`: somebody has nowhere to go."""
     usage = 64
     """The command line or the settings are wrong."""
     data_rejected = 65
