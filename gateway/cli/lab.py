@@ -18,7 +18,7 @@ from rich.table import Table
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.lab_env import OPERATORS, write_lab_env
 from gateway.cli.lab_report import show_report
-from regions.lab.drill import ReferenceFailed, run_drill, stretched
+from regions.lab.drill import ReferenceFailed, run_drill, stretched, under_bundle
 from regions.lab.drill_file import DrillRefused, check_world, find_drills, read_drill
 from regions.lab.processes import ProcessFailed
 from regions.lab.relays import RelayFailed
@@ -121,6 +121,7 @@ def drill(
     drills: _Folder = None,
     scale: Annotated[float, typer.Option(min=0.1, max=1_000, help="So many times as long, and as many faults.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 1,
+    residency: Annotated[bool, typer.Option("--residency", help="With its policy sets as a signed bundle.")] = False,
     keep: _Keep = None,
     as_json: _Json = False,
 ) -> None:
@@ -129,6 +130,11 @@ def drill(
     Exit codes: 0 it passed; 1 it did not; 64 no such drill; 65 the drill file is wrong; 69 the regions would not start.
     """
     spec = stretched(_find(name, drills or []), scale)
+    if residency:
+        try:
+            spec = under_bundle(spec)
+        except ValueError:
+            _refuse([f"{name}: --residency is for drills of several regions with scripted engines"])
     with _folder(keep) as folder:
         report: dict[str, Any] = _run(run_drill(spec, folder, seed=seed, say=_say))
     if as_json:

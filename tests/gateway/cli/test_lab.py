@@ -52,6 +52,16 @@ def test_a_drill_that_is_not_there_or_wrong_starts_nothing(tmp_path: Path) -> No
     assert lab("drill", str(file))[0] == ExitCode.data_rejected
 
 
+def test_a_drill_of_one_region_has_no_bundle(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(MINE, encoding="utf-8")
+    code, _, told = lab("drill", str(file), "--residency")
+    assert (code, told) == (
+        ExitCode.usage,
+        f"{file}: --residency is for drills of several regions with scripted engines\n",
+    )
+
+
 def test_a_lab_that_cannot_be_starts_nothing(tmp_path: Path) -> None:
     assert lab("up", "--reserved", "0", "--spot", "0")[0] == ExitCode.usage
     (tmp_path / "old").write_text("", encoding="utf-8")
