@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
 
@@ -50,6 +52,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("moves", f"{moves['all']}, of them resumes {moves['resumes']}; {_counts(moves['by_reason'])}"),
         ("from, to", _counts(moves["from_to"])),
         ("outside the policy set", "; ".join(report["outside_policy"]) or "nobody"),
+        *_fence(report.get("fence")),
     ]
     if sessions["by_tier"]:
         tiers = [f"{tier} {of['finished']} of {of['sessions']}" for tier, of in sessions["by_tier"].items()]
@@ -75,3 +78,13 @@ def _spread(values: dict[str, Any]) -> str:
         return "none"
     longest = f", longest {values['longest']} ms" if "longest" in values else ""
     return f"p50 {values['p50']} ms, p99 {values['p99']} ms{longest} of {values['count']}"
+
+
+def _fence(fence: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Of a world whose policy is a bundle."""
+    if fence is None:
+        return []
+    told = "; ".join(fence["outside"]) or "nothing"
+    seen = f"{fence['pieces_of_audio']} pieces of audio, {fence['decisions_on_record']} decisions on record"
+    late = f"{fence['longest_after_change_s']} s after a change at most"
+    return [("outside the fence", f"{told} ({seen}; {late})")]
