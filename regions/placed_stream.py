@@ -5,16 +5,16 @@ Audio costs what it costs on the link's own stream: once the slot is granted, `s
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from engines.interface import PartialResult, Progress, SpeechStarted
 from regions.links.pool_stream import PoolStream
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
 
-    from engines.interface import LossReason, MoveReason, OpenStream, Refused, StreamEvent
+    from engines.interface import LossReason, MoveAway, MoveReason, OpenStream, Refused, StreamEvent
     from policies.routing_facts import CapacityClass
     from regions.links.interface import EngineStream
     from regions.region_watch import RegionWatch
@@ -156,6 +156,16 @@ class PlacedStream:
         """Nothing that it is told goes anywhere."""
         self.send_audio = _no_audio
         self.finalize = self.finish = _no_cut
+
+    def tell(self, event: MoveAway) -> None:
+        """The session, unless it is over for it."""
+        if not self.is_over:
+            self.on_event(event)
+
+    def later(self, after_ms: int, do: Callable[[PlacedStream], None]) -> None:
+        """Instead of what was to be done later until now."""
+        self.stop_timer()
+        self.timer = asyncio.get_running_loop().call_later(after_ms / 1_000, do, self)
 
     def stop_timer(self) -> None:
         if self.timer is not None:

@@ -35,6 +35,7 @@ from policies.routing_facts import Health, RegionState, RouteRequest
 from policies.tier_slots import slots_tier
 from regions.moving_out import OUT_OF_REGION, regions_left
 from regions.placed_stream import PlacedStream
+from regions.policy_exit import PolicyExit
 from regions.refusals import nearer, refusal_of
 from regions.session_fence import SessionFence
 from regions.session_losses import SessionLosses
@@ -77,6 +78,7 @@ class PlacedSession:
         self._parts = parts
         self._on_closed = on_closed
         self.began_at_ms = parts.now_ms()
+        self._exit = PolicyExit(self, self._fence, within_ms=parts.rules.outside_policy_ms)
         self._losses = SessionLosses(avoided_ms=parts.rules.avoided_ms)
         self._streams: list[PlacedStream] = []
         """Those that are not over; two while a session moves."""
@@ -149,25 +151,7 @@ class PlacedSession:
     def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
         self._fence.permitted = permitted
         for stream in list(self._streams):
-            if stream.region is None or self._fence.may_stay(stream, stream.region):
-                continue
-            if stream.is_granted and stream.region.name in at_once:
-                self._cut_off(stream)
-                continue
-            if stream.move_reason is MoveReason.outside_policy:
-                continue  # its time runs already
-            if not stream.is_granted:
-                self._withdraw(stream)
-                self._later(stream, 0, self._seek)
-                continue
-            stream.leaves_region = not self._fence.may_ask(stream, stream.region.name)
-            has_other = bool(self._decide(stream, self._parts.now_ms()).candidates)
-            within_ms = self._parts.rules.outside_policy_ms if has_other else 0
-            if has_other:
-                self._soon(stream, MoveAway(stream.asked.epoch, MoveReason.outside_policy, within_ms))
-            stream.is_told_to_move = True
-            stream.move_reason = MoveReason.outside_policy
-            self._later(stream, within_ms, self._hand_back_if_outside)
+            self._exit.look_at(stream, at_once)
 
     def close(self) -> None:
         for stream in list(self._streams):
@@ -212,7 +196,7 @@ class PlacedSession:
                 self._refuse(stream, Refused(stream.asked.epoch, RefusalReason.paced, wait_ms))
                 return
             parts.metrics.replacements_delayed.observe(wait_ms / 1_000)
-            self._later(stream, wait_ms, self._seek)
+            stream.later(wait_ms, self._seek)
             return
         parts.retries.placed(now_ms)
         parts.metrics.first_choices.inc()
@@ -277,7 +261,7 @@ class PlacedSession:
             full = frozenset(name for name in stream.full & request.permitted if self._fence.takes_any_machine(name))
             if self._parts.shedding.is_slot_coming(self, request, full, now_ms):
                 if now_ms + _LOOK_FOR_SLOT_MS <= stream.hold_until_ms:
-                    self._later(stream, _LOOK_FOR_SLOT_MS, self._seek)
+                    stream.later(_LOOK_FOR_SLOT_MS, self._seek)
                     return
                 refused = Refused(stream.asked.epoch, RefusalReason.no_free_slot, _LOOK_FOR_SLOT_MS)
         self._refuse(stream, refused)
@@ -365,9 +349,9 @@ class PlacedSession:
 
     def _refuse(self, stream: PlacedStream, refused: Refused) -> None:
         """Tell the session, a turn of the loop later: it may be in the middle of `open`."""
-        asyncio.get_running_loop().call_soon(self._tell_end, stream, refused)
+        asyncio.get_running_loop().call_soon(self.tell_end, stream, refused)
 
-    def _tell_end(self, stream: PlacedStream, event: Refused | Lost) -> None:
+    def tell_end(self, stream: PlacedStream, event: Refused | Lost) -> None:
         if not stream.is_over:
             self._end(stream)
             stream.on_event(event)
@@ -421,7 +405,10 @@ class PlacedSession:
             self._parts.now_ms(), effect, placed_at_ms=stream.placed_at_ms, standing=region.open_streams
         )
 
-    def _withdraw(self, stream: PlacedStream) -> None:
+    def has_other(self, stream: PlacedStream) -> bool:
+        return bool(self._decide(stream, self._parts.now_ms()).candidates)
+
+    def ask_anew(self, stream: PlacedStream) -> None:
         """Take a question back that was not answered; the stream goes on."""
         if stream.inner is not None:
             stream.inner.cancel()
@@ -430,6 +417,7 @@ class PlacedSession:
             stream.region.health.turned_away(self._parts.now_ms())
             stream.region = None
         stream.remaining = iter(())
+        stream.later(0, self._seek)
 
     # --- moving out of a region ---------------------------------------------------------------------------------
 
@@ -443,7 +431,7 @@ class PlacedSession:
             if stream.is_granted and not stream.is_told_to_move and stream.region in leaving:
                 stream.is_told_to_move = True
                 self.asked_to_leave += 1
-                self._later(stream, spread_ms * self._place.draw_permille // 1_000, self._move_out)
+                stream.later(spread_ms * self._place.draw_permille // 1_000, self._move_out)
 
     def waits_to_leave(self, region: RegionWatch) -> bool:
         """Whether a stream of its own is there that was not told to go."""
@@ -472,35 +460,18 @@ class PlacedSession:
             return
         stream.move_reason = MoveReason.region_draining
         within_ms = self._parts.rules.move_within_ms
-        self._later(stream, within_ms, self._move_out)
+        stream.later(within_ms, self._move_out)
         if was_told and not stream.was_told_to_leave:
             stream.was_told_to_leave = True  # by its link, a moment ago
             return
         stream.was_told_to_leave = True
         stream.on_event(MoveAway(stream.asked.epoch, MoveReason.region_draining, within_ms))
 
-    def _cut_off(self, stream: PlacedStream) -> None:
-        """Not one sample more goes there; the session hears of it in a turn of the loop."""
-        stream.silence()
-        stream.move_reason = MoveReason.outside_policy
-        if stream.inner is not None:
-            stream.inner.cancel()
-        lost = Lost(stream.asked.epoch, LossReason.drained)
-        asyncio.get_running_loop().call_soon(self._tell_end, stream, lost)
-
-    def _hand_back_if_outside(self, stream: PlacedStream) -> None:
-        stream.timer = None
-        if stream.is_over or stream.region is None or self._fence.may_stay(stream, stream.region):
-            stream.is_told_to_move = False
-            stream.move_reason = None
-            return
-        self._hand_back(stream)
-
     def _hand_back(self, stream: PlacedStream) -> None:
         """Its time to move is over: the session has it replayed elsewhere."""
         if stream.inner is not None:
             stream.inner.cancel()
-        self._tell_end(stream, Lost(stream.asked.epoch, LossReason.drained))
+        self.tell_end(stream, Lost(stream.asked.epoch, LossReason.drained))
 
     # --- parts -----------------------------------------------------------------------------------------------
 
@@ -511,17 +482,6 @@ class PlacedSession:
     def _forget(self, stream: PlacedStream) -> None:
         if stream in self._streams:
             self._streams.remove(stream)
-
-    def _later(self, stream: PlacedStream, after_ms: int, do: Callable[[PlacedStream], None]) -> None:
-        stream.stop_timer()
-        stream.timer = asyncio.get_running_loop().call_later(after_ms / 1_000, do, stream)
-
-    def _soon(self, stream: PlacedStream, event: MoveAway) -> None:
-        asyncio.get_running_loop().call_soon(self._tell, stream, event)
-
-    def _tell(self, stream: PlacedStream, event: MoveAway) -> None:
-        if not stream.is_over:
-            stream.on_event(event)
 
 
 def _may_try(region: RegionWatch, now_ms: int) -> bool:

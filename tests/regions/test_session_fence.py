@@ -138,6 +138,16 @@ async def test_what_it_was_asked_by_counts_behind_a_relay() -> None:
     assert stream.move_reason is MoveReason.outside_policy
 
 
+async def test_what_the_other_region_said_of_its_own_policy_bounds_nothing_here() -> None:
+    world = World()
+    caller, _ = placed_by(world, Permitted.everywhere_in(EVERYWHERE))
+    await caller.opened()
+    world.pools["north"].last.say(MoveAway(1, MoveReason.outside_policy, 600_000))
+    caller.pool.permit(Permitted.everywhere_in(EAST))
+    await until(lambda: world.pools["north"].last.is_cancelled, what="the end by our own policy")
+    assert caller.last[-1] == Lost(1, LossReason.drained)
+
+
 async def test_of_a_region_that_must_be_left_at_once_not_one_sample_more_goes_there() -> None:
     world = World()
     caller, _ = placed_by(world, Permitted.everywhere_in(NORTH | EAST))
