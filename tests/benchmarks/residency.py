@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -277,7 +278,8 @@ def report(found: Findings, size: Size) -> str:
     return "\n\n".join(
         [
             machine_line(machine()),
-            f"{found.rules} rules, {size.projects:,} projects, {found.regions} regions; {size.rounds} rounds.",
+            f"{found.rules} rules, {size.projects:,} projects, {found.regions} regions; {size.rounds} rounds. "
+            f"Load average at the end: {os.getloadavg()[0]:.1f}; this program alone makes 1.0.",
             markdown_table(["µs", "p50", "p99", "p99 of CPU time", "p50 by the first row's"], rows),
             markdown_table(["seconds", "took", "by the last row's"], seconds),
             f"While a thread of its own did the second of these, an event loop beside it waited at most "
