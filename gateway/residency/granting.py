@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.admission.policy_sets import CatalogPolicySets
 from gateway.errors import SessionRefused
 from gateway.residency.break_glass_union import NoGlass
 from gateway.residency.grants import GrantIssuer, load_grant_key
 from policies.facts import Caller
 from policies.residency.decision import Question
+from policies.residency.table import MOVES
 from policies.residency.vocabulary import Action, Trigger
 from policies.routing_facts import CapacityClass
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from policies.residency.table import DecisionTable
     from regions.relay.guard import RelayGuard
 
+_BEGINS = (Trigger.initial,)
 _NO_GLASS = NoGlass()
 _NONE: frozenset[CapacityClass] = frozenset()
 
@@ -52,10 +55,10 @@ def relay_guard(settings: GrantSettings | None, policy: TablePolicy | ListPolicy
 
 def policy_of_region(region: str, decides: Residency, glass: Glass) -> TablePolicy | ListPolicy:
     """By whatever decides about the callers of this region."""
-    in_force = decides.in_force
-    if in_force is None:
-        return ListPolicy(region, decides.policies)
-    return TablePolicy(region, lambda: in_force.table, glass)
+    in_force, policies = decides.in_force, decides.policies
+    if in_force is None or isinstance(policies, CatalogPolicySets):
+        return ListPolicy(region, policies)
+    return TablePolicy(region, lambda: in_force.table, glass, lambda: policies.agrees_on(region))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +68,27 @@ class TablePolicy:
     Attributes:
         table: its decisions of now; None: there is none, and nothing is permitted.
         glass: emergency permissions that are open in this region; those of others do not count.
+        is_agreed: whether the catalog says of this region what the bundle says; else nothing is permitted in it.
     """
 
     region: str
     table: Callable[[], DecisionTable | None]
     glass: Glass = _NO_GLASS
+    is_agreed: Callable[[], bool] = lambda: True
 
     def permitted_here(self, grant: PlacementGrant, goes_on: bool) -> frozenset[CapacityClass]:
+        """As the set of a gateway elsewhere would have it: what goes on does so whatever makes it move."""
         table = self.table()
-        if table is None or not table.decide(self._question(grant, Action.relay)).is_allowed:
+        if table is None or not self.is_agreed():
             return _NONE
-        action = Action.failover if goes_on else Action.process
-        return frozenset(each for each in CapacityClass if table.decide(self._question(grant, action, each)).is_allowed)
+        action, triggers = (Action.failover, MOVES) if goes_on else (Action.process, _BEGINS)
+        if not all(table.decide(self._question(grant, Action.relay, trigger)).is_allowed for trigger in triggers):
+            return _NONE
+        return frozenset(
+            capacity
+            for capacity in CapacityClass
+            if all(table.decide(self._question(grant, action, each, capacity)).is_allowed for each in triggers)
+        )
 
     def leaves_at_once(self, grant: PlacementGrant) -> bool:
         """Whether a rule forbids it that does not wait for a commit point."""
@@ -84,7 +96,10 @@ class TablePolicy:
         if table is None:
             return False
         rules = table.engine.bundle.rules
-        decisions = [table.decide(self._question(grant, each)) for each in (Action.relay, Action.process)]
+        questions = [self._question(grant, Action.process, Trigger.initial)]
+        questions += [self._question(grant, Action.relay, trigger) for trigger in Trigger]
+        questions += [self._question(grant, Action.failover, trigger) for trigger in MOVES]
+        decisions = [table.decide(question) for question in questions]
         return any(
             rules[name].ends_at_once
             for decision in decisions
@@ -94,12 +109,16 @@ class TablePolicy:
         )
 
     def _question(
-        self, grant: PlacementGrant, action: Action, capacity: CapacityClass = CapacityClass.reserved
+        self,
+        grant: PlacementGrant,
+        action: Action,
+        trigger: Trigger,
+        capacity: CapacityClass = CapacityClass.reserved,
     ) -> Question:
-        trigger = Trigger.failover if action is Action.failover else Trigger.initial
         situation = grant.situation
         # A permission to recognise there is one to bring the audio there.
-        covered = Action.process if action is Action.relay else action
+        recognising = Action.process if trigger is Trigger.initial else Action.failover
+        covered = recognising if action is Action.relay else action
         has_break_glass = bool(self.glass.covering(situation, covered, self.region))
         return Question(situation, action, self.region, capacity, trigger, has_break_glass=has_break_glass)
 

@@ -169,6 +169,11 @@ class BundlePolicySets(PermittedGateways):
 
     # --- regions that catalog and bundle agree on ---------------------------------------------------------------
 
+    def agrees_on(self, region: str) -> bool:
+        """Whether the catalog says of it what the bundle in force does; False, too, where none is in force."""
+        table = self._in_force.table
+        return table is not None and region in self._regions(table)
+
     def _regions(self, table: DecisionTable) -> frozenset[str]:
         catalog = self._catalog()
         known = self._known

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 MAX_SITUATIONS = 4_096
 """With the starter set and its 18 regions one takes 8 KiB (tracemalloc, mean of 120 projects): 32 MiB in all."""
+MOVES = tuple(trigger for trigger in Trigger if trigger is not Trigger.initial)
+"""What may make a session go on elsewhere. Which of them it will be is not known when it is decided where it may."""
 _MAX_PERMITTED_OF_ONE = 16
 _MAX_SHARED_DECISIONS = 10_000
 _CLASSES = tuple(CapacityClass)
-_MOVES = tuple(trigger for trigger in Trigger if trigger is not Trigger.initial)
 _Facts = tuple[str, str, "DataClass", frozenset[str], bool, bool, "LegalBasis"]
 _Allowed = dict[tuple[Action, Trigger, str], set[CapacityClass]]
 _Key = tuple[Action, str, CapacityClass, Trigger, bool, bool]
@@ -175,7 +176,7 @@ def _asked_of(region: str, here: str) -> Iterator[tuple[Action, Trigger, tuple[C
     yield Action.terminate, Trigger.initial, any_class
     yield Action.process, Trigger.initial, _CLASSES
     yield Action.store_checkpoint, Trigger.initial, any_class
-    for move in _MOVES:
+    for move in MOVES:
         yield Action.failover, move, _CLASSES
     if region != here:
         for trigger in Trigger:
@@ -188,7 +189,7 @@ def _permitted(allowed: _Allowed, names: frozenset[str], here: str) -> Permitted
 
     process = where(Action.process) & (where(Action.relay) | {here})
     failover = names
-    for trigger in _MOVES:
+    for trigger in MOVES:
         failover &= where(Action.failover, trigger) & (where(Action.relay, trigger) | {here})
     classes: dict[str, frozenset[CapacityClass]] = {}
     for region in process | failover:
@@ -196,7 +197,7 @@ def _permitted(allowed: _Allowed, names: frozenset[str], here: str) -> Permitted
         if region in process:
             both &= allowed[Action.process, Trigger.initial, region]
         if region in failover:
-            of_moves = ALL_CLASSES.intersection(*(allowed[Action.failover, trigger, region] for trigger in _MOVES))
+            of_moves = ALL_CLASSES.intersection(*(allowed[Action.failover, trigger, region] for trigger in MOVES))
             if both.isdisjoint(of_moves):
                 failover -= {region}  # begins on one class and goes on upon another: it had better not go on here
             else:

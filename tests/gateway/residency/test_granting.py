@@ -85,6 +85,43 @@ def test_an_emergency_permission_counts_where_it_is_open_and_for_what_it_covers(
     assert may(TablePolicy("eu-west-1", lambda: table), american) == frozenset()
 
 
+@pytest.mark.parametrize("trigger", ["failover", "drain", "rebalance"])
+@pytest.mark.parametrize("action", ["failover", "relay"])
+def test_what_goes_on_is_passed_on_only_where_that_is_permitted_whatever_makes_it_move(
+    trigger: str, action: str
+) -> None:
+    table = table_of(
+        rule(
+            "F98-not-so",
+            f'forbid (principal, action == Asr::Action::"{action}", resource)'
+            f' when {{ context.trigger == Asr::Trigger::"{trigger}" }};',
+        )
+    )
+    german = grant_of("eu-strict", subject_countries=("DE",))
+    here = TablePolicy("eu-west-1", lambda: table)
+    assert may(here, german) == ALL_CLASSES
+    assert may(here, german, goes_on=True) == frozenset()
+
+
+def test_a_region_of_which_catalog_and_bundle_say_different_things_passes_nothing_on() -> None:
+    table = table_of()
+    german = grant_of("eu-strict", subject_countries=("DE",))
+    here = TablePolicy("eu-west-1", lambda: table, is_agreed=lambda: False)
+    assert may(here, german) == may(here, german, goes_on=True) == frozenset()
+
+
+def test_a_rule_against_going_on_does_not_wait_either() -> None:
+    table = table_of(
+        rule(
+            "F98-none-goes-on",
+            'forbid (principal, action == Asr::Action::"failover", resource);',
+            '@running("at_once")',
+        )
+    )
+    grant = grant_of("eu-strict", subject_countries=("DE",))
+    assert TablePolicy("eu-west-1", lambda: table).leaves_at_once(grant)
+
+
 def test_without_a_bundle_in_force_nothing_is_passed_on() -> None:
     here = TablePolicy("eu-west", lambda: None)
     assert here.permitted_here(grant_of("eu-strict"), False) == frozenset()
