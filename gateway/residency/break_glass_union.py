@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from policies.residency.permitted import Permitted
 from policies.residency.vocabulary import Action
+from policies.routing_facts import ALL_CLASSES
 
 if TYPE_CHECKING:
     from policies.residency.decision import Situation
@@ -46,10 +47,13 @@ def with_break_glass(without: Permitted, broken: Permitted, covered: frozenset[t
 
     process = united(Action.process, without.process, broken.process)
     failover = united(Action.failover, without.failover, broken.failover)
-    known = without.process | without.failover
-    classes: dict[str, frozenset[CapacityClass]] = {
-        region: (without if region in known else broken).classes_in(region) for region in process | failover
-    }
+    classes: dict[str, frozenset[CapacityClass]] = {}
+    for region in process | failover:
+        is_old = region in without.process | without.failover
+        is_more = region in (process - without.process) | (failover - without.failover)
+        # One set of machines holds for whatever is done there: what is added must be permitted on them too.
+        by = ([without] if is_old else []) + ([broken] if is_more else [])
+        classes[region] = ALL_CLASSES.intersection(*(each.classes_in(region) for each in by))
     return Permitted(
         united(Action.terminate, without.terminate, broken.terminate),
         process,

@@ -40,9 +40,20 @@ def test_nothing_is_taken_away_and_only_what_is_covered_is_added(
         was, with_it, now = getattr(without, name), getattr(broken, name), getattr(both, name)
         assert was <= now <= was | with_it
         assert all((action, region) in covered for region in now - was)
-    for region in both.process | both.failover:
-        if region in without.process | without.failover:
-            assert both.classes_in(region) == without.classes_in(region)
+    for name in ("process", "failover"):
+        for region in getattr(both, name):
+            by = without if region in getattr(without, name) else broken
+            assert both.classes_in(region) <= by.classes_in(region)
+
+
+def test_what_is_added_in_a_region_is_only_on_machines_that_the_rules_permit_for_it() -> None:
+    here = frozenset("a")
+    reserved = frozenset({CapacityClass.reserved})
+    broken = Permitted(process=here, failover=here, classes={"a": reserved})
+    both = with_break_glass(Permitted(process=here), broken, frozenset({(Action.failover, "a")}))
+    assert (both.failover, both.classes_in("a")) == (here, reserved)
+    unchanged = with_break_glass(Permitted(process=here), broken, frozenset())
+    assert unchanged.classes_in("a") == frozenset(CapacityClass)
 
 
 def test_where_nobody_gives_any_there_is_none() -> None:
