@@ -243,9 +243,11 @@ class RelayHost:
             return
         for stream in list(self._streams):
             admitted = stream.admitted
-            if admitted is None or stream.leaving is not None or guard.may_stay(admitted):
+            if admitted is None or guard.may_stay(admitted):
                 continue
             within_ms = 0 if guard.leaves_at_once(admitted.grant) else self._floor.settings.outside_policy_ms
+            if within_ms and stream.leaving is not None:
+                continue  # its time runs already
             log.warning("relay.outside_policy", of_region=self._peer, epoch=stream.epoch, within_ms=within_ms)
             if not within_ms:
                 self.lose(stream, LossReason.drained)

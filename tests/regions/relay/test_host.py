@@ -264,6 +264,18 @@ def test_what_must_stop_at_once_is_handed_back_in_the_same_turn(tmp_path: Path) 
     assert desk.engine.told == ["cancel"]
 
 
+async def test_an_embargo_does_not_wait_for_a_move_that_is_under_way(tmp_path: Path) -> None:
+    guard = Guard()
+    desk = guarded(tmp_path, guard, outside_policy_ms=60_000)
+    guard.permits = False
+    desk.host.look_at_policy()
+    guard.at_once = True
+    desk.host.look_at_policy()
+    assert desk.sink.heard[2:] == [Lost(7, LossReason.drained)]
+    assert desk.stream.leaving is not None
+    assert desk.stream.leaving.cancelled()
+
+
 async def test_a_stream_that_ends_before_its_time_is_over_is_not_handed_back(tmp_path: Path) -> None:
     guard = Guard()
     desk = guarded(tmp_path, guard, outside_policy_ms=20)
