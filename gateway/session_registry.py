@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.errors import SessionRefused
+import structlog
+
+from gateway.errors import Reason, SessionRefused
 from gateway.metrics import LiveFigures
 from policies.residency.situation import NOTHING_STATED, Stated
 
 if TYPE_CHECKING:
     from gateway.admission.places import Place
     from gateway.admission.policy_sets import PolicySet, PolicySets
-    from gateway.errors import Reason
     from gateway.metrics import GatewayMetrics
     from gateway.session_runner import SessionRunner
     from policies.facts import Caller
+
+
+log = structlog.get_logger("gateway")
 
 
 @dataclass(slots=True)
@@ -103,25 +107,34 @@ class SessionRegistry:
         its next commit point, which is made at once: no engine hears anything from now on. Where a rule says so (an
         embargo), not even that is waited for, and its audio is dropped.
         """
+        known: dict[Hashable, _Decided] = {}  # few kinds of callers, many sessions
         for runner, caller in self.sessions if sets.is_ready else ():
-            terms = self.terms_of(runner)
-            found = sets.permitted(caller, terms.request, terms.place)
-            if isinstance(found, SessionRefused):
-                self._end_by_policy(runner, found, is_at_once=False)
-                continue
-            at_once = sets.leaves_at_once(found)
-            refusal = sets.refusal_here(found, terms.place)
-            if refusal is not None:
-                sets.note_refused(found)
-                for follow in terms.follows:
-                    follow(found)  # what is written down of its end is by the policy that ends it
-                self._end_by_policy(runner, refusal, is_at_once=bool(at_once & (runner.engine_regions | {sets.here})))
-                continue
+            terms = self._terms.get(runner)
+            if terms is None:
+                continue  # it ended with one before it
+            try:
+                key = _kind(caller, terms)
+                if key not in known:
+                    known[key] = _decided(sets, caller, terms)
+                self._follow(runner, terms, sets, known[key])
+            except Exception:  # a fault of ours with one session must not keep the others where they may not be
+                log.exception("session.failed")
+                runner.refuse(SessionRefused(Reason.internal_error))
+
+    def _follow(self, runner: SessionRunner, terms: Terms, sets: PolicySets, decided: _Decided) -> None:
+        found, refusal = decided.policies, decided.refusal
+        if found is not None:
             terms.policies = found
-            runner.resumes_at(sets.gateways_for(found, terms.place))
-            runner.permit(found.permitted, at_once=at_once)
             for follow in terms.follows:
-                follow(found)
+                follow(found)  # also where it ends: what is written down of that is by the policy that ends it
+        if refusal is not None:
+            if found is not None:
+                sets.note_refused(found)
+            is_at_once = bool(decided.at_once & (runner.engine_regions | {sets.here}))
+            self._end_by_policy(runner, refusal, is_at_once=is_at_once)
+        elif found is not None:
+            runner.resumes_at(decided.gateways)
+            runner.permit(found.permitted, at_once=decided.at_once)
 
     def _end_by_policy(self, runner: SessionRunner, refusal: SessionRefused, *, is_at_once: bool) -> None:
         self.on_outside(runner, refusal, is_at_once)
@@ -154,3 +167,27 @@ class SessionRegistry:
             queued_messages=sum(len(runner.queue) for runner in runners),
             waiting_bytes=sum(runner.waiting_bytes for runner in runners),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What holds now for sessions of one kind. `policies` None: they have no set."""
+
+    policies: PolicySet | None
+    refusal: SessionRefused | None
+    at_once: frozenset[str] = frozenset()
+    gateways: tuple[str, ...] = ()
+
+
+def _kind(caller: Caller, terms: Terms) -> Hashable:
+    """All that policy looks at."""
+    who = caller.tenant, caller.project, caller.residency_profile, caller.stated.for_policy
+    return who, terms.request.for_policy, terms.place
+
+
+def _decided(sets: PolicySets, caller: Caller, terms: Terms) -> _Decided:
+    found = sets.permitted(caller, terms.request, terms.place)
+    if isinstance(found, SessionRefused):
+        return _Decided(None, found)
+    refusal, at_once = sets.refusal_here(found, terms.place), sets.leaves_at_once(found)
+    return _Decided(found, refusal, at_once, sets.gateways_for(found, terms.place))

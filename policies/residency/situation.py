@@ -42,6 +42,11 @@ class Stated:
     legal_basis: LegalBasis | None = None
     subject_id: str = ""
 
+    @property
+    def for_policy(self) -> tuple[DataClass | None, frozenset[str], bool | None, LegalBasis | None]:
+        """All that decisions depend on."""
+        return self.data_class, self.subject_countries, self.has_consent, self.legal_basis
+
     def __repr__(self) -> str:
         return f"Stated(data_class={self.data_class}, subject_countries={sorted(self.subject_countries)})"
 

@@ -186,3 +186,33 @@ async def test_while_decisions_are_made_anew_nobody_is_ended() -> None:
     session = Session()
     make(session).permit_anew(Between(lambda _caller: SessionRefused(Reason.residency_unavailable)))
     assert not session.runner.machine.is_closed
+
+
+async def test_a_fault_with_one_session_keeps_no_other_where_it_may_not_be() -> None:
+    faulty, other = Session(), Session()
+    registry = make(faulty)
+
+    def fails(_policies: PolicySet) -> None:
+        raise RuntimeError("a fault of ours")
+
+    registry.add(faulty.runner, CALLER, Terms(follows=(fails,)))
+    other.grant()
+    registry.add(other.runner, CALLER)
+    registry.permit_anew(denied())
+    assert (faulty.runner.machine.is_closed, other.runner.machine.is_closed) == (True, True)
+    assert (await faulty.told())[-1].reason == Reason.internal_error
+    assert (await other.told())[-1].reason == Reason.wrong_region
+
+
+async def test_sessions_of_one_kind_are_decided_once() -> None:
+    sessions = [Session() for _ in range(5)]
+    registry = make(*sessions)
+    asked: list[Caller] = []
+
+    def answer(caller: Caller) -> PolicySet:
+        asked.append(caller)
+        return PolicySet.of_list(frozenset({"here"}))
+
+    registry.permit_anew(GivenPolicySets(answer))
+    assert len(asked) == 1
+    assert all(session.place.permitted is not None for session in sessions)
