@@ -94,3 +94,9 @@ async def test_the_public_port_says_how_it_is_and_shows_no_figures(public: Clien
         async with public.get(path) as response:
             statuses[path] = response.status
     assert statuses == {"/healthz": 200, "/readyz": 200, "/metrics": 404, "/": 404}
+
+
+async def test_clients_are_sent_elsewhere_while_no_policy_is_in_force(house: House, private: Client) -> None:
+    house.readiness.has_policy = lambda: False
+    async with private.get("/readyz") as response:
+        assert (response.status, await response.json()) == (503, {"status": "not ready", "reasons": ["no_policy"]})
