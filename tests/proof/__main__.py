@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began_s = time.monotonic()
     tally = prove(starter_files(), cases=options.cases, first_seed=options.seed, says_how_far=True)
     figures = {
