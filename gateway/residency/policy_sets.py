@@ -18,6 +18,7 @@ from gateway.errors import Reason, SessionRefused, Unavailable, WrongRegion
 from gateway.residency.break_glass_union import NoGlass, with_break_glass
 from policies.residency.decision import Question
 from policies.residency.situation import NOTHING_STATED, SituationConflict, Sources, Stated, situation_of
+from policies.residency.table import MAX_SITUATIONS
 from policies.residency.vocabulary import Action, LegalBasis, Trigger
 from policies.routing_facts import ALL_CLASSES, CapacityClass
 
@@ -66,6 +67,7 @@ class BundlePolicySets(PermittedGateways):
         self._metrics = metrics
         self._glass = glass
         self._known: tuple[DecisionTable, Catalog, frozenset[str]] | None = None
+        self._prepared: set[Situation] = set()
         self._differing: frozenset[str] = frozenset()
         in_force.warm_with = self._questions
         if in_force.table is not None:
@@ -84,8 +86,15 @@ class BundlePolicySets(PermittedGateways):
         situation = self._situation(table.engine.bundle, caller, request, place)
         if isinstance(situation, SessionRefused):
             return
+        regions = self._regions(table)  # forgets what was prepared for another table or catalog
+        if situation in self._prepared:
+            return
         for _ in table.fill(self._questions(table, (situation,))):
             await asyncio.sleep(0)
+        if len(self._prepared) >= MAX_SITUATIONS:
+            self._prepared.clear()
+        if regions is self._regions(table):
+            self._prepared.add(situation)
 
     def permitted(
         self, caller: Caller, request: Stated = NOTHING_STATED, place: Place | None = None
@@ -186,6 +195,7 @@ class BundlePolicySets(PermittedGateways):
             row, spec = facts.get(name), catalog.regions.get(name)
             is_same = row is not None and (spec is None or (spec.country, spec.operator) == (row.country, row.operator))
             (agreed if is_same else differing).add(name)
+        self._prepared.clear()
         self._known = table, catalog, frozenset(agreed)
         self._tell_differing(frozenset(differing))
         return self._known[2]
