@@ -177,6 +177,16 @@ async def test_sessions_keep_what_they_were_let_in_by_and_follow_their_set() -> 
     assert [terms.policies] == followed == [PolicySet.of_list(frozenset({"here"}))]
 
 
+async def test_the_policy_that_ends_a_session_is_the_one_on_record() -> None:
+    session = Session()
+    registry = SessionRegistry(GatewayMetrics(), lambda: 0)
+    told: list[object] = []
+    registry.on_outside = lambda _runner, refusal, _is_at_once: told.append(refusal)
+    registry.add(session.runner, CALLER, Terms(None, Stated(), None, (told.append,)))
+    registry.permit_anew(denied())
+    assert told == [PolicySet.of_list(frozenset({"elsewhere"})), ELSEWHERE]
+
+
 async def test_while_decisions_are_made_anew_nobody_is_ended() -> None:
     class Between(GivenPolicySets):
         @property
