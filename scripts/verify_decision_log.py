@@ -178,6 +178,10 @@ class Checkpoints:
         self.last_file: dict[str, int] = defaultdict(int)
         self._keys, self._log = keys, log
         prev: dict[str, str | None] = defaultdict(lambda: ZERO)
+        last: dict[str, int] = defaultdict(int)
+        for writer, number, kind in files:
+            if kind != "found":
+                last[writer] = max(last[writer], number)
         order = {"checkpoints": 0, "found": 1}
         for (writer, number, kind), path in sorted(
             files.items(), key=lambda one: (*one[0][:2], order.get(one[0][2], 2))
@@ -185,7 +189,7 @@ class Checkpoints:
             if kind in order or (is_copy and kind.startswith("until-")):
                 with path.open("rb") as lines:
                     for at, line in enumerate(lines, start=1):
-                        is_last = not any(one[0] == writer and one[1] > number and one[2] != "found" for one in files)
+                        is_last = number >= last[writer]
                         prev[writer] = self._read(writer, number, kind, path.name, at, line, prev[writer], is_last)
 
     def _read(  # noqa: PLR0913
@@ -248,6 +252,7 @@ class Chain:
         self.at, self.last = ("", 0), ""
         self.number = 0
         self.missing: list[str] = []
+        self.pruned: set[str] = set()
 
     def skip(self, number: int) -> None:
         self.missing.append(file_name(self.writer, number))
@@ -294,8 +299,12 @@ class Chain:
         checkpoint = self.by_seq.get(seq)
         if checkpoint is not None:
             is_comparable = self.is_whole and len(self.entries) == seq - checkpoint["first"] + 1
-            if is_comparable and digest == checkpoint["hash"] and tree_root(self.entries) != checkpoint["root"]:
-                self.log.add("checkpoint_root", name, at, "its checkpoint has another root")
+            if is_comparable and digest == checkpoint["hash"]:
+                if tree_root(self.entries) == checkpoint["root"]:
+                    self.log.pruned |= self.pruned
+                else:
+                    self.log.add("checkpoint_root", name, at, "its checkpoint has another root")
+            self.pruned = set()
             self.entries, self.is_whole = [], True
 
     def _hear(self, seq: int, digest: str, name: str, at: int) -> None:
@@ -304,7 +313,7 @@ class Chain:
 
     def _about_the_log(self, record: dict[str, Any], name: str, at: int) -> None:
         if record["event"] == "log" and record["action"] == "pruned":
-            self.log.pruned.add(record["detail"])
+            self.pruned.add(record["detail"])  # believed once a checkpoint covers it
         first = (
             ("log", "began", "") if self.number == 1 else ("log", "continued", file_name(self.writer, self.number - 1))
         )

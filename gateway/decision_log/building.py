@@ -98,6 +98,7 @@ class _Running:
         chain.on_checkpoint = on_checkpoint
         chain.on_lost = lambda file, why: log.error("decision_log.file_lost", file=file, why=why)
         self.log = FileDecisionLog(chain, settings, metrics)
+        self._told_to_go: set[str] = set()
         self._stop = threading.Event()
         self._beside = threading.Thread(target=self._run_beside, name="decision-log-beside", daemon=True)
 
@@ -156,6 +157,7 @@ class _Running:
             delete_old_files(
                 settings.directory,
                 self.log,
+                self._told_to_go,
                 sealed_before_ms=before_ms,
                 is_copied=lambda name: all(copier.has(name) for copier in self._copiers),
             )

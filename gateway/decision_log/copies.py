@@ -1,6 +1,7 @@
 """Second copies of sealed files and of the newest checkpoint: one thread for each place, which never holds the writer.
 
-A place that cannot be reached is asked again, at longer and longer intervals; what it lacks is its backlog.
+A place that cannot be reached is asked again, at longer and longer intervals; what it lacks is its backlog. What a place
+has is never put there again: whoever changes a file of the log shall not have the copy changed with it.
 """
 
 from __future__ import annotations
@@ -29,12 +30,17 @@ class CopyFailed(Exception):
     """The place did not take a file; the text is a word for why, and a label of a metric."""
 
 
+class CopyDiffers(Exception):
+    """The place has another file of that name. It stays: a copy is evidence, and one of the two was changed."""
+
+
 class CopyPlace(Protocol):
     """Every method may wait, and raises CopyFailed."""
 
     name: str
 
-    def has(self, name: str, size_bytes: int) -> bool: ...
+    def has(self, name: str, size_bytes: int) -> bool:
+        """Raises CopyDiffers: one of another size."""
 
     def put(self, name: str, path: Path) -> None: ...
 
@@ -55,6 +61,7 @@ class Copier:
         self._metrics = metrics
         self._checkpoint_interval_s = checkpoint_interval_s
         self._done: set[str] = set()
+        self._differing: set[str] = set()
         self._newest: Checkpoint | None = None
         self._told_seq = -1
         self._failed_in_a_row = 0
@@ -96,7 +103,7 @@ class Copier:
             wanted = self._wanted()
         except OSError:
             return False  # the writer says what is wrong with the directory
-        backlog = [name for name in wanted if name not in self._done]
+        backlog = [name for name in wanted if name not in self._done and name not in self._differing]
         self._metrics.copy_backlog.labels(self._place.name).set(len(backlog))
         try:
             self._copy_checkpoint()
@@ -131,7 +138,14 @@ class Copier:
 
     def _copy(self, name: str) -> None:
         path = self._directory / name
-        if not self._place.has(name, path.stat().st_size):
+        try:
+            is_there = self._place.has(name, path.stat().st_size)
+        except CopyDiffers:
+            self._differing.add(name)
+            self._metrics.copy_failures.labels(self._place.name, "differs").inc()
+            log.error("decision_log.copy_differs", copy=self._place.name, file=name)
+            return
+        if not is_there:
             self._place.put(name, path)
             self._metrics.copied.labels(self._place.name).inc()
         self._done.add(name)

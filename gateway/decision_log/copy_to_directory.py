@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from gateway.decision_log.copies import CopyFailed
+from gateway.decision_log.copies import CopyDiffers, CopyFailed
 from gateway.decision_log.log_file import sync_directory, write_whole
 from policies.residency.chain import parse_file_name
 
@@ -24,11 +24,14 @@ class DirectoryCopy:
 
     def has(self, name: str, size_bytes: int) -> bool:
         try:
-            return (self._directory / name).stat().st_size == size_bytes
+            there = (self._directory / name).stat()
         except FileNotFoundError:
             return False
         except OSError as error:
             raise _failed(error) from error
+        if there.st_size != size_bytes:
+            raise CopyDiffers(name)
+        return True
 
     def put(self, name: str, path: Path) -> None:
         beside = self._directory / f".{name}.{os.getpid()}.new"

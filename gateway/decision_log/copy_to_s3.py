@@ -13,7 +13,7 @@ import boto3
 import botocore.config
 import botocore.exceptions
 
-from gateway.decision_log.copies import CopyFailed
+from gateway.decision_log.copies import CopyDiffers, CopyFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +51,11 @@ class S3Copy:
             raise _refused(error) from error
         except botocore.exceptions.BotoCoreError as error:
             raise CopyFailed(type(error).__name__) from error
-        # Without a retention somebody else put it there, and may take it away.
-        return bool(head["ContentLength"] == size_bytes and head.get("ObjectLockMode"))
+        if not head.get("ObjectLockMode"):
+            return False  # somebody else put it there, and may take it away
+        if head["ContentLength"] != size_bytes:
+            raise CopyDiffers(name)
+        return True
 
     def put(self, name: str, path: Path) -> None:
         with path.open("rb") as body:

@@ -7,6 +7,7 @@ records after a writer's last checkpoint: `num_unsigned` of them.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from policies.residency.chain import checkpoints_file, parse_file_name, records_file
@@ -43,6 +44,10 @@ def verify_log(files: LogFiles, keys: Keys, *, copies: Sequence[LogFiles] = (), 
         witnesses[witness.writer][witness.seq].append(witness)
     numbers = _numbers_of_records(files)
     in_copies = [_numbers_of_records(copy) for copy in copies]
+    last_heard: dict[str, int] = defaultdict(int)
+    """By writer, the highest number of a file that a checkpoint names."""
+    for witness in heard:
+        last_heard[witness.writer] = max(last_heard[witness.writer], witness.file)
     chains = []
     writers = []
     for writer in sorted({*numbers, *checkpoints, *(name for found in in_copies for name in found)}):
@@ -54,8 +59,9 @@ def verify_log(files: LogFiles, keys: Keys, *, copies: Sequence[LogFiles] = (), 
         for number in there:
             lines = files[records_file(writer, number)]()
             chain.file(number, lines, is_last=number == there[-1])
-        known = _last_file(of_writer, there, in_copies, writer, heard)
-        writers.append(chain.end(known, is_copy=is_copy))
+        in_any = {number for found in in_copies for number in found.get(writer, ())}
+        last_number = max({0, last_heard[writer], *there, *in_any, *(one.file for one in of_writer.all)})
+        writers.append(chain.end(last_number, is_copy=is_copy))
         chains.append(chain)
     _missing(chains, witnesses, findings, is_copy=is_copy)
     return Verified(findings.listed, tuple(findings.notes), tuple(writers), findings.num_found)
@@ -84,20 +90,6 @@ def _numbers_of_records(files: LogFiles) -> dict[str, set[int]]:
     return numbers
 
 
-def _last_file(
-    checkpoints: CheckpointsOfWriter,
-    there: Iterable[int],
-    in_copies: Iterable[dict[str, set[int]]],
-    writer: str,
-    heard: Iterable[Witness],
-) -> int:
-    """The highest number of a file that anybody knows of."""
-    known = {0, *there, *(checkpoint.file for checkpoint in checkpoints.all)}
-    known |= {number for numbers in in_copies for number in numbers.get(writer, ())}
-    known |= {witness.file for witness in heard if witness.writer == writer}
-    return max(known)
-
-
 def _missing(
     chains: Iterable[ChainOfWriter],
     witnesses: dict[str, dict[int, list[Witness]]],
@@ -108,14 +100,19 @@ def _missing(
     """Files and writers that are not there, but for those that a writer says it deleted."""
     there = set()
     pruned: set[str] = set()
+    unsigned: set[str] = set()
     missing: list[Finding] = []
     for chain in chains:
         there.add(chain.writer)
         pruned |= chain.pruned
+        unsigned |= chain.pruned_unsigned
         missing += chain.missing_files
     for finding in missing:
         if finding.file in pruned:
             findings.notes.append(f"{finding.file}: deleted as old")
+        elif finding.file in unsigned:
+            text = f"{finding.text}; a record under no checkpoint says that it was deleted as old"
+            findings.add(replace(finding, text=text))
         else:
             findings.add(finding)
     for writer in sorted(set(witnesses) - there):

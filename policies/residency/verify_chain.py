@@ -52,7 +52,9 @@ class ChainOfWriter:
         self.missing_files: list[Finding] = []
         """These may have been deleted as old; who verifies all writers knows."""
         self.pruned: set[str] = set()
-        """Files, of any writer, that this one says it deleted."""
+        """Files, of any writer, that this one says it deleted, under a checkpoint."""
+        self.pruned_unsigned: set[str] = set()
+        """The same under no checkpoint yet: anybody who may write the files can say so."""
         self._file = ""
         self._expected_file = FIRST_FILE
         self._is_over = False
@@ -148,6 +150,9 @@ class ChainOfWriter:
             is_comparable = self._is_whole and len(self._entries) == checkpoint.seq - checkpoint.first + 1
             if is_comparable and digest == checkpoint.hash and tree_root(self._entries).hex() != checkpoint.root:
                 self._add(FindingKind.checkpoint_root, line_number, seq, "its checkpoint has another root of the tree")
+            elif is_comparable and digest == checkpoint.hash:
+                self.pruned |= self.pruned_unsigned
+            self.pruned_unsigned = set()
             self._entries = []
             self._is_whole = True
 
@@ -222,7 +227,7 @@ class ChainOfWriter:
 
     def _about_the_log(self, record: DecisionRecord, number: int, line: int) -> None:
         if record.event is Event.log and record.action == PRUNED:
-            self.pruned.add(record.detail)
+            self.pruned_unsigned.add(record.detail)
         if line != 1:
             return
         follows = "" if number == FIRST_FILE else records_file(self.writer, number - 1)

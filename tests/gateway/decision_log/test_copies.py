@@ -108,3 +108,26 @@ def test_what_the_place_has_is_not_sent_again(log: Path, tmp_path: Path) -> None
         copier.stop(5.0)
         assert copier.has(records_file(WRITER, 1))
     assert not registry.get_sample_value("patchbay_decision_log_copied_total", {"copy": "directory-1"})
+
+
+def test_a_file_that_was_changed_here_does_not_change_its_copy(log: Path, tmp_path: Path) -> None:
+    """Else whoever may write the log has its copy written for him, at the next start."""
+    chain = writer_in(log)
+    write(chain, 20, rotate_after=8)
+    chain.close()
+    copy, first = tmp_path / "copy", records_file(WRITER, 1)
+    before = copier_to(DirectoryCopy("directory-1", copy), log)
+    before.start()
+    before.stop(5.0)
+    as_it_was = (copy / first).read_bytes()
+    lines = (log / first).read_bytes().splitlines(keepends=True)
+    (log / first).write_bytes(b"".join(lines[:-1]))
+    registry = CollectorRegistry()
+    after = copier_to(DirectoryCopy("directory-1", copy), log, registry)
+    after.start()
+    after.stop(5.0)
+    assert (copy / first).read_bytes() == as_it_was
+    assert not after.has(first), "and so it is not deleted as old either"
+    assert after.has(records_file(WRITER, 2)), "the others are copied all the same"
+    labels = {"copy": "directory-1", "reason": "differs"}
+    assert registry.get_sample_value("patchbay_decision_log_copy_failures_total", labels) == 1

@@ -12,7 +12,7 @@ import botocore.exceptions
 import pytest
 from moto.server import ThreadedMotoServer
 
-from gateway.decision_log.copies import CopyFailed
+from gateway.decision_log.copies import CopyDiffers, CopyFailed
 from gateway.decision_log.copy_to_s3 import S3Copy, now
 from gateway.decision_log.settings import S3CopySettings
 
@@ -57,7 +57,8 @@ def test_an_object_is_there_whole_and_cannot_be_deleted_before_its_time(
     assert not copy.has("name", 5)
     copy.put("name", source)
     assert copy.has("name", 5)
-    assert not copy.has("name", 6)
+    with pytest.raises(CopyDiffers):
+        copy.has("name", 6)
     found = client.get_object(Bucket="locked-bucket", Key="decisions/name")
     assert found["Body"].read() == b"line\n"
     assert found["ObjectLockMode"] == "COMPLIANCE"

@@ -25,14 +25,23 @@ class ToChain:
 def test_old_files_go_and_the_log_says_so_and_stays_whole(tmp_path: Path) -> None:
     chain = writer_in(tmp_path)
     write(chain, 40, rotate_after=12)
-    told = ToChain()
-    assert delete_old_files(tmp_path, told, sealed_before_ms=NOW_MS, is_copied=lambda _: True) == 0
-    assert delete_old_files(tmp_path, told, sealed_before_ms=NOW_MS + 1, is_copied=lambda _: False) == 0
+    told, to_go = ToChain(), set[str]()
+    assert delete_old_files(tmp_path, told, to_go, sealed_before_ms=NOW_MS, is_copied=lambda _: True) == 0
+    assert delete_old_files(tmp_path, told, to_go, sealed_before_ms=NOW_MS + 1, is_copied=lambda _: False) == 0
     first, second = records_file(WRITER, 1), records_file(WRITER, 2)
-    num_deleted = delete_old_files(
-        tmp_path, told, sealed_before_ms=NOW_MS + 1, is_copied=lambda name: name in (first, second)
-    )
-    assert num_deleted == 2
+
+    def look() -> int:
+        return delete_old_files(
+            tmp_path, told, to_go, sealed_before_ms=NOW_MS + 1, is_copied=lambda name: name in (first, second)
+        )
+
+    assert look() == 0, "first the log says so"
+    assert [record.detail for record in told.records] == [first, second]
+    told.is_writable = False
+    assert look() == 0, "nobody can tell now whether what was said is on the disk"
+    told.is_writable = True
+    assert look() == 2
+    assert len(told.records) == 2
     chain.write([(NOW_MS, record) for record in told.records])
     chain.close()
     found = verify_log(log_files(tmp_path), signing_keys().keys)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from policies.residency.chain import ZERO_HASH, canonical, line_hash, read_record
 from policies.residency.log_findings import FindingKind, WriterEnd
-from policies.residency.record import DecisionRecord
+from policies.residency.record import DecisionRecord, Event
 from policies.residency.verify import verify_log
 from tests.harness.decision_logs import made_log, opened_lines, places, signing_keys, verified
 
@@ -189,6 +189,28 @@ def test_what_was_not_signed_yet_is_told_and_is_no_finding() -> None:
     torn = {**log, A1: log[A1] + b'{"half'}
     assert verified(torn).is_intact
     assert "unsealed tail: 6 bytes" in verified(torn).notes[0]
+
+
+def test_a_file_cannot_be_hidden_behind_a_record_that_nobody_signed() -> None:
+    """Whoever may write the files and has no key can chain a record to a tail, and say that a file was deleted."""
+    log = made_log(22, rotate_after=9, closed=False)
+    last = max(name for name in log if name.startswith("eu-1.00000000000000bb") and name.endswith(".jsonl"))
+    lines = log[last].rstrip(b"\n").split(b"\n")
+    tail = read_record(lines[-1])
+    assert isinstance(tail, DecisionRecord)
+    says = DecisionRecord(
+        event=Event.log,
+        action="pruned",
+        detail=A1,
+        seq=tail.seq + 1,
+        gateway=tail.gateway,
+        prev_hash=line_hash(lines[-1]),
+    )
+    hidden = {name: content for name, content in log.items() if name != A1}
+    hidden[last] += canonical(says) + b"\n"
+    found = verified(hidden)
+    assert [(one.kind.value, one.file) for one in found.findings] == [("missing_file", A1)]
+    assert "under no checkpoint" in found.findings[0].text
 
 
 def test_a_copy_may_be_behind_and_says_so() -> None:

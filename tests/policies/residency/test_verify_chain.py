@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from policies.residency.chain import canonical, line_hash, records_file
+from policies.residency.chain import ZERO_HASH, canonical, line_hash, records_file
+from policies.residency.checkpoint import Checkpoint, CheckpointKind
 from policies.residency.log_findings import Findings, WriterEnd
+from policies.residency.merkle import tree_root
 from policies.residency.record import DecisionRecord, Event
 from policies.residency.verify_chain import ChainOfWriter
 from policies.residency.verify_checkpoints import CheckpointsOfWriter
@@ -32,9 +34,9 @@ def chained(records: int, *, version_2_at: int = -1) -> list[bytes]:
     return lines
 
 
-def read(lines: list[bytes]) -> tuple[Findings, ChainOfWriter]:
+def read(lines: list[bytes], checkpoints: CheckpointsOfWriter | None = None) -> tuple[Findings, ChainOfWriter]:
     findings = Findings()
-    chain = ChainOfWriter(WRITER, CheckpointsOfWriter(), {}, findings)
+    chain = ChainOfWriter(WRITER, checkpoints or CheckpointsOfWriter(), {}, findings)
     chain.file(1, lines, is_last=True)
     return findings, chain
 
@@ -74,10 +76,26 @@ def test_a_line_broken_in_two_is_malformed_twice_and_nothing_else() -> None:
     assert [(found.kind.value, found.line) for found in findings.listed] == [("malformed", 5), ("malformed", 6)]
 
 
-def test_a_file_deleted_as_old_is_named_by_the_record_that_says_so() -> None:
+def test_a_file_deleted_as_old_is_believed_once_the_record_that_says_so_is_under_a_checkpoint() -> None:
     lines = chained(2)
     prev = line_hash(lines[-1][:-1])
     name = records_file(WRITER, 1)
     pruned = DecisionRecord(event=Event.log, action="pruned", detail=name, seq=2, gateway=WRITER, prev_hash=prev)
-    _, chain = read([*lines, canonical(pruned) + b"\n"])
-    assert chain.pruned == {name}
+    lines.append(canonical(pruned) + b"\n")
+    _, chain = read(lines)
+    assert (chain.pruned, chain.pruned_unsigned) == (set(), {name})
+    hashes = [line_hash(line[:-1]) for line in lines]
+    made = Checkpoint(
+        kind=CheckpointKind.periodic,
+        writer=WRITER,
+        file=1,
+        first=0,
+        seq=2,
+        hash=hashes[-1],
+        root=tree_root([bytes.fromhex(one) for one in hashes]).hex(),
+        ts=1,
+        every=9,
+        prev=ZERO_HASH,
+    )
+    _, chain = read(lines, CheckpointsOfWriter([made], by_seq={2: made}))
+    assert (chain.pruned, chain.pruned_unsigned) == ({name}, set())
