@@ -316,6 +316,7 @@ class Reception:
             options=request.option_digests,
             continued=continued,
             longest_session_ms=longest_ms,
+            situation=admitted.policies.asked_about,
         )
         return _Beginning(
             session_id,
@@ -393,7 +394,7 @@ def _terms_of(
 ) -> Terms:
     follows: tuple[Callable[[PolicySet], None], ...] = ()
     if points is not None:
-        follows = (lambda policies: points.permit(policies.permitted.checkpoint),)
+        follows = (lambda policies: points.permit(policies.permitted.checkpoint, policies.asked_about),)
     if grant is not None:
         follows = (*follows, grant.permit)
     if on_record is not None:

@@ -210,10 +210,9 @@ class _Building:
         capacity = self._capacity(pool, placement, rules.headroom)
         resumption, points = self._resumption()
         self._tasks += [pool.run, facts.run, points.run]
-        relay = self._relay(facts, points)
+        relay = self._relay(facts, points, decides)
         if relay is not None:
             self._tasks.append(relay.run)
-            self._guard(relay, decides)
         in_use = functools.partial(_links_in_use, relay)
         orders, carried_out = self._orders(pool, facts, placement, in_use)
         capacity.is_held = lambda name: _holds_pool(orders.orders, settings.region, name)
@@ -438,25 +437,21 @@ class _Building:
 
     # --- the relay ----------------------------------------------------------------------------------------
 
-    def _relay(self, facts: Facts, points: StoredCommitPoints) -> RelayServer | None:
-        regions = self._settings.regions
-        if regions is None or regions.relay is None or self._relay_certificates is None:
+    def _relay(self, facts: Facts, points: StoredCommitPoints, decides: Residency) -> RelayServer | None:
+        certificates = self._relay_certificates
+        if certificates is None:
             return None
-        from gateway.resumption.region_service import RegionService
-        from regions.own_status import OwnStatus
-        from regions.relay.metrics import RelayMetrics
-        from regions.relay.server import RelayServer
+        from gateway.relay_building import OwnPolicy, peers_relay
 
-        here = self._settings.region
-        rules = regions.placement.rules()
-        return RelayServer(
-            regions.relay,
-            pool=facts.local,
-            certificates=self._relay_certificates,
-            status=OwnStatus(facts, rules.headroom, rules.classes),
-            is_peer=lambda name: name != here and name in self.catalog().regions,
-            metrics=RelayMetrics(self._registry),
-            handlers=(RegionService(points, close_left=self._limits.close_left).handler,),
+        policy = OwnPolicy(decides, self.glass, self._file)
+        return peers_relay(
+            self._settings,
+            facts,
+            points,
+            policy,
+            certificates,
+            registry=self._registry,
+            close_left=self._limits.close_left,
         )
 
     # --- placement grants ---------------------------------------------------------------------------------
@@ -472,21 +467,6 @@ class _Building:
             return grant_issuer(settings.grants, region=self._settings.region, now_s=time.time)
         except GrantKeyUnusable as unusable:
             raise SettingsRefused([f"residency.grants.key_file: {unusable}"]) from None
-
-    def _guard(self, relay: RelayServer, decides: Residency) -> None:
-        """Peers show grants too, where this region's settings say whose keys are good."""
-        settings = self._settings.residency
-        if settings is None or settings.grants is None:
-            return
-        from gateway.residency.granting import policy_of_region, relay_guard
-
-        guard = relay_guard(settings.grants, policy_of_region(self._settings.region, decides, self.glass))
-        if guard is None:
-            return
-        relay.guarded_by(guard)
-        if decides.in_force is not None:
-            decides.in_force.on_change(relay.policy_changed)
-            self.glass.on_change(relay.policy_changed)
 
 
 def _catalog_file(settings: GatewaySettings, regions: RegionsSettings, registry: CollectorRegistry) -> CatalogFile:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.admission.nearest import nearest_first
 from gateway.errors import Reason, RegionEmptied, SessionRefused, WrongRegion
+from policies.residency.decision import Situation
 from policies.residency.permitted import Permitted
 from policies.residency.situation import NOTHING_STATED
 from policies.residency.vocabulary import Trigger
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.admission.places import Place
     from gateway.admission.residency_settings import ProfileLists
     from policies.facts import Caller
-    from policies.residency.decision import Decision, Situation
+    from policies.residency.decision import Decision
     from policies.residency.situation import Stated
     from policies.residency.vocabulary import Action
     from regions.catalog import Catalog, RegionSpec
@@ -59,6 +60,11 @@ class PolicySet:
     is_restricted: bool = False
     digests: PolicyDigests = PolicyDigests()
     break_glass: str = ""
+
+    @property
+    def asked_about(self) -> Situation:
+        """What others may put to rules of their own; lists know of nothing but the profile."""
+        return self.situation or Situation(profile=self.profile)
 
     @classmethod
     def of_list(cls, regions: frozenset[str], profile: str = "") -> PolicySet:

@@ -14,6 +14,7 @@ from gateway.residency.break_glass_union import NoGlass
 from gateway.residency.grants import GrantIssuer, load_grant_key
 from policies.facts import Caller
 from policies.residency.decision import Question
+from policies.residency.permitted import Permitted
 from policies.residency.table import MOVES
 from policies.residency.vocabulary import Action, Trigger
 from policies.routing_facts import CapacityClass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.residency.break_glass_union import Glass
     from gateway.residency.building import Residency
     from gateway.residency.grant_settings import GrantSettings
+    from policies.residency.decision import Situation
     from policies.residency.grant import PlacementGrant
     from policies.residency.table import DecisionTable
     from regions.relay.guard import RelayGuard
@@ -90,6 +92,15 @@ class TablePolicy:
             if all(table.decide(self._question(grant, action, each, capacity)).is_allowed for each in triggers)
         )
 
+    def may_keep(self, situation: Situation | None) -> bool:
+        """Where a session of another region stands; of one whose situation is not told nothing is kept."""
+        table = self.table()
+        if table is None or situation is None or not self.is_agreed():
+            return False
+        action = Action.store_checkpoint
+        has_break_glass = bool(self.glass.covering(situation, action, self.region))
+        return table.decide(Question(situation, action, self.region, has_break_glass=has_break_glass)).is_allowed
+
     def leaves_at_once(self, grant: PlacementGrant) -> bool:
         """Whether a rule forbids it that does not wait for a commit point."""
         table = self.table()
@@ -131,13 +142,17 @@ class ListPolicy:
     sets: PolicySets
 
     def permitted_here(self, grant: PlacementGrant, goes_on: bool) -> frozenset[CapacityClass]:
-        caller = Caller(grant.tenant, "", "", "", frozenset(), grant.profile, grant.expires_at_s)
-        found = self.sets.permitted(caller)
-        if isinstance(found, SessionRefused):
-            return _NONE
-        permitted = found.permitted
+        permitted = self._permitted(grant.profile)
         is_inside = self.region in permitted.recognising(goes_on=goes_on)
         return permitted.classes_in(self.region) if is_inside else _NONE
 
+    def may_keep(self, situation: Situation | None) -> bool:
+        """An older gateway tells no situation; it looked at lists of its own."""
+        return situation is None or self.region in self._permitted(situation.profile).checkpoint
+
     def leaves_at_once(self, _grant: PlacementGrant) -> bool:
         return False
+
+    def _permitted(self, profile: str) -> Permitted:
+        found = self.sets.permitted(Caller("", "", "", "", frozenset(), profile, 0))
+        return Permitted() if isinstance(found, SessionRefused) else found.permitted

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.logs import tenant_hash
-from policies.residency.decision import Situation
 from policies.residency.grant import MAX_BYTES, PlacementGrant, payload_of, regions_of, signed_bytes
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class GrantIssuer:
     def issue(self, session_id: str, tenant: str, policies: PolicySet) -> bytes:
         """Sign what policy permits the session now; empty where that is too much for one grant, which nobody takes."""
         now_s = int(self.now_s())
-        situation = policies.situation or Situation(profile=policies.profile)
+        situation = policies.asked_about
         process, failover = regions_of(policies.permitted)
         payload = payload_of(
             PlacementGrant(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from policies.residency.decision import Situation
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,6 +29,7 @@ class CommitPoint(msgspec.Struct, frozen=True, kw_only=True):
         epoch: the highest one used; the next gateway begins above it.
         model, model_version: what the held audio must be recognised by; empty before the first grant.
         tab_id: under which name the limiter knows the session at the gateway that has it.
+        situation: what whoever is to keep a copy asks rules of its own; it is not written down. None: not known.
     """
 
     session_id: str
@@ -38,6 +41,7 @@ class CommitPoint(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     model_version: str
     tab_id: str
+    situation: Situation | None = None
 
 
 class StoreAway(Exception):
@@ -50,8 +54,8 @@ class CommitLog(Protocol):
     def commit(self, point: CommitPoint) -> None:
         """Keep it soon; a newer one may replace it before."""
 
-    def permit(self, permitted: frozenset[str]) -> None:
-        """Only these regions may keep its points from here on."""
+    def permit(self, permitted: frozenset[str], situation: Situation) -> None:
+        """Only these regions may keep its points from here on; others that have copies are told to drop them."""
 
     def close(self, *, is_finished: bool) -> None:
         """The session is over. `is_finished`: nothing is left to resume."""

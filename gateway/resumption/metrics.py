@@ -51,6 +51,12 @@ class ResumptionMetrics:
             ["region"],
             registry=registry,
         )
+        self.copies_not_permitted = Counter(
+            "patchbay_resumption_copies_not_permitted_total",
+            "Commit points that another region took no copy of, because its own policy permits it none.",
+            ["region"],
+            registry=registry,
+        )
         self.copy_failures = Counter(
             "patchbay_resumption_copy_failures_total",
             "Calls to another region that failed.",

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
 
+from engines.server.alarms import Alarms
 from gateway.metering.exporter.backoff import backoff_ms
-from gateway.resumption.point_codec import decode_point, encode_point
+from gateway.resumption.point_codec import decode_point, encode_point, without_situation
 from gateway.resumption.waiting import WaitingPoints
 from regions.proto import region_pb2 as pb
 
@@ -51,13 +53,16 @@ class PeerRegions:
         self._copies = copies
         self._claim_timeout_s = claim_timeout_ms / 1_000
         self._peers: dict[str, _Peer] = {}
+        self._alarms = Alarms(time.monotonic)
         self.on_superseded: Callable[[CommitPoint], None] = lambda _point: None
         """Another region has the session of this point by now."""
 
-    def put(self, point: CommitPoint, permitted: frozenset[str]) -> None:
-        """Send copies soon, to permitted regions alone."""
-        for name in self._chosen(permitted):
+    def put(self, point: CommitPoint, permitted: frozenset[str]) -> frozenset[str]:
+        """Send copies soon, to permitted regions alone; gives which."""
+        chosen = self._chosen(permitted)
+        for name in chosen:
             self._peer(name).waiting.put(point)
+        return frozenset(chosen)
 
     def put_finished(self, point: CommitPoint, permitted: frozenset[str]) -> None:
         for name in self._chosen(permitted):
@@ -68,6 +73,11 @@ class PeerRegions:
         for name, peer in self._peers.items():
             if name not in but_in:
                 peer.waiting.forget(session_id)
+
+    def end_copies(self, point: CommitPoint, regions: frozenset[str]) -> None:
+        """What these regions have of the session should not stay there."""
+        for name in regions:
+            self._peer(name).waiting.put_finished(point)
 
     def _chosen(self, permitted: frozenset[str]) -> list[str]:
         if not self._copies:
@@ -139,10 +149,11 @@ class PeerRegions:
                 request = pb.StoreCommitsRequest(
                     region=self._region,
                     points=map(encode_point, some),
-                    finished=map(encode_point, finished if first == 0 else ()),
+                    finished=map(encode_point, map(without_situation, finished if first == 0 else ())),
                 )
                 reply = await call(request, timeout=_STORE_TIMEOUT_S)
-                self._metrics.copies.labels(peer.name).inc(len(some))
+                self._metrics.copies.labels(peer.name).inc(len(some) - len(reply.not_permitted))
+                self._not_permitted(peer, len(reply.not_permitted))
                 superseded = frozenset(reply.superseded)
                 for point in some:
                     if point.session_id in superseded:
@@ -158,6 +169,13 @@ class PeerRegions:
             peer.is_reached = True
             log.info("commit_points.peer_back", peer=peer.name)
         return True
+
+    def _not_permitted(self, peer: _Peer, sessions: int) -> None:
+        """The other region's policy forbids what this one's permits: one of them is wrong, or not the newest."""
+        if sessions:
+            self._metrics.copies_not_permitted.labels(peer.name).inc(sessions)
+            if times := self._alarms.raised(peer.name):
+                log.error("commit_points.not_permitted", peer=peer.name, sessions=sessions, times=times)
 
 
 class _Peer:

@@ -12,6 +12,7 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.resumption.peers import PeerRegions
     from gateway.resumption.settings import ResumptionSettings
     from gateway.resumption.stored_points import StoredPoints
+    from policies.residency.decision import Situation
 
 log = structlog.get_logger("gateway")
 
@@ -40,6 +42,14 @@ _RENEW_S = 10.0
 """A session that says nothing new is written again so often: it stays known, and learns that it was claimed."""
 _RENEW_LOOK_S = 1.0
 _KEPT_ALONE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCopies:
+    """Of the copies that another region sent: sessions that a later gateway has, and those that may not be kept."""
+
+    superseded: tuple[str, ...] = ()
+    not_permitted: tuple[str, ...] = ()
 
 
 class StoredCommitPoints:
@@ -68,6 +78,8 @@ class StoredCommitPoints:
 
             self._own = StoredPoints(link, link.names.commit, ttl_s=settings.ttl_s)
             self._copies = StoredPoints(link, link.names.commit_copy, ttl_s=settings.ttl_s)
+        self.may_keep: Callable[[Situation | None], bool] = lambda _situation: True
+        """Whether this region's own policy lets it keep where such a session of another region stands."""
         self._open: dict[str, _OpenSession] = {}
         self._waiting = WaitingPoints(_CAPACITY)
         self._alone = KeptAlone(_KEPT_ALONE)
@@ -97,7 +109,7 @@ class StoredCommitPoints:
         if self._own is not None and self._region in session.permitted:
             self._waiting.put(session.latest)
         if self._peers is not None:
-            self._peers.put(session.latest, session.permitted)
+            session.copied_to |= self._peers.put(session.latest, session.permitted)
 
     def _permitted(self, session: _OpenSession) -> None:
         """What waits for a region that may not have it any more is dropped; the others get it anew."""
@@ -106,6 +118,8 @@ class StoredCommitPoints:
             self._waiting.put_finished(session.latest)  # what is written of it already does not stay
         if self._peers is not None:
             self._peers.forget(session.latest.session_id, but_in=session.permitted)
+            self._peers.end_copies(session.latest, session.copied_to - session.permitted)
+            session.copied_to &= session.permitted
         self._committed(session)
 
     def _closed(self, session: _OpenSession, *, is_finished: bool) -> None:
@@ -176,14 +190,18 @@ class StoredCommitPoints:
         point, _ = await self._claim_here(session_id, org)
         return point
 
-    async def keep_copies(self, points: Sequence[CommitPoint], finished: Sequence[CommitPoint]) -> list[str]:
-        """Of sessions of another region; gives those that were claimed by a later gateway. Raises StoreAway."""
+    async def keep_copies(self, points: Sequence[CommitPoint], finished: Sequence[CommitPoint]) -> KeptCopies:
+        """Of sessions of another region, as far as this region's own policy permits. Raises StoreAway."""
+        denied = [point for point in points if not self.may_keep(point.situation)]
+        not_permitted = tuple(point.session_id for point in denied)
         if self._copies is None:
-            return []
-        kept = await self._copies.write(points)
-        if finished:
-            await self._copies.finish(finished)
-        return [point.session_id for point, is_kept in zip(points, kept, strict=True) if not is_kept]
+            return KeptCopies(not_permitted=not_permitted)
+        permitted = [point for point in points if point not in denied] if denied else points
+        kept = await self._copies.write(permitted)
+        if finished or denied:
+            await self._copies.finish([*finished, *denied])  # what was kept of them while it was permitted
+        lost = [point.session_id for point, is_kept in zip(permitted, kept, strict=True) if not is_kept]
+        return KeptCopies(tuple(lost), not_permitted)
 
     async def _claim_here(self, session_id: str, org: str) -> tuple[CommitPoint | None, KnownBy]:
         here = self._open.get(session_id)
@@ -276,7 +294,7 @@ class StoredCommitPoints:
 class _OpenSession:
     """CommitLog of one session."""
 
-    __slots__ = ("_on_superseded", "_points", "is_superseded", "latest", "permitted", "written_at_s")
+    __slots__ = ("_on_superseded", "_points", "copied_to", "is_superseded", "latest", "permitted", "written_at_s")
 
     def __init__(
         self,
@@ -289,6 +307,8 @@ class _OpenSession:
         self._on_superseded = on_superseded
         self.latest = point
         self.permitted = permitted
+        self.copied_to: frozenset[str] = frozenset()
+        """Regions that may have been told of it."""
         self.is_superseded = False
         self.written_at_s = 0.0
 
@@ -297,8 +317,9 @@ class _OpenSession:
             self.latest = point
             self._points._committed(self)
 
-    def permit(self, permitted: frozenset[str]) -> None:
+    def permit(self, permitted: frozenset[str], situation: Situation) -> None:
         self.permitted = permitted
+        self.latest = msgspec.structs.replace(self.latest, situation=situation)
         if not self.is_superseded:
             self._points._permitted(self)
 

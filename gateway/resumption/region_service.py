@@ -8,7 +8,7 @@ import grpc
 
 from gateway.resumption.interface import StoreAway
 from gateway.resumption.peers import SERVICE
-from gateway.resumption.point_codec import decode_point, encode_point
+from gateway.resumption.point_codec import decode_point, encode_point, without_situation
 from regions.proto import region_pb2 as pb
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class RegionService:
 
     async def _store(self, request: pb.StoreCommitsRequest, context: Context) -> pb.StoreCommitsReply:
         try:
-            superseded = await self._points.keep_copies(
+            answer = await self._points.keep_copies(
                 list(map(decode_point, request.points)), list(map(decode_point, request.finished))
             )
         except StoreAway:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the store is away")
             raise AssertionError("abort always raises") from None
-        return pb.StoreCommitsReply(superseded=superseded)
+        return pb.StoreCommitsReply(superseded=answer.superseded, not_permitted=answer.not_permitted)
 
     async def _claim(self, request: pb.ClaimSessionRequest, context: Context) -> pb.CommitPoint:
         point = await self._points.claim_for_peer(request.session_id, request.org)
@@ -49,7 +49,7 @@ class RegionService:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such session")
             raise AssertionError("abort always raises")
         await self._close_left(point.org, point.tab_id)
-        return encode_point(point)
+        return encode_point(without_situation(point))
 
 
 def _handler(method: Any, request: Any, answer: Any) -> Any:

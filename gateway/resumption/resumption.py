@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.resumption.token_keys import TokenKeys
     from gateway.wire.handshake import ResumeRequest, SessionRequest
     from policies.facts import Caller
+    from policies.residency.decision import Situation
 
 log = structlog.get_logger("gateway")
 
@@ -62,7 +63,7 @@ class Continued:
 @dataclass(frozen=True, slots=True)
 class SessionNote:
     """What a new session is noted by. `continued` None: it begins. `permitted`: regions that may keep where it
-    stands.
+    stands. `situation`: what policy was asked about.
     """
 
     session_id: str
@@ -72,6 +73,7 @@ class SessionNote:
     options: Mapping[str, str]
     continued: Continued | None
     longest_session_ms: int
+    situation: Situation | None = None
 
 
 class Resumption:
@@ -178,6 +180,7 @@ class Resumption:
             model=origin.model,
             model_version=origin.model_version,
             tab_id=note.tab_id,
+            situation=note.situation,
         )
         return SessionPoints(self._points.open(point, note.permitted, on_superseded), point)
 
@@ -185,11 +188,12 @@ class Resumption:
 class SessionPoints:
     """SessionCommits of a runner: turns its news into commit points."""
 
-    __slots__ = ("_first", "_log")
+    __slots__ = ("_first", "_log", "_situation")
 
     def __init__(self, commit_log: CommitLog, first: CommitPoint) -> None:
         self._log = commit_log
         self._first = first
+        self._situation = first.situation
 
     def commit(
         self, *, committed_sample: int, charged_through_sample: int, epoch: int, model: str, model_version: str
@@ -207,12 +211,14 @@ class SessionPoints:
                 epoch=epoch,
                 model=model,
                 model_version=model_version,
+                situation=self._situation,
             )
         )
 
-    def permit(self, permitted: frozenset[str]) -> None:
+    def permit(self, permitted: frozenset[str], situation: Situation) -> None:
         """Only these regions may keep where it stands from here on."""
-        self._log.permit(permitted)
+        self._situation = situation
+        self._log.permit(permitted, situation)
 
     def close(self, reason: Reason) -> None:
         self._log.close(is_finished=reason is Reason.finished)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aregions/proto/region.proto\x12\x12patchbay.region.v1\"\xc1\x01\n\x0b\x43ommitPoint\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0b\n\x03org\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x18\n\x10\x63ommitted_sample\x18\x04 \x01(\x03\x12\x1e\n\x16\x63harged_through_sample\x18\x05 \x01(\x03\x12\r\n\x05\x65poch\x18\x06 \x01(\x03\x12\r\n\x05model\x18\x07 \x01(\t\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\x0e\n\x06tab_id\x18\t \x01(\t\"\x89\x01\n\x13StoreCommitsRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12/\n\x06points\x18\x02 \x03(\x0b\x32\x1f.patchbay.region.v1.CommitPoint\x12\x31\n\x08\x66inished\x18\x03 \x03(\x0b\x32\x1f.patchbay.region.v1.CommitPoint\"\'\n\x11StoreCommitsReply\x12\x12\n\nsuperseded\x18\x01 \x03(\t\"6\n\x13\x43laimSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0b\n\x03org\x18\x02 \x01(\t2\xc2\x01\n\x06Region\x12^\n\x0cStoreCommits\x12\'.patchbay.region.v1.StoreCommitsRequest\x1a%.patchbay.region.v1.StoreCommitsReply\x12X\n\x0c\x43laimSession\x12\'.patchbay.region.v1.ClaimSessionRequest\x1a\x1f.patchbay.region.v1.CommitPointb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aregions/proto/region.proto\x12\x12patchbay.region.v1\"\xf3\x01\n\x0b\x43ommitPoint\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0b\n\x03org\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x18\n\x10\x63ommitted_sample\x18\x04 \x01(\x03\x12\x1e\n\x16\x63harged_through_sample\x18\x05 \x01(\x03\x12\r\n\x05\x65poch\x18\x06 \x01(\x03\x12\r\n\x05model\x18\x07 \x01(\t\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\x0e\n\x06tab_id\x18\t \x01(\t\x12\x30\n\tsituation\x18\n \x01(\x0b\x32\x1d.patchbay.region.v1.Situation\"\x86\x01\n\tSituation\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x12\n\ndata_class\x18\x03 \x01(\t\x12\x19\n\x11subject_countries\x18\x04 \x03(\t\x12\x13\n\x0bhas_consent\x18\x05 \x01(\x08\x12\x13\n\x0blegal_basis\x18\x06 \x01(\t\"\x89\x01\n\x13StoreCommitsRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12/\n\x06points\x18\x02 \x03(\x0b\x32\x1f.patchbay.region.v1.CommitPoint\x12\x31\n\x08\x66inished\x18\x03 \x03(\x0b\x32\x1f.patchbay.region.v1.CommitPoint\">\n\x11StoreCommitsReply\x12\x12\n\nsuperseded\x18\x01 \x03(\t\x12\x15\n\rnot_permitted\x18\x02 \x03(\t\"6\n\x13\x43laimSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0b\n\x03org\x18\x02 \x01(\t2\xc2\x01\n\x06Region\x12^\n\x0cStoreCommits\x12\'.patchbay.region.v1.StoreCommitsRequest\x1a%.patchbay.region.v1.StoreCommitsReply\x12X\n\x0c\x43laimSession\x12\'.patchbay.region.v1.ClaimSessionRequest\x1a\x1f.patchbay.region.v1.CommitPointb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,13 +32,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'regions.proto.region_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COMMITPOINT']._serialized_start=51
-  _globals['_COMMITPOINT']._serialized_end=244
-  _globals['_STORECOMMITSREQUEST']._serialized_start=247
-  _globals['_STORECOMMITSREQUEST']._serialized_end=384
-  _globals['_STORECOMMITSREPLY']._serialized_start=386
-  _globals['_STORECOMMITSREPLY']._serialized_end=425
-  _globals['_CLAIMSESSIONREQUEST']._serialized_start=427
-  _globals['_CLAIMSESSIONREQUEST']._serialized_end=481
-  _globals['_REGION']._serialized_start=484
-  _globals['_REGION']._serialized_end=678
+  _globals['_COMMITPOINT']._serialized_end=294
+  _globals['_SITUATION']._serialized_start=297
+  _globals['_SITUATION']._serialized_end=431
+  _globals['_STORECOMMITSREQUEST']._serialized_start=434
+  _globals['_STORECOMMITSREQUEST']._serialized_end=571
+  _globals['_STORECOMMITSREPLY']._serialized_start=573
+  _globals['_STORECOMMITSREPLY']._serialized_end=635
+  _globals['_CLAIMSESSIONREQUEST']._serialized_start=637
+  _globals['_CLAIMSESSIONREQUEST']._serialized_end=691
+  _globals['_REGION']._serialized_start=694
+  _globals['_REGION']._serialized_end=888
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CommitPoint(_message.Message):
-    __slots__ = ("session_id", "org", "generation", "committed_sample", "charged_through_sample", "epoch", "model", "model_version", "tab_id")
+    __slots__ = ("session_id", "org", "generation", "committed_sample", "charged_through_sample", "epoch", "model", "model_version", "tab_id", "situation")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     ORG_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class CommitPoint(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     TAB_ID_FIELD_NUMBER: _ClassVar[int]
+    SITUATION_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     org: str
     generation: int
@@ -26,7 +27,24 @@ class CommitPoint(_message.Message):
     model: str
     model_version: str
     tab_id: str
-    def __init__(self, session_id: _Optional[str] = ..., org: _Optional[str] = ..., generation: _Optional[int] = ..., committed_sample: _Optional[int] = ..., charged_through_sample: _Optional[int] = ..., epoch: _Optional[int] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., tab_id: _Optional[str] = ...) -> None: ...
+    situation: Situation
+    def __init__(self, session_id: _Optional[str] = ..., org: _Optional[str] = ..., generation: _Optional[int] = ..., committed_sample: _Optional[int] = ..., charged_through_sample: _Optional[int] = ..., epoch: _Optional[int] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., tab_id: _Optional[str] = ..., situation: _Optional[_Union[Situation, _Mapping]] = ...) -> None: ...
+
+class Situation(_message.Message):
+    __slots__ = ("profile", "project", "data_class", "subject_countries", "has_consent", "legal_basis")
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    DATA_CLASS_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_COUNTRIES_FIELD_NUMBER: _ClassVar[int]
+    HAS_CONSENT_FIELD_NUMBER: _ClassVar[int]
+    LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
+    profile: str
+    project: str
+    data_class: str
+    subject_countries: _containers.RepeatedScalarFieldContainer[str]
+    has_consent: bool
+    legal_basis: str
+    def __init__(self, profile: _Optional[str] = ..., project: _Optional[str] = ..., data_class: _Optional[str] = ..., subject_countries: _Optional[_Iterable[str]] = ..., has_consent: _Optional[bool] = ..., legal_basis: _Optional[str] = ...) -> None: ...
 
 class StoreCommitsRequest(_message.Message):
     __slots__ = ("region", "points", "finished")
@@ -39,10 +57,12 @@ class StoreCommitsRequest(_message.Message):
     def __init__(self, region: _Optional[str] = ..., points: _Optional[_Iterable[_Union[CommitPoint, _Mapping]]] = ..., finished: _Optional[_Iterable[_Union[CommitPoint, _Mapping]]] = ...) -> None: ...
 
 class StoreCommitsReply(_message.Message):
-    __slots__ = ("superseded",)
+    __slots__ = ("superseded", "not_permitted")
     SUPERSEDED_FIELD_NUMBER: _ClassVar[int]
+    NOT_PERMITTED_FIELD_NUMBER: _ClassVar[int]
     superseded: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, superseded: _Optional[_Iterable[str]] = ...) -> None: ...
+    not_permitted: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, superseded: _Optional[_Iterable[str]] = ..., not_permitted: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ClaimSessionRequest(_message.Message):
     __slots__ = ("session_id", "org")

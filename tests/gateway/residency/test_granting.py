@@ -122,6 +122,20 @@ def test_a_rule_against_going_on_does_not_wait_either() -> None:
     assert TablePolicy("eu-west-1", lambda: table).leaves_at_once(grant)
 
 
+def test_where_a_session_stands_is_kept_only_where_the_policy_here_lets_it() -> None:
+    table = table_of()
+    german = Situation("eu-strict", subject_countries=frozenset({"DE"}))
+    assert TablePolicy("eu-west-1", lambda: table).may_keep(german)
+    assert not TablePolicy("us-east-1", lambda: table).may_keep(german)
+    assert not TablePolicy("eu-west-1", lambda: table).may_keep(None), "an older gateway does not say whose it is"
+    assert not TablePolicy("eu-west-1", lambda: table, is_agreed=lambda: False).may_keep(german)
+    assert not TablePolicy("eu-west-1", lambda: None).may_keep(german)
+    settings = ResidencySettings(profiles={"eu": ("here", "there"), "us": ("there",)})
+    lists = ListPolicy("here", CatalogPolicySets(settings, region="here", catalog=Catalog))
+    asked = (Situation("eu"), Situation("us"), Situation("?"), None)
+    assert [lists.may_keep(each) for each in asked] == [True, False, False, True]
+
+
 def test_without_a_bundle_in_force_nothing_is_passed_on() -> None:
     here = TablePolicy("eu-west", lambda: None)
     assert here.permitted_here(grant_of("eu-strict"), False) == frozenset()

@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.resumption.peers import PeerRegions
 from gateway.resumption.region_service import RegionService
+from gateway.resumption.settings import FINISHED_TTL_S
+from policies.residency.decision import Situation
 from regions.links.peer_channels import PeerChannel
 from tests.harness.commit_points import KeepingGateway, keeping, point_at
 from tests.harness.redis_server import RedisServer, free_port
@@ -96,6 +98,44 @@ async def test_a_session_goes_on_in_another_region_by_its_home_or_by_the_copy(tm
             assert await other.points.claim("unknown", "acme", "nowhere") is None
     finally:
         here.stop()
+        there.stop()
+
+
+async def test_a_region_keeps_no_copy_that_its_own_policy_forbids_and_none_stays_that_is_forbidden_by_now(
+    tmp_path: Path,
+) -> None:
+    there = RedisServer(tmp_path / "there").start()
+    port, both = free_port(), frozenset({"here", "there"})
+    german, american = Situation("eu"), Situation("us")
+    copy = "patchbay:{acme}:copy:%s"
+    try:
+        async with (
+            peers_of("here", {"there": port}) as peers,
+            keeping(None, region="here", peers=peers) as home,
+            keeping(there.url, region="there") as other,
+            serving(port, other, []),
+        ):
+            with there.client() as client:
+                other.points.may_keep = lambda situation: situation == german
+                refused = home.open(point_at(session_id="us", situation=american), permitted=both)
+                nobodys = home.open(point_at(session_id="nobodys"), permitted=both)
+                taken = home.open(point_at(session_id="eu", situation=german), permitted=both)
+                await until(lambda: bool(client.exists(copy % "eu")), what="the copy")
+                assert not client.exists(copy % "us", copy % "nobodys")
+                assert client.ttl(copy % "eu") > FINISHED_TTL_S
+                # Its policy becomes narrower: what it has does not stay.
+                other.points.may_keep = lambda _situation: False
+                taken.commit(point_at(16_000, session_id="eu", situation=german))
+                await until(lambda: client.ttl(copy % "eu") <= FINISHED_TTL_S, what="the end of the copy")
+                # So where the home's does.
+                other.points.may_keep = lambda _situation: True
+                for log in (refused, nobodys):
+                    log.permit(both, german)
+                await until(lambda: client.exists(copy % "us", copy % "nobodys") == 2, what="the copies")
+                refused.permit(frozenset({"here"}), german)
+                await until(lambda: client.ttl(copy % "us") <= FINISHED_TTL_S, what="the end of the copy")
+                assert client.ttl(copy % "nobodys") > FINISHED_TTL_S
+    finally:
         there.stop()
 
 
