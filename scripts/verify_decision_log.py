@@ -162,6 +162,7 @@ class Log:
         self.found: list[tuple[str, str, int, str]] = []
         self.notes: list[str] = []
         self.num_records = 0
+        self.num_unproven = 0
         self.pruned: set[str] = set()
 
     def add(self, kind: str, file: str, line: int, text: str) -> None:
@@ -464,6 +465,7 @@ def verify_log(directory: Path, keys: Keys, copies: list[Path], *, is_copy: bool
 def verify_export(path: Path, keys: Keys) -> Log:
     log = Log()
     checkpoints: dict[tuple[str, int], dict[str, Any]] = {}
+    seen: set[tuple[str, int]] = set()
     has_asked = False
     with path.open("rb") as lines:
         for at, raw in enumerate(lines, start=1):
@@ -480,7 +482,7 @@ def verify_export(path: Path, keys: Keys) -> Log:
                     checkpoints[(checkpoint["writer"], checkpoint["seq"])] = checkpoint
                 elif set(fields) == {"record", "proof"}:
                     log.num_records += 1
-                    check_proof(fields, checkpoints, log)
+                    check_proof(fields, checkpoints, seen, log)
                 else:
                     raise Wrong("it is no line of an export")
             except (Wrong, KeyError, TypeError, ValueError) as wrong:
@@ -490,10 +492,19 @@ def verify_export(path: Path, keys: Keys) -> Log:
     return log
 
 
-def check_proof(fields: dict[str, Any], checkpoints: dict[tuple[str, int], dict[str, Any]], log: Log) -> None:
+def check_proof(
+    fields: dict[str, Any],
+    checkpoints: dict[tuple[str, int], dict[str, Any]],
+    seen: set[tuple[str, int]],
+    log: Log,
+) -> None:
     line = canonical(fields["record"])
     record, proof = fields_of(line, NEEDED), fields["proof"]
+    if (record["gateway"], record["seq"]) in seen:
+        raise Wrong("it stands here twice")
+    seen.add((record["gateway"], record["seq"]))
     if proof is None:
+        log.num_unproven += 1
         log.notes.append(f"record {record['seq']} of {record['gateway']}: no checkpoint covered it yet")
         return
     checkpoint = checkpoints.get((proof["writer"], proof["checkpoint"]))
@@ -529,8 +540,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"note: {note}")
     for kind, file, line, text in log.found:
         print(f"FOUND {file}:{line}: {kind}: {text}")
-    print(f"{'NOT INTACT' if log.found else 'intact'}: {log.num_records} records")
-    return 1 if log.found else 0
+    verdict = "NOT INTACT" if log.found else "NOT PROVEN" if log.num_unproven else "intact"
+    print(f"{verdict}: {log.num_records} records")
+    return 0 if verdict == "intact" else 1
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ def export(
     format_: Annotated[
         Format, typer.Option("--format", help="`jsonl` carries the proof; `csv` is for people, and proves nothing.")
     ] = Format.jsonl,
+    proven: Annotated[
+        bool, typer.Option("--proven", help="Leave out records that no checkpoint covers yet: they prove nothing.")
+    ] = False,
 ) -> None:
     """Write records that `patchbay audit verify` can show to be in the log, without the others."""
     if not (session or tenant or between):
@@ -51,27 +54,30 @@ def export(
         until=until_ms,
     )
     try:
-        exported = _write(directory, wanted, asked, out, format_)
+        exported = _write(directory, wanted, asked, out, format_, is_proven_only=proven)
     except OSError as error:
         print(f"{error.filename or directory}: {error.strerror}", file=sys.stderr)
         raise typer.Exit(ExitCode.no_input) from None
     print(f"{exported.num_records} records", file=sys.stderr)
     if exported.num_unproven:
-        print(f"no checkpoint covers {exported.num_unproven} of them yet", file=sys.stderr)
+        which = "more, which are left out" if proven else "of them; they prove nothing"
+        print(f"no checkpoint covers yet {exported.num_unproven} {which}", file=sys.stderr)
     if not exported.num_records:
         raise typer.Exit(ExitCode.no_input)
 
 
-def _write(directory: Path, wanted: Wanted, asked: Asked, out: Path | None, format_: Format) -> Exported:
+def _write(
+    directory: Path, wanted: Wanted, asked: Asked, out: Path | None, format_: Format, *, is_proven_only: bool
+) -> Exported:
     if format_ is Format.csv:
         if out is None:
             return Exported(export_csv(directory, wanted, sys.stdout), 0)
         with out.open("w", newline="", encoding="utf-8") as table:
             return Exported(export_csv(directory, wanted, table), 0)
     if out is None:
-        return export_lines(directory, wanted, asked, sys.stdout.buffer)
+        return export_lines(directory, wanted, asked, sys.stdout.buffer, is_proven_only=is_proven_only)
     with out.open("wb") as lines:
-        return export_lines(directory, wanted, asked, lines)
+        return export_lines(directory, wanted, asked, lines, is_proven_only=is_proven_only)
 
 
 def _instant_ms(text: str) -> int:

@@ -114,21 +114,23 @@ def _export(path: Path, keys: Keys, *, as_json: bool) -> None:
         print(
             json.dumps(
                 {
-                    "is_intact": not found,
+                    "is_intact": verified.is_proven,
                     "num_records": verified.num_records,
                     "num_unproven": verified.num_unproven,
                     "findings": found,
                 }
             )
         )
-        _exit(is_intact=not found)
+        _exit(is_intact=verified.is_proven)
     for finding in verified.findings[:_SHOWN]:
         print(f"FOUND {path.name}:{finding.line}: {finding.text}")
-    if verified.num_unproven:
-        print(f"note: no checkpoint covered {verified.num_unproven} of the records when they were exported")
-    verdict = "NOT INTACT" if verified.findings else "intact"
+    verdict = "intact"
+    if verified.findings:
+        verdict = "NOT INTACT"
+    elif verified.num_unproven:
+        verdict = f"NOT PROVEN: {verified.num_unproven} are under no checkpoint that somebody signed"
     print(f"{verdict}: {verified.num_records} records")
-    _exit(is_intact=not verified.findings)
+    _exit(is_intact=verified.is_proven)
 
 
 def _exit(*, is_intact: bool) -> NoReturn:

@@ -1,7 +1,7 @@
 """Second copies of sealed files and of the newest checkpoint: one thread for each place, which never holds the writer.
 
-A place that cannot be reached is asked again, at longer and longer intervals; what it lacks is its backlog. What a place
-has is never put there again: whoever changes a file of the log shall not have the copy changed with it.
+A place that cannot be reached is asked again, at longer and longer intervals; what it lacks is its backlog. What a
+place has is never put there again: whoever changes a file of the log shall not have the copy changed with it.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ _LIST_SEPARATOR = " "
 
 @dataclass(frozen=True, slots=True)
 class Exported:
+    """`num_unproven`: under no checkpoint yet, or where the log is broken; left out or not, as was asked."""
+
     num_records: int
     num_unproven: int
 
@@ -42,8 +44,14 @@ class _Chosen:
     record: DecisionRecord
 
 
-def export_lines(directory: Path, wanted: Wanted, asked: Asked, out: IO[bytes]) -> Exported:
-    """Write an export as policies.residency.export_proof reads it. Raises OSError."""
+def export_lines(
+    directory: Path, wanted: Wanted, asked: Asked, out: IO[bytes], *, is_proven_only: bool = False
+) -> Exported:
+    """Write an export as policies.residency.export_proof reads it. Raises OSError.
+
+    Args:
+        is_proven_only: leave out what no checkpoint covers yet.
+    """
     num_records = num_unproven = 0
     out.write(asked_line(asked) + b"\n")
     for checkpoint, chosen, tree in _under_checkpoints(directory, wanted):
@@ -56,6 +64,8 @@ def export_lines(directory: Path, wanted: Wanted, asked: Asked, out: IO[bytes]) 
                 proof = Proof(checkpoint.writer, checkpoint.seq, path)
             else:
                 num_unproven += 1
+                if is_proven_only:
+                    continue
             num_records += 1
             out.write(record_line(one.line, proof) + b"\n")
     return Exported(num_records, num_unproven)

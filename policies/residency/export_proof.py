@@ -67,12 +67,17 @@ class ExportFinding:
 
 @dataclass(frozen=True, slots=True)
 class ExportVerified:
-    """`num_unproven`: no checkpoint covered them when the export was made."""
+    """`num_unproven`: of which the export says that no checkpoint covered them yet: so would who changed one."""
 
     asked: Asked | None
     num_records: int
     num_unproven: int
     findings: tuple[ExportFinding, ...]
+
+    @property
+    def is_proven(self) -> bool:
+        """Each record is in the log as it stands here."""
+        return not self.findings and not self.num_unproven
 
 
 class _Broken(Exception):
@@ -88,6 +93,7 @@ def verify_export(lines: Iterable[bytes], keys: Keys) -> ExportVerified:
     asked: Asked | None = None
     checkpoints: dict[tuple[str, int], Checkpoint] = {}
     findings: list[ExportFinding] = []
+    seen: set[tuple[str, int]] = set()
     num_records = num_unproven = 0
     for number, raw in enumerate(lines, start=1):
         try:
@@ -99,7 +105,7 @@ def verify_export(lines: Iterable[bytes], keys: Keys) -> ExportVerified:
                 checkpoints[(checkpoint.writer, checkpoint.seq)] = checkpoint
             else:
                 num_records += 1
-                num_unproven += 0 if _is_proven(fields, checkpoints) else 1
+                num_unproven += 0 if _is_proven(fields, checkpoints, seen) else 1
         except _Broken as broken:
             findings.append(ExportFinding(number, str(broken)))
     if asked is None:
@@ -139,14 +145,19 @@ def _checkpoint(fields: object, keys: Keys) -> Checkpoint:
     return checkpoint
 
 
-def _is_proven(fields: Mapping[str, Any], checkpoints: Mapping[tuple[str, int], Checkpoint]) -> bool:
-    """False: it says itself that no checkpoint covers it. Raises _Broken."""
+def _is_proven(
+    fields: Mapping[str, Any], checkpoints: Mapping[tuple[str, int], Checkpoint], seen: set[tuple[str, int]]
+) -> bool:
+    """False: it says itself that no checkpoint covers it. `seen`: records by writer and number. Raises _Broken."""
     line = canonical(fields["record"])
     try:
         read_record(line)
     except NotCanonical as wrong:
         raise _Broken(str(wrong)) from None
     seq, writer = fields["record"]["seq"], fields["record"]["gateway"]
+    if (writer, seq) in seen:
+        raise _Broken(f"record {seq} stands here twice")
+    seen.add((writer, seq))
     if fields["proof"] is None:
         return False
     try:

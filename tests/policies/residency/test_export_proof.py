@@ -56,6 +56,23 @@ def test_a_record_that_no_checkpoint_covered_says_so(tmp_path: Path) -> None:
     assert (exported.num_records, exported.num_unproven) == (50, 6)
     found = verified(out.getvalue().splitlines(keepends=True))
     assert (found.num_records, found.num_unproven, found.findings) == (50, 6, ())
+    assert not found.is_proven
+    out = io.BytesIO()
+    exported = export_lines(tmp_path, Wanted(), Asked(made_at=1), out, is_proven_only=True)
+    assert (exported.num_records, exported.num_unproven) == (44, 6)
+    assert verified(out.getvalue().splitlines(keepends=True)).is_proven
+
+
+def test_a_changed_record_whose_proof_was_taken_away_is_not_proven(export: list[bytes]) -> None:
+    """It says that no checkpoint covered it; nobody signed that either."""
+    at = next(number for number, line in enumerate(export) if line.startswith(b'{"proof"'))
+    record = export[at][export[at].index(b'"record":') :].replace(b"dictation", b"something")
+    found = verified([*export[:at], b'{"proof":null,' + record, *export[at + 1 :]])
+    assert (found.findings, found.num_unproven, found.is_proven) == ((), 1, False)
+
+
+def test_a_record_that_stands_there_twice_is_found(export: list[bytes]) -> None:
+    assert [finding.line for finding in verified([*export, export[-1]]).findings] == [len(export) + 1]
 
 
 @given(data=st.data())
