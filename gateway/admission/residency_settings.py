@@ -27,6 +27,10 @@ class ProfileLists(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("; ".join(mistakes))
         return self
 
+    @property
+    def has_lists(self) -> bool:
+        return bool(self.profiles or self.default)
+
     def mistakes(self) -> list[str]:
         """What cannot be so."""
         mistakes = [f"profiles: {name!r} cannot be a claim" for name in self.profiles if not _PROFILE.fullmatch(name)]

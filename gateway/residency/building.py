@@ -64,7 +64,8 @@ def residency(
         ResidencyRefused: there is no bundle to begin with.
     """
     if settings is None or settings.bundle is None:
-        return Residency(CatalogPolicySets(settings, region=region, catalog=catalog))
+        lists = settings if settings is not None and settings.has_lists else None
+        return Residency(CatalogPolicySets(lists, region=region, catalog=catalog))
     metrics = ResidencyMetrics(registry)
     in_force = bundle_in_force(settings, metrics, NoDecisionLog() if decisions is None else decisions)
     if in_force is None:

@@ -15,8 +15,8 @@ _APPROVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class ResidencySettings(ProfileLists, frozen=True, extra="forbid"):
-    """`bundle`, or lists; not both. The approvers are here and never in the bundle: who may sign is the operator's
-    word.
+    """`bundle`, or lists; not both. `grants` alone: every region is permitted, and sessions say so. The approvers are
+    here and never in the bundle: who may sign is the operator's word.
     """
 
     bundle: Path | None = None
@@ -35,6 +35,8 @@ class ResidencySettings(ProfileLists, frozen=True, extra="forbid"):
     """A bundle that was issued longer ago is as good as expired; 0: its own expiry alone counts."""
 
     def mistakes(self) -> list[str]:
+        if self.model_fields_set == {"grants"}:
+            return []  # whoever gives anything else means a bundle or lists, and forgot them
         if self.bundle is None:
             given = {"approvers", "last_good_directory"} & self.model_fields_set
             return [*super().mistakes(), *(f"{name}: without a bundle it means nothing" for name in sorted(given))]

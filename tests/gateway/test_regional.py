@@ -217,6 +217,14 @@ async def test_grants_are_signed_and_those_of_peers_asked_for_where_the_settings
         assert parts.relay.is_guarded
 
 
+async def test_grants_alone_are_carried_by_sessions_that_may_be_in_every_region(tmp_path: Path) -> None:
+    regions = {"catalog_file": catalog_in(tmp_path, HERE, THERE)}
+    async with built(settings_of(regions=regions, residency={"grants": grants_in(tmp_path)})) as parts:
+        policies = parts.policies.permitted(CALLER)
+        assert policies == PolicySet.of_list(frozenset({HERE, THERE}))
+        assert parts.grants is not None
+
+
 async def test_a_grant_key_that_is_none_is_refused(tmp_path: Path) -> None:
     grants = grants_in(tmp_path) | {"key_file": str(tmp_path / "no.pem")}
     (mistake,) = await mistakes_of(settings_of(residency={"default": [HERE], "grants": grants}))

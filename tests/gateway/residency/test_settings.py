@@ -12,6 +12,7 @@ from gateway.residency.settings import ResidencySettings
 pytestmark = pytest.mark.unit
 
 BUNDLE = {"bundle": "/etc/patchbay/policy"}
+GRANTS = {"grants": {"key_file": "/etc/patchbay/grant.pem"}}
 TWO = {"approvers": {"ada": "/etc/ada.pub", "grace": "/etc/grace.pub"}}
 
 
@@ -25,6 +26,7 @@ TWO = {"approvers": {"ada": "/etc/ada.pub", "grace": "/etc/grace.pub"}}
         (BUNDLE | {"approvers": {"a/b": "/x"}, "mode": "development"}, "cannot be a name"),
         ({"default": ["eu-west"]} | TWO, "approvers: without a bundle"),
         (BUNDLE | {"mode": "test"}, "production"),
+        (GRANTS | {"mode": "production"}, "give profiles"),
     ],
 )
 def test_what_cannot_be_is_named(given: dict[str, Any], mistake: str) -> None:
@@ -35,3 +37,9 @@ def test_what_cannot_be_is_named(given: dict[str, Any], mistake: str) -> None:
 def test_production_needs_approvers_and_development_none() -> None:
     assert ResidencySettings.model_validate(BUNDLE | TWO).mode == "production"
     assert ResidencySettings.model_validate(BUNDLE | {"mode": "development"}).approvers == {}
+
+
+def test_grants_alone_name_no_lists_and_restrict_nobody() -> None:
+    settings = ResidencySettings.model_validate(GRANTS)
+    assert not settings.has_lists
+    assert ResidencySettings(default=("eu-west",)).has_lists
