@@ -287,3 +287,5 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     """Its machine may go away soon: what is new should rather go elsewhere."""
     gateways: int = 1
     """How many place streams here, whoever reads this included."""
+    capacity: CapacityClass | None = None
+    """How its machine is paid for, as it was told; None: it was not."""

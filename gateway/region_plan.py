@@ -182,6 +182,7 @@ def _engine(plan: RegionPlan, sockets: Path, data: Path, number: int) -> Child:
     command = [
         *(sys.executable, "-m", "engines", "--json", "--exit-with-parent"),
         *("--listen", f"unix:{_engine_socket(sockets, number)}", "--pool", engines.pool),
+        *("--capacity", "reserved"),
         *engines.arguments,
     ]
     grant_keys = keys_directory(data) if plan.makes_grant_keys else plan.grant_keys
@@ -190,7 +191,7 @@ def _engine(plan: RegionPlan, sockets: Path, data: Path, number: int) -> Child:
     if plan.has_redis or grant_keys is not None:
         command += ["--region", plan.region]
     if grant_keys is not None:
-        command += ["--grant-keys", str(grant_keys), "--capacity", "reserved"]
+        command += ["--grant-keys", str(grant_keys)]
     return Child(f"engine-{number}", lambda: command, lambda: dict(os.environ))
 
 

@@ -285,7 +285,7 @@ class MoveAway(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., within_ms: _Optional[int] = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("pool", "slots_total", "slots_used", "queued_audio_ms", "step_p50_us", "busy_permille", "is_draining", "heartbeat_interval_ms", "models", "gateways", "leaves_in_ms", "is_at_risk")
+    __slots__ = ("pool", "slots_total", "slots_used", "queued_audio_ms", "step_p50_us", "busy_permille", "is_draining", "heartbeat_interval_ms", "models", "gateways", "leaves_in_ms", "is_at_risk", "capacity")
     POOL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_USED_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +298,7 @@ class Load(_message.Message):
     GATEWAYS_FIELD_NUMBER: _ClassVar[int]
     LEAVES_IN_MS_FIELD_NUMBER: _ClassVar[int]
     IS_AT_RISK_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
     pool: str
     slots_total: int
     slots_used: int
@@ -310,7 +311,8 @@ class Load(_message.Message):
     gateways: int
     leaves_in_ms: int
     is_at_risk: bool
-    def __init__(self, pool: _Optional[str] = ..., slots_total: _Optional[int] = ..., slots_used: _Optional[int] = ..., queued_audio_ms: _Optional[int] = ..., step_p50_us: _Optional[int] = ..., busy_permille: _Optional[int] = ..., is_draining: _Optional[bool] = ..., heartbeat_interval_ms: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelLoad, _Mapping]]] = ..., gateways: _Optional[int] = ..., leaves_in_ms: _Optional[int] = ..., is_at_risk: _Optional[bool] = ...) -> None: ...
+    capacity: str
+    def __init__(self, pool: _Optional[str] = ..., slots_total: _Optional[int] = ..., slots_used: _Optional[int] = ..., queued_audio_ms: _Optional[int] = ..., step_p50_us: _Optional[int] = ..., busy_permille: _Optional[int] = ..., is_draining: _Optional[bool] = ..., heartbeat_interval_ms: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelLoad, _Mapping]]] = ..., gateways: _Optional[int] = ..., leaves_in_ms: _Optional[int] = ..., is_at_risk: _Optional[bool] = ..., capacity: _Optional[str] = ...) -> None: ...
 
 class ModelLoad(_message.Message):
     __slots__ = ("name", "version", "language", "slots_total", "slots_used", "share_permille", "is_leaving")

@@ -145,6 +145,7 @@ def fill_load(message: engine_pb2.Load, report: LoadReport, *, heartbeat_interva
     message.gateways = report.gateways
     message.leaves_in_ms = report.leaves_in_ms
     message.is_at_risk = report.is_at_risk
+    message.capacity = "" if report.capacity is None else report.capacity.value
     message.heartbeat_interval_ms = heartbeat_interval_ms
     for model in report.models:
         fill_model_load(message.models.add(), model)

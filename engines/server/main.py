@@ -216,6 +216,7 @@ def _settings(options: EngineOptions) -> ServiceSettings:
         listen=options.listen,
         host=HostSettings(
             pool=options.pool,
+            capacity=options.capacity,
             max_batch=options.max_batch,
             busy_permille=options.busy_permille,
             replay_share_permille=options.replay_share_permille,

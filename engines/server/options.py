@@ -49,7 +49,7 @@ class RegistrationOptions:
 
 @dataclass(frozen=True, slots=True)
 class GrantOptions:
-    """Streams need a placement grant. `capacity`: as the command line says it; None: it does not."""
+    """Streams need a placement grant. `capacity`: as in EngineOptions."""
 
     keys: Path
     region: str
@@ -82,6 +82,8 @@ class EngineOptions:
     drain_deadline_ms: int
     stuck_after_ms: int
     registration: RegistrationOptions | None = None
+    capacity: CapacityClass | None = None
+    """Of its machine, as the command line says it; None: it does not."""
     grants: GrantOptions | None = None
     preemption: PreemptionSettings = field(default_factory=PreemptionSettings)
     drains_on: frozenset[NoticeKind] = frozenset()
@@ -125,6 +127,7 @@ def parse_options(arguments: list[str], environment: Mapping[str, str] = os.envi
         drain_deadline_ms=values.drain_deadline_ms,
         stuck_after_ms=values.stuck_after_ms,
         registration=_registration(values, environment),
+        capacity=CapacityClass(values.capacity) if values.capacity else None,
         grants=_grants(values),
         preemption=_preemption(values),
         drains_on=frozenset(NoticeKind(kind) for kind in values.drain_on),

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from engines.interface import OpenStream
     from engines.server.grants import GrantChecker
     from engines.server.link_host import EventSink
+    from policies.routing_facts import CapacityClass
 
 MAX_COMMANDS_A_TURN = 1_000
 """Of one stream, between two turns of the inference loop: more than a client's audio cut into 1 ms pieces."""
@@ -92,9 +93,11 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
         busy_permille: how much of its time streams may keep the inference thread at work; 0: only slots count.
         replay_share_permille: compute for streams that catch up, of what all slots take (engines/server/replays).
         no_slot_retry_ms: when a refused gateway may ask this engine again.
+        capacity: how its machine is paid for; None: nobody said.
     """
 
     pool: str
+    capacity: CapacityClass | None = None
     max_batch: int = 0
     busy_permille: int = 800
     replay_share_permille: int = 250
@@ -169,6 +172,7 @@ class StreamHost:
             is_draining=self.is_draining,
             leaves_in_ms=self.leaves_in_ms,
             is_at_risk=self._is_at_risk,
+            capacity=self._settings.capacity,
         )
 
     @property

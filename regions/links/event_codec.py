@@ -22,7 +22,7 @@ from engines.interface import (
     Word,
 )
 from engines.proto import engine_pb2
-from policies.routing_facts import RegionState
+from policies.routing_facts import CapacityClass, RegionState
 from regions.links.region_status import RegionStatus
 
 
@@ -79,6 +79,7 @@ def decode_load(message: engine_pb2.Load) -> LoadReport:
         leaves_in_ms=max(0, message.leaves_in_ms),
         is_at_risk=message.is_at_risk,
         gateways=max(1, message.gateways),
+        capacity=next((each for each in CapacityClass if each.value == message.capacity), None),
     )
 
 

@@ -86,10 +86,15 @@ class Member:
         return 0 if since_s == math.inf else max(0, now_ms - int(since_s * 1_000))
 
     def known_class(self, class_of_pool: Callable[[str], CapacityClass | None]) -> CapacityClass | None:
-        """What an engine says of itself when it registers counts; what a listing leaves out does not."""
+        """As the catalog has its pool, or as the engine itself was told; None, too, where these two differ. What a
+        listing says without being asked, or a registration of an engine that was told nothing, does not count.
+        """
         facts, load = self.entry.facts, self.link.load
         by_pool = class_of_pool(facts.pool if load is None else load.pool)
-        return by_pool or (facts.capacity if facts.instance else None)
+        said = None if load is None else load.capacity
+        if by_pool is None or said is None:
+            return by_pool or said
+        return said if said is by_pool else None
 
     def facts(self, stream: OpenStream, rules: RoomRules, now_ms: int, *, ramp_permille: int) -> ReplicaFacts:
         """Of a member whose link stands. `ramp_permille`: as in ReplicaFacts."""

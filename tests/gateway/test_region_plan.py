@@ -80,15 +80,21 @@ def test_decisions_are_written_down_in_the_regions_own_folder_unless_the_setting
     assert not any(name.startswith("PATCHBAY__DECISION_LOG") for name in named)
 
 
+def test_engines_say_of_which_class_this_machine_is_with_a_redis_and_without() -> None:
+    for has_redis in (True, False):
+        command = children_of(plan(has_redis=has_redis), SOCKETS, DATA, {}).engines[0].command()
+        assert command[command.index("--capacity") + 1] == "reserved"
+
+
 def test_where_the_region_makes_grant_keys_its_gateway_signs_and_its_engines_check() -> None:
     children = children_of(plan(makes_grant_keys=True), SOCKETS, DATA, {})
     told = children.gateway.environment()
     assert json.loads(told["PATCHBAY__RESIDENCY__GRANTS__KEY_FILE"]) == "/data/grant-key.pem"
     assert json.loads(told["PATCHBAY__RESIDENCY__GRANTS__KEYS_DIRECTORY"]) == "/data/grant-keys"
-    checks = ["--region", "here", "--grant-keys", "/data/grant-keys", "--capacity", "reserved"]
-    assert children.engines[0].command()[-6:] == checks
+    checks = ["--region", "here", "--grant-keys", "/data/grant-keys"]
+    assert children.engines[0].command()[-4:] == checks
     named = children_of(plan(has_redis=False, grant_keys=Path("/keys")), SOCKETS, DATA, {})
-    assert named.engines[0].command()[-6:] == [*checks[:3], "/keys", *checks[4:]]
+    assert named.engines[0].command()[-4:] == [*checks[:3], "/keys"]
     assert "PATCHBAY__RESIDENCY__GRANTS__KEY_FILE" not in named.gateway.environment()
 
 

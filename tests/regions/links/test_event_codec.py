@@ -27,7 +27,7 @@ from engines.interface import (
 )
 from engines.proto import engine_pb2
 from engines.server.codec import append_event, fill_load
-from policies.routing_facts import RegionState
+from policies.routing_facts import CapacityClass, RegionState
 from regions.links.event_codec import MalformedEvent, decode_event, decode_load, decode_region
 from regions.links.region_status import RegionStatus
 
@@ -59,8 +59,8 @@ def test_events_arrive_as_they_were_sent(sent: list[tuple[int, StreamEvent]]) ->
     assert [(entry.stream_id, decode_event(entry)) for entry in read.events] == sent
 
 
-@given(st.integers(0, 2**31 - 1), st.booleans())
-def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool) -> None:
+@given(st.integers(0, 2**31 - 1), st.booleans(), st.none() | st.sampled_from(CapacityClass))
+def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool, capacity: CapacityClass | None) -> None:
     sent = LoadReport(
         pool="p",
         models=(
@@ -84,10 +84,15 @@ def test_a_load_report_arrives_as_it_was_sent(number: int, is_draining: bool) ->
         leaves_in_ms=number,
         is_at_risk=is_draining,
         gateways=1 + number % 100,
+        capacity=capacity,
     )
     message = engine_pb2.Load()
     fill_load(message, sent, heartbeat_interval_ms=500)
     assert decode_load(message) == sent
+
+
+def test_a_class_that_this_gateway_does_not_know_is_none() -> None:
+    assert decode_load(engine_pb2.Load(capacity="lunar")).capacity is None
 
 
 def test_an_engine_that_does_not_say_how_many_place_on_it_has_one_gateway() -> None:

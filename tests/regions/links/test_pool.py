@@ -281,3 +281,18 @@ async def test_an_engine_on_a_machine_that_is_not_permitted_or_not_known_is_not_
     spot = msgspec.structs.replace(new_session(tools, 2), classes=frozenset({CapacityClass.spot}))
     tools.open_session(pool, spot)
     assert (cheap.open_streams, unknown.open_streams) == (1, 0)
+
+
+async def test_an_engine_whose_class_no_catalog_has_says_it_itself_and_is_not_believed_against_one(
+    engines: Any, run_pool: RunPool, tools: Any
+) -> None:
+    for name in ("told", "other"):
+        await engines.start("--slots", "2", "--pool", name, "--capacity", "reserved", name=name)
+    pool = await run_pool(engines.address("told"), engines.address("other"))
+    pool.class_of_pool = {"other": CapacityClass.spot}.get
+    told, other = pool.links
+    assert [pool.class_of(link.address) for link in (told, other)] == [CapacityClass.reserved, None]
+    for number in (1, 2):
+        reserved = msgspec.structs.replace(new_session(tools, number), classes=frozenset({CapacityClass.reserved}))
+        tools.open_session(pool, reserved)
+    assert (told.open_streams, other.open_streams) == (2, 0)
