@@ -112,7 +112,7 @@ class _Running:
     def stop(self) -> None:
         self._stop.set()
         if not self.log.close(_CLOSE_WITHIN_S):
-            log.error("decision_log.not_closed")
+            log.error("decision_log.not_closed", records=self.log.num_waiting)
         for copier in self._copiers:
             copier.stop(_CLOSE_WITHIN_S)
         self._beside.join(_CLOSE_WITHIN_S)

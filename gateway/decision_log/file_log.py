@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -39,6 +39,15 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class _Given(NamedTuple):
+    """A record, and when it was given: on the monotonic clock, and in Unix milliseconds. `is_written`: who waits."""
+
+    given_s: float
+    at_ms: int
+    record: DecisionRecord
+    is_written: threading.Event | None
+
+
 class FileDecisionLog:
     """A DecisionLog (gateway.decision_log.interface). `start` it; `close` writes what waits."""
 
@@ -54,9 +63,8 @@ class FileDecisionLog:
         self._settings = settings
         self._metrics = metrics
         self._now_ms = now_ms
-        self._waiting: deque[tuple[float, int, DecisionRecord]] = deque()
-        """Each with when it was given, on the monotonic clock and in Unix milliseconds."""
-        self._taken: list[tuple[float, int, DecisionRecord]] = []
+        self._waiting: deque[_Given] = deque()
+        self._taken: list[_Given] = []
         self._missed = 0
         """Since the last record that says how many."""
         self._missed_lock = threading.Lock()
@@ -66,29 +74,42 @@ class FileDecisionLog:
         self.on_turn: Callable[[], None] = lambda: None
         """After each turn of the thread in which nothing failed."""
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
-        metrics.watch(lambda: self.is_writable, lambda: len(self._waiting) + len(self._taken))
+        metrics.watch(lambda: self.is_writable, lambda: self.num_waiting)
 
     # DecisionLog
 
     def record(self, record: DecisionRecord) -> None:
+        self._give(record, None)
+
+    def record_now(self, record: DecisionRecord, within_s: float) -> bool:
+        is_written = threading.Event()
+        self._give(record, is_written)
+        return is_written.wait(within_s)
+
+    def _give(self, record: DecisionRecord, is_written: threading.Event | None) -> None:
         if len(self._waiting) >= self._settings.max_waiting_records or self._closing.is_set():
             with self._missed_lock:
                 self._missed += 1
             self._metrics.missed.inc()
             return
-        self._waiting.append((time.monotonic(), self._now_ms(), record))
+        self._waiting.append(_Given(time.monotonic(), self._now_ms(), record, is_written))
         if not self._wake.is_set():
             self._wake.set()
+
+    @property
+    def num_waiting(self) -> int:
+        """Records that were given and are not on the disk."""
+        return len(self._waiting) + len(self._taken)
 
     @property
     def is_writable(self) -> bool:
         if self._fault or self._missed or self._closing.is_set():
             return False
         try:
-            oldest = (self._taken or self._waiting)[0][0]
+            oldest_s = (self._taken or self._waiting)[0].given_s
         except IndexError:
             return True
-        return (time.monotonic() - oldest) * 1_000 < self._settings.stalled_ms
+        return (time.monotonic() - oldest_s) * 1_000 < self._settings.stalled_ms
 
     # The thread
 
@@ -117,8 +138,10 @@ class FileDecisionLog:
                 pause_s = self._settings.commit_ms / 1_000 if is_good else _RETRY_S
                 self._closing.wait(max(0.0, began_s + pause_s - time.monotonic()))
                 self._wake.wait(self._idle_s())
-            if self._turn():
-                self._end()
+            while self._turn():
+                if not self._waiting:
+                    self._end()
+                    break
         finally:
             # Reached with a fault of ours too: nobody is to believe that records are kept.
             self._fault = self._fault or "ended"
@@ -163,14 +186,17 @@ class FileDecisionLog:
             missed, self._missed = self._missed, 0
         if missed:
             gap = DecisionRecord(event=Event.log, action=GAP, detail=f"{missed} records could not be kept")
-            self._taken.append((time.monotonic(), self._now_ms(), gap))
+            self._taken.append(_Given(time.monotonic(), self._now_ms(), gap, None))
         for _ in range(len(self._waiting)):
             self._taken.append(self._waiting.popleft())
 
-    def _write(self, part: list[tuple[float, int, DecisionRecord]]) -> None:
-        self._chain.write([(at_ms, record) for _, at_ms, record in part])
+    def _write(self, part: list[_Given]) -> None:
+        self._chain.write([(given.at_ms, given.record) for given in part])
         del self._taken[: len(part)]
         self._metrics.records.inc(len(part))
+        for given in part:
+            if given.is_written is not None:
+                given.is_written.set()
 
     def _rotate_if_due(self) -> None:
         if self._chain.is_rotation_due:
@@ -192,7 +218,7 @@ class FileDecisionLog:
 
     def _told(self, fault: str) -> None:
         if fault and fault != self._fault:
-            log.error("decision_log.unwritable", why=fault, waiting=len(self._waiting) + len(self._taken))
+            log.error("decision_log.unwritable", why=fault, waiting=self.num_waiting)
         elif self._fault and not fault:
             log.info("decision_log.writable", writer=self._chain.writer)
         self._fault = fault

@@ -9,10 +9,13 @@ if TYPE_CHECKING:
 
 
 class DecisionLog(Protocol):
-    """Nothing here waits or raises. A record is in the order in which it was given."""
+    """Nothing here raises, and nothing waits but `record_now`. A record is in the order in which it was given."""
 
     def record(self, record: DecisionRecord) -> None:
         """Write it down soon; its place in the chain is given here."""
+
+    def record_now(self, record: DecisionRecord, within_s: float) -> bool:
+        """Whether it is on the disk; else it still may come there. Waits: not for an event loop."""
 
     @property
     def is_writable(self) -> bool:
@@ -24,6 +27,10 @@ class NoDecisionLog:
 
     def record(self, record: DecisionRecord) -> None:
         """Let it go."""
+
+    def record_now(self, record: DecisionRecord, within_s: float) -> bool:
+        """It is on no disk."""
+        return False
 
     @property
     def is_writable(self) -> bool:

@@ -9,6 +9,7 @@ These must stay true:
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from policies.residency.decision import Decision
 
 KIND = "transcript"
+_RECORD_WITHIN_S = 3.0
 
 log = structlog.get_logger("transcripts")
 
@@ -97,13 +99,14 @@ class TranscriptActs:
         if project is None:
             raise refused(ActReason.unknown_session, "nothing is stored of this session here")
         permission = self._permission_for(operator, project, looks_from)
-        if not self._parts.decisions.is_writable:
-            raise refused(ActReason.store_away, "the decision log cannot be written, and without a record nobody reads")
         decisions = [self._decide(project, region) for region in dict.fromkeys((self._parts.here, looks_from))]
         decision = next((one for one in decisions if not one.is_allowed), decisions[0])
-        self._record(operator, session_id, project, decision, permission, looks_from=looks_from)
+        is_written = await self._record(operator, session_id, project, decision, permission, looks_from=looks_from)
         if not decision.is_allowed:
             raise refused(ActReason.not_permitted, _why_not(decision))
+        if not is_written:
+            detail = "the decision log cannot be written, or there is none, and without a record nobody reads"
+            raise refused(ActReason.store_away, detail)
         region = self._parts.here
         self._parts.glass.note_used(
             permission.id,
@@ -120,8 +123,10 @@ class TranscriptActs:
             ticket=permission.ticket,
             looks_from=looks_from,
         )
+        self._permission_for(operator, project, looks_from)  # it may have been closed while this was written down
         try:
-            return Read(tuple(await self._parts.keeper.read(session_id)), permission)
+            pieces = await self._parts.keeper.read(session_id)
+            return Read(tuple(piece for piece in pieces if piece.session.project == project), permission)
         except StoreFailed as failed:
             raise _failed(failed) from None
 
@@ -206,7 +211,7 @@ class TranscriptActs:
             AuditEvent(act=act, outcome=outcome, who=who, kind=KIND, target=target, order_id=order_id, why=reason)
         )
 
-    def _record(
+    async def _record(
         self,
         operator: Operator,
         session_id: str,
@@ -215,14 +220,14 @@ class TranscriptActs:
         permission: Permission,
         *,
         looks_from: str,
-    ) -> None:
+    ) -> bool:
+        """Whether it is on the disk."""
         detail = f"{operator.subject} reads what is stored of it; ticket {permission.ticket}"
         table, here = self._parts.bundles.table, self._parts.here
         record = record_about(table, project, Action.support_access, decision, here=here, detail=detail)
         context = RecordContext(break_glass=permission.id)
-        self._parts.decisions.record(
-            msgspec.structs.replace(record, session=session_id, from_region=looks_from, context=context)
-        )
+        record = msgspec.structs.replace(record, session=session_id, from_region=looks_from, context=context)
+        return await asyncio.to_thread(self._parts.decisions.record_now, record, _RECORD_WITHIN_S)
 
     def _record_erasure(self, project: str, outcome: str, pieces: int, *, who: str) -> None:
         table, here = self._parts.bundles.table, self._parts.here

@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
 
 import msgspec
 import structlog
@@ -50,6 +51,8 @@ class SessionKeeper:
         self.is_begun = False
         """The store has a place for it. Only the writer asks."""
         self.has_failed = False
+        self.is_erased = False
+        """Its subject's words were erased while it spoke."""
         self.num_heard = 0
         self.num_lost = 0
         self._keeper = keeper
@@ -88,6 +91,7 @@ class TranscriptKeeper:
         self._waiting: deque[tuple[SessionKeeper, KeptFinal | None]] = deque()
         self._num_finals = 0
         self._has_waiting = asyncio.Event()
+        self._live: WeakSet[SessionKeeper] = WeakSet()
         self._told_held: set[tuple[str, str]] = set()
         self._turn = asyncio.Lock()
         """The store is used by one thread at a time."""
@@ -100,7 +104,11 @@ class TranscriptKeeper:
         if ruling.why_not is NotKept.not_asked:
             return None
         self._tell_ruling(spoken, ruling)
-        return SessionKeeper(self, spoken, ruling) if ruling.why_not is None else None
+        if ruling.why_not is not None:
+            return None
+        session = SessionKeeper(self, spoken, ruling)
+        self._live.add(session)
+        return session
 
     def put(self, session: SessionKeeper, final: KeptFinal | None) -> None:
         """`final` None: its end, for which there is always room: it holds no words."""
@@ -117,7 +125,7 @@ class TranscriptKeeper:
     def _may_go_on(self, session: SessionKeeper) -> bool:
         """Nothing more is taken of a session that cannot be kept as a whole."""
         if session.has_failed:
-            self._lose(session, 1, "failed_before")
+            self._lose(session, 1, "erased" if session.is_erased else "failed_before")
             return False
         if self._may_be_kept(session):
             return True
@@ -200,6 +208,9 @@ class TranscriptKeeper:
                 await self._store_end(session)
 
     async def _store_finals(self, session: SessionKeeper, finals: list[KeptFinal]) -> None:
+        if session.has_failed:
+            self._lose(session, len(finals), "erased" if session.is_erased else "failed_before")
+            return
         if not self._may_be_kept(session):
             self._lose(session, len(finals), "not_permitted")
             return
@@ -299,6 +310,11 @@ class TranscriptKeeper:
         if why is not None:
             return why, 0
         async with self._turn:
+            for session in self._live:
+                if (session.spoken.situation.project, session.spoken.subject_id) == (project, subject_id):
+                    session.has_failed = session.is_erased = (
+                        True  # what it says from here on is not kept, and what waits is not
+                    )
             pieces = await self._ask(lambda: self._store.erase(project, subject_id))
         self._metrics.erased.labels("request").inc(pieces)
         return None, pieces

@@ -3,12 +3,13 @@
     DIRECTORY/REGION/lock                  held while subjects come and go
     DIRECTORY/REGION/PSEUDONYM/key         the subject's key (gateway.transcripts.subject_keys)
     DIRECTORY/REGION/PSEUDONYM/SESSION.ID.words    (gateway.transcripts.sealed_words)
-    DIRECTORY/REGION/.gone-ID/             of a subject that was erased: its key is destroyed, its files are going
+    DIRECTORY/REGION/.gone-ID/             of a subject that is erased: nobody looks there; its key goes, then its files
 
 These must stay true:
   - No name of a subject and no word is in the clear, in a file or in the name of one. Only their user can read files.
   - A batch is in its file as a whole, or nothing of it is.
-  - Erasing begins with the key: cut off anywhere, nothing of the subject can be read after it.
+  - Erasing takes a subject's folder out of sight, then its key, then its words. Cut off anywhere, the subject is there
+    as it was or nothing of it can be read here; the next sweep goes on from there, and a new key can be made.
   - A session of one subject is never written under the key of another, or under one that was destroyed.
 """
 
@@ -175,7 +176,7 @@ class LocalTranscriptStore:
         with self._locked(fcntl.LOCK_EX):
             try:
                 for folder in self._folder.glob(f"{_GONE}*"):
-                    shutil.rmtree(folder)
+                    _forget(folder)
                 for path, kept in self._headers():
                     if now_s < kept.keep_until_s:
                         continue
@@ -185,7 +186,8 @@ class LocalTranscriptStore:
                     path.unlink(missing_ok=True)
                     erased.append(kept)
                 for folder in self._subjects():
-                    if not any(folder.glob(f"*{_SUFFIX}")):
+                    # Without its key nobody reads what is left.
+                    if not any(folder.glob(f"*{_SUFFIX}")) or not (folder / subject_keys.FILE_NAME).exists():
                         self._destroy(folder)
             except OSError:
                 raise StoreFailed("disk") from None
@@ -194,14 +196,22 @@ class LocalTranscriptStore:
 
     def rewrap(self) -> int:
         with self._locked(fcntl.LOCK_EX):
-            return sum(subject_keys.rewrap(folder, self._keys) for folder in self._subjects())
+            count, failed = 0, None
+            for folder in self._subjects():
+                try:
+                    count += subject_keys.rewrap(folder, self._keys)
+                except StoreFailed as error:
+                    failed = error  # one that is damaged holds up no other
+        if failed is not None:
+            raise failed
+        return count
 
     def _destroy(self, folder: Path) -> None:
         """Raises OSError."""
-        subject_keys.destroy(folder)
         gone = self._folder / f"{_GONE}{secrets.token_hex(8)}"
         folder.rename(gone)
-        shutil.rmtree(gone)
+        subject_keys.sync_folder(self._folder)
+        _forget(gone)
 
     # --- what is there --------------------------------------------------------------------------------------
 
@@ -234,6 +244,12 @@ class LocalTranscriptStore:
             yield
         finally:
             os.close(descriptor)
+
+
+def _forget(gone: Path) -> None:
+    """Raises OSError."""
+    subject_keys.destroy(gone)
+    shutil.rmtree(gone)
 
 
 def _write_all(descriptor: int, raw: bytes) -> None:

@@ -63,7 +63,10 @@ async def test_what_a_killed_writer_left_is_sealed_when_the_next_one_begins(tmp_
     assert len(list((tmp_path / "log").glob("*.found"))) in (1, 2)
 
 
-async def test_files_that_are_old_are_deleted_and_the_log_says_so(tmp_path: Path) -> None:
+async def test_files_that_are_old_are_deleted_and_the_log_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.decision_log.building._BESIDE_EVERY_S", 0.02)
     (tmp_path / "log").mkdir()
     for name, content in made_log(20, rotate_after=6).items():  # of 2026-09-21
         (tmp_path / "log" / name).write_bytes(content)

@@ -191,6 +191,31 @@ def test_what_no_text_can_say_is_written_with_a_mark_in_its_place(make_log: Make
     assert verified(directory).is_intact
 
 
+def test_what_waits_beside_what_failed_is_written_at_the_end_too(make_log: MakeLog, directory: Path) -> None:
+    log = make_log()
+    (path,) = directory.glob("*.jsonl")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100, hard))
+    try:
+        log.record(record(0))
+        wait_until(lambda: not log.is_writable)
+        log.record(record(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert log.close(5.0)
+    told = list(read_records(directory))
+    assert [one.latency_us for one in told if one.event is Event.placement] == [0, 1]
+    assert told[-1].action == "ended"
+
+
+def test_who_asks_for_it_is_told_when_his_record_is_on_the_disk(make_log: MakeLog, directory: Path) -> None:
+    log = make_log()
+    assert log.record_now(record(0), 5.0)
+    assert [one.latency_us for one in read_records(directory) if one.event is Event.placement] == [0]
+    assert log.close(5.0)
+    assert not log.record_now(record(1), 0.0)
+
+
 def test_a_closed_log_takes_nothing_more(make_log: MakeLog) -> None:
     log = make_log()
     assert log.close(5.0)

@@ -21,6 +21,10 @@ class ToChain:
     def record(self, record: DecisionRecord) -> None:
         self.records.append(record)
 
+    def record_now(self, record: DecisionRecord, within_s: float) -> bool:
+        self.records.append(record)
+        return True
+
 
 def test_old_files_go_and_the_log_says_so_and_stays_whole(tmp_path: Path) -> None:
     chain = writer_in(tmp_path)

@@ -58,6 +58,10 @@ class GlassWorld:
     def record(self, record: DecisionRecord) -> None:
         self.records.append(record)
 
+    def record_now(self, record: DecisionRecord, within_s: float) -> bool:
+        self.records.append(record)
+        return self.is_writable
+
     @property
     def is_writable(self) -> bool:
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,15 @@ from gateway.operations.operators import Operator
 from gateway.operations.refusals import ActRefused
 from gateway.operations.transcript_acts import TranscriptActs, TranscriptParts
 from tests.gateway.operations.glass_world import ADA, GRACE, GlassWorld
-from tests.gateway.transcripts.transcript_world import ASKS, HERE, STORAGE_RULES, TranscriptWorld, table_of
+from tests.gateway.transcripts.transcript_world import (
+    ASKS,
+    HERE,
+    STORAGE_RULES,
+    TranscriptWorld,
+    kept_final,
+    kept_session,
+    table_of,
+)
 from tests.harness.residency_bundle import rule
 
 if TYPE_CHECKING:
@@ -120,6 +129,33 @@ async def test_without_a_record_nobody_reads(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(TranscriptWorld, "is_writable", False)
     with pytest.raises(ActRefused, match="store_away"):
         await world.acts.read(ADA, "s1", looks_from=HERE)
+
+
+async def test_a_permission_that_is_closed_while_the_look_is_written_down_shows_nothing(
+    tmp_path: Path,
+) -> None:
+    world = ActsWorld(tmp_path)
+    await world.spoken("guten tag")
+    permission = await world.open_glass()
+
+    async def write_and_close(event: AuditEvent) -> None:
+        world.events.append(event)
+        if event.outcome == "read":
+            await world.glass.acts.close(GRACE, permission)
+
+    world.acts = TranscriptActs(replace(world.acts._parts, write=write_and_close))
+    with pytest.raises(ActRefused, match="needs_break_glass"):
+        await world.acts.read(ADA, "s1", looks_from=HERE)
+
+
+async def test_a_permission_for_one_project_shows_nothing_of_another_with_the_same_session(tmp_path: Path) -> None:
+    world = ActsWorld(tmp_path)
+    await world.spoken("guten tag")
+    world.store.begin(kept_session("s1", "globex/clinic", begun_at_s=int(world.now_s) + 1), "patient-9")
+    world.store.keep("s1", [kept_final("other words")])
+    await world.open_glass()
+    (piece,) = (await world.acts.read(ADA, "s1", looks_from=HERE)).pieces
+    assert piece.session.project == "acme/clinic"
 
 
 async def test_without_a_bundle_nobody_reads_and_nobody_erases(tmp_path: Path) -> None:

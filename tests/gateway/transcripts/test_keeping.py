@@ -199,6 +199,24 @@ async def test_words_that_come_after_an_erasure_in_mid_session_are_not_kept(tmp_
     assert world.figure("patchbay_transcript_finals_lost_total", reason="erased") == 2
 
 
+async def test_a_session_of_which_nothing_is_stored_yet_is_not_kept_after_an_erasure(tmp_path: Path) -> None:
+    """Its subject asked to be forgotten while it spoke; only another subject's words, or a new session's, are kept."""
+    world = TranscriptWorld(tmp_path)
+    said = {}
+    for session, subject in (("s1", "patient-7"), ("s2", "patient-8")):
+        said[session] = world.keeper.listener(Spoken(session, CLINIC, subject))
+    waiting = said["s1"]
+    assert waiting is not None
+    waiting.heard(final("guten tag", 0))
+    assert await world.keeper.erase("acme/clinic", "patient-7") == (None, 0)
+    for listener in said.values():
+        assert listener is not None
+        listener.heard(final("auf wiedersehen", 1_000))
+        listener.ended()
+    await world.keeper.flush()
+    assert [kept.session for kept in await world.keeper.sessions()] == ["s2"]
+
+
 async def test_words_that_wait_when_another_bundle_forbids_them_are_not_stored(tmp_path: Path) -> None:
     world = TranscriptWorld(tmp_path)
     listener = world.keeper.listener(Spoken("s1", CLINIC, "patient-7"))

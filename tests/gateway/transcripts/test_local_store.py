@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.transcripts import subject_keys
 from gateway.transcripts.interface import StoreFailed
 from gateway.transcripts.local_store import LocalTranscriptStore
 from gateway.transcripts.region_keys import add_key, read_region_keys
@@ -98,6 +99,49 @@ def test_an_erasure_that_was_cut_off_is_finished_by_the_next_sweep(tmp_path: Pat
     folder.rename(folder.with_name(".gone-1"))
     store.sweep(NOON_S, lambda _kept: False)
     assert [path.name for path in (tmp_path / "words" / HERE).iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("dies_in", ["destroy", "rmtree"])
+def test_an_erasure_that_dies_anywhere_leaves_a_subject_that_can_be_kept_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_in: str
+) -> None:
+    store = _with_words(tmp_path, "one")
+    with monkeypatch.context() as patch:
+
+        def die(_path: Path) -> None:
+            raise OSError("killed")
+
+        patch.setattr(subject_keys if dies_in == "destroy" else shutil, dies_in, die)
+        with pytest.raises(StoreFailed, match="disk"):
+            store.erase("acme/clinic", "patient-7")
+    assert store.read("s1") == []
+    store.begin(kept_session("s2"), "patient-7")
+    store.keep("s2", [kept_final("two")])
+    assert _texts(store, "s2") == ["two"]
+    store.sweep(NOON_S, lambda _kept: False)
+    assert _texts(store, "s2") == ["two"]
+    assert len(list((tmp_path / "words" / HERE).iterdir())) == 2, "the lock, and the subject as it is now"
+
+
+def test_words_whose_key_is_gone_are_swept_whatever_their_term(tmp_path: Path) -> None:
+    store = _with_words(tmp_path, "one")
+    next((tmp_path / "words" / HERE).glob("*/key")).unlink()
+    store.sweep(NOON_S, lambda _kept: False)
+    assert [path.name for path in (tmp_path / "words" / HERE).iterdir()] == ["lock"]
+
+
+def test_one_damaged_key_holds_up_the_rotation_of_no_other(tmp_path: Path) -> None:
+    store = _with_words(tmp_path, "one")
+    store.begin(kept_session("s2"), "patient-8")
+    add_key(tmp_path / "region.keys")
+    paths = sorted((tmp_path / "words" / HERE).glob("*/key"))
+    for damaged in paths:
+        raw = damaged.read_bytes()
+        damaged.write_bytes(b"damaged")
+        with pytest.raises(StoreFailed, match="damaged"):
+            store_in(tmp_path).rewrap()
+        damaged.write_bytes(raw)
+    assert store_in(tmp_path).rewrap() == 0, "each was put under the new key while the other one was damaged"
 
 
 def test_two_gateways_of_a_machine_share_a_subject_and_a_session(tmp_path: Path) -> None:
