@@ -55,12 +55,15 @@ class SessionFence:
         return self.permitted.classes_in(region) >= ALL_CLASSES
 
     def may_stay(self, stream: PlacedStream, region: RegionWatch) -> bool:
-        """Where it is, on that machine. Where nobody here knows the machine's class, what it was asked by counts."""
+        """Where it is, on that machine, by what is known of it now; behind a relay, what it was asked by counts."""
         if not self._may_be(stream, region.name):
             return False
         permitted = self.permitted.classes_in(region.name)
         if permitted >= ALL_CLASSES:
             return True
+        inner = stream.inner
+        if region.is_local and isinstance(inner, PoolStream) and inner.replica is not None:
+            return region.pool.class_of(inner.replica.address) in permitted
         if stream.capacity is not None:
             return stream.capacity in permitted
         return stream.classes is not None and stream.classes <= permitted

@@ -36,6 +36,8 @@ class RoomRules:
         classes: which machines it may be on; None: any.
         class_of_pool: how a pool's machines are paid for; None: nobody knows it by that name.
         permitted: machines that the caller's policy set permits, and one of which nothing is known is none; None: any.
+        permitted_behind: the same, where the replica is a relay: it must say that it has room on some of them. One that
+            says nothing of classes is too old to read which are meant.
     """
 
     tier: Tier
@@ -43,6 +45,7 @@ class RoomRules:
     classes: ClassRule | None
     class_of_pool: Callable[[str], CapacityClass | None]
     permitted: frozenset[CapacityClass] | None = None
+    permitted_behind: frozenset[CapacityClass] | None = None
 
 
 class Member:
@@ -105,6 +108,8 @@ class Member:
         permitted = rules.permitted
         if unfit is None and permitted is not None and self.known_class(rules.class_of_pool) not in permitted:
             unfit = NoReplica.no_permitted_capacity
+        if unfit is None and rules.permitted_behind is not None and not self._has_behind(rules.permitted_behind):
+            unfit = NoReplica.no_permitted_capacity
         capacity = rules.class_of_pool(load.pool) or self.entry.facts.capacity
         free_slots = free_slots_for(
             rules.tier, slots_total=load.slots_total, slots_used=load.slots_used, headroom=rules.headroom
@@ -124,6 +129,10 @@ class Member:
             is_at_risk=load.is_at_risk or load.leaves_in_ms > 0,
             ramp_permille=ramp_permille,
         )
+
+    def _has_behind(self, permitted: frozenset[CapacityClass]) -> bool:
+        region = self.link.region
+        return region is not None and any(region.free_slots_of_class.get(each.value, 0) > 0 for each in permitted)
 
     def may_begin(self, now_ms: int) -> bool:
         """False where as many as may try it out are there already. One that is held out is taken for want of others."""

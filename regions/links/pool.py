@@ -280,8 +280,8 @@ class LinkPool:
         rule = self.classes.of(payer)
         classes = None if stream.is_replay or rule.is_free else rule
         # Of engines behind a relay nothing is known here: the relay chooses among them by the same classes.
-        permitted = stream.classes if self._tls is None else None
-        room = RoomRules(_tier_of(stream), self.headroom, classes, self.class_of_pool, permitted)
+        here, behind = (stream.classes, None) if self._tls is None else (None, stream.classes)
+        room = RoomRules(_tier_of(stream), self.headroom, classes, self.class_of_pool, here, behind)
         open_ = [member for member in self._members.values() if member.is_open]
         facts = [
             member.facts(stream, room, now_ms, ramp_permille=share)

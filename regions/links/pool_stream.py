@@ -23,8 +23,10 @@ _MAY_FIT_ELSEWHERE = frozenset(
         RefusalReason.draining,
         RefusalReason.unreachable,
         RefusalReason.unknown_model,
+        RefusalReason.not_permitted,
     }
 )
+"""A replica that is not of the region or class that it is taken for, or whose clock is wrong, may be the only one."""
 ENGINES_FAULT = frozenset({LossReason.silent, LossReason.engine_failed, LossReason.protocol_broken})
 """Losses that speak against a replica whose connection stands."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from policies.plans import Tier
 from policies.residency.permitted import Permitted
 from policies.residency.vocabulary import Trigger
 from policies.routing_facts import CapacityClass, Health
+from regions.links.pool_stream import PoolStream
 from regions.placing import Placed, SessionPlace
 from tests.fakes.region_pool import status_of
 from tests.harness.waiting import until
@@ -124,6 +127,22 @@ async def test_a_stream_stays_only_where_its_machine_is_known_to_be_permitted(
     stream.capacity = capacity
     caller.pool.permit(replace(Permitted.everywhere_in(NORTH), classes={"north": frozenset({RESERVED})}))
     assert (stream.move_reason is None) == stays
+
+
+async def test_a_stream_moves_whose_machine_turns_out_to_be_of_another_class() -> None:
+    world = World()
+    knows(world, north=RESERVED)
+    restricted = replace(Permitted.everywhere_in(NORTH), classes={"north": frozenset({RESERVED})})
+    caller, _ = placed_by(world, restricted)
+    stream = await caller.opened()
+    replica: Any = SimpleNamespace(address="fake:1", open=lambda _stream, _on_event: SimpleNamespace())
+    dispatcher: Any = SimpleNamespace(now_ms=lambda: 0)
+    stream.inner = PoolStream(dispatcher, replica, stream.asked, lambda _event: None)
+    caller.pool.permit(restricted)
+    assert stream.move_reason is None
+    world.pools["north"].capacity = SPOT
+    caller.pool.permit(restricted)
+    assert stream.move_reason is MoveReason.outside_policy
 
 
 async def test_what_it_was_asked_by_counts_behind_a_relay() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engines.interface import LoadReport, ModelLoad, OpenStream, RefusalReason, StreamOptions
 from policies.plans import Tier
-from policies.replica_choice import ReplicaFacts
+from policies.replica_choice import NoReplica, ReplicaFacts
 from policies.routing_facts import CapacityClass
 from policies.tier_classes import ClassRule
 from policies.tier_slots import TierHeadroom
@@ -17,7 +17,7 @@ from regions.discovery.interface import EngineAddress
 from regions.links.engine_report import EngineReport
 from regions.links.member import Member, RoomRules, room_for
 from regions.links.membership import Entry
-from tests.fakes.region_pool import FakeLink
+from tests.fakes.region_pool import FakeLink, status_of
 
 pytestmark = pytest.mark.unit
 
@@ -125,3 +125,27 @@ def test_one_that_stays_says_what_it_has_and_one_without_a_link_nothing() -> Non
     assert one.report() == EngineReport(EngineAddress("fake:1"), report, is_leaving=False)
     link: Any = FakeLink(load=None)
     assert Member(one.entry, link, holds_out=False).report() is None
+
+
+RESERVED = frozenset({CapacityClass.reserved})
+
+
+@pytest.mark.parametrize(
+    ("free", "unfit"),
+    [
+        ({"reserved": 2, "spot": 9}, None),
+        ({"reserved": 0, "spot": 9}, NoReplica.no_permitted_capacity),
+        ({}, NoReplica.no_permitted_capacity),  # an older relay, which does not read what it is asked for either
+    ],
+)
+def test_a_relay_is_asked_for_one_class_only_where_it_says_what_it_has_of_it(
+    free: dict[str, int], unfit: NoReplica | None
+) -> None:
+    one, _ = member({}, {}, {})
+    link: Any = one.link
+    link.region = status_of("there", classes=free)
+    rules = RoomRules(Tier.standard, TierHeadroom(0, 0), None, lambda _name: None, None, RESERVED)
+    stream = OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=StreamOptions())
+    assert one.facts(stream, rules, 1_000, ramp_permille=250).unfit is unfit
+    link.region = None
+    assert one.facts(stream, rules, 1_000, ramp_permille=250).unfit is NoReplica.no_permitted_capacity

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.unit
 ASKED = OpenStream(session_id="s", tenant="t", epoch=1, start_sample=0, options=StreamOptions())
 GRANTED = Granted(1, "m", "1", 16_000)
 FULL = Refused(1, RefusalReason.no_free_slot, 500)
+ASTRAY = Refused(1, RefusalReason.not_permitted, None, "other_region")
 
 
 def final(reason: EndReason = EndReason.finish) -> FinalResult:
@@ -107,6 +108,14 @@ def test_a_refused_stream_goes_to_another_replica_unseen_and_audio_follows_it() 
     assert second.told == [b"ab", 5, ("finish", 10)]
     assert (world.first.verdicts, second.verdicts) == (["nothing"], ["well 7"])
     assert world.over_count == 1
+
+
+def test_a_replica_that_is_not_where_it_should_be_costs_the_session_nothing() -> None:
+    second = Replica("second")
+    world = World(second)
+    world.first.say(ASTRAY)
+    second.say(GRANTED)
+    assert world.heard == [GRANTED]
 
 
 def test_its_end_frees_a_slot_while_it_has_one_on_a_replica_that_stays() -> None:
