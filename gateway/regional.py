@@ -16,10 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.admission.policy_sets import residency_mistakes
 from gateway.residency.building import Residency, ResidencyRefused, residency
-from gateway.resumption.metrics import ResumptionMetrics
-from gateway.resumption.points import StoredCommitPoints
-from gateway.resumption.resumption import Resumption
-from gateway.resumption.token_keys import ResumptionRefused, TokenKeys, load_token_keys
+from gateway.resumption_building import ResumptionBuilding, token_keys_of
 from gateway.settings import SettingsRefused
 from policies.order_effects import is_effective
 from policies.orders import Scope, Target
@@ -53,7 +50,8 @@ if TYPE_CHECKING:
     from gateway.residency.grants import GrantIssuer
     from gateway.residency.in_force import BundlesInForce
     from gateway.residency.policy_sets import BundlePolicySets
-    from gateway.resumption.peers import PeerRegions
+    from gateway.resumption.points import StoredCommitPoints
+    from gateway.resumption.resumption import Resumption
     from gateway.settings import GatewaySettings
     from policies.orders import Orders
     from policies.routing import RoutingWeights
@@ -172,7 +170,7 @@ class _Building:
             self._tasks.append(self._file.run)
         self._discovery = _unless_refused(self._discovery_of_engines, mistakes)
         self._grants = _unless_refused(self._grant_issuer, mistakes)
-        keys = _unless_refused(self._token_keys_of_settings, mistakes)
+        keys = _unless_refused(lambda: token_keys_of(settings), mistakes)
         if mistakes or keys is None:
             raise SettingsRefused(mistakes)
         self._token_keys = keys
@@ -208,7 +206,10 @@ class _Building:
         placement = RegionalPlacement(facts, rules, metrics, now_ms=monotonic_ms)
         metrics.watch(lambda: placement.snapshot)
         capacity = self._capacity(pool, placement, rules.headroom)
-        resumption, points = self._resumption()
+        kept = ResumptionBuilding(
+            settings, self._registry, self._stack, catalog=self.catalog, certificates=self._certificates
+        )
+        resumption, points = kept.build(self._token_keys, self._redis())
         self._tasks += [pool.run, facts.run, points.run]
         relay = self._relay(facts, points, decides)
         if relay is not None:
@@ -328,29 +329,7 @@ class _Building:
 
         return CertificateMetrics(self._registry)
 
-    # --- sessions of gateways that are lost ---------------------------------------------------------------
-
-    def _resumption(self) -> tuple[Resumption, StoredCommitPoints]:
-        settings = self._settings
-        metrics = ResumptionMetrics(self._registry)
-        points = StoredCommitPoints(
-            settings.resumption, self._redis(), metrics, region=settings.region, peers=self._peers(metrics)
-        )
-        self._stack.push_async_callback(points.flush)  # before the link that it needs is closed
-        resumption = Resumption(
-            settings.resumption,
-            self._token_keys,
-            points,
-            region=settings.region,
-            now_s=time.time,
-        )
-        return resumption, points
-
-    def _token_keys_of_settings(self) -> TokenKeys:
-        try:
-            return load_token_keys(self._settings.resumption)
-        except ResumptionRefused as refused:
-            raise SettingsRefused(refused.mistakes) from None
+    # --- stores ---------------------------------------------------------------------------------------------
 
     def _redis(self) -> RedisLink | None:
         redis = self._settings.limits.redis
@@ -361,23 +340,6 @@ class _Building:
         link = RedisLink(redis)
         self._stack.push_async_callback(link.aclose)
         return link
-
-    def _peers(self, metrics: ResumptionMetrics) -> PeerRegions | None:
-        if self._certificates is None:
-            return None
-        from gateway.resumption.peers import PeerRegions
-        from regions.links.peer_channels import PeerChannels
-
-        channels = PeerChannels(self._settings.region, self.catalog, self._certificates)
-        self._stack.push_async_callback(channels.close)
-        settings = self._settings
-        return PeerRegions(
-            channels.nearest_first,
-            metrics,
-            region=settings.region,
-            copies=settings.resumption.copies,
-            claim_timeout_ms=settings.resumption.claim_timeout_ms,
-        )
 
     # --- what operators order -----------------------------------------------------------------------------
 
