@@ -113,15 +113,15 @@ class GrantChecker:
         self._looked_at_s = now_s
         try:
             files = {path.name: path for path in self._directory.glob("*.pem") if not path.name.startswith(".")}
-            seen = {name: _stamp(path) for name, path in files.items()}
         except OSError:
-            files, seen = {}, {}
+            files = {}
+        seen = {name: stamp for name, path in files.items() if (stamp := _stamp(path)) is not None}
         if seen == self._seen:
             return
         self._keys = {
             name: key
-            for name, path in files.items()
-            if (key := self._keys.get(name) if seen[name] == self._seen.get(name) else _read(path)) is not None
+            for name, stamp in seen.items()
+            if (key := self._keys.get(name) if stamp == self._seen.get(name) else _read(files[name])) is not None
         }
         self._seen = seen
         log.info("grant_keys.loaded", issuers=sorted(self.issuers))
@@ -139,8 +139,12 @@ def _is_signed_by(key: Ed25519PublicKey, signed: SignedGrant) -> bool:
     return True
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """None: it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 

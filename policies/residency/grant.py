@@ -111,7 +111,7 @@ def parse(data: bytes) -> SignedGrant | None:
     payload, signature = data[:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
     try:
         grant = _DECODER.decode(payload)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     if grant.v != GRANT_VERSION or payload_of(grant) != payload:
         return None

@@ -130,6 +130,13 @@ def test_while_a_key_is_changed_both_are_good(keys: GrantKeys, monkeypatch: pyte
 
 
 @unit
+def test_a_file_that_is_not_there_takes_no_other_key_with_it(keys: GrantKeys) -> None:
+    (keys.folder / "asia.pem").symlink_to(keys.folder / "nowhere")
+    checker = GrantChecker(keys.folder, region="eu-west")
+    assert checker.issuers == {"eu-west", "us-east"}
+
+
+@unit
 def test_without_its_folder_nothing_is_permitted(keys: GrantKeys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.server.grants._LOOK_EVERY_S", 0.0)
     checker = GrantChecker(keys.folder, region="eu-west")

@@ -119,6 +119,10 @@ def test_other_bytes_are_no_grant(payload: bytes) -> None:
     assert parse(payload + bytes(SIGNATURE_BYTES)) is None
 
 
+def test_bytes_that_are_nested_too_deeply_are_no_grant() -> None:
+    assert parse(b'{"x":' + b"[" * 20_000 + bytes(SIGNATURE_BYTES)) is None
+
+
 def test_one_that_is_too_large_is_not_read() -> None:
     assert parse(bytes(MAX_BYTES + 1)) is None
 
