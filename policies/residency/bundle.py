@@ -10,7 +10,7 @@ import cedarpy
 
 from policies.residency import manifest, row_checks, row_reading
 from policies.residency.manifest import files_digest
-from policies.residency.mistakes import BundleRefused, Mistakes
+from policies.residency.mistakes import MOST_TOLD, BundleRefused, Mistakes
 from policies.residency.rules import MAX_RULES, read_rules
 from policies.residency.schema import FREE, check_fit, check_words, read_schema, words_of
 from policies.residency.toml_tables import TableReader, document
@@ -157,9 +157,11 @@ def _rules(files: Mapping[str, bytes], texts: Mapping[str, str], mistakes: Mista
                     f"{path} line {rule.line} ({rule.id})", f"the same @id stands in {other.file} line {other.line}"
                 )
             rules.append(rule)
-    if len(rules) > MAX_RULES:
-        mistakes.add("rules/", f"more than {MAX_RULES} rules")
-        return []
+        if len(rules) > MAX_RULES:
+            mistakes.add("rules/", f"more than {MAX_RULES} rules")
+            return []
+        if mistakes.count > MOST_TOLD:
+            return []
     if not rules:
         mistakes.add("rules/", "there is no rule")
     return rules

@@ -30,6 +30,7 @@ RUNNING = ("at_once", "at_commit_point")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TOKENS = re.compile(r'//[^\n\r]*|"(?:[^"\\]|\\.)*"|[;(\[{)\]}]|"', re.DOTALL)
+_NOT_BLANK = re.compile(r"\S")
 _SAID_ID = re.compile(r'@id\("([^"\\]{0,100})"\)')
 _CONTEXT = {"Var": "context"}
 _SUBJECT = {".": {"left": _CONTEXT, "attr": "subject"}}
@@ -93,7 +94,9 @@ def read_rules(text: str, path: str, mistakes: Mistakes) -> list[Rule]:
 def cut_apart(text: str, path: str, mistakes: Mistakes) -> list[tuple[int, str]]:
     """(line, text) of each rule with the comments before it. Nothing where brackets or quotes do not fit."""
     found: list[tuple[int, str]] = []
-    begin = depth = 0
+    blank = _without_comments(text)
+    begin = depth = counted = 0
+    line = 1
     for token in _TOKENS.finditer(text):
         match token[0]:
             case "(" | "[" | "{":
@@ -108,13 +111,18 @@ def cut_apart(text: str, path: str, mistakes: Mistakes) -> list[tuple[int, str]]
                 return []
             case ";":
                 depth = 0
-                found.append((_line(text, _first(text, begin)), text[begin : token.end()].strip()))
+                first = _first(blank, begin)
+                line, counted = line + text.count("\n", counted, first), first
+                found.append((line, text[begin : token.end()].strip()))
                 begin = token.end()
                 if len(found) > MAX_RULES:
                     mistakes.add(path, f"more than {MAX_RULES} rules")
                     return []
-    if _without_comments(text[begin:]).strip():
-        mistakes.add(f"{path} line {_line(text, _first(text, begin))}", "a rule does not end with a semicolon")
+    if (first := _first(blank, begin)) < len(text):
+        wrong = "a rule does not end with a semicolon"
+        if text[first] == "#":
+            wrong = "remarks in rules begin with // and not with #"
+        mistakes.add(f"{path} line {_line(text, first)}", wrong)
     return found
 
 
@@ -258,11 +266,10 @@ def _nodes(rule: object) -> Iterator[dict[str, object]]:
                 waiting.extend(members)
 
 
-def _first(text: str, begin: int) -> int:
-    """Where the next thing stands that is neither white space nor a comment."""
-    rest = text[begin:]
-    blank = _without_comments(rest)
-    return begin + len(blank) - len(blank.lstrip())
+def _first(blank: str, begin: int) -> int:
+    """Where the next thing stands that is neither white space nor a comment. `blank`: the text without comments."""
+    found = _NOT_BLANK.search(blank, begin)
+    return len(blank) if found is None else found.start()
 
 
 def _without_comments(text: str) -> str:

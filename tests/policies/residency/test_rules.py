@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cedarpy
 import pytest
 from hypothesis import given
@@ -136,6 +138,7 @@ def test_what_makes_other_instants_of_instants_is_refused(condition: str) -> Non
     [
         (rule("A", "permit (principal, action);"), "line 1 (A): is no Cedar rule: "),
         (rule("A", PERMIT), "a rule does not end with a semicolon"),
+        (rule("A", PERMIT + ";") + "\n\n# later", "line 5: remarks in rules begin with // and not with #"),
         (rule("A b", PERMIT + ";"), "(A b): @id is 'A b'; it is made of letters, digits and . _ -"),
         (f"{PERMIT};", "rules/a.cedar line 1: @id is missing"),
         (rule("A", PERMIT + ";", "@kind").replace("@basis", "@base"), "(A): @basis is missing"),
@@ -191,3 +194,17 @@ def test_any_text_is_rules_or_mistakes(text: str) -> None:
     mistakes = Mistakes()
     for found in read_rules(text, "a", mistakes):
         assert found.id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "// a remark\n" * 500 + f"{PERMIT};" * 1_000 + "// end" * 100_000,
+        "\n" * 500_000 + ";" * 1_999,
+        ";" * 1_999 + '""' * 250_000,
+    ],
+)
+def test_a_file_as_large_as_may_be_is_cut_apart_in_time_that_grows_with_its_length(text: str) -> None:
+    begins_s = time.process_time()
+    cut_apart(text, "rules/a.cedar", Mistakes())
+    assert time.process_time() - begins_s < 3, "cut apart anew for every rule it would take tens of seconds"
