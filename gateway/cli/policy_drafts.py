@@ -11,7 +11,7 @@ from policies.residency.bundle import read_bundle
 from policies.residency.decision import Question, Situation
 from policies.residency.engine import ResidencyEngine
 from policies.residency.instants import text_of
-from policies.residency.lint_rows import NOBODY_YET
+from policies.residency.lint_rows import NOBODY_YET, TO_BE_FILLED_IN
 from policies.residency.vocabulary import Action
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def _operators(catalog: Catalog, below: str) -> str:
     for operator in sorted({region.operator for region in catalog.regions.values()}):
         provider = next((name for name in _PROVIDERS if name in operator.casefold()), "independent")
         rows.append(
-            f'[[rows]]\noperator = "{_plain(operator)}"\nprovider = "{provider}"\ncontact = "to be filled in"\n'
-            f'is_sovereign = false\ncertifications = []\nbasis = "to be filled in"\n{below}'
+            f'[[rows]]\noperator = "{_plain(operator)}"\nprovider = "{provider}"\ncontact = "{TO_BE_FILLED_IN}"\n'
+            f'is_sovereign = false\ncertifications = []\nbasis = "{TO_BE_FILLED_IN}"\n{below}'
         )
     return "\n".join(rows)
 

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 NOBODY_YET = "nobody yet"
 """What `approved_by` says of a row that was drafted and that nobody has put his name to."""
 
+TO_BE_FILLED_IN = "to be filled in"
+"""What a draft says where it cannot know."""
+
+_LEFT_OPEN = (
+    ("contact", "Write whom to reach there."),
+    ("basis", "Write the contract or statute that it stands on."),
+)
 WARN_DAYS = (7, 30, 90)
 _DAY_S = 86_400
 _MOST_NAMED = 6
@@ -61,12 +68,13 @@ def _dates(file: str, rows: Iterable[Row], now_s: int) -> Iterator[Finding]:
     ending: dict[tuple[int, int], list[Row]] = defaultdict(list)
     waiting: dict[int, list[Row]] = defaultdict(list)
     rows = list(rows)
+    beginnings = {(_key(row), row.starts_at_s) for row in rows}
     for row in rows:
         if row.expires_at_s <= now_s:
             gone.append(row)
         elif not row.in_force_at(now_s):
             waiting[row.starts_at_s].append(row)
-        elif not _is_followed(row, rows):
+        elif (_key(row), row.expires_at_s) not in beginnings:  # of the same thing, as where an operator changes
             left_days = (row.expires_at_s - now_s) // _DAY_S
             days = next((days for days in WARN_DAYS if left_days < days), None)
             if days is not None:
@@ -91,11 +99,6 @@ def _dates(file: str, rows: Iterable[Row], now_s: int) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _is_followed(row: Row, rows: Iterable[Row]) -> bool:
-    """Whether another row of the same thing begins where it ends, as where an operator changes."""
-    return any(other.starts_at_s == row.expires_at_s and _key(other) == _key(row) for other in rows)
-
-
 def _approvals(file: str, rows: Iterable[Row], now_s: int) -> Iterator[Finding]:
     rows = list(rows)
     unapproved = [row for row in rows if row.approved_by == NOBODY_YET]
@@ -105,6 +108,14 @@ def _approvals(file: str, rows: Iterable[Row], now_s: int) -> Iterator[Finding]:
             f"Nobody approved it: `approved_by` is {NOBODY_YET!r}.",
             "Check it, then write who approved it, and when (`approved_at`).",
         )  # fmt: skip
+    for field, advice in _LEFT_OPEN:
+        empty = [row for row in rows if getattr(row, field, "").strip().lower() == TO_BE_FILLED_IN]
+        if empty:
+            yield Finding(
+                Severity.error, "row-not-filled-in", f"{file}, {_named(empty)}",
+                f"`{field}` is still {TO_BE_FILLED_IN!r}.",
+                advice,
+            )  # fmt: skip
     early = [row for row in rows if row.approved_at_s > now_s]
     if early:
         yield Finding(

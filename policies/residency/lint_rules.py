@@ -9,7 +9,7 @@ from policies.residency.lint_finding import Finding, Severity
 from policies.residency.rule_reading import fact_name, read_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from policies.residency.bundle import Bundle
     from policies.residency.rule_reading import RuleReading
@@ -24,12 +24,13 @@ _BREAK_GLASS = "context.hasBreakGlass"
 def lint_rules(bundle: Bundle, *, now_s: int) -> Iterator[Finding]:
     """Findings about each rule, in the order of their ids."""
     readings = read_rules(bundle.rules)
+    operators = {row.operator for row in bundle.operators}
     for name in sorted(bundle.rules):
         rule, reading = bundle.rules[name], readings[name]
         yield from _scope(rule, reading)
         yield from _annotations(rule, reading)
         yield from _review(rule, now_s)
-        yield from _texts(rule, reading)
+        yield from _texts(rule, reading, operators)
     yield from _doubles(bundle, readings)
     yield from _regimes(bundle, readings, now_s)
     yield from _profiles(bundle, readings)
@@ -103,12 +104,16 @@ def _review(rule: Rule, now_s: int) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _texts(rule: Rule, reading: RuleReading) -> Iterator[Finding]:
+def _texts(rule: Rule, reading: RuleReading, operators: Collection[str]) -> Iterator[Finding]:
     compared = sorted({pair for _, body in reading.conditions for pair in _compared_texts(body)})
     for fact, text in compared:
         advice = "Compare with an enumerated word, which the schema checks: a misspelt text is no mistake to Cedar."
         if fact == "resource.country":
             advice = "Name a jurisdiction instead, and list the country in jurisdictions.toml, with its dates."
+        elif fact == "resource.operator":
+            if text in operators:
+                continue
+            advice = "No row of operators.toml is about this operator: write its name exactly as it stands there."
         yield Finding(
             Severity.warning, "text-compared", _place(rule),
             f"It compares {fact} with the text {text!r}.", advice,

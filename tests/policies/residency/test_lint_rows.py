@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from policies.residency.bundle import read_bundle
 from policies.residency.instants import seconds_of
 from policies.residency.lint_finding import Severity
-from policies.residency.lint_rows import NOBODY_YET, lint_rows
+from policies.residency.lint_rows import NOBODY_YET, TO_BE_FILLED_IN, lint_rows
 from tests.harness.residency_bundle import (
     JURISDICTIONS,
     NOON_S,
@@ -90,6 +92,12 @@ def test_a_row_whose_time_is_over_is_told() -> None:
 def test_a_row_that_nobody_approved_is_an_error() -> None:
     row = region_row("eu-north-1", "NO", "Amazon").replace('"Ada"', f'"{NOBODY_YET}"')
     assert found(regions=REGIONS + row) == [(Severity.error, "row-not-approved", "regions.toml, eu-north-1")]
+
+
+@pytest.mark.parametrize("field", ["contact", "basis"])
+def test_what_a_draft_left_open_is_an_error(field: str) -> None:
+    row = re.sub(rf'{field} = ".*"', f'{field} = "{TO_BE_FILLED_IN}"', operator_row("Drafted", "aws"))
+    assert found(operators=OPERATORS + row) == [(Severity.error, "row-not-filled-in", "operators.toml, Drafted")]
 
 
 def test_an_approval_of_tomorrow_is_found() -> None:

@@ -91,6 +91,13 @@ def test_a_text_in_the_place_of_an_enumerated_word_is_found(text: str, sentence:
     assert (found.check, found.sentence) == ("text-compared", sentence)
 
 
+def test_an_operator_is_named_as_its_row_names_it() -> None:
+    text = 'forbid (principal in Asr::Profile::"eea", action, resource) when {{ resource.operator == "{}" }};'
+    assert findings(more_rules=rule("X01-new", text.format("Amazon"))) == []
+    (found,) = findings(more_rules=rule("X01-new", text.format("Amazom")))
+    assert (found.check, "exactly as it stands there" in found.advice) == ("text-compared", True)
+
+
 def test_a_rule_that_says_the_same_as_another_is_an_error() -> None:
     text = 'permit (principal in Asr::Profile::"global", action in [Asr::Action::"relay"], resource);'
     found = findings(more_rules=rule("X01-one", text) + rule("X02-two", f"// the same\n{text}"))
