@@ -26,7 +26,7 @@ def diff(
     begins: Annotated[
         str, typer.Option("--from", help="First instant that counts, such as 2027-06-30. Default: now.")
     ] = "",
-    until: Annotated[str, typer.Option(help="Instant until which it counts. Default: for good.")] = "",
+    until: Annotated[str, typer.Option(help="Instant until which it counts. Default: the end of both bundles.")] = "",
     reasons: Annotated[
         bool, typer.Option(help="Also list decisions that stay the same but are decided by other rules.")
     ] = False,
@@ -46,6 +46,9 @@ def diff(
     if from_s >= until_s:
         fail("--until is not after --from", ExitCode.usage)
     old, new = (bundle_in(folder, as_json=as_json) for folder in (before, after))
+    ends_s = max(old.expires_at_s, new.expires_at_s)
+    if not until and from_s < ends_s:
+        until_s = ends_s
     try:
         found = _found(compare(old, new, from_s=from_s, until_s=until_s, is_exhaustive=exhaustive))
     except Contradicted as fault:

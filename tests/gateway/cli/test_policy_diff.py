@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.app import app
+from policies.residency.bundle import read_bundle
 from tests.harness.policy_bundles import changed_rule, written
 from tests.harness.residency_bundle import REGIONS, RULES, residency_files
 
@@ -86,3 +87,10 @@ def test_a_report_can_be_sent_to_those_who_sign(folders: tuple[str, str], form: 
 def test_wrong_words_are_64(folders: tuple[str, str]) -> None:
     assert run(*folders, "--until", "2020-01-01").exit_code == 64
     assert run(folders[0], "/no/such/folder").exit_code == 66
+
+
+def test_what_would_come_after_the_end_of_both_is_not_told(folders: tuple[str, str]) -> None:
+    ends_s = read_bundle(residency_files()).expires_at_s
+    told = json.loads(run(*folders, "--json").stdout)
+    lines = [line for group in told["groups"] for line in group["lines"]]
+    assert max(end_s for line in lines for _, end_s in line["periods_s"]) == ends_s
