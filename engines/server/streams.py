@@ -201,7 +201,7 @@ class StreamHost:
 
     def open(self, sink: EventSink, stream_id: int, opened: OpenStream) -> HostedStream | None:
         """Answer at once through `sink`: `Granted`, and the stream; or `Refused`, and None."""
-        if self._grants is not None and (why := self._grants.refusal_of(opened)) is not None:
+        if (why := self._why_not_permitted(opened)) is not None:
             if times := self._alarms.raised(why):
                 log.error("stream.not_permitted", session=opened.session_id, why=why, times=times)
             sink.send(stream_id, self._refusal(opened, RefusalReason.not_permitted, why))
@@ -293,6 +293,13 @@ class StreamHost:
         while self.shelf.slots_used:
             self._all_over.clear()
             await self._all_over.wait()
+
+    def _why_not_permitted(self, opened: OpenStream) -> str | None:
+        """What was asked for on another kind of machine, by whoever takes this one for that; or has no good grant."""
+        capacity = self._settings.capacity
+        if opened.classes is not None and capacity is not None and capacity not in opened.classes:
+            return "other_capacity"
+        return None if self._grants is None else self._grants.refusal_of(opened)
 
     def _choose(self, opened: OpenStream) -> ShelvedModel | Refused:
         if opened.start_sample < 0:

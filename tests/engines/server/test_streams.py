@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -23,6 +24,7 @@ from engines.interface import (
 from engines.recognition.scripted import BLOCK_SAMPLES, Script, ScriptedRecogniser
 from engines.server.shelf import LoadedModel
 from engines.server.streams import MAX_PENDING_CUTS, HostedStream, HostSettings, StreamHost
+from policies.routing_facts import CapacityClass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -67,8 +69,13 @@ class BrokenRecogniser(ScriptedRecogniser):
 async def make_host() -> AsyncIterator[Callable[..., StreamHost]]:
     made: list[StreamHost] = []
 
-    def make(recogniser: ScriptedRecogniser | None = None, deaths: list[BaseException] | None = None) -> StreamHost:
-        host = StreamHost(HostSettings(pool="p"), on_death=[].append if deaths is None else deaths.append)
+    def make(
+        recogniser: ScriptedRecogniser | None = None,
+        deaths: list[BaseException] | None = None,
+        capacity: CapacityClass | None = None,
+    ) -> StreamHost:
+        settings = HostSettings(pool="p", capacity=capacity)
+        host = StreamHost(settings, on_death=[].append if deaths is None else deaths.append)
         serving = recogniser or ScriptedRecogniser(Script(window_ms=1_000), max_slots=2)
         host.shelf.add(LoadedModel(serving, serving.rehearse(max_batch=serving.max_slots), "a path"))
         host.start()
@@ -92,6 +99,16 @@ def stream_of(start_sample: int = 0, **options: object) -> OpenStream:
 
 def block(value: int = 1, num_samples: int = BLOCK_SAMPLES) -> bytes:
     return np.full(num_samples, value, "<i2").tobytes()
+
+
+@pytest.mark.parametrize(("capacity", "is_taken"), [("spot", False), ("reserved", True), (None, True)])
+async def test_a_stream_for_another_class_of_machine_is_refused_by_an_engine_that_knows_its_own(
+    make_host: Callable[..., StreamHost], capacity: str | None, *, is_taken: bool
+) -> None:
+    host, sink = make_host(capacity=None if capacity is None else CapacityClass(capacity)), Sink()
+    asked = msgspec.structs.replace(stream_of(), classes=frozenset({CapacityClass.reserved}))
+    assert (host.open(sink, 1, asked) is not None) == is_taken
+    assert is_taken or sink.events == [(1, Refused(1, RefusalReason.not_permitted, None, "other_capacity"))]
 
 
 def opened(host: StreamHost, sink: Sink, stream_id: int = 1) -> HostedStream:
