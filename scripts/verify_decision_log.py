@@ -60,16 +60,20 @@ def sha256(data: bytes) -> str:
 
 def canonical(value: Any) -> bytes:
     """RFC 8785 for objects, arrays, strings and whole numbers."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return ENCODE(value).encode()
 
 
 def no_fraction(text: str) -> Any:
     raise Wrong(f"{text} is no whole number")
 
 
+ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+DECODE = json.JSONDecoder(parse_float=no_fraction, parse_constant=no_fraction).decode
+
+
 def fields_of(line: bytes, needed: dict[str, type]) -> dict[str, Any]:
     try:
-        fields = json.loads(line, parse_float=no_fraction, parse_constant=no_fraction)
+        fields = DECODE(line.decode())
         is_canonical = canonical(fields) == line
     except (ValueError, RecursionError):
         raise Wrong("it is no JSON") from None

@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli.exit_codes import ExitCode
 from gateway.decision_log.opened_files import log_files
+from gateway.decision_log.read_ahead import read_ahead
 from gateway.decision_log.signing import KeyUnusable, load_public_keys
 from policies.residency.export_proof import verify_export
 from policies.residency.verify import verify_log
@@ -59,7 +60,9 @@ def _log(path: Path, keys: Keys, copies: list[Path], *, is_copy: bool, as_json: 
         print(f"{path}: there is no decision log", file=sys.stderr)
         raise typer.Exit(ExitCode.no_input)
     began_s = time.monotonic()
-    verified = verify_log(files, keys, copies=[log_files(one) for one in copies], is_copy=is_copy)
+    verified = verify_log(
+        files, keys, copies=[log_files(one) for one in copies], is_copy=is_copy, ahead=read_ahead(path)
+    )
     took_s = time.monotonic() - began_s
     if as_json:
         print(json.dumps(_as_dict(verified)))

@@ -21,11 +21,13 @@ def log_files(directory: Path) -> LogFiles:
     files = {}
     for path in directory.iterdir():
         if parse_file_name(path.name) is not None and path.is_file() and not path.is_symlink():
-            files[path.name] = _lines_of(path)
+            files[path.name] = lines_of(path)
     return files
 
 
-def _lines_of(path: Path) -> Lines:
+def lines_of(path: Path) -> Lines:
+    """Of one file, each with its end."""
+
     def lines() -> Iterator[bytes]:
         with path.open("rb", buffering=1 << 20) as file:
             while line := file.readline(_LONGEST_PIECE_BYTES):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from policies.residency.record import DecisionRecord
+from policies.residency.record import DecisionRecord, Event, RecordContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,66 @@ def canonical(value: object) -> bytes:
 def line_hash(line: bytes) -> str:
     """`line`: without its end."""
     return hashlib.sha256(line).hexdigest()
+
+
+class Link(Protocol):
+    """Of a record, what a chain needs."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def gateway(self) -> str: ...
+    @property
+    def event(self) -> Event: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def prev_hash(self) -> str: ...
+
+
+def read_link(line: bytes) -> Link:
+    """As `read_record`, in about half the time: the event of a record of another version is `log` or any other.
+
+    Raises:
+        NotCanonical: it is no record, or not written as it would be.
+    """
+    try:
+        link: Link = _as_link.decode(line)
+        if _as_it_stands.encode(link) == line:
+            return link
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    fields = _of_another_version(line)
+    is_about_log = fields["event"] == Event.log.value
+    return DecisionRecord(
+        v=fields["v"],
+        seq=fields["seq"],
+        ts=fields["ts"],
+        gateway=fields["gateway"],
+        event=Event.log if is_about_log else Event.admission,
+        action=fields["action"],
+        detail=fields["detail"],
+        prev_hash=fields["prev_hash"],
+    )
+
+
+def _in_order(of: type[msgspec.Struct], inner: Mapping[str, type[msgspec.Struct]]) -> type[msgspec.Struct]:
+    """The same with its fields in the order of their names: encoding one need not sort them."""
+    fields = sorted(msgspec.structs.fields(of), key=lambda field: field.encode_name)
+    return msgspec.defstruct(
+        f"{of.__name__}InOrder",
+        [(field.name, inner.get(field.name, field.type)) for field in fields],
+        kw_only=True,
+        frozen=True,
+        gc=False,
+        rename={field.name: field.encode_name for field in fields},
+    )
+
+
+_as_link: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_in_order(DecisionRecord, {"context": _in_order(RecordContext, {})}))
+_as_it_stands = msgspec.json.Encoder()
 
 
 def read_record(line: bytes) -> DecisionRecord | Mapping[str, Any]:

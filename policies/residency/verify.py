@@ -11,23 +11,35 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from policies.residency.chain import checkpoints_file, parse_file_name, records_file
+from policies.residency.clean_file import file_job, read_clean
 from policies.residency.log_findings import Finding, FindingKind, Findings, Verified
 from policies.residency.verify_chain import ChainOfWriter
 from policies.residency.verify_checkpoints import CheckpointReader, CheckpointsOfWriter, witnesses_of_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from policies.residency.clean_file import CleanFile, FileJob
     from policies.residency.verify_checkpoints import Keys, LogFiles, Witness
 
+    ReadAhead = Callable[[Sequence[FileJob]], Iterable[CleanFile | None]]
 
-def verify_log(files: LogFiles, keys: Keys, *, copies: Sequence[LogFiles] = (), is_copy: bool = False) -> Verified:
+
+def verify_log(
+    files: LogFiles,
+    keys: Keys,
+    *,
+    copies: Sequence[LogFiles] = (),
+    is_copy: bool = False,
+    ahead: ReadAhead | None = None,
+) -> Verified:
     """Read all of it once.
 
     Args:
         files: of the directory, by name; each is opened when its turn comes.
         copies: second copies of the same log.
         is_copy: `files` is a second copy itself: what its writers had not sealed yet is not there.
+        ahead: reads files of records as `read_clean` does, and gives what it found in the order of the jobs.
     """
     findings = Findings()
     if not keys:
@@ -50,6 +62,12 @@ def verify_log(files: LogFiles, keys: Keys, *, copies: Sequence[LogFiles] = (), 
         last_heard[witness.writer] = max(last_heard[witness.writer], witness.file)
     chains = []
     writers = []
+    jobs = [
+        file_job(writer, number, checkpoints.get(writer, CheckpointsOfWriter()), witnesses[writer])
+        for writer in sorted(numbers)
+        for number in sorted(numbers[writer])
+    ]
+    read = iter(ahead(jobs) if ahead is not None else (read_clean(job, files[job.name]()) for job in jobs))
     for writer in sorted({*numbers, *checkpoints, *(name for found in in_copies for name in found)}):
         of_writer = checkpoints.get(writer, CheckpointsOfWriter())
         of_witnesses = dict(witnesses[writer])
@@ -57,8 +75,8 @@ def verify_log(files: LogFiles, keys: Keys, *, copies: Sequence[LogFiles] = (), 
         chain = ChainOfWriter(writer, of_writer, of_witnesses, findings)
         there = sorted(numbers.get(writer, ()))
         for number in there:
-            lines = files[records_file(writer, number)]()
-            chain.file(number, lines, is_last=number == there[-1])
+            lines = files[records_file(writer, number)]
+            chain.file(number, lines, is_last=number == there[-1], clean=next(read))
         in_any = {number for found in in_copies for number in found.get(writer, ())}
         last_number = max({0, last_heard[writer], *there, *in_any, *(one.file for one in of_writer.all)})
         writers.append(chain.end(last_number, is_copy=is_copy))

@@ -7,6 +7,7 @@ record tells taken away, put in and moved ones from each other.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from policies.residency.chain import (
@@ -16,18 +17,19 @@ from policies.residency.chain import (
     PRUNED,
     ZERO_HASH,
     NotCanonical,
-    read_record,
+    read_link,
     records_file,
 )
 from policies.residency.checkpoint import CheckpointKind
 from policies.residency.log_findings import Finding, FindingKind, Findings, WriterEnd, WriterVerified
 from policies.residency.merkle import tree_root
-from policies.residency.record import DecisionRecord, Event
+from policies.residency.record import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Callable, Iterable, Mapping
 
+    from policies.residency.chain import Link
+    from policies.residency.clean_file import CleanFile
     from policies.residency.verify_checkpoints import CheckpointsOfWriter, Witness
 
 
@@ -49,6 +51,7 @@ class ChainOfWriter:
         self._checkpoints = checkpoints
         self._witnesses = witnesses
         self._findings = findings
+        self._said = sorted({*witnesses, *checkpoints.by_seq})
         self.missing_files: list[Finding] = []
         """These may have been deleted as old; who verifies all writers knows."""
         self.pruned: set[str] = set()
@@ -77,8 +80,10 @@ class ChainOfWriter:
 
     # --- files --------------------------------------------------------------------------------------------
 
-    def file(self, number: int, lines: Iterable[bytes], *, is_last: bool) -> None:
-        """Read one; its number is higher than that of any before."""
+    def file(
+        self, number: int, lines: Callable[[], Iterable[bytes]], *, is_last: bool, clean: CleanFile | None = None
+    ) -> None:
+        """Read one; its number is higher than that of any before. `clean`: it was read before, and nothing is wrong."""
         self._file = records_file(self.writer, number)
         self._num_files += 1
         if self._is_over:
@@ -86,7 +91,11 @@ class ChainOfWriter:
         for missing in range(self._expected_file, number):
             self._skip(missing)
         self._expected_file = number + 1
-        torn_bytes = self._lines(number, lines)
+        torn_bytes = 0
+        if clean is not None and self._fits(number, clean):
+            self._take_all(clean)
+        else:
+            torn_bytes = self._lines(number, lines())
         self._end_of_file(number, torn_bytes, is_last=is_last)
 
     def _skip(self, number: int) -> None:
@@ -100,6 +109,30 @@ class ChainOfWriter:
         self._entries.clear()
         self._is_whole = final is not None
 
+    def _fits(self, number: int, clean: CleanFile) -> bool:
+        """It goes on where the file before ended, and nobody says of its records what was not compared with them."""
+        if self._malformed or self._entries or not self._is_whole:
+            return False
+        if (clean.first_seq, clean.first_prev) != (self._next, self._link):
+            return False
+        here = range(clean.first_seq, clean.last_seq + 1)
+        return not any(
+            checkpoint.file != number for seq in self._known(here) if (checkpoint := self._checkpoints.by_seq.get(seq))
+        ) and all(witness.file in (0, number) for seq in self._known(here) for witness in self._witnesses.get(seq, ()))
+
+    def _known(self, here: range) -> list[int]:
+        """Numbers of records here of which somebody says something."""
+        said = self._said
+        return said[bisect_left(said, here.start) : bisect_left(said, here.stop)]
+
+    def _take_all(self, clean: CleanFile) -> None:
+        self._next, self._link, self._last_hash = clean.last_seq + 1, clean.last_hash, clean.last_hash
+        self._at = (self._file, clean.num_lines)
+        self._num_records += clean.num_lines
+        self._entries = list(clean.open_entries)
+        self.pruned |= clean.pruned
+        self.pruned_unsigned |= clean.pruned_unsigned
+
     def _lines(self, number: int, lines: Iterable[bytes]) -> int:
         """How many bytes of a last line are there that has no end."""
         line_number = 0
@@ -109,13 +142,12 @@ class ChainOfWriter:
                 return len(raw)
             line = raw[:-1]
             try:
-                read = read_record(line)
+                record = read_link(line)
             except NotCanonical as wrong:
                 self._add(FindingKind.malformed, line_number, self._guess(), str(wrong))
                 self._malformed += 1
                 self._is_whole = False
                 continue
-            record = read if isinstance(read, DecisionRecord) else _known_part(read)
             entry = hashlib.sha256(line)
             digest = entry.hexdigest()
             is_next = (
@@ -158,7 +190,7 @@ class ChainOfWriter:
 
     # --- what is not as it should be ----------------------------------------------------------------------
 
-    def _may_stand(self, record: DecisionRecord, digest: str, line: int) -> bool:
+    def _may_stand(self, record: Link, digest: str, line: int) -> bool:
         """Something is wrong with it, or may be. Whether it is to be taken as the next one all the same."""
         seq, prev = record.seq, record.prev_hash
         expected, link = self._next, self._link
@@ -194,7 +226,7 @@ class ChainOfWriter:
         self._link = None
         self._num_records += 1
 
-    def _after_malformed(self, record: DecisionRecord, line: int) -> bool:
+    def _after_malformed(self, record: Link, line: int) -> bool:
         expected = self._next or 0
         if record.seq == expected:
             if self._link is not None and record.prev_hash != self._link:
@@ -225,7 +257,7 @@ class ChainOfWriter:
             return
         self._add(FindingKind.inserted, line, seq, "there is another record of that number before")
 
-    def _about_the_log(self, record: DecisionRecord, number: int, line: int) -> None:
+    def _about_the_log(self, record: Link, number: int, line: int) -> None:
         if record.event is Event.log and record.action == PRUNED:
             self.pruned_unsigned.add(record.detail)
         if line != 1:
@@ -328,18 +360,3 @@ class ChainOfWriter:
 
 _SPOILT = "spoilt"
 """Stands for the hash of a record that was changed: the next one cannot follow it."""
-
-
-def _known_part(fields: Mapping[str, Any]) -> DecisionRecord:
-    """Of a record of another version, what a chain needs."""
-    is_about_log = fields["event"] == Event.log.value
-    return DecisionRecord(
-        v=fields["v"],
-        seq=fields["seq"],
-        ts=fields["ts"],
-        gateway=fields["gateway"],
-        event=Event.log if is_about_log else Event.admission,
-        action=fields["action"],
-        detail=fields["detail"],
-        prev_hash=fields["prev_hash"],
-    )

@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.decision_log.chain_writer import ChainLimits, ChainWriter
 from gateway.decision_log.opened_files import log_files
+from gateway.decision_log.read_ahead import read_ahead
 from gateway.decision_log.signing import create_signing_key, load_public_keys
 from policies.residency.record import DecisionRecord, Event, RecordContext
 from policies.residency.verify import verify_log
@@ -51,6 +52,12 @@ def cpu_us_each(step: Callable[[], None], records: int) -> float:
     for _ in range(records // BATCH):
         step()
     return (time.process_time() - began_s) / records * 1e6
+
+
+def cpu_of_all_s() -> float:
+    """Of this process and those that it started and that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def plain_lines(path: Path) -> Callable[[], None]:
@@ -100,9 +107,9 @@ def main() -> None:
         log_us = cpu_us_each(chained(chain), records)
         chain.close()
         size_bytes = sum(path.stat().st_size for path in directory.glob("*.jsonl"))
-        began_s, began_cpu_s = time.perf_counter(), time.process_time()
-        found = verify_log(log_files(directory), keys)
-        took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+        began_s, began_cpu_s = time.perf_counter(), cpu_of_all_s()
+        found = verify_log(log_files(directory), keys, ahead=read_ahead(directory))
+        took_s, cpu_s = time.perf_counter() - began_s, cpu_of_all_s() - began_cpu_s
     print(f"records: {found.num_records} of {size_bytes / found.num_records:.0f} bytes; intact: {found.is_intact}")
     print(
         f"plain JSON line: {plain_us:.1f} us of CPU; "

@@ -14,6 +14,7 @@ from policies.residency.chain import (
     found_file,
     line_hash,
     parse_file_name,
+    read_link,
     read_record,
     records_file,
     until_file,
@@ -108,3 +109,20 @@ def test_names_of_files_say_whose_they_are_and_come_back() -> None:
 )
 def test_other_names_are_of_no_log(name: str) -> None:
     assert parse_file_name(name) is None
+
+
+@given(data=st.data())
+def test_a_link_is_what_the_record_says_and_refuses_what_a_record_refuses(data: st.DataObject) -> None:
+    record = DecisionRecord(event=Event.log, action="pruned", detail="ünïcode", seq=4, gateway="eu-1/a", prev_hash="b")
+    line = bytearray(canonical(record))
+    if data.draw(st.booleans()):
+        line[data.draw(st.integers(0, len(line) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        read = read_record(bytes(line))
+    except NotCanonical:
+        with pytest.raises(NotCanonical):
+            read_link(bytes(line))
+        return
+    link = read_link(bytes(line))
+    for name in ("seq", "gateway", "action", "detail", "prev_hash"):
+        assert getattr(link, name) == (getattr(read, name) if isinstance(read, DecisionRecord) else read[name])

@@ -37,7 +37,7 @@ def chained(records: int, *, version_2_at: int = -1) -> list[bytes]:
 def read(lines: list[bytes], checkpoints: CheckpointsOfWriter | None = None) -> tuple[Findings, ChainOfWriter]:
     findings = Findings()
     chain = ChainOfWriter(WRITER, checkpoints or CheckpointsOfWriter(), {}, findings)
-    chain.file(1, lines, is_last=True)
+    chain.file(1, lambda: lines, is_last=True)
     return findings, chain
 
 
