@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from engines.interface import (
@@ -146,7 +147,7 @@ class PlacedSession:
 
     def decide_without(self, stream: PlacedStream, region: str) -> RouteDecision:
         """Where its stream might go if it had to leave the region."""
-        return self._parts.decide(self._request(stream.asked, frozenset({region})))
+        return self._parts.decide(self._request(_gone_on_with(stream.asked), frozenset({region})))
 
     def permit(self, permitted: Permitted, *, at_once: frozenset[str] = frozenset()) -> None:
         self._fence.permitted = permitted
@@ -179,9 +180,9 @@ class PlacedSession:
         """Decide, wait for the turn of those that go on after a loss, and ask."""
         stream.timer = None
         parts, now_ms = self._parts, self._parts.now_ms()
-        decision = self._decide(stream, now_ms)
+        decision = self._decide(stream, stream.asked, now_ms)
         if not decision.candidates and parts.facts.look_again():
-            decision = self._decide(stream, now_ms)
+            decision = self._decide(stream, stream.asked, now_ms)
         self._decision = decision
         stream.full = full_regions(decision)
         if not stream.is_handover:
@@ -207,15 +208,15 @@ class PlacedSession:
         place = self._place
         return self._parts.pace.ask(now_ms, Replacement(place.session_id, region, place.tier, place.draw_permille))
 
-    def _decide(self, stream: PlacedStream, now_ms: int) -> RouteDecision:
+    def _decide(self, stream: PlacedStream, asked: OpenStream, now_ms: int) -> RouteDecision:
         """Without the regions where this session lost engines or falls behind, unless there is no other."""
         left, slow = regions_left(stream, self._streams)
         avoided = self._losses.avoided(now_ms) | slow
         kept = self._parts.shedding.kept_from(self._place.tier, now_ms)
         left |= kept
-        decision = self._parts.decide(self._request(stream.asked, avoided | left))
+        decision = self._parts.decide(self._request(asked, avoided | left))
         if not decision.candidates and avoided - left:
-            decision = self._parts.decide(self._request(stream.asked, left))
+            decision = self._parts.decide(self._request(asked, left))
         return promised_away(decision, kept)
 
     def _request(self, asked: OpenStream, avoided: frozenset[str]) -> RouteRequest:
@@ -406,7 +407,7 @@ class PlacedSession:
         )
 
     def has_other(self, stream: PlacedStream) -> bool:
-        return bool(self._decide(stream, self._parts.now_ms()).candidates)
+        return bool(self._decide(stream, _gone_on_with(stream.asked), self._parts.now_ms()).candidates)
 
     def ask_anew(self, stream: PlacedStream) -> None:
         """Take a question back that was not answered; the stream goes on."""
@@ -482,6 +483,11 @@ class PlacedSession:
     def _forget(self, stream: PlacedStream) -> None:
         if stream in self._streams:
             self._streams.remove(stream)
+
+
+def _gone_on_with(asked: OpenStream) -> OpenStream:
+    """As it will be asked for elsewhere, once an engine has worked for it."""
+    return asked if asked.is_replay else msgspec.structs.replace(asked, is_replay=True)
 
 
 def _may_try(region: RegionWatch, now_ms: int) -> bool:

@@ -157,6 +157,23 @@ async def test_what_it_was_asked_by_counts_behind_a_relay() -> None:
     assert stream.move_reason is MoveReason.outside_policy
 
 
+async def test_where_a_running_session_could_go_is_asked_of_where_it_may_go_on() -> None:
+    world = World()
+    nowhere, _ = placed_by(world, Permitted(process=NORTH | EAST))
+    stream = await nowhere.opened()
+    assert nowhere.pool.decide_without(stream, "north").candidates == ()
+    nowhere.pool.permit(Permitted(process=EAST))
+    await until(lambda: len(nowhere.last) == 2, what="the end")
+    assert nowhere.last[1:] == [Lost(1, LossReason.drained)], "at once, as it may go on nowhere"
+
+    elsewhere, _ = placed_by(world, Permitted(process=NORTH, failover=EAST))
+    stream = await elsewhere.opened()
+    assert elsewhere.pool.decide_without(stream, "north").chosen == "east"
+    elsewhere.pool.permit(Permitted(failover=EAST))
+    await turns()
+    assert isinstance(elsewhere.last[-1], MoveAway)
+
+
 async def test_what_the_other_region_said_of_its_own_policy_bounds_nothing_here() -> None:
     world = World()
     caller, _ = placed_by(world, Permitted.everywhere_in(EVERYWHERE))
