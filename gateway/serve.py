@@ -33,6 +33,7 @@ from gateway.drain import Readiness, drain
 from gateway.limiting import limiting, read_plans_of
 from gateway.metrics import GatewayMetrics
 from gateway.operations.building import Operations, OperationsParts
+from gateway.policy_followed import PolicyFollowed
 from gateway.reception import House, Reception, monotonic_ms, monotonic_us
 from gateway.regional import regional
 from gateway.route_http import RouteHttp
@@ -197,7 +198,8 @@ async def _running(
             )
         )
         metrics.watch(registry.figures, regions.pool.loads)
-        regions.on_policy_changed(lambda: registry.permit_anew(regions.policies))
+        policy_followed = PolicyFollowed(registry, regions.policies)
+        regions.on_policy_changed(policy_followed.changed)
         clients_away = ClientsAway(
             regions.orders,
             registry,
@@ -228,6 +230,7 @@ async def _running(
                 tasks.create_task(regions.run()),
                 tasks.create_task(operations.run()),
                 tasks.create_task(registry.sweep_for_ever()),
+                tasks.create_task(policy_followed.run()),
                 tasks.create_task(clients_away.run()),
                 tasks.create_task(limited.run()),
                 tasks.create_task(geography.run()),

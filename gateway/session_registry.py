@@ -11,6 +11,7 @@ import structlog
 
 from gateway.errors import Reason, SessionRefused
 from gateway.metrics import LiveFigures
+from gateway.wire.refusal import gateways_of
 from policies.residency.situation import NOTHING_STATED, Stated
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Terms:
     place: Place | None = None
     follows: tuple[Callable[[PolicySet], None], ...] = ()
 
+
+_SESSIONS_A_TURN = 64
+"""One takes some ten microseconds to ask about again."""
 
 SWEEP_MS = 50
 """Deadlines are kept to within this. One sweep costs two comparisons a session."""
@@ -100,23 +104,33 @@ class SessionRegistry:
         for runner in list(self._runners):
             runner.refuse(SessionRefused(reason))
 
-    def permit_anew(self, sets: PolicySets) -> None:
+    async def permit_anew(self, sets: PolicySets, *, is_over: Callable[[], bool] = lambda: False) -> None:
         """Policy or regions are others than they were: each session is asked about again and keeps to what holds now.
 
         One whose set is another one moves, if its engine is outside of it. One that may not be here any more ends at
         its next commit point, which is made at once: no engine hears anything from now on. Where a rule says so (an
         embargo), not even that is waited for, and its audio is dropped.
+
+        Others have their turns in between. `is_over`: whether policy is another one by now, and all must begin anew.
         """
         known: dict[Hashable, _Decided] = {}  # few kinds of callers, many sessions
-        for runner, caller in self.sessions if sets.is_ready else ():
+        for number, (runner, caller) in enumerate(self.sessions):
+            if number % _SESSIONS_A_TURN == 0:
+                await asyncio.sleep(0)
+            if is_over() or not sets.is_ready:
+                return
             terms = self._terms.get(runner)
             if terms is None:
-                continue  # it ended with one before it
+                continue  # it ended meanwhile
             try:
                 key = _kind(caller, terms)
                 if key not in known:
+                    await sets.prepare(caller, terms.request, terms.place)
+                    if is_over() or not sets.is_ready:
+                        return
                     known[key] = _decided(sets, caller, terms)
-                self._follow(runner, terms, sets, known[key])
+                if runner in self._terms:
+                    self._follow(runner, terms, sets, known[key])
             except Exception:  # a fault of ours with one session must not keep the others where they may not be
                 log.exception("session.failed")
                 runner.refuse(SessionRefused(Reason.internal_error))
@@ -130,6 +144,7 @@ class SessionRegistry:
         if refusal is not None:
             if found is not None:
                 sets.note_refused(found)
+            runner.resumes_at(gateways_of(refusal))  # and not where it could before
             is_at_once = bool(decided.at_once & (runner.engine_regions | {sets.here}))
             self._end_by_policy(runner, refusal, is_at_once=is_at_once)
         elif found is not None:

@@ -15,6 +15,7 @@ import pytest
 
 from gateway.cli.connection import Connection, ConnectionFailed, connect
 from gateway.errors import Reason
+from gateway.policy_followed import PolicyFollowed
 from gateway.wire.messages import Audio, ErrorMessage, FinalMessage, ResidencySpec, Start
 from gateway.wire.proto import speech_pb2_grpc
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
@@ -56,8 +57,11 @@ async def gateway_of(
             tmp_path / "state", asyncio.get_running_loop(), steps=lambda standard: replace(standard, policies=sets)
         ) as gateway,
     ):
-        world.in_force.on_change(lambda: gateway.registry.permit_anew(sets))
+        followed = PolicyFollowed(gateway.registry, sets)
+        world.in_force.on_change(followed.changed)
+        following = asyncio.create_task(followed.run())
         yield gateway, world
+        following.cancel()
 
 
 @contextlib.asynccontextmanager

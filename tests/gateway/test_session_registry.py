@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +19,9 @@ from policies.residency.permitted import Permitted
 from policies.residency.situation import Stated
 from tests.fakes.policy_sets import GivenPolicySets
 from tests.gateway.test_session_runner import PCM_100_MS, Session
+
+if TYPE_CHECKING:
+    from gateway.admission.places import Place
 
 pytestmark = pytest.mark.unit
 
@@ -100,7 +104,7 @@ async def test_when_regions_come_or_go_each_session_keeps_to_its_caller_s_region
     registry = make(session)
     other.grant()
     registry.add(other.runner, replace(CALLER, tenant="other"))
-    registry.permit_anew(
+    await registry.permit_anew(
         GivenPolicySets(lambda caller: PolicySet.of_list(frozenset({"eu-west", f"{caller.tenant}-region"})))
     )
     assert session.place.permitted == Permitted.everywhere_in(frozenset({"eu-west", "acme-region"}))
@@ -111,7 +115,7 @@ async def test_a_session_that_may_be_nowhere_ends_after_its_utterance_and_says_w
     silent, speaking = Session(), Session()
     registry = make(silent, speaking)
     speaking.runner.client_message(Audio(PCM_100_MS))
-    registry.permit_anew(GivenPolicySets(lambda _caller: SessionRefused(Reason.residency_unknown_profile)))
+    await registry.permit_anew(GivenPolicySets(lambda _caller: SessionRefused(Reason.residency_unknown_profile)))
     assert silent.runner.machine.is_closed
     assert (await silent.told())[-1].reason == Reason.residency_unknown_profile
     assert not speaking.runner.machine.is_closed
@@ -135,7 +139,7 @@ async def test_a_session_that_may_not_be_here_any_more_is_cut_and_no_engine_hear
     session.runner.client_message(Audio(PCM_100_MS))
     stream = session.pool.streams[0]
     heard = len(stream.audio)
-    registry.permit_anew(denied())
+    await registry.permit_anew(denied())
     session.runner.client_message(Audio(PCM_100_MS))
     assert len(stream.audio) == heard
     assert not session.runner.machine.is_closed, "what was heard becomes final"
@@ -152,14 +156,14 @@ async def test_an_embargo_of_this_region_or_of_the_engines_ends_it_at_once(regio
     told: list[bool] = []
     registry.on_outside = lambda _runner, _refusal, is_at_once: told.append(is_at_once)
     session.runner.client_message(Audio(PCM_100_MS))
-    registry.permit_anew(denied(frozenset({region})))
+    await registry.permit_anew(denied(frozenset({region})))
     assert (session.runner.machine.is_closed, told) == (True, [True])
 
 
 async def test_regions_to_be_left_at_once_are_told_to_placement() -> None:
     session = Session()
     sets = GivenPolicySets(lambda _caller: PolicySet.of_list(frozenset({"here"})), at_once=frozenset({"far"}))
-    make(session).permit_anew(sets)
+    await make(session).permit_anew(sets)
     assert session.place.at_once == {"far"}
 
 
@@ -172,7 +176,7 @@ async def test_sessions_keep_what_they_were_let_in_by_and_follow_their_set() -> 
     registry.add(session.runner, CALLER, terms)
     sets = GivenPolicySets.all_in("here", "there")
     sets.permitted = lambda *given: asked.append(given) or PolicySet.of_list(frozenset({"here"}))  # type: ignore[assignment,func-returns-value]
-    registry.permit_anew(sets)
+    await registry.permit_anew(sets)
     assert asked == [(CALLER, Stated(subject_id="p"), None)]
     assert [terms.policies] == followed == [PolicySet.of_list(frozenset({"here"}))]
 
@@ -183,7 +187,7 @@ async def test_the_policy_that_ends_a_session_is_the_one_on_record() -> None:
     told: list[object] = []
     registry.on_outside = lambda _runner, refusal, _is_at_once: told.append(refusal)
     registry.add(session.runner, CALLER, Terms(None, Stated(), None, (told.append,)))
-    registry.permit_anew(denied())
+    await registry.permit_anew(denied())
     assert told == [PolicySet.of_list(frozenset({"elsewhere"})), ELSEWHERE]
 
 
@@ -194,7 +198,7 @@ async def test_while_decisions_are_made_anew_nobody_is_ended() -> None:
             return False
 
     session = Session()
-    make(session).permit_anew(Between(lambda _caller: SessionRefused(Reason.residency_unavailable)))
+    await make(session).permit_anew(Between(lambda _caller: SessionRefused(Reason.residency_unavailable)))
     assert not session.runner.machine.is_closed
 
 
@@ -208,7 +212,7 @@ async def test_a_fault_with_one_session_keeps_no_other_where_it_may_not_be() -> 
     registry.add(faulty.runner, CALLER, Terms(follows=(fails,)))
     other.grant()
     registry.add(other.runner, CALLER)
-    registry.permit_anew(denied())
+    await registry.permit_anew(denied())
     assert (faulty.runner.machine.is_closed, other.runner.machine.is_closed) == (True, True)
     assert (await faulty.told())[-1].reason == Reason.internal_error
     assert (await other.told())[-1].reason == Reason.wrong_region
@@ -223,6 +227,60 @@ async def test_sessions_of_one_kind_are_decided_once() -> None:
         asked.append(caller)
         return PolicySet.of_list(frozenset({"here"}))
 
-    registry.permit_anew(GivenPolicySets(answer))
+    await registry.permit_anew(GivenPolicySets(answer))
     assert len(asked) == 1
     assert all(session.place.permitted is not None for session in sessions)
+
+
+async def test_a_session_that_ends_by_policy_names_no_gateway_that_was_permitted_before() -> None:
+    session = Session()
+    registry = make(session)
+    before = GivenPolicySets(lambda _caller: PolicySet.of_list(frozenset({"here"})))
+    before.gateways_for = lambda *_given: ("wss://before.example/v1/stream",)  # type: ignore[method-assign]
+    await registry.permit_anew(before)
+    session.runner.client_message(Audio(PCM_100_MS))
+    nowhere = SessionRefused(Reason.residency_denied)
+    await registry.permit_anew(
+        GivenPolicySets(lambda _caller: PolicySet.of_list(frozenset()), refusal=lambda _policies: nowhere)
+    )
+    session.pool.streams[0].say(FinalResult(1, 0, 1_600, "yes", (), EndReason.finish))
+    error = (await session.told())[-1]
+    assert (error.reason, error.gateways) == (Reason.residency_denied, ())
+
+
+async def test_while_many_are_asked_about_again_others_have_their_turns() -> None:
+    sessions = [Session() for _ in range(200)]
+    registry = make(*sessions)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await registry.permit_anew(GivenPolicySets.all_in("here"))
+    task.cancel()
+    assert turns >= 3
+    assert all(session.place.permitted is not None for session in sessions)
+
+
+async def test_what_is_not_decided_yet_is_prepared_before_it_is_asked() -> None:
+    class Prepared(GivenPolicySets):
+        is_prepared = False
+
+        async def prepare(self, caller: Caller, request: Stated, place: Place | None) -> None:
+            await asyncio.sleep(0)
+            self.is_prepared = True
+
+    session = Session()
+    sets = Prepared(lambda _caller: PolicySet.of_list(frozenset({"here" if sets.is_prepared else "nowhere"})))
+    await make(session).permit_anew(sets)
+    assert session.place.permitted == Permitted.everywhere_in(frozenset({"here"}))
+
+
+async def test_policy_that_is_another_one_by_now_is_not_followed_further() -> None:
+    session = Session()
+    await make(session).permit_anew(denied(), is_over=lambda: True)
+    assert not session.runner.machine.is_ending

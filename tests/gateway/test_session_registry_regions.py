@@ -36,7 +36,7 @@ async def running(world: World, permitted: set[str]) -> tuple[Session, SessionRe
 async def test_a_region_that_joined_takes_over_a_session_that_ran_before() -> None:
     world = World()
     session, registry = await running(world, {"north"})
-    registry.permit_anew(GivenPolicySets.all_in("north", "east"))
+    await registry.permit_anew(GivenPolicySets.all_in("north", "east"))
     await turns()
     assert not world.pools["east"].streams, "nothing moves that need not"
     world.pools["north"].refuses = RefusalReason.no_free_slot
@@ -50,7 +50,7 @@ async def test_a_region_that_joined_takes_over_a_session_that_ran_before() -> No
 async def test_a_session_moves_out_of_a_region_that_left_before_it_is_cut_off() -> None:
     world = World()
     session, registry = await running(world, {"north", "east"})
-    registry.permit_anew(GivenPolicySets.all_in("east"))
+    await registry.permit_anew(GivenPolicySets.all_in("east"))
     await turns()
     old, new = world.pools["north"].last, world.pools["east"].last
     assert bytes(new.audio) == PCM_100_MS, "from the last final on, beside the old one"
