@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.residency.granting import policy_of_region, relay_guard
 from gateway.resumption.region_service import RegionService
 from regions.own_status import OwnStatus
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from regions.catalog_file import CatalogFile
     from regions.facts import Facts
     from regions.links.certificates import Certificates
+
+log = structlog.get_logger("relay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ def _ask_own_policy(
     points.may_keep = ours.may_keep
     guard = relay_guard(None if settings.residency is None else settings.residency.grants, ours)
     if guard is None:
+        if settings.residency is not None:
+            log.warning("relay.unguarded")
         return
     relay.guarded_by(guard)
     if policy.file is not None:

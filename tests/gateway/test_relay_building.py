@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from gateway.relay_building import OwnPolicy, peers_relay
 from gateway.residency.building import Residency
@@ -68,3 +69,12 @@ async def test_copies_are_kept_and_streams_passed_on_by_this_regions_own_policy(
             await parts.file.look()
         assert told == ["changed"]
         await relay.stop()
+
+
+async def test_a_relay_that_asks_for_no_grants_says_so_where_residency_is_set(tmp_path: Path) -> None:
+    with capture_logs() as told:
+        async with built(settings_in(tmp_path)) as parts:
+            assert parts.relay is not None
+            assert not parts.relay.is_guarded
+            await parts.relay.stop()
+    assert [line["log_level"] for line in told if line["event"] == "relay.unguarded"] == ["warning"]
