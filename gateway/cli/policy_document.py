@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as ShownTable
 
+from policies.residency.visible_text import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -43,7 +45,7 @@ class Document:
 
 
 def show(document: Document, console: Console) -> None:
-    """Print it for people. Nothing that somebody wrote is taken for markup."""
+    """Print it for people. Nothing that somebody wrote is taken for markup or moves the cursor."""
     _say(console, document.title, style="bold")
     for block in document.blocks:
         match block:
@@ -60,7 +62,7 @@ def show(document: Document, console: Console) -> None:
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(text, soft_wrap=not console.is_terminal, markup=False, highlight=False, style=style or None)
+    console.print(visible(text), soft_wrap=not console.is_terminal, markup=False, highlight=False, style=style or None)
 
 
 def _show_table(table: Table, console: Console) -> None:
@@ -73,4 +75,4 @@ def _show_table(table: Table, console: Console) -> None:
 
 
 def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+    return visible(text).replace("[", "\\[")

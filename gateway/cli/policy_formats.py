@@ -15,6 +15,7 @@ from rich.console import Console
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.policy_bundle import fail
 from gateway.cli.policy_document import Heading, Paragraph, Table, Verbatim, show
+from policies.residency.visible_text import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ _FILE_WIDTH = 160
 """Of tables that do not go to a terminal."""
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 """Beginnings that spreadsheets take for a formula.
 
 Source: OWASP, CSV Injection (https://owasp.org/www-community/attacks/CSV_Injection).
@@ -86,7 +87,7 @@ def markdown(document: Document) -> str:
                 parts.append(_in_markdown(text))
             case Verbatim(text):
                 fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
-                parts.append(f"{fence}\n{text}\n{fence}")
+                parts.append(f"{fence}\n{visible(text)}\n{fence}")
             case Table():
                 parts.append(_markdown_table(block))
     return "\n\n".join(parts) + "\n"
@@ -97,17 +98,17 @@ def html_page(document: Document) -> str:
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{escape(document.title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(document.title)}</h1>",
+        f"<title>{_in_html(document.title)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{_in_html(document.title)}</h1>",
     ]
     for block in document.blocks:
         match block:
             case Heading(text):
-                parts.append(f"<h2>{escape(text)}</h2>")
+                parts.append(f"<h2>{_in_html(text)}</h2>")
             case Paragraph(text):
-                parts.append(f"<p>{escape(text)}</p>")
+                parts.append(f"<p>{_in_html(text)}</p>")
             case Verbatim(text):
-                parts.append(f"<pre>{escape(text)}</pre>")
+                parts.append(f"<pre>{_in_html(text)}</pre>")
             case Table():
                 parts.append(_html_table(block))
     parts.append("</body></html>\n")
@@ -124,11 +125,12 @@ def csv_text(table: Table) -> str:
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    shown = visible(cell)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def _in_markdown(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.splitlines()))
+    return _MARKDOWN.sub(r"\\\1", " ".join(visible(text).splitlines()))
 
 
 def _markdown_table(table: Table) -> str:
@@ -141,11 +143,15 @@ def _markdown_table(table: Table) -> str:
     return "\n".join([head, rule, *rows])
 
 
+def _in_html(text: str) -> str:
+    return escape(visible(text))
+
+
 def _html_table(table: Table) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
+    head = "".join(f"<th>{_in_html(name)}</th>" for name in table.columns)
     body = "\n".join(f"<tr>{''.join(f'<td>{_html_cell(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 
 def _html_cell(cell: str) -> str:
-    return "<br>".join(escape(line) for line in cell.splitlines())
+    return "<br>".join(_in_html(line) for line in cell.splitlines())

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from policies.residency.mistakes import BundleRefused, Mistakes
+from policies.residency.visible_text import hidden_in_file, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -100,14 +101,18 @@ def check_files(files: Mapping[str, bytes], mistakes: Mistakes) -> None:
 
 
 def text_in(files: Mapping[str, bytes], path: str, mistakes: Mistakes) -> str | None:
-    """Its text; None, told, where it is not UTF-8 or holds a NUL."""
+    """Its text without the mark that some editors begin a file with; None, told, where it is not UTF-8 or holds what
+    nobody sees.
+    """
     try:
-        text = files[path].decode("utf-8")
+        text = files[path].decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        mistakes.add(path, f"is not UTF-8 at byte {error.start}")
+        line = error.object[: error.start].count(b"\n") + 1
+        mistakes.add(f"{path} line {line}", f"is not UTF-8 at byte {error.start}: save the file as UTF-8")
         return None
-    if "\0" in text:
-        mistakes.add(path, "has a NUL in it")
+    if hidden := hidden_in_file(text):
+        line = text[: text.index(hidden)].count("\n") + 1
+        mistakes.add(f"{path} line {line}", f"has a character that nobody sees, {name_of(hidden)}")
         return None
     return text
 

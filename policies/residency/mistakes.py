@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from policies.residency.visible_text import visible
+
 MOST_TOLD = 200
 
 
@@ -23,7 +25,7 @@ class Mistakes:
     def add(self, where: str, what: str) -> None:
         self._count += 1
         if self._count <= MOST_TOLD:
-            self._told.append(f"{where}: {what}"[:1_000])
+            self._told.append(visible(f"{where}: {what}"[:1_000]))
 
     @property
     def count(self) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import cedarpy
 
 from policies.residency.instants import is_date, seconds_of
+from policies.residency.visible_text import hidden_in_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ RUNNING = ("at_once", "at_commit_point")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TOKENS = re.compile(r'//[^\n\r]*|"(?:[^"\\]|\\.)*"|[;(\[{)\]}]|"', re.DOTALL)
+_CURLY = re.compile("[“”„]")
 _NOT_BLANK = re.compile(r"\S")
 _SAID_ID = re.compile(r'@id\("([^"\\]{0,100})"\)')
 _CONTEXT = {"Var": "context"}
@@ -138,7 +140,8 @@ def _read(text: str, path: str, line: int, mistakes: Mistakes) -> Rule | None:
         mistakes.add(where, "is nested too deeply")
         return None
     except ValueError as error:
-        mistakes.add(where, f"is no Cedar rule: {error}")
+        advice = '; texts stand between straight quotes, ", and not between “ and ”' if _CURLY.search(text) else ""
+        mistakes.add(where, f"is no Cedar rule: {error}{advice}")
         return None
     found = list(parsed["staticPolicies"].values())
     if parsed["templates"] or parsed["templateLinks"] or len(found) != 1:
@@ -148,6 +151,8 @@ def _read(text: str, path: str, line: int, mistakes: Mistakes) -> Rule | None:
     annotations = {key: value or "" for key, value in rule.get("annotations", {}).items()}
     told = mistakes.count
     _check_annotations(annotations, where, mistakes)
+    if any(map(hidden_in_file, _texts(rule))):
+        mistakes.add(where, "has control characters or others that nobody sees in a text")
     instants = _instants(rule, where, mistakes)
     if mistakes.count > told:
         return None
@@ -264,6 +269,14 @@ def _nodes(rule: object) -> Iterator[dict[str, object]]:
                 waiting.extend(node.values())
             case list() as members:
                 waiting.extend(members)
+
+
+def _texts(rule: object) -> Iterator[str]:
+    """Each text of the rule's JSON."""
+    for node in _nodes(rule):
+        for value in node.values():
+            members = value if isinstance(value, list) else (value,)
+            yield from (member for member in members if isinstance(member, str))
 
 
 def _first(blank: str, begin: int) -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from policies.residency.visible_text import hidden_in_line
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
@@ -91,6 +93,9 @@ class Entry:
     def _scalar(self, name: str, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode) or len(node.value) > MAX_TEXT:
             self.tell(f"`{name}` is no short text", node)
+            return ""
+        if hidden_in_line(node.value):
+            self.tell(f"`{name}` has control characters, line breaks or others that nobody sees", node)
             return ""
         return str(node.value)
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from policies.residency.instants import seconds_of_toml
+from policies.residency.visible_text import hidden_in_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 2_000
 MAX_LIST = 1_000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -27,8 +27,21 @@ def document(text: str, path: str, mistakes: Mistakes) -> dict[str, object] | No
     except RecursionError:
         mistakes.add(path, "is nested too deeply")
     except (ValueError, OverflowError) as error:  # also what Python says of dates that do not exist and of huge numbers
-        mistakes.add(path, f"is no TOML: {error}")
+        mistakes.add(path, f"is no TOML: {error}{_advice(str(error), text)}")
     return None
+
+
+def _advice(said: str, text: str) -> str:
+    """What it means in a list of rows, for people who write no TOML otherwise."""
+    if "immutable namespace" in said and re.search(r"^rows[ \t]*=", text, re.MULTILINE):
+        return (
+            "; this file has its rows as `rows = [ … ]`: write the new one as a line like the others, before the last ]"
+        )
+    if "Invalid date" in said:
+        return "; there is no such day, or it is not written like 2026-01-31T00:00:00Z"
+    if any(quote in text for quote in "“”„"):
+        return '; texts stand between straight quotes, ", and not between “ and ”'
+    return ""
 
 
 def tables(document: Mapping[str, object], name: str, path: str, most: int, mistakes: Mistakes) -> list[object]:
@@ -88,8 +101,8 @@ class TableReader:
             self.tell(f"`{key}` is no text")
         elif len(value) > MAX_TEXT:
             self.tell(f"`{key}` is longer than {MAX_TEXT} characters")
-        elif _CONTROL.search(value):
-            self.tell(f"`{key}` has control characters or line breaks")
+        elif hidden_in_line(value):
+            self.tell(f"`{key}` has control characters, line breaks or others that nobody sees")
         elif shape is not None and shape.fullmatch(value) is None:
             self.tell(f"`{key}` is {value[:80]!r}; it is written like {like}")
         else:
@@ -141,7 +154,7 @@ class TableReader:
             return frozenset()
         found = set()
         for member in value:
-            if not isinstance(member, str) or not member or len(member) > MAX_TEXT or _CONTROL.search(member):
+            if not isinstance(member, str) or not member or len(member) > MAX_TEXT or hidden_in_line(member):
                 self.tell(f"`{key}` has a member that is no text")
             elif member in found:
                 self.tell(f"`{key}` has {member[:80]!r} twice")

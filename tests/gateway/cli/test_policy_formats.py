@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.cli.policy_document import Document, Heading, Paragraph, Table, Verbatim
 from gateway.cli.policy_formats import Format, csv_text, give, html_page, markdown
+from policies.residency.visible_text import hidden_in_file, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,22 @@ def test_no_cell_of_csv_begins_like_a_formula(cell: str) -> None:
     text = csv_text(Table(("name",), ((cell,),)))
     _, (read,) = csv.reader(io.StringIO(text, newline=""))
     assert not read.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    assert read in (cell, f"'{cell}")
+    assert read in (visible(cell), f"'{visible(cell)}")
+
+
+@pytest.mark.parametrize("sign", "=+-@＝＋－＠")
+def test_wide_signs_are_those_of_formulas_too(sign: str) -> None:
+    assert csv_text(Table(("name",), ((f"{sign}1",),))).splitlines()[1].startswith("'")
+
+
+def test_what_nobody_sees_is_written_out_in_every_format(tmp_path: Path) -> None:
+    hidden = "a\x1b[31m\u202eb"
+    document = Document(hidden, (Heading(hidden), Paragraph(hidden), Table((hidden,), ((hidden,),)), Verbatim(hidden)))
+    for form in Format:
+        form.write(document, tmp_path / "report")
+        text = (tmp_path / "report").read_text(encoding="utf-8")
+        assert "<U+202E>" in text.replace("&lt;", "<").replace("&gt;", ">").replace("\\", "")
+        assert not hidden_in_file(text.replace("\r", ""))
 
 
 @pytest.mark.parametrize("form", list(Format))

@@ -119,7 +119,20 @@ def test_a_file_that_is_missing_empty_or_no_text_is_told(path: str) -> None:
     files = residency_files()
     assert any(one.startswith(path[:5]) for one in mistakes_of({name: files[name] for name in files if name != path}))
     assert mistakes_of(files | {path: b""})
-    assert mistakes_of(files | {path: b"\xff\xfe"}) == [f"{path}: is not UTF-8 at byte 0"]
+    assert mistakes_of(files | {path: b"\xff\xfe"}) == [
+        f"{path} line 1: is not UTF-8 at byte 0: save the file as UTF-8"
+    ]
+    assert mistakes_of(files | {path: b"# a\n# \xe2\x80\xae b\n" + files[path]}) == [
+        f"{path} line 2: has a character that nobody sees, <U+202E>"
+    ]
+
+
+def test_a_mark_that_an_editor_begins_a_file_with_does_no_harm() -> None:
+    plain, files = read_bundle(residency_files()), residency_files()
+    marked = read_bundle({path: b"\xef\xbb\xbf" + content for path, content in files.items()})
+    assert marked.rules == plain.rules
+    assert marked.regions == plain.regions
+    assert marked.digest != plain.digest
 
 
 def test_a_bundle_without_projects_is_sound() -> None:

@@ -92,7 +92,9 @@ def test_what_is_missing_foreign_or_too_large_is_told() -> None:
     ]
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"\xff", "not UTF-8 at byte 0"), (b"a\0", "NUL")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"\xff", "not UTF-8 at byte 0"), (b"a\0", "has a character that nobody sees, <U.0000>")]
+)
 def test_what_is_no_text_is_told(content: bytes, said: str) -> None:
     mistakes = Mistakes()
     assert text_in({"a": content}, "a", mistakes) is None

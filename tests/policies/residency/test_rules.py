@@ -138,6 +138,8 @@ def test_what_makes_other_instants_of_instants_is_refused(condition: str) -> Non
     [
         (rule("A", "permit (principal, action);"), "line 1 (A): is no Cedar rule: "),
         (rule("A", PERMIT), "a rule does not end with a semicolon"),
+        (rule("A", PERMIT + ";", '@note("a\\u{1b}[31m")'), "that nobody sees in a text"),
+        (rule("A", f'{PERMIT} when {{ resource.operator == "a\\u{{202e}}b" }};'), "that nobody sees in a text"),
         (rule("A", PERMIT + ";") + "\n\n# later", "line 5: remarks in rules begin with // and not with #"),
         (rule("A b", PERMIT + ";"), "(A b): @id is 'A b'; it is made of letters, digits and . _ -"),
         (f"{PERMIT};", "rules/a.cedar line 1: @id is missing"),

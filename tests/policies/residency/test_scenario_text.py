@@ -85,3 +85,10 @@ def test_what_is_no_table_is_told(data: bytes, sentence: str) -> None:
 def test_any_bytes_are_an_entry_or_a_told_mistake(data: bytes) -> None:
     mistakes = Mistakes()
     assert (root_entry(data, "scenarios/a.yaml", mistakes) is None) == (mistakes.count == 1) or mistakes.count > 0
+
+
+def test_what_nobody_sees_is_no_text() -> None:
+    entry, mistakes = entry_of('name: "a\\e[31m"\nregion: ["b\\u202ec"]\n')
+    assert entry.text("name") == ""
+    assert entry.texts("region") == ("",)
+    assert [one.split(": ")[0] for one in told(mistakes)] == ["scenarios/a.yaml line 1", "scenarios/a.yaml line 2"]

@@ -50,7 +50,7 @@ def test_a_sound_table_is_read_and_nothing_is_told() -> None:
     [
         ("text = 1", "`text` is no text"),
         ('text = " "', "`text` is no text"),
-        ('text = "a\\nb"', "`text` has control characters or line breaks"),
+        ('text = "a\\nb"', "`text` has control characters, line breaks or others that nobody sees"),
         ("maybe = []", "`maybe` is no text"),
         ('flag = "true"', "`flag` is neither true nor false"),
         ("count = 10", "`count` is no whole number from 0 to 9"),
@@ -121,3 +121,18 @@ def test_hostile_text_is_told_and_not_raised(text: str) -> None:
 def test_any_text_is_a_document_or_a_mistake(text: str) -> None:
     mistakes = Mistakes()
     assert (document(text, "f", mistakes) is None) == bool(told(mistakes))
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("rows = [\n  { a = 1 },\n]\n[[rows]]\na = 2\n", "before the last ]"),
+        ("a = 2026-11-31T00:00:00Z\n", "there is no such day"),
+        ("a = “b”\n", "straight quotes"),
+    ],
+)
+def test_what_often_goes_wrong_is_told_with_what_to_do(text: str, advice: str) -> None:
+    mistakes = Mistakes()
+    assert document(text, "rows.toml", mistakes) is None
+    with pytest.raises(BundleRefused, match=advice):
+        mistakes.refuse_if_any()
