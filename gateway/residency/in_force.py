@@ -89,7 +89,8 @@ class BundlesInForce:
         self._callbacks: list[Callable[[], None]] = []
         self._taken: Stamp | None = None
         self._last_seen: Stamp | None = None
-        self._waits_for_date = False
+        self._comes_at_s = 0
+        """When what the folder holds may come into force, as it was issued for later; 0: it is not."""
         self._next: DecisionTable | None = None
         self._told_table: DecisionTable | None = None
         loaded = self._first()
@@ -158,6 +159,8 @@ class BundlesInForce:
 
     def _wait_s(self) -> float:
         """To the next look: no later than the next date, so that running sessions hear of it then."""
+        if self.is_between_tables:
+            return _LEAST_WAIT_S
         to_date_s = min(self._table.engine.until_s, self._ends_at_s) - self.now_s()
         wait_s = self._check_interval_s
         return max(_LEAST_WAIT_S, to_date_s) if 0 < to_date_s < wait_s else wait_s
@@ -192,7 +195,8 @@ class BundlesInForce:
         seen = await asyncio.to_thread(stamp_of, self._folder)
         is_still = seen == self._last_seen
         self._last_seen = seen
-        if not is_still or (seen == self._taken and not self._waits_for_date):
+        is_due = 0 < self._comes_at_s <= self.now_s()
+        if not is_still or (seen == self._taken and not is_due):
             return
         began_s = time.monotonic()
         not_before_s = self._bundle.issued_at_s if self._trust.required else 0
@@ -206,7 +210,7 @@ class BundlesInForce:
         if not await self._is_as(seen):
             return
         self._metrics.is_refused.set(0)
-        self._waits_for_date = False
+        self._comes_at_s = 0
         if loaded.bundle.digest == self._bundle.digest:
             return
         table = await self._warmed(DecisionTable(loaded.engine), began_s)
@@ -227,22 +231,28 @@ class BundlesInForce:
 
     def _first(self) -> Loaded:
         self._taken = self._last_seen = stamp_of(self._folder)
+        kept, kept_mistakes = self._kept()
+        not_before_s = 0 if kept is None or not self._trust.required else kept.bundle.issued_at_s
         try:
-            loaded = load(self._folder, self._trust, now_s=self.now_s())
+            loaded = load(self._folder, self._trust, now_s=self.now_s(), not_before_s=not_before_s)
         except BundleUnusable as unusable:
-            kept = None if self._last_good is None else self._last_good.folder()
             if kept is None:
-                raise
-            try:
-                loaded = load(kept, self._trust, now_s=self.now_s())
-            except BundleUnusable as kept_unusable:
-                mistakes = [f"of the last good one: {mistake}" for mistake in kept_unusable.mistakes]
-                raise BundleUnusable([*unusable.mistakes, *mistakes]) from None
+                raise BundleUnusable([*unusable.mistakes, *kept_mistakes], digest=unusable.digest) from None
             self._refused(unusable)
-            return loaded
+            return kept
         self._metrics.is_refused.set(0)
         self._keep(loaded)
         return loaded
+
+    def _kept(self) -> tuple[Loaded | None, list[str]]:
+        """The last good one; or None, and why what was kept is of no use."""
+        folder = None if self._last_good is None else self._last_good.folder()
+        if folder is None:
+            return None, []
+        try:
+            return load(folder, self._trust, now_s=self.now_s()), []
+        except BundleUnusable as unusable:
+            return None, [f"of the last good one: {mistake}" for mistake in unusable.mistakes]
 
     def _keep(self, loaded: Loaded) -> None:
         if self._last_good is None:
@@ -271,11 +281,8 @@ class BundlesInForce:
         self._record("taken", detail, bundle)
 
     def _refused(self, unusable: BundleUnusable) -> None:
-        is_first = not self._waits_for_date
-        self._waits_for_date = unusable.may_pass
+        self._comes_at_s = unusable.comes_at_s
         self._metrics.is_refused.set(1)
-        if unusable.may_pass and not is_first:
-            return  # it was told; it is read again until its date comes
         self._metrics.loads.labels("refused").inc()
         log.error("residency.bundle_refused", digest=unusable.digest, mistakes=unusable.mistakes[:_LOGGED_MISTAKES])
         self._record("refused", "; ".join(unusable.mistakes[:_LOGGED_MISTAKES]), None, digest=unusable.digest)
@@ -283,7 +290,7 @@ class BundlesInForce:
     def _tell_if_changed(self) -> None:
         table = self.table
         self._metrics.changes_at.set(min(self._table.engine.until_s, self._ends_at_s))
-        if table is self._told_table:
+        if table is self._told_table or self.is_between_tables:
             return
         was, self._told_table = self._told_table, table
         self._metrics.in_force.set(0 if table is None else 1)

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 class BundleUnusable(Exception):
     """What is in the folder may not come into force; `mistakes` lists each reason. `digest`: of what was read, as far
-    as it could be. `may_pass`: waiting may help, as it was issued for later.
+    as it could be. `comes_at_s`: when it may, as it was issued for later; 0: waiting does not help.
     """
 
-    def __init__(self, mistakes: list[str], *, digest: str = "", may_pass: bool = False) -> None:
+    def __init__(self, mistakes: list[str], *, digest: str = "", comes_at_s: int = 0) -> None:
         super().__init__("; ".join(mistakes))
         self.mistakes = mistakes
         self.digest = digest
-        self.may_pass = may_pass
+        self.comes_at_s = comes_at_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _check_dates(bundle: Bundle, trust: Trust, *, now_s: float, not_before_s: in
         raise BundleUnusable(
             [f"bundle.toml: issued for {text_of(bundle.issued_at_s)}, which is to come"],
             digest=bundle.digest,
-            may_pass=True,
+            comes_at_s=bundle.issued_at_s,
         )
     if bundle.issued_at_s < not_before_s:
         raise BundleUnusable(

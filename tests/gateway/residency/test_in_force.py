@@ -162,3 +162,44 @@ async def test_a_follower_that_fails_keeps_no_other_from_hearing(tmp_path: Path)
     world.in_force.on_change(lambda: heard.append(1))
     await world.put(residency_files(**SECOND))
     assert heard == [1]
+
+
+async def test_a_restart_does_not_bring_back_what_was_given_up(tmp_path: Path) -> None:
+    approvers, last_good = Approvers("ada", "grace"), LastGood(tmp_path / "kept")
+    trust = Trust(approvers.public, 2)
+    old = approvers.signed(residency_files())
+    world = ResidencyWorld(tmp_path / "bundle", old, trust=trust, last_good=last_good)
+    await world.put(approvers.signed(residency_files(**SECOND)))
+    again = ResidencyWorld(tmp_path / "bundle", old, trust=trust, last_good=last_good)
+    assert again.in_force.bundle is not None
+    assert again.in_force.bundle.version == "2"
+    assert again.log.actions == ["refused", "taken"]
+
+
+async def test_a_bundle_for_later_is_not_read_again_before_its_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = ResidencyWorld(tmp_path)
+    await world.put(residency_files(version="2", issued_at="2026-06-02T00:00:00Z"))
+    monkeypatch.setattr("gateway.residency.in_force.load", lambda *_given, **_named: pytest.fail("read again"))
+    for _ in range(3):
+        await world.in_force.look()
+
+
+async def test_a_date_that_passes_while_a_bundle_is_read_is_no_end(tmp_path: Path) -> None:
+    world = ResidencyWorld(tmp_path, now_s=SUNSET_S - 30.0)
+    await world.in_force.look()
+
+    def slow(_table: object, _used: object) -> tuple[()]:
+        world.now_s = SUNSET_S + 1.0
+        return ()
+
+    world.in_force.warm_with = slow
+    written(tmp_path, residency_files(**SECOND))
+    await world.in_force.look()
+    await world.in_force.look()
+    assert world.in_force.is_between_tables
+    assert world.changes == 0
+    await world.in_force.look()
+    assert world.in_force.decide(GLOBAL_IN_US).rules == ("F08-us-sunset",)
+    assert (world.changes, "ended" in world.log.actions) == (1, False)

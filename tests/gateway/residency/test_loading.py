@@ -54,7 +54,7 @@ def test_in_development_nobody_need_have_signed_but_the_dates_hold(tmp_path: Pat
 def test_a_bundle_for_later_is_refused_until_its_date(tmp_path: Path) -> None:
     folder = written(tmp_path, residency_files())
     unusable = refusal(folder, Trust(), now_s=BEGIN_S - 1)
-    assert (unusable.may_pass, "to come" in unusable.mistakes[0]) == (True, True)
+    assert (unusable.comes_at_s, "to come" in unusable.mistakes[0]) == (BEGIN_S, True)
     assert load(folder, Trust(), now_s=BEGIN_S).bundle.version == "1"
 
 
