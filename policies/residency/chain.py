@@ -111,7 +111,9 @@ def _in_order(of: type[msgspec.Struct], inner: Mapping[str, type[msgspec.Struct]
     )
 
 
-_as_link: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_in_order(DecisionRecord, {"context": _in_order(RecordContext, {})}))
+_as_link: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+    _in_order(DecisionRecord, {"context": _in_order(RecordContext, {})})
+)
 _as_it_stands = msgspec.json.Encoder()
 
 
