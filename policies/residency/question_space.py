@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
-from policies.residency.rule_reading import EntityName, RuleReading, read_rules
+from policies.residency.rule_reading import EntityName, RuleReading, fact_name, read_rules
 from policies.residency.vocabulary import Action, DataClass, LegalBasis, Trigger
 from policies.routing_facts import CapacityClass
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "not known"
 """Of a speaker: nobody knows where."""
+_MAX_SUBJECTS = 64
+"""Beyond so many no sets of three countries and more are made."""
 YES_NO = frozenset({"yes", "no"})
 OF_ENGINES = frozenset({Action.process, Action.failover})
 """Only these depend on the class of an engine's machine."""
@@ -122,7 +124,10 @@ class World:
         subjects = [rule.compared.get("context.subject", frozenset()) for rule in everything]
         self.areas = frozenset().union(*subjects)
         """That rules ask of speakers."""
-        self._has_pairs = any(len(areas) > 1 for areas in subjects)
+        self._has_several = any(len(areas) > 1 for areas in subjects) or (
+            len(self.areas) > 1 and not all(_only_closes(rule) for rule in everything)
+        )
+        """Who is in two countries may be answered otherwise than both of those who are in one of them."""
         self._is_opaque_subject = any("context.subject" in rule.opaque for rule in everything)
         self._dimensions: dict[Action, tuple[str, ...]] = {}
         self.tables: dict[tuple[object, ...], RuleTable] = {}
@@ -199,16 +204,20 @@ class World:
         return prod(len(values[name]) for name in self.dimensions(action))
 
     def subjects(self, engines: Sequence[ResidencyEngine]) -> tuple[Subject, ...]:
-        """One for each set of areas that a country, or two together, may have; and nobody knows."""
+        """One for each set of areas that a country may have, or several together where that makes a difference; and
+        nobody knows. Of very many sets, those of two countries at most.
+        """
         countries = sorted({row.code for bundle in self.bundles for row in bundle.jurisdictions})
         order = [*_SPOKEN_OF_FIRST, *(code for code in countries if code not in _SPOKEN_OF_FIRST)]
         found: dict[tuple[frozenset[str], ...], Subject] = {}
         for code in order:
             self._add_subject(found, engines, frozenset({code}))
-        if self._has_pairs or self._is_opaque_subject:
-            alone = [*found.values()]
-            for one, other in combinations(alone, 2):
-                self._add_subject(found, engines, one.countries | other.countries)
+        if self._has_several or self._is_opaque_subject:
+            alone, known = [*found.values()], 0
+            while known < len(found) and (not known or len(found) <= _MAX_SUBJECTS):
+                known = len(found)
+                for one, other in product([*found.values()], alone):
+                    self._add_subject(found, engines, one.countries | other.countries)
         return (*found.values(), Subject(UNKNOWN, frozenset(), tuple(frozenset() for _ in engines)))
 
     def areas_asked(self, areas: frozenset[str]) -> frozenset[str]:
@@ -228,6 +237,47 @@ class World:
             such = " and ".join(sorted(countries))
             label = f"{', '.join(named)} (such as {such})" if named else f"elsewhere (such as {such})"
             found[key] = Subject(label, countries, key)
+
+
+def _only_closes(rule: RuleReading) -> bool:
+    """Whether somebody who is in more countries can only be forbidden more by it: a forbid that asks for an area and
+    never for its absence. Where all rules are like that, and each asks for one area, who is in two countries may what
+    he may in both of them.
+    """
+    asks = [(kind, body) for kind, body in rule.conditions if _reads_subject(body)]
+    return not asks or (rule.effect == "forbid" and all(kind == "when" and _is_positive(body) for kind, body in asks))
+
+
+def _reads_subject(node: object) -> bool:
+    waiting = [node]
+    while waiting:
+        match waiting.pop():
+            case {"Var": "context"}:
+                return True
+            case {".": {"left": {"Var": "context"}, "attr": str(name)}}:
+                if name == "subject":
+                    return True
+            case dict() as each:
+                waiting.extend(each.values())
+            case list() as members:
+                waiting.extend(members)
+    return False
+
+
+def _is_positive(node: object) -> bool:
+    waiting = [node]
+    while waiting:
+        match waiting.pop():
+            case each if not _reads_subject(each):
+                continue
+            case {"&&": {"left": left, "right": right}} | {"||": {"left": left, "right": right}}:
+                waiting += [left, right]
+            case {"contains": {"left": left, "right": right}} | {"containsAny": {"left": left, "right": right}}:
+                if fact_name(left) != "context.subject" or _reads_subject(right):
+                    return False
+            case _:
+                return False
+    return True
 
 
 def _row_facts(row: Project | None) -> dict[str, object]:

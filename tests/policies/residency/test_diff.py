@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
 from policies.residency.bundle import read_bundle
+from policies.residency.decision import Question, Situation
 from policies.residency.diff import Comparison, compare
+from policies.residency.engine import ResidencyEngine
 from policies.residency.instants import seconds_of
 from policies.residency.vocabulary import Action, DataClass, LegalBasis
 from tests.harness.policy_bundles import changed_file, changed_rule, starter_files
@@ -139,3 +142,50 @@ def test_a_region_that_comes_is_denied_before() -> None:
 
 def test_that_a_bundle_expires_is_no_change() -> None:
     assert not compared(small(), small(expires_at="2026-02-01T00:00:00Z")).changed
+
+
+IN_EU, IN_US = (f'context.subject.contains(Asr::Jurisdiction::"{area}")' for area in ("EU", "US"))
+PERMIT = 'permit (principal in Asr::Profile::"eea", action == Asr::Action::"process", resource)'
+FORBID = 'forbid (principal, action == Asr::Action::"process", resource)'
+
+
+def test_what_changes_only_for_somebody_in_two_countries_at_once_is_found() -> None:
+    """Each rule asks for one area alone, and nobody who is in one country may anything before or after."""
+    forbid = rule("F", f"{FORBID} unless {{ {IN_US} }};")
+    permit = rule("P", f"{PERMIT} when {{ {IN_EU} }};")
+    found = compared(small(rules=forbid), small(rules=forbid + permit))
+    assert found.newly_allowed > 0
+    assert {frozenset(line.values["speaker"]) for line in found.changed} == {frozenset({"EU, US (such as DE and US)"})}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rules_made_by_chance_differ_where_asking_one_by_one_says_so(seed: int, is_long: bool) -> None:
+    dice = random.Random(seed)
+    for _ in range(60 if is_long else 5):
+        before, after = (small(rules=_rules_by_chance(dice)) for _ in range(2))
+        found = compared(before, after)
+        engines = [ResidencyEngine(bundle, NOON_S) for bundle in (before, after)]
+        wider = narrower = False
+        for countries in ([], ["DE"], ["US"], ["BR"], ["NO"], ["DE", "US"], ["NO", "US"]):
+            for data_class, consent, region in product(
+                (DataClass.personal, DataClass.minors), (True, False), ("eu-central-1", "us-east-1")
+            ):
+                situation = Situation("eea", "", data_class, frozenset(countries), has_consent=consent)
+                old, new = (engine.decide(Question(situation, Action.process, region)).is_allowed for engine in engines)
+                wider, narrower = wider or (new and not old), narrower or (old and not new)
+        assert not wider or found.newly_allowed
+        assert not narrower or found.no_longer_allowed
+
+
+def _rules_by_chance(dice: random.Random) -> str:
+    conditions = [
+        IN_EU, IN_US, f"!{IN_EU}", "context.hasConsent", 'context.dataClass == Asr::DataClass::"minors"',
+        'resource in Asr::Jurisdiction::"EU"', "!context.subjectKnown", f"({IN_EU} && {IN_US})",
+    ]  # fmt: skip
+    made = []
+    for number in range(dice.randint(1, 4)):
+        kind = dice.choice(["when", "unless"])
+        asked = f" {dice.choice(['&&', '||'])} ".join(dice.sample(conditions, 2)) if dice.random() < 0.4 else None
+        head = dice.choice([PERMIT, FORBID])
+        made.append(rule(f"R{number}", f"{head} {kind} {{ {asked or dice.choice(conditions)} }};"))
+    return "".join(made)
