@@ -245,7 +245,9 @@ class RelayHost:
             admitted = stream.admitted
             if admitted is None or guard.may_stay(admitted):
                 continue
-            within_ms = 0 if guard.leaves_at_once(admitted.grant) else self._floor.settings.outside_policy_ms
+            has_begun = stream.window_samples > 0
+            is_at_once = not has_begun or guard.leaves_at_once(admitted.grant)
+            within_ms = 0 if is_at_once else self._floor.settings.outside_policy_ms
             if within_ms and stream.leaving is not None:
                 continue  # its time runs already
             log.warning("relay.outside_policy", of_region=self._peer, epoch=stream.epoch, within_ms=within_ms)

@@ -264,6 +264,16 @@ def test_what_must_stop_at_once_is_handed_back_in_the_same_turn(tmp_path: Path) 
     assert desk.engine.told == ["cancel"]
 
 
+async def test_what_no_engine_has_granted_yet_does_not_begin_under_a_policy_that_forbids_it(tmp_path: Path) -> None:
+    guard, desk = Guard(), Desk(tmp_path, grants=False, outside_policy_ms=60_000)
+    desk.floor.guard = guard  # type: ignore[assignment]
+    assert desk.host.open(desk.sink, 1, OPENED) is not None
+    guard.permits = False
+    desk.host.look_at_policy()
+    assert desk.sink.heard == [Lost(7, LossReason.drained)]
+    assert desk.engine.told == ["cancel"]
+
+
 async def test_an_embargo_does_not_wait_for_a_move_that_is_under_way(tmp_path: Path) -> None:
     guard = Guard()
     desk = guarded(tmp_path, guard, outside_policy_ms=60_000)
