@@ -120,6 +120,10 @@ def seal_as_found(directory: Path, file: LogFile, *, by: str, signer: Signer | N
             return None
         before = _checkpoint_before(directory, file)
         left = _read(directory / file.name, before)
+        allowed = 1 if before is None else before.every
+        if len(left.entries) > allowed:
+            # Whoever takes checkpoints away and writes the records anew shall not get a signature for it.
+            raise LeftBroken(f"{file.name}: {len(left.entries)} records are under no checkpoint, of at most {allowed}")
         last_lines = _complete_lines(directory / checkpoints_file(file.writer, file.number))
         made = Checkpoint(
             kind=CheckpointKind.found,

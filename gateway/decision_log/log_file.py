@@ -5,6 +5,7 @@ Blocking; the writer's thread calls it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from typing import TYPE_CHECKING
@@ -27,12 +28,18 @@ class LogFileOpen:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size_bytes = 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        # It has its name, by which others find it, only once it is locked.
+        beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+        self._fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            beside.rename(path)
             sync_directory(path.parent)
         except OSError:
             os.close(self._fd)
+            beside.unlink(missing_ok=True)
             raise
 
     def append(self, data: bytes) -> None:

@@ -15,7 +15,7 @@ from gateway.decision_log.left_behind import (
     writers_seen,
 )
 from gateway.decision_log.opened_files import log_files
-from policies.residency.chain import LogFile, records_file
+from policies.residency.chain import LogFile, checkpoints_file, found_file, records_file
 from policies.residency.checkpoint import CheckpointKind
 from policies.residency.verify import verify_log
 from tests.harness.decision_logs import made_log, signing_keys, write, writer_in
@@ -74,6 +74,14 @@ def test_nobody_signs_what_is_no_chain(left: Path) -> None:
         path.write_bytes(broken)
         with pytest.raises(LeftBroken, match=path.name):
             seal(left)
+
+
+def test_nobody_signs_what_lost_its_checkpoints(left: Path) -> None:
+    """Else whoever takes them away and writes the records anew has his chain signed by the next gateway."""
+    (left / checkpoints_file(WRITER, 1)).unlink()
+    with pytest.raises(LeftBroken, match="under no checkpoint"):
+        seal(left)
+    assert not (left / found_file(WRITER, 1)).exists()
 
 
 def test_a_file_in_which_nothing_was_written_yet_is_sealed_as_empty(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -56,3 +57,22 @@ def test_short_writes_are_gone_on_with() -> None:
     os.close(writing)
     assert os.read(reading, 10) == b"abc"
     os.close(reading)
+
+
+def test_a_file_is_locked_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else another gateway could take it for left behind in between."""
+    names: list[list[str]] = []
+    lock = fcntl.flock
+
+    def locking(descriptor: int, how: int) -> None:
+        names.append([path.name for path in tmp_path.iterdir()])
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", locking)
+    file = LogFileOpen(tmp_path / "log.jsonl")
+    file.append(b"line\n")
+    assert [name for found in names for name in found if name == "log.jsonl"] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+    with pytest.raises(FileExistsError):
+        LogFileOpen(tmp_path / "log.jsonl")
+    file.close()
