@@ -16,10 +16,11 @@ import structlog
 from gateway.admission.policy_sets import PermittedGateways, PolicyDigests, PolicySet
 from gateway.errors import Reason, SessionRefused, Unavailable, WrongRegion
 from gateway.residency.break_glass_union import NoGlass, with_break_glass
+from gateway.residency.start_to_come import what_a_start_may_say
 from policies.residency.decision import Question
 from policies.residency.situation import NOTHING_STATED, SituationConflict, Sources, Stated, situation_of
 from policies.residency.table import MAX_SITUATIONS
-from policies.residency.vocabulary import Action, LegalBasis, Trigger
+from policies.residency.vocabulary import Action, Trigger
 from policies.routing_facts import ALL_CLASSES, CapacityClass
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _RECOGNISING = (Action.process, Action.failover)
 _BREAKABLE = (Action.terminate, Action.process, Action.failover, Action.store_checkpoint)
 _DENIED = SessionRefused(Reason.residency_denied)
 _BETWEEN_TABLES_MS = 200
+_MOST_TRIED = 8
+"""Answers of a `start` that is to come; if more could let it in, it is waited for."""
 _NO_GLASS = NoGlass()
 
 
@@ -68,6 +71,8 @@ class BundlePolicySets(PermittedGateways):
         self._glass = glass
         self._known: tuple[DecisionTable, Catalog, frozenset[str]] | None = None
         self._prepared: set[Situation] = set()
+        self._may_yet: dict[object, bool] = {}
+        """What `may_yet_permit` said, by all that it depends on."""
         self._differing: frozenset[str] = frozenset()
         in_force.warm_with = self._questions
         if in_force.table is not None:
@@ -196,6 +201,7 @@ class BundlePolicySets(PermittedGateways):
             is_same = row is not None and (spec is None or (spec.country, spec.operator) == (row.country, row.operator))
             (agreed if is_same else differing).add(name)
         self._prepared.clear()
+        self._may_yet.clear()
         self._known = table, catalog, frozenset(agreed)
         self._tell_differing(frozenset(differing))
         return self._known[2]
@@ -234,30 +240,59 @@ class BundlePolicySets(PermittedGateways):
             self._metrics.denied(rule, action)
 
     async def may_yet_permit(self, caller: Caller, place: Place | None) -> bool:
-        """Where the speaker is not known to be anywhere, a `start` may say where; else all answers about consent and
-        legal basis are tried that nobody gave.
+        """Where the speaker is not known to be anywhere, a `start` may say where; else the answers that nobody gave are
+        tried.
         """
-        found, bundle = self.permitted(caller, NOTHING_STATED, place), self._in_force.bundle
-        if isinstance(found, SessionRefused) or found.situation is None or bundle is None:
+        found, table = self.permitted(caller, NOTHING_STATED, place), self._in_force.table
+        if isinstance(found, SessionRefused) or found.situation is None or table is None:
             return False
         if self.refusal_here(found, place) is None:
             return False
         if not found.situation.subject_countries:
             return True
-        for request in _what_a_start_may_say(caller.stated, bundle):
+        key = found.situation, caller.stated.for_policy, "" if place is None else place.country
+        if (known := self._may_yet.get(key)) is not None:
+            return known
+        answer = await self._lets_some_start_in(table, caller, place)
+        if len(self._may_yet) >= MAX_SITUATIONS:
+            self._may_yet.clear()
+        if table is self._in_force.table:
+            self._may_yet[key] = answer
+        return answer
+
+    async def _lets_some_start_in(self, table: DecisionTable, caller: Caller, place: Place | None) -> bool:
+        """Only one question is asked about most: whether the connection may end here."""
+        bundle, num_tried = table.engine.bundle, 0
+        row = bundle.projects.get(f"{caller.tenant}/{caller.project}")
+        for request in what_a_start_may_say(caller.stated, row, table.engine):
+            await asyncio.sleep(0)
+            situation = self._situation(bundle, caller, request, place)
+            if isinstance(situation, SessionRefused) or not self._may_end_here(table, situation):
+                continue
+            num_tried += 1
+            if num_tried > _MOST_TRIED:
+                return True
             await self.prepare(caller, request, place)
             other = self.permitted(caller, request, place)
             if isinstance(other, PolicySet) and self.refusal_here(other, place) is None:
                 return True
         return False
 
+    def _may_end_here(self, table: DecisionTable, situation: Situation) -> bool:
+        """Asked of the engine: what may be said and was not takes no place in the table."""
+        has_break_glass = bool(self._glass.covering(situation, Action.terminate, self._region))
+        question = Question(situation, Action.terminate, self._region, has_break_glass=has_break_glass)
+        return table.engine.decide(question).is_allowed
+
     def _useful_gateways(self, policies: PolicySet, place: Place | None) -> tuple[str, ...] | None:
         """Of other regions that may end the connection and from which something may recognise; None: there are none."""
         table, situation = self._in_force.table, policies.situation
         if table is None or situation is None:
             return None
-        useful = set()
-        for region in policies.permitted.terminate - {self._region}:
+        elsewhere = policies.permitted.terminate - {self._region}
+        reachable = (policies.permitted.process | policies.permitted.failover) - {self._region}
+        useful = set(elsewhere) if reachable else set()  # what a gateway here may reach, one elsewhere may, too
+        for region in () if reachable else elsewhere:
             there = self._permitted(table, situation, region)
             if there.process or there.failover:
                 useful.add(region)
@@ -306,19 +341,6 @@ class BundlePolicySets(PermittedGateways):
             for region in self._regions(table) - regions
             if any(rules[rule].ends_at_once for rule in self.rules_against(policies, action, region) if rule in rules)
         )
-
-
-def _what_a_start_may_say(claims: Stated, bundle: Bundle) -> Iterator[Stated]:
-    """What the token does not say, and any rule reads."""
-
-    def is_read(attribute: str) -> bool:
-        return any(attribute in rule.text for rule in bundle.rules.values())
-
-    consents = (None, True) if claims.has_consent is None and is_read("hasConsent") else (None,)
-    bases = (None, *LegalBasis) if claims.legal_basis is None and is_read("legalBasis") else (None,)
-    for has_consent in consents:
-        for legal_basis in bases:
-            yield Stated(has_consent=has_consent, legal_basis=legal_basis)
 
 
 def _unknown(detail: str) -> SessionRefused:

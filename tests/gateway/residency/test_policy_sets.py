@@ -15,7 +15,7 @@ from policies.residency.situation import NOTHING_STATED, Stated
 from policies.residency.vocabulary import Action, DataClass
 from policies.routing_facts import CapacityClass
 from regions.catalog import Catalog
-from tests.harness.residency_bundle import PROFILES, RULES, residency_files, rule
+from tests.harness.residency_bundle import PROFILES, RULES, project_row, residency_files, rule
 from tests.harness.residency_world import CATALOG, ResidencyWorld, calling, spec_of
 
 if TYPE_CHECKING:
@@ -106,6 +106,46 @@ async def test_what_only_a_start_can_say_is_waited_for(tmp_path: Path) -> None:
         (calling("none", profile="mars"), False),
     ]:
         assert await sets.may_yet_permit(who.caller, who.place) is expected
+
+
+async def test_a_default_country_of_the_project_is_not_the_last_word_before_start(tmp_path: Path) -> None:
+    not_of_us = rule(
+        "F91", 'forbid (principal, action, resource) when { context.subject.contains(Asr::Jurisdiction::"US") };'
+    )
+    rows = project_row("acme/calls", "eu-strict", 'subject_country = "US"')
+    world = ResidencyWorld(tmp_path, residency_files(more_rules=not_of_us, projects=rows))
+    for here, who, expected in [
+        ("eu-central-1", calling("calls"), True),
+        ("eu-central-1", calling("calls", country=""), True),
+        ("eu-central-1", calling("calls", country="US"), False),
+        ("us-east-1", calling("calls"), False),
+    ]:
+        assert await world.sets(here).may_yet_permit(who.caller, who.place) is expected, (here, who.place)
+
+
+async def test_what_a_start_might_say_takes_no_place_in_the_table_and_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consent = PROFILES.replace("requires_consent = false", "requires_consent = true")
+    world = ResidencyWorld(tmp_path, residency_files(profiles=consent))
+    sets, who, table = world.sets("us-east-1"), calling("calls"), world.in_force.table
+    assert table is not None
+    await sets.prepare(who.caller, NOTHING_STATED, who.place)
+    assert not await sets.may_yet_permit(who.caller, who.place)
+    assert len(table.situations()) == 1
+    monkeypatch.setattr(table.engine, "decide", lambda _question: pytest.fail("asked again"))
+    assert not await sets.may_yet_permit(who.caller, who.place)
+
+
+async def test_a_refusal_asks_for_no_set_of_another_gateway_where_something_can_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = ResidencyWorld(tmp_path)
+    sets, table = world.sets("us-east-1"), world.in_force.table
+    assert table is not None
+    found = set_of(sets, calling("calls"))
+    monkeypatch.setattr(table, "permitted", lambda *_given, **_named: pytest.fail("asked"))
+    assert isinstance(sets.refusal_here(found, None), WrongRegion)
 
 
 async def test_at_the_wrong_gateway_he_is_told_permitted_ones_and_no_other(tmp_path: Path) -> None:
