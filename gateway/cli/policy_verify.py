@@ -31,14 +31,16 @@ def verify(
     from gateway.residency.bundle_folder import FolderRefused, read_folder
     from gateway.residency.loading import BundleUnusable, Trust, load
     from gateway.residency.signatures import verified_by
-    from policies.residency.bundle import files_digest
+    from policies.residency.bundle import BundleRefused, files_digest
 
     keys = _keys_in(approvers)
     try:
         files = read_folder(folder)
+        digest = files_digest(files)
     except FolderRefused as refused:
         fail(f"{folder}: {refused}", ExitCode.no_input)
-    digest = files_digest(files)
+    except BundleRefused as refused:
+        fail(f"{folder}: {refused}", ExitCode.usage)
     signed = verified_by(files, digest, keys)
     mistakes: list[str] = []
     until = ""

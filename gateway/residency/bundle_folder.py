@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from policies.residency.visible_text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,8 +25,9 @@ class FolderRefused(Exception):
     """The folder cannot be read as a bundle; `mistakes` lists each."""
 
     def __init__(self, mistakes: list[str]) -> None:
-        super().__init__("; ".join(mistakes))
-        self.mistakes = mistakes
+        shown = [visible(mistake).encode("utf-8", "backslashreplace").decode() for mistake in mistakes]
+        super().__init__("; ".join(shown))
+        self.mistakes = shown
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

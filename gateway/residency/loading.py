@@ -74,9 +74,9 @@ def load(folder: Path, trust: Trust, *, now_s: float, not_before_s: int = 0) -> 
     """
     try:
         files = read_folder(folder)
-    except FolderRefused as refused:
+        digest = files_digest(files)
+    except (FolderRefused, BundleRefused) as refused:
         raise BundleUnusable(refused.mistakes) from None
-    digest = files_digest(files)
     signed = verified_by(files, digest, trust.approvers)
     if len(signed.by) < trust.required:
         who = ", ".join(signed.by) or "nobody"

@@ -61,3 +61,12 @@ def test_json_says_the_same(tmp_path: Path) -> None:
 def test_a_folder_without_keys_is_no_answer(tmp_path: Path) -> None:
     folder = written(tmp_path / "bundle", residency_files())
     assert verify(folder, tmp_path / "nowhere").exit_code == ExitCode.no_input
+
+
+def test_a_file_that_is_none_of_a_bundle_is_told(tmp_path: Path) -> None:
+    approvers = Approvers("ada")
+    folder = written(tmp_path / "b", residency_files())
+    (folder / "regions - Copy.toml").write_bytes(b"")
+    result = verify(folder, approvers.keys_in(tmp_path / "keys"))
+    assert result.exit_code == ExitCode.usage
+    assert "is no plain path" in result.stderr

@@ -64,3 +64,10 @@ def test_a_stamp_changes_with_any_file_and_is_none_without_a_folder(tmp_path: Pa
     written(tmp_path, {"b": b"3"})
     assert stamp_of(tmp_path) != before
     assert stamp_of(tmp_path / "nowhere") is None
+
+
+def test_a_name_that_no_terminal_should_see_is_written_out(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[31m").symlink_to("/dev/null")
+    with pytest.raises(FolderRefused) as refused:
+        read_folder(tmp_path)
+    assert refused.value.mistakes == ["a<U+001B>[31m: not a plain file"]

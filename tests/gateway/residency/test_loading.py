@@ -74,3 +74,11 @@ def test_mistakes_of_the_bundle_and_of_its_folder_are_told(tmp_path: Path) -> No
     assert refusal(tmp_path / "nowhere", Trust()).mistakes
     folder = written(tmp_path / "bundle", residency_files(rules="permit (principal, action, resource);"))
     assert len(refusal(folder, Trust()).mistakes) > 1
+
+
+def test_a_copy_that_a_desktop_left_in_the_folder_is_told_and_harms_nobody(tmp_path: Path) -> None:
+    folder = written(tmp_path, APPROVERS.signed(residency_files(), by=("ada", "hedy")))
+    (folder / "regions - Copy.toml").write_bytes(b"")
+    assert refusal(folder, TWO).mistakes == [
+        "'regions - Copy.toml': is no plain path (letters, digits, and . _ - inside names)"
+    ]
