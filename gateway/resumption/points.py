@@ -192,11 +192,13 @@ class StoredCommitPoints:
 
     async def keep_copies(self, points: Sequence[CommitPoint], finished: Sequence[CommitPoint]) -> KeptCopies:
         """Of sessions of another region, as far as this region's own policy permits. Raises StoreAway."""
-        denied = [point for point in points if not self.may_keep(point.situation)]
+        permitted: list[CommitPoint] = []
+        denied: list[CommitPoint] = []
+        for point in points:
+            (permitted if self.may_keep(point.situation) else denied).append(point)
         not_permitted = tuple(point.session_id for point in denied)
         if self._copies is None:
             return KeptCopies(not_permitted=not_permitted)
-        permitted = [point for point in points if point not in denied] if denied else points
         kept = await self._copies.write(permitted)
         if finished or denied:
             await self._copies.finish([*finished, *denied])  # what was kept of them while it was permitted
