@@ -30,7 +30,7 @@ from engines.interface import (
 from gateway.errors import Reason
 from gateway.session.alarm import Alarm
 from gateway.session.effects import CloseClient, Figure, Measured, PauseClient, ResumeClient, SendToClient
-from gateway.session.ending import LAST_FINAL_MS, STILL_SENDING_MS, Ending
+from gateway.session.ending import STILL_SENDING_MS, Ending
 from gateway.session.engine_side import EngineSide
 from gateway.session.first_words import FirstWords
 from gateway.session.replay_buffer import ReplayBuffer
@@ -226,16 +226,7 @@ class SessionMachine:
         """
         if self.is_closed or (self._ending is not None and self._ending.is_by_policy):
             return []
-        self._ending = ending = Ending(
-            reason,
-            detail,
-            retry_after_ms,
-            cut_at_ms=NEVER_MS,
-            grace_ms=LAST_FINAL_MS,
-            close_at_ms=now_ms + LAST_FINAL_MS,
-            gateways=gateways,
-            is_by_policy=True,
-        )
+        self._ending = ending = Ending.by_policy(reason, detail, retry_after_ms, gateways, now_ms=now_ms)
         if self._upstream.link is not Link.granted:
             return self._end_for(ending)
         self._alarm.at(ending.close_at_ms)
@@ -275,31 +266,27 @@ class SessionMachine:
         if self._transcript.is_inside_speech and not self._upstream.waits_for_credit:
             return effects
         if self._comes_to_its_own_end(self._ending, now_ms):
-            self._ending.cut_at_ms = now_ms + STILL_SENDING_MS
+            self._ending.wait_on(now_ms)
             self._alarm.at(self._ending.cut_at_ms)
             return effects
         return effects + self._end_at_cut(self._ending, now_ms)
 
     def _comes_to_its_own_end(self, ending: Ending, now_ms: int) -> bool:
-        if ending.reason is not Reason.draining or self._has_finished_sending or self._upstream.waits_for_credit:
+        if not ending.may_wait_for_an_end or self._has_finished_sending or self._upstream.waits_for_credit:
             return False
         return not self.is_reading or now_ms < self._heard_client_at_ms + STILL_SENDING_MS
 
     def _end_soon(self, now_ms: int) -> None:
         """No final will come by itself: the audio that would bring it cannot be paid for."""
-        if self._ending is not None and self._ending.close_at_ms == NEVER_MS:
-            self._ending.cut_at_ms = min(self._ending.cut_at_ms, now_ms)
+        if self._ending is not None and not self._ending.is_cut:
+            self._ending.cut_soon(now_ms)
             self._alarm.at(now_ms)
 
     def _end_at_cut(self, ending: Ending, now_ms: int) -> list[Effect]:
-        if ending.reason is Reason.capacity_shed and self._identity.resume_token:
+        """The grace is over, or nobody speaks."""
+        if ending.needs_no_cut and self._identity.resume_token:
             return self._end_for(ending)
-        return self._cut_ending(ending, now_ms)
-
-    def _cut_ending(self, ending: Ending, now_ms: int) -> list[Effect]:
-        """The grace is over, or nobody speaks: what was received, and may be sent, is all that will be recognised."""
-        ending.cut_at_ms = NEVER_MS
-        ending.close_at_ms = now_ms + max(ending.grace_ms, STILL_SENDING_MS)
+        ending.cut(now_ms)
         self._alarm.at(ending.close_at_ms)
         return self._finish_sending(now_ms)
 
@@ -438,7 +425,7 @@ class SessionMachine:
             return self._end_for(ending)
         if ending is not None and now_ms >= ending.cut_at_ms:
             if self._comes_to_its_own_end(ending, now_ms):
-                ending.cut_at_ms = now_ms + STILL_SENDING_MS
+                ending.wait_on(now_ms)
                 return []
             return self._end_at_cut(ending, now_ms)
         if ending is None and now_ms >= self._end_at_ms:
