@@ -8,16 +8,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.residency.bundle_folder import FolderRefused, read_folder
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CURRENT = "current"
+_NEW = ".bundle-"
+_OURS = re.compile(r"[0-9a-f]{64}|\.bundle-.+")
+"""Names of what is kept here; nothing else is ever removed."""
 _CLEANED_AFTER_S = 600.0
 
 
@@ -46,28 +52,35 @@ class LastGood:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = _name_of(files)
         target = self._directory / name
-        if not target.is_dir():
+        if not _holds(target, files):
+            shutil.rmtree(target, ignore_errors=True)
             self._write(files, target)
-        descriptor, pointer = tempfile.mkstemp(prefix=".", dir=self._directory)
+        descriptor, pointer = tempfile.mkstemp(prefix=_NEW, dir=self._directory)
         with os.fdopen(descriptor, "w", encoding="ascii") as out:
             out.write(name + "\n")
             out.flush()
             os.fsync(out.fileno())
         Path(pointer).replace(self._directory / _CURRENT)
+        _reach_the_disk(self._directory)
         self._clean()
 
     def _write(self, files: Mapping[str, bytes], target: Path) -> None:
-        """Whole or not at all."""
-        new = Path(tempfile.mkdtemp(prefix=".", dir=self._directory))
-        for path, data in files.items():
-            file = new / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
+        """Whole or not at all, and on the disk before anything names it."""
+        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._directory))
         try:
+            for path, data in files.items():
+                file = new / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with file.open("wb") as out:
+                    out.write(data)
+                    out.flush()
+                    os.fsync(out.fileno())
+            for folder in {new, *(file.parent for file in map(new.joinpath, files))}:
+                _reach_the_disk(folder)
             new.rename(target)
         except OSError:
-            shutil.rmtree(new)
-            if not target.is_dir():  # or another process was quicker
+            shutil.rmtree(new, ignore_errors=True)
+            if not _holds(target, files):  # or another process was quicker
                 raise
 
     def _clean(self) -> None:
@@ -75,8 +88,25 @@ class LastGood:
         name, old_s = self._name(), time.time() - _CLEANED_AFTER_S
         for other in self._directory.iterdir():
             with contextlib.suppress(OSError):
-                if other.is_dir() and other.name != name and other.stat().st_mtime < old_s:
-                    shutil.rmtree(other)
+                if other.name == name or not _OURS.fullmatch(other.name) or other.stat().st_mtime >= old_s:
+                    continue
+                shutil.rmtree(other) if other.is_dir() else other.unlink()
+
+
+def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Whether all of it is there as it was; a disk may lose what was written before the machine died."""
+    try:
+        return read_folder(folder) == files
+    except FolderRefused:
+        return False
+
+
+def _reach_the_disk(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _name_of(files: Mapping[str, bytes]) -> str:
