@@ -42,6 +42,7 @@ _RENEW_S = 10.0
 """A session that says nothing new is written again so often: it stays known, and learns that it was claimed."""
 _RENEW_LOOK_S = 1.0
 _KEPT_ALONE = 10_000
+_ASKED_IN_A_TURN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +195,10 @@ class StoredCommitPoints:
         """Of sessions of another region, as far as this region's own policy permits. Raises StoreAway."""
         permitted: list[CommitPoint] = []
         denied: list[CommitPoint] = []
-        for point in points:
+        for number, point in enumerate(points, 1):
             (permitted if self.may_keep(point.situation) else denied).append(point)
+            if number % _ASKED_IN_A_TURN == 0:
+                await asyncio.sleep(0)  # a decision that is not remembered takes a while
         not_permitted = tuple(point.session_id for point in denied)
         if self._copies is None:
             return KeptCopies(not_permitted=not_permitted)
