@@ -77,7 +77,7 @@ def verified_by(files: Mapping[str, bytes], digest: str, approvers: Mapping[str,
         if path != path_of(name) or key is None:
             problems.append(f"{path}: not of an approver of these settings")
         elif not _is_good(files[path], digest, key):
-            problems.append(f"{path}: not the signature of {name} under these bytes")
+            problems.append(f"{path}: not the signature of {name} under these bytes: changed since, or another key")
         elif (raw := key.public_bytes(Encoding.Raw, PublicFormat.Raw)) in by:
             problems.append(f"{path}: {name} has the key of {by[raw]}; one key counts once")
         else:

@@ -134,6 +134,11 @@ def read_bundle(files: Mapping[str, bytes], *, release_gil: bool = False) -> Bun
     )
 
 
+_NO_APPLICABLE_ACTION = "unable to find an applicable action"
+_HEADS = (
+    'A profile is written `principal in Asr::Profile::"…"`, a project `principal == Asr::Project::"…"`, a list of '
+    'countries `resource in Asr::Jurisdiction::"…"`'
+)
 _READ = (".toml", ".cedar", ".cedarschema")
 
 
@@ -183,4 +188,6 @@ def _validate(
     for wrong in result.errors:
         rule = by_number.get(wrong.policy_id)
         said = wrong.error.removeprefix(f"for policy `{wrong.policy_id}`").lstrip(":, ")
+        if said.startswith(_NO_APPLICABLE_ACTION):
+            said = f"{said}: its head fits nothing that is ever asked. {_HEADS}"
         mistakes.add(f"{rule.file} line {rule.line} ({rule.id})" if rule else "rules/", said)

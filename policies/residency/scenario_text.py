@@ -115,7 +115,8 @@ def root_entry(data: bytes, path: str, mistakes: Mistakes) -> Entry | None:
         return None
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-        mistakes.add(f"{path}{line}", f"is no YAML: {error.problem or error.context}")
+        advice = "; lines are indented by spaces, never by tabs" if b"\t" in data else ""
+        mistakes.add(f"{path}{line}", f"is no YAML: {error.problem or error.context}{advice}")
         return None
     except yaml.YAMLError as error:  # characters that YAML does not have
         mistakes.add(path, f"is no YAML: {str(error).splitlines()[0]}")

@@ -135,6 +135,13 @@ def test_a_mark_that_an_editor_begins_a_file_with_does_no_harm() -> None:
     assert marked.digest != plain.digest
 
 
+def test_a_head_that_fits_nothing_is_told_with_how_heads_are_written() -> None:
+    text = 'permit (principal == Asr::Profile::"eea", action == Asr::Action::"relay", resource);'
+    (told,) = mistakes_of(residency_files(more_rules=rule("X", text)))
+    assert "(X)" in told
+    assert "A profile is written `principal in" in told
+
+
 def test_a_bundle_without_projects_is_sound() -> None:
     files = residency_files()
     del files["projects.toml"]

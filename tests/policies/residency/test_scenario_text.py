@@ -92,3 +92,9 @@ def test_what_nobody_sees_is_no_text() -> None:
     assert entry.text("name") == ""
     assert entry.texts("region") == ("",)
     assert [one.split(": ")[0] for one in told(mistakes)] == ["scenarios/a.yaml line 1", "scenarios/a.yaml line 2"]
+
+
+def test_a_tab_is_told_as_what_is_wrong() -> None:
+    mistakes = Mistakes()
+    assert root_entry(b"scenarios:\n\t- name: a\n", "scenarios/a.yaml", mistakes) is None
+    assert told(mistakes)[0].endswith("indented by spaces, never by tabs")
