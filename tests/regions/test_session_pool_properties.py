@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engines.interface import Granted, LossReason, Lost, MoveAway, OpenStream, RefusalReason, Refused
+from engines.interface import Granted, LossReason, Lost, MoveAway, MoveReason, OpenStream, RefusalReason, Refused
 from policies.residency.permitted import Permitted
 from policies.routing_facts import ALL_CLASSES, CapacityClass, RegionState
 from regions.placed_stream import PlacedStream
@@ -34,6 +34,7 @@ ON_RESERVED = Permitted(classes={name: frozenset({CapacityClass.reserved}) for n
 STEPS = st.one_of(
     st.tuples(st.just("open"), st.booleans()),
     st.tuples(st.just("lose"), st.sampled_from(list(LossReason))),
+    st.tuples(st.just("told"), st.sampled_from(list(MoveReason))),
     st.tuples(st.just("cancel"), st.sampled_from([None, LossReason.silent, LossReason.slow])),
     st.tuples(st.just("permit"), SETS, st.frozensets(ANY_NAMES, max_size=1)),
     st.tuples(st.just("class"), st.sampled_from(NAMES), st.sampled_from([None, *CapacityClass])),
@@ -74,10 +75,8 @@ class Fence:
         match step:
             case ("open", bool(is_replay)):
                 self.streams.append(self.caller.open(is_replay=is_replay))
-            case ("lose", LossReason() as reason):
-                for pool in self.world.pools.values():
-                    for engine in pool.streams:
-                        engine.say(Lost(engine.opened.epoch, reason))
+            case ("lose" | "told", reason):
+                self._say(reason)
             case ("cancel", reason) if self.streams:
                 self.streams.pop(0).cancel(reason)  # type: ignore[arg-type]
             case ("permit" | "class", *_):
@@ -97,6 +96,14 @@ class Fence:
                 await turns(number)
             case _:
                 pass
+
+    def _say(self, reason: object) -> None:
+        """By all engines."""
+        for pool in self.world.pools.values():
+            for engine in pool.streams:
+                epoch = engine.opened.epoch
+                is_loss = isinstance(reason, LossReason)
+                engine.say(Lost(epoch, reason) if is_loss else MoveAway(epoch, MoveReason(str(reason)), 600_000))  # type: ignore[arg-type]
 
     def _do_policy(self, step: tuple[object, ...]) -> None:
         match step:
@@ -142,6 +149,15 @@ class Fence:
         ("permit", replace(ON_RESERVED, failover=frozenset({"north", "east"})), frozenset()),
         ("turn", 3),
         ("open", True),
+    ],
+)
+@example(
+    Permitted.everywhere_in(EVERYWHERE),
+    [
+        ("open", False),
+        ("turn", 5),
+        ("told", MoveReason.outside_policy),
+        ("permit", Permitted.everywhere_in(frozenset({"east"})), frozenset()),
     ],
 )
 @given(SETS, st.lists(STEPS, max_size=25))
