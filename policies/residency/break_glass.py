@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EVERY_PROJECT = "*"
 """As a project's name: each project of the org."""
 MAX_PERMISSIONS = 100
+LONGEST_S = 90_000
+"""A day, and how long a permission may have waited for its second person."""
 
 
 class PermissionState(StrEnum):
@@ -57,11 +59,22 @@ class Permission:
     def is_over(self, now_s: float) -> bool:
         return now_s >= self.not_after_s
 
-    def covers(self, *, project: str, action: str, region: str, now_s: float) -> bool:
-        """`project`: `ORG/PROJECT` of the situation that policy is asked about; empty is covered by nothing."""
+    def is_open(self, now_s: float) -> bool:
+        """Two people agreed, for no longer than two may, and its time is not over: whoever can write to Redis, or to a
+        copy, could put anything else there.
+        """
         return (
             self.state is PermissionState.open
             and not self.is_over(now_s)
+            and bool(self.person and self.approver)
+            and self.person != self.approver
+            and self.not_after_s - self.given_at_s <= LONGEST_S
+        )
+
+    def covers(self, *, project: str, action: str, region: str, now_s: float) -> bool:
+        """`project`: `ORG/PROJECT` of the situation that policy is asked about; empty is covered by nothing."""
+        return (
+            self.is_open(now_s)
             and action in self.actions
             and region in self.regions
             and _is_within(project, self.project)
@@ -90,7 +103,7 @@ class Permissions:
 
     def opened(self, now_s: float) -> tuple[Permission, ...]:
         """Those that cover something now."""
-        return tuple(one for one in self.permissions if one.state is PermissionState.open and not one.is_over(now_s))
+        return tuple(one for one in self.permissions if one.is_open(now_s))
 
 
 def mistakes_in(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.residency.break_glass import Permission, Permissions, PermissionState, mistakes_in
+from policies.residency.break_glass import LONGEST_S, Permission, Permissions, PermissionState, mistakes_in
 
 pytestmark = pytest.mark.unit
 
@@ -36,6 +37,16 @@ def test_it_covers_what_it_names_until_it_ends() -> None:
 @pytest.mark.parametrize("state", [PermissionState.pending, PermissionState.closed])
 def test_it_covers_nothing_before_a_second_person_agreed_or_after_it_was_closed(state: PermissionState) -> None:
     assert not replace(OPEN, state=state).covers(**ASKED, now_s=1_500)
+
+
+@pytest.mark.parametrize(
+    "written", [{"approver": ""}, {"approver": "ada"}, {"person": ""}, {"not_after_s": 1_000 + LONGEST_S + 1}]
+)
+def test_what_no_two_people_could_have_opened_covers_nothing(written: dict[str, Any]) -> None:
+    """One person who may write to Redis, or to the copy, could have put it there."""
+    forged = replace(OPEN, **written)
+    assert not forged.covers(**ASKED, now_s=1_500)
+    assert Permissions(1, (forged,)).opened(1_500) == ()
 
 
 @pytest.mark.parametrize(
