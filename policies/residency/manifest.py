@@ -1,7 +1,8 @@
 """The files of a bundle: which there may be, how large, and the digests that signatures are over.
 
 A digest is what `sha256sum` prints for the files, sorted by path, hashed once more, so that anybody can check it:
-`find . -type f ! -path './signatures/*' -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum`.
+`find . -type f ! -path './signatures/*' ! -path '*/.*' -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum`.
+Files whose names begin with a dot are no part of a bundle.
 """
 
 from __future__ import annotations
