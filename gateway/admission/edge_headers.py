@@ -10,8 +10,8 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from gateway.admission.countries import country_of
 from gateway.admission.places import Place, PlaceSource
+from policies.countries import country_of
 from regions.catalog import Location
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Literal
 import maxminddb
 import structlog
 
-from gateway.admission.countries import country_of
 from gateway.admission.edge_headers import location_of, subdivision_of
 from gateway.admission.places import Place, PlaceSource
+from policies.countries import country_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from policies.countries import COUNTRIES
 from policies.residency.situation import NOTHING_STATED, Stated
 from policies.residency.vocabulary import DataClass, LegalBasis
 
 if TYPE_CHECKING:
     from gateway.wire.messages import ResidencySpec
 
-_COUNTRY = re.compile(r"[A-Z]{2}")
 _MAX_COUNTRIES = 16
 _MAX_SUBJECT_ID_CHARS = 256
 
@@ -49,12 +48,12 @@ def read_legal_basis(name: str, given: object, mistakes: list[str]) -> LegalBasi
 
 
 def read_countries(name: str, given: object, mistakes: list[str]) -> frozenset[str]:
-    """One country, or a list of them."""
+    """One country, or a list of them. Letters that mean no country would make an unknown speaker a known one."""
     if given is None:
         return frozenset()
     countries = given if isinstance(given, list | tuple) else [given]
     if len(countries) > _MAX_COUNTRIES or not all(
-        isinstance(country, str) and _COUNTRY.fullmatch(country) for country in countries
+        isinstance(country, str) and country in COUNTRIES for country in countries
     ):
         mistakes.append(f"{name} must be a country of ISO 3166-1 in two capital letters, such as FR")
         return frozenset()

@@ -41,6 +41,13 @@ def test_every_mistake_is_named() -> None:
     ]
 
 
+@pytest.mark.parametrize("letters", ["ZZ", "XX", "EU", "QQ", "fr", "FRA", " FR", "", "\u0424\u0420"])
+def test_letters_that_are_no_country_make_nobody_known(letters: str) -> None:
+    mistakes: list[str] = []
+    assert read_countries("residency.subject_country", letters, mistakes) == frozenset()
+    assert len(mistakes) == 1
+
+
 def test_a_claim_may_name_several_countries_and_not_too_many() -> None:
     mistakes: list[str] = []
     assert read_countries("c", ["FR", "DE"], mistakes) == {"FR", "DE"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission.countries import COUNTRIES, country_of
+from policies.countries import COUNTRIES, country_of
 
 pytestmark = pytest.mark.unit
 
