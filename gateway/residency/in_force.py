@@ -149,7 +149,11 @@ class BundlesInForce:
         """Follow the folder and the clock, until cancelled."""
         while True:
             await asyncio.sleep(self._wait_s())
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # a fault of ours with what is in the folder must not end the gateway
+                log.exception("residency.look_failed")
+                await asyncio.sleep(self._check_interval_s)
 
     async def look(self) -> None:
         """One look at the clock and at the folder."""

@@ -82,6 +82,7 @@ class ResidencyWorld:
         trust: Trust | None = None,
         last_good: LastGood | None = None,
         now_s: float = NOON_S,
+        check_interval_ms: int = 1_000,
     ) -> None:
         self.now_s = now_s
         self.folder = written(folder, residency_files() if files is None else files)
@@ -90,7 +91,13 @@ class ResidencyWorld:
         self.changes = 0
         self.metrics = ResidencyMetrics(self.registry)
         self.in_force = BundlesInForce(
-            self.folder, trust or Trust(), self.metrics, self.log, last_good=last_good, now_s=lambda: self.now_s
+            self.folder,
+            trust or Trust(),
+            self.metrics,
+            self.log,
+            last_good=last_good,
+            check_interval_ms=check_interval_ms,
+            now_s=lambda: self.now_s,
         )
         self.in_force.on_change(self._changed)
 

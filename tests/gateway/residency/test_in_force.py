@@ -4,6 +4,7 @@ permitted.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from policies.residency.vocabulary import Action, Verdict
 from tests.harness.residency_bundle import NOON_S, residency_files
 from tests.harness.residency_folder import Approvers, written
 from tests.harness.residency_world import ResidencyWorld
+from tests.harness.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,3 +205,24 @@ async def test_a_date_that_passes_while_a_bundle_is_read_is_no_end(tmp_path: Pat
     await world.in_force.look()
     assert world.in_force.decide(GLOBAL_IN_US).rules == ("F08-us-sunset",)
     assert (world.changes, "ended" in world.log.actions) == (1, False)
+
+
+async def test_a_fault_with_what_is_in_the_folder_does_not_end_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = ResidencyWorld(tmp_path, check_interval_ms=50)
+    tried: list[int] = []
+
+    def fails(*_given: object, **_named: object) -> None:
+        tried.append(1)
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr("gateway.residency.in_force.load", fails)
+        following = asyncio.create_task(world.in_force.run())
+        written(tmp_path, residency_files(**SECOND))
+        await until(lambda: bool(tried), what="the fault")
+    await until(lambda: world.changes == 1, what="the bundle, read again")
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
