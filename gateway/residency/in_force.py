@@ -45,6 +45,8 @@ _AHEAD_S = 60.0
 """How long before a date the table that holds from then on is made."""
 _LEAST_WAIT_S = 0.01
 _WARMED_SITUATIONS = 512
+_DECISIONS_A_LOOK = 64
+"""After so many of a new table's the clock is looked at again: all of them may take many seconds."""
 _LOGGED_MISTAKES = 20
 
 
@@ -190,8 +192,10 @@ class BundlesInForce:
 
     async def _warmed(self, table: DecisionTable, began_s: float) -> DecisionTable:
         used = self._table.situations()[-_WARMED_SITUATIONS:]
-        for _ in table.fill(self.warm_with(table, used)):
+        for number, _ in enumerate(table.fill(self.warm_with(table, used))):
             await asyncio.sleep(0)
+            if number % _DECISIONS_A_LOOK == 0:
+                self._tell_if_changed()  # a date or an end does not wait for this
         self._metrics.table_build.set(time.monotonic() - began_s)
         return table
 

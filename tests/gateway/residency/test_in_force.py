@@ -19,6 +19,7 @@ from tests.harness.residency_world import ResidencyWorld
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.unit
@@ -226,3 +227,20 @@ async def test_a_fault_with_what_is_in_the_folder_does_not_end_the_gateway(
     following.cancel()
     with pytest.raises(asyncio.CancelledError):
         await following
+
+
+async def test_an_end_does_not_wait_until_a_new_table_is_filled(tmp_path: Path) -> None:
+    world = ResidencyWorld(tmp_path)
+    told: list[str] = []
+
+    def questions(_table: object, _used: object) -> Iterator[Question]:
+        yield GLOBAL_IN_US
+        world.now_s = float(END_S)
+        for number in range(200):
+            yield Question(Situation("global", f"acme/unknown-{number}"), Action.process, "us-east-1")
+        told.append(world.log.actions[-1])
+
+    world.in_force.warm_with = questions
+    await world.put(residency_files(**SECOND, expires_at="2028-01-01T00:00:00Z"))
+    assert told[0] == "ended", "while it was filled"
+    assert world.in_force.table is not None
