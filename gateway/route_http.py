@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from engines.interface import StreamOptions
-from gateway.admission.countries import country_of
 from gateway.admission.places import Place, PlaceSource
 from gateway.errors import SessionRefused
 from gateway.wire.stated import read_countries, read_data_class
+from policies.countries import country_of
 from policies.facts import Caller
 from policies.plans import Tier
 from policies.residency.situation import Stated
