@@ -48,6 +48,8 @@ _WARMED_SITUATIONS = 512
 _DECISIONS_A_LOOK = 64
 """After so many of a new table's the clock is looked at again: all of them may take many seconds."""
 _LOGGED_MISTAKES = 20
+_KEEP_AGAIN_S = 60.0
+"""After the last good one could not be kept."""
 
 
 def policy_clock() -> Callable[[], float]:
@@ -93,6 +95,8 @@ class BundlesInForce:
         self._last_seen: Stamp | None = None
         self._comes_at_s = 0
         """When what the folder holds may come into force, as it was issued for later; 0: it is not."""
+        self._unkept: Loaded | None = None
+        self._keep_again_at_s = 0.0
         self._next: DecisionTable | None = None
         self._told_table: DecisionTable | None = None
         loaded = self._first()
@@ -162,6 +166,8 @@ class BundlesInForce:
         await self._follow_time()
         await self._follow_folder()
         self._tell_if_changed()
+        if self._unkept is not None and time.monotonic() >= self._keep_again_at_s:
+            await asyncio.to_thread(self._keep, self._unkept)
 
     def _wait_s(self) -> float:
         """To the next look: no later than the next date, so that running sessions hear of it then."""
@@ -265,9 +271,11 @@ class BundlesInForce:
     def _keep(self, loaded: Loaded) -> None:
         if self._last_good is None:
             return
+        self._unkept = None
         try:
             self._last_good.keep(loaded.files)
         except OSError as error:
+            self._unkept, self._keep_again_at_s = loaded, time.monotonic() + _KEEP_AGAIN_S
             log.error("residency.last_good_not_kept", why=error.strerror, digest=loaded.bundle.digest)
 
     # --- what is told ----------------------------------------------------------------------------------------------

@@ -244,3 +244,17 @@ async def test_an_end_does_not_wait_until_a_new_table_is_filled(tmp_path: Path) 
     await world.put(residency_files(**SECOND, expires_at="2028-01-01T00:00:00Z"))
     assert told[0] == "ended", "while it was filled"
     assert world.in_force.table is not None
+
+
+async def test_what_could_not_be_kept_is_kept_once_the_disk_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.residency.in_force._KEEP_AGAIN_S", 0.0)
+    (tmp_path / "kept").write_bytes(b"no directory")
+    last_good = LastGood(tmp_path / "kept")
+    world = ResidencyWorld(tmp_path / "bundle", last_good=last_good)
+    await world.in_force.look()
+    assert last_good.folder() is None
+    (tmp_path / "kept").unlink()
+    await world.in_force.look()
+    assert last_good.folder() is not None
