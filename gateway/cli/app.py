@@ -23,7 +23,7 @@ class _Commands(LazyCommands):
         "engine": "gateway.cli.engine:app",
         "models": "gateway.cli.models:app",
         "plans": "gateway.cli.plans:app",
-        "policy": "gateway.cli.policy:policy_app",
+        "policy": "gateway.cli.policy.commands:policy_app",
         "pool": "gateway.cli.pool:app",
         "region": "gateway.cli.region:app",
         "route": "gateway.cli.route:app",

@@ -14,7 +14,7 @@ import typer
 from gateway.cli.exit_codes import ExitCode
 from gateway.decision_log.export import Exported, export_csv, export_lines
 from gateway.decision_log.reading import Wanted
-from policies.residency.export_proof import Asked
+from policies.residency.record_chain.export_proof import Asked
 
 
 class Format(StrEnum):

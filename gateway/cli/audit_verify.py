@@ -15,12 +15,12 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.decision_log.opened_files import log_files
 from gateway.decision_log.read_ahead import read_ahead
 from gateway.decision_log.signing import KeyUnusable, load_public_keys
-from policies.residency.export_proof import verify_export
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.export_proof import verify_export
+from policies.residency.record_chain.verify import verify_log
 
 if TYPE_CHECKING:
-    from policies.residency.log_findings import Finding, Verified
-    from policies.residency.verify_checkpoints import Keys
+    from policies.residency.record_chain.log_findings import Finding, Verified
+    from policies.residency.record_chain.verify_checkpoints import Keys
 
 _SHOWN = 20
 

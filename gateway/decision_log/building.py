@@ -20,7 +20,7 @@ from gateway.decision_log.metrics import DecisionLogMetrics
 from gateway.decision_log.old_files import delete_old_files
 from gateway.decision_log.settings import DirectoryCopySettings
 from gateway.decision_log.signing import KeyUnusable, Signer, load_signer
-from policies.residency.chain import writer_name
+from policies.residency.record_chain.chain import writer_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gateway.decision_log.copies import CopyPlace
     from gateway.decision_log.interface import DecisionLog
     from gateway.decision_log.settings import CopySettings, DecisionLogSettings
-    from policies.residency.checkpoint import Checkpoint
+    from policies.residency.record_chain.checkpoint import Checkpoint
 
 log = structlog.get_logger("decision_log")
 

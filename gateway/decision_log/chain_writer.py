@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.decision_log.log_file import FileLost, LogFileOpen, append_line
-from policies.residency.chain import (
+from policies.residency.record import DecisionRecord, Event
+from policies.residency.record_chain.chain import (
     BEGAN,
     CONTINUED,
     FIRST_FILE,
@@ -28,9 +29,8 @@ from policies.residency.chain import (
     line_hash,
     records_file,
 )
-from policies.residency.checkpoint import Checkpoint, CheckpointKind, Seen, encode_checkpoint, signed
-from policies.residency.merkle import tree_root
-from policies.residency.record import DecisionRecord, Event
+from policies.residency.record_chain.checkpoint import Checkpoint, CheckpointKind, Seen, encode_checkpoint, signed
+from policies.residency.record_chain.merkle import tree_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

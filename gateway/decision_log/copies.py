@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from gateway.decision_log.left_behind import last_checkpoint
-from policies.residency.chain import LogFile, checkpoints_file, found_file, parse_file_name, until_file
-from policies.residency.checkpoint import FINAL, Checkpoint, encode_checkpoint
+from policies.residency.record_chain.chain import LogFile, checkpoints_file, found_file, parse_file_name, until_file
+from policies.residency.record_chain.checkpoint import FINAL, Checkpoint, encode_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.decision_log.copies import CopyDiffers, CopyFailed
 from gateway.decision_log.log_file import sync_directory, write_whole
-from policies.residency.chain import parse_file_name
+from policies.residency.record_chain.chain import parse_file_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,21 +10,21 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from gateway.decision_log.opened_files import log_files
-from policies.residency.chain import NotCanonical, parse_file_name, read_record, records_file
-from policies.residency.export_proof import Proof, asked_line, checkpoint_line, record_line
-from policies.residency.log_findings import Findings
-from policies.residency.merkle import Tree
 from policies.residency.record import DecisionRecord, RecordContext
-from policies.residency.verify_checkpoints import CheckpointReader, CheckpointsOfWriter
+from policies.residency.record_chain.chain import NotCanonical, parse_file_name, read_record, records_file
+from policies.residency.record_chain.export_proof import Proof, asked_line, checkpoint_line, record_line
+from policies.residency.record_chain.log_findings import Findings
+from policies.residency.record_chain.merkle import Tree
+from policies.residency.record_chain.verify_checkpoints import CheckpointReader, CheckpointsOfWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from gateway.decision_log.reading import Wanted
-    from policies.residency.checkpoint import Checkpoint
-    from policies.residency.export_proof import Asked
-    from policies.residency.verify_checkpoints import LogFiles
+    from policies.residency.record_chain.checkpoint import Checkpoint
+    from policies.residency.record_chain.export_proof import Asked
+    from policies.residency.record_chain.verify_checkpoints import LogFiles
 
 _LIST_SEPARATOR = " "
 
@@ -47,7 +47,7 @@ class _Chosen:
 def export_lines(
     directory: Path, wanted: Wanted, asked: Asked, out: IO[bytes], *, is_proven_only: bool = False
 ) -> Exported:
-    """Write an export as policies.residency.export_proof reads it. Raises OSError.
+    """Write an export as policies.residency.record_chain.export_proof reads it. Raises OSError.
 
     Args:
         is_proven_only: leave out what no checkpoint covers yet.

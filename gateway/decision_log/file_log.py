@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from policies.residency.chain import ENDED, GAP
 from policies.residency.record import DecisionRecord, Event
+from policies.residency.record_chain.chain import ENDED, GAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.decision_log.log_file import write_whole
-from policies.residency.chain import (
+from policies.residency.record import DecisionRecord
+from policies.residency.record_chain.chain import (
     ZERO_HASH,
     LogFile,
     NotCanonical,
@@ -21,7 +22,7 @@ from policies.residency.chain import (
     read_record,
     records_file,
 )
-from policies.residency.checkpoint import (
+from policies.residency.record_chain.checkpoint import (
     FINAL,
     Checkpoint,
     CheckpointKind,
@@ -30,8 +31,7 @@ from policies.residency.checkpoint import (
     encode_checkpoint,
     signed,
 )
-from policies.residency.merkle import tree_root
-from policies.residency.record import DecisionRecord
+from policies.residency.record_chain.merkle import tree_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

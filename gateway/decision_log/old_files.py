@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.decision_log.left_behind import last_checkpoint
-from policies.residency.chain import PRUNED, parse_file_name
-from policies.residency.checkpoint import FINAL
 from policies.residency.record import DecisionRecord, Event
+from policies.residency.record_chain.chain import PRUNED, parse_file_name
+from policies.residency.record_chain.checkpoint import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policies.residency.chain import MAX_LINE_BYTES, parse_file_name
+from policies.residency.record_chain.chain import MAX_LINE_BYTES, parse_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from policies.residency.verify_checkpoints import Lines, LogFiles
+    from policies.residency.record_chain.verify_checkpoints import Lines, LogFiles
 
 _LONGEST_PIECE_BYTES = 2 * MAX_LINE_BYTES
 """A line that is longer comes in pieces; none of them is a record."""

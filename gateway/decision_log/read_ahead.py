@@ -9,13 +9,13 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from gateway.decision_log.opened_files import lines_of
-from policies.residency.clean_file import CleanFile, FileJob, read_clean
+from policies.residency.record_chain.clean_file import CleanFile, FileJob, read_clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from policies.residency.verify import ReadAhead
+    from policies.residency.record_chain.verify import ReadAhead
 
 _WORTH_BYTES = 100_000_000
 """What is smaller one process has read before others have started."""

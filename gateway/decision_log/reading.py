@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.decision_log.opened_files import log_files
-from policies.residency.chain import NotCanonical, parse_file_name, read_record
 from policies.residency.record import DecisionRecord
+from policies.residency.record_chain.chain import NotCanonical, parse_file_name, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
-    from policies.residency.verify_checkpoints import Lines
+    from policies.residency.record_chain.verify_checkpoints import Lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from policies.residency.checkpoint import key_id_of
+from policies.residency.record_chain.checkpoint import key_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from policies.residency.verify_checkpoints import Keys
+    from policies.residency.record_chain.verify_checkpoints import Keys
 
 _MAX_KEY_FILE_BYTES = 65_536
 _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"

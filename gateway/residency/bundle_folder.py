@@ -31,7 +31,7 @@ class FolderRefused(Exception):
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
-    """Every file, by its path with `/`, as policies.residency.bundle.read_bundle takes them.
+    """Every file, by its path with `/`, as policies.residency.bundles.bundle.read_bundle takes them.
 
     Files and folders whose names begin with a dot are left out. A link to a folder is followed only where it is the
     bundle's own (`folder` itself): a bundle holds no others.

@@ -13,9 +13,9 @@ from gateway.errors import SessionRefused
 from gateway.residency.break_glass_union import NoGlass
 from gateway.residency.grants import GrantIssuer, load_grant_key
 from policies.facts import Caller
+from policies.residency.deciding.table import MOVES
 from policies.residency.decision import Question
 from policies.residency.permitted import Permitted
-from policies.residency.table import MOVES
 from policies.residency.vocabulary import Action, Trigger
 from policies.routing_facts import CapacityClass
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from gateway.residency.break_glass_union import Glass
     from gateway.residency.building import Residency
     from gateway.residency.grant_settings import GrantSettings
+    from policies.residency.deciding.table import DecisionTable
     from policies.residency.decision import Situation
     from policies.residency.grant import PlacementGrant
-    from policies.residency.table import DecisionTable
     from regions.relay.guard import RelayGuard
 
 _BEGINS = (Trigger.initial,)

@@ -18,13 +18,13 @@ import structlog
 
 from gateway.residency.bundle_folder import stamp_of
 from gateway.residency.loading import BundleUnusable, load
+from policies.residency.bundles.instants import FAR_S, text_of
+from policies.residency.deciding.engine import ResidencyEngine
+from policies.residency.deciding.table import DecisionTable
 from policies.residency.decision import Decision, Situation
-from policies.residency.engine import ResidencyEngine
-from policies.residency.instants import FAR_S, text_of
 from policies.residency.policy_time import PolicyClock
 from policies.residency.record import DecisionRecord, Event
 from policies.residency.situation import SituationConflict, Sources, situation_of
-from policies.residency.table import DecisionTable
 from policies.residency.vocabulary import Verdict
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from gateway.residency.last_good import LastGood
     from gateway.residency.loading import Loaded, Trust
     from gateway.residency.metrics import ResidencyMetrics
-    from policies.residency.bundle import Bundle
+    from policies.residency.bundles.bundle import Bundle
     from policies.residency.decision import Question
 
 log = structlog.get_logger("residency")
@@ -45,6 +45,8 @@ _AHEAD_S = 60.0
 """How long before a date the table that holds from then on is made."""
 _LEAST_WAIT_S = 0.01
 _WARMED_SITUATIONS = 512
+_WARM_AT_MOST_S = 2.0
+"""What is in force waits for no more than this; sessions whose decisions were not made by then make them in turns."""
 _DECISIONS_A_LOOK = 64
 """After so many of a new table's the clock is looked at again: all of them may take many seconds."""
 _LOGGED_MISTAKES = 20
@@ -197,9 +199,12 @@ class BundlesInForce:
         return await self._warmed(DecisionTable(engine), began_s)
 
     async def _warmed(self, table: DecisionTable, began_s: float) -> DecisionTable:
-        used = self._table.situations()[-_WARMED_SITUATIONS:]
-        for number, _ in enumerate(table.fill(self.warm_with(table, used))):
+        latest_first = self._table.situations()[: -_WARMED_SITUATIONS - 1 : -1]
+        filled_by_s = time.monotonic() + _WARM_AT_MOST_S
+        for number, _ in enumerate(table.fill(self.warm_with(table, latest_first))):
             await asyncio.sleep(0)
+            if time.monotonic() >= filled_by_s:
+                break
             if number % _DECISIONS_A_LOOK == 0:
                 self._tell_if_changed()  # a date or an end does not wait for this
         self._metrics.table_build.set(time.monotonic() - began_s)

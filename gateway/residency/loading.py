@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from gateway.residency.bundle_folder import FolderRefused, read_folder
 from gateway.residency.signatures import verified_by
-from policies.residency.bundle import BundleRefused, files_digest, read_bundle
-from policies.residency.engine import ResidencyEngine
-from policies.residency.instants import text_of
+from policies.residency.bundles.bundle import BundleRefused, files_digest, read_bundle
+from policies.residency.bundles.instants import text_of
+from policies.residency.deciding.engine import ResidencyEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from policies.residency.bundle import Bundle
+    from policies.residency.bundles.bundle import Bundle
 
 
 class BundleUnusable(Exception):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from gateway.decision_log.interface import DecisionLog
     from gateway.residency.in_force import BundlesInForce
+    from policies.residency.deciding.table import DecisionTable
     from policies.residency.decision import Decision
-    from policies.residency.table import DecisionTable
 
 log = structlog.get_logger("residency")
 

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from policies.residency.bundle import Bundle
+    from policies.residency.bundles.bundle import Bundle
     from policies.residency.vocabulary import Action
 
 NO_RULE = "none"

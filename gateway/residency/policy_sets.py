@@ -17,9 +17,9 @@ from gateway.admission.policy_sets import PermittedGateways, PolicyDigests, Poli
 from gateway.errors import Reason, SessionRefused, Unavailable, WrongRegion
 from gateway.residency.break_glass_union import NoGlass, with_break_glass
 from gateway.residency.start_to_come import what_a_start_may_say
+from policies.residency.deciding.table import MAX_SITUATIONS
 from policies.residency.decision import Question
 from policies.residency.situation import NOTHING_STATED, SituationConflict, Sources, Stated, situation_of
-from policies.residency.table import MAX_SITUATIONS
 from policies.residency.vocabulary import Action, Trigger
 from policies.routing_facts import ALL_CLASSES, CapacityClass
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from gateway.residency.in_force import BundlesInForce
     from gateway.residency.metrics import ResidencyMetrics
     from policies.facts import Caller
-    from policies.residency.bundle import Bundle
+    from policies.residency.bundles.bundle import Bundle
+    from policies.residency.deciding.table import DecisionTable
     from policies.residency.decision import Decision, Situation
     from policies.residency.permitted import Permitted
-    from policies.residency.table import DecisionTable
     from regions.catalog import Catalog
 
 log = structlog.get_logger("residency")

@@ -56,7 +56,7 @@ def path_of(name: str) -> str:
 
 
 def signed_bytes(digest: str) -> bytes:
-    """What is signed. `digest`: of policies.residency.bundle.files_digest."""
+    """What is signed. `digest`: of policies.residency.bundles.bundle.files_digest."""
     return _PREFIX + digest.encode() + b"\n"
 
 

@@ -11,7 +11,7 @@ from policies.residency.vocabulary import LegalBasis
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from policies.residency.engine import ResidencyEngine
+    from policies.residency.deciding.engine import ResidencyEngine
     from policies.residency.situation import ProjectTerms
 
 _NOWHERE_PROTECTED = "ZZ"

@@ -14,8 +14,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from policies.residency.deciding.table import DecisionTable
     from policies.residency.decision import Situation
-    from policies.residency.table import DecisionTable
 
 
 class StoreFailed(Exception):

@@ -8,8 +8,8 @@ from gateway.transcripts.rules import profile_of
 from policies.residency.record import DecisionRecord, Event, RecordContext
 
 if TYPE_CHECKING:
+    from policies.residency.deciding.table import DecisionTable
     from policies.residency.decision import Decision, Situation
-    from policies.residency.table import DecisionTable
     from policies.residency.vocabulary import Action
 
 

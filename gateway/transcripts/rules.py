@@ -18,8 +18,8 @@ from policies.retention import (
 )
 
 if TYPE_CHECKING:
-    from policies.residency.rows import Project
-    from policies.residency.table import DecisionTable
+    from policies.residency.bundles.rows import Project
+    from policies.residency.deciding.table import DecisionTable
 
 _NO_BUNDLE = Decision(Verdict.no_decision, (), ("no bundle is in force",))
 _NO_ROW = Decision(Verdict.no_decision, (), ("the bundle has no row for this project",))

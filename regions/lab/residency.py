@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from policies.residency.manifest import files_digest
+from policies.residency.bundles.manifest import files_digest
 from regions.lab.fence import Fence, InForce, read_chosen, read_heard
 from regions.lab.policy_bundle import bundle_files, first_policy
 

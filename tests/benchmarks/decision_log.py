@@ -20,7 +20,7 @@ from gateway.decision_log.opened_files import log_files
 from gateway.decision_log.read_ahead import read_ahead
 from gateway.decision_log.signing import create_signing_key, load_public_keys
 from policies.residency.record import DecisionRecord, Event, RecordContext
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.verify import verify_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

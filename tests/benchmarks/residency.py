@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 import cedarpy
 
 import policies.residency
-from policies.residency.bundle import Bundle, read_bundle
-from policies.residency.cedar_names import action_uid, uid
+from policies.residency.bundles.bundle import Bundle, read_bundle
+from policies.residency.bundles.cedar_names import action_uid, uid
+from policies.residency.bundles.instants import text_of
+from policies.residency.deciding.engine import ResidencyEngine
+from policies.residency.deciding.entities import areas_at, profile_entity, project_entity, region_entity, regions_at
+from policies.residency.deciding.table import DecisionTable
 from policies.residency.decision import Question, Situation
-from policies.residency.engine import ResidencyEngine
-from policies.residency.entities import areas_at, profile_entity, project_entity, region_entity, regions_at
-from policies.residency.instants import text_of
-from policies.residency.table import DecisionTable
 from policies.residency.vocabulary import Action, DataClass
 from policies.routing_facts import CapacityClass
 from tests.benchmarks.document import machine_line, markdown_table, write_section

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cedarpy
 import pytest
 
-from policies.residency.bundle import read_bundle
-from policies.residency.engine import ResidencyEngine
+from policies.residency.bundles.bundle import read_bundle
+from policies.residency.deciding.engine import ResidencyEngine
 from tests.benchmarks.residency import Size, _entities, _plain_request, files_of, measure, questions_of, report
 
 pytestmark = pytest.mark.unit

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from gateway.decision_log.chain_writer import ChainLimits, ChainWriter
 from gateway.decision_log.left_behind import writers_seen
 from gateway.decision_log.signing import Signer, create_signing_key, load_public_keys
-from policies.residency.chain import writer_name
 from policies.residency.record import DecisionRecord, Event, RecordContext
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.chain import writer_name
+from policies.residency.record_chain.verify import verify_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from policies.residency.log_findings import Verified
-    from policies.residency.verify_checkpoints import Keys, LogFiles
+    from policies.residency.record_chain.log_findings import Verified
+    from policies.residency.record_chain.verify_checkpoints import Keys, LogFiles
 
 EVERY = 7
 NOW_MS = 1_790_000_000_000

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.residency.signatures import path_of, sign
-from policies.residency.bundle import files_digest
+from policies.residency.bundles.bundle import files_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import policies.residency
-from policies.residency.bundle import read_bundle
-from policies.residency.instants import seconds_of
+from policies.residency.bundles.bundle import read_bundle
+from policies.residency.bundles.instants import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from policies.residency.bundle import Bundle
+    from policies.residency.bundles.bundle import Bundle
 
 STARTER = Path(policies.residency.__file__).parent / "starter"
 STARTER_NOW_S = seconds_of("2026-12-01T12:00:00Z")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from policies.residency.bundle import Bundle, read_bundle
+from policies.residency.bundles.bundle import Bundle, read_bundle
+from policies.residency.deciding.engine import ResidencyEngine
+from policies.residency.deciding.table import DecisionTable
 from policies.residency.decision import Question, Situation
-from policies.residency.engine import ResidencyEngine
 from policies.residency.permitted import Permitted
-from policies.residency.table import DecisionTable
 from policies.residency.vocabulary import Action, Trigger
 from policies.routing_facts import CapacityClass
 from tests.harness.plain_residency import PlainBundle

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from policies import routing
-from policies.residency import engine, table
+from policies.residency.bundles.rows import DatedRow
+from policies.residency.deciding import engine, table
+from policies.residency.deciding.engine import ResidencyEngine
 from policies.residency.decision import Decision, Question
-from policies.residency.engine import ResidencyEngine
 from policies.residency.permitted import Permitted
-from policies.residency.rows import DatedRow
 from policies.residency.vocabulary import Action, Trigger, Verdict
 from policies.routing_facts import CapacityClass, RegionState, RouteDecision
 from regions.session_pool import PlacedSession

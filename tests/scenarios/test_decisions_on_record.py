@@ -11,9 +11,9 @@ import pytest
 from gateway.decision_log.opened_files import log_files
 from gateway.decision_log.reading import read_records
 from gateway.decision_log.signing import load_public_keys
-from policies.residency.log_findings import WriterEnd
 from policies.residency.record import Event
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.log_findings import WriterEnd
+from policies.residency.record_chain.verify import verify_log
 from tests.harness.command import patchbay
 from tests.harness.recordings import path_of
 from tests.harness.region import start_region

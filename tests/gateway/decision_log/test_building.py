@@ -14,8 +14,8 @@ from gateway.decision_log.interface import NoDecisionLog
 from gateway.decision_log.opened_files import log_files
 from gateway.decision_log.settings import DecisionLogSettings
 from gateway.decision_log.signing import create_signing_key, load_public_keys
-from policies.residency.log_findings import WriterEnd
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.log_findings import WriterEnd
+from policies.residency.record_chain.verify import verify_log
 from tests.harness.decision_logs import made_log, record
 from tests.harness.waiting import until
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from gateway.decision_log.opened_files import log_files
-from policies.residency.chain import ZERO_HASH, checkpoints_file, records_file
-from policies.residency.checkpoint import Checkpoint, CheckpointKind, decode_checkpoint
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.chain import ZERO_HASH, checkpoints_file, records_file
+from policies.residency.record_chain.checkpoint import Checkpoint, CheckpointKind, decode_checkpoint
+from policies.residency.record_chain.verify import verify_log
 from tests.harness.decision_logs import EVERY, record, signing_keys, write, writer_in
 
 WRITER = "eu-1/0123456789abcdef"

@@ -12,9 +12,9 @@ from gateway.decision_log.copy_to_directory import DirectoryCopy
 from gateway.decision_log.left_behind import last_checkpoint
 from gateway.decision_log.metrics import DecisionLogMetrics
 from gateway.decision_log.opened_files import log_files
-from policies.residency.chain import records_file
-from policies.residency.checkpoint import CheckpointKind
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.chain import records_file
+from policies.residency.record_chain.checkpoint import CheckpointKind
+from policies.residency.record_chain.verify import verify_log
 from tests.harness.decision_logs import signing_keys, write, writer_in
 from tests.harness.waiting import until
 

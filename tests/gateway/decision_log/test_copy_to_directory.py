@@ -6,7 +6,7 @@ import pytest
 
 from gateway.decision_log.copies import CopyDiffers, CopyFailed
 from gateway.decision_log.copy_to_directory import DirectoryCopy
-from policies.residency.chain import records_file, until_file
+from policies.residency.record_chain.chain import records_file, until_file
 
 WRITER = "eu-1/0123456789abcdef"
 

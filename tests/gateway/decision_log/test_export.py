@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.decision_log.export import export_csv, export_lines
 from gateway.decision_log.reading import Wanted
-from policies.residency.export_proof import Asked, verify_export
+from policies.residency.record_chain.export_proof import Asked, verify_export
 from tests.harness.decision_logs import made_log, record, signing_keys, writer_in
 
 

@@ -23,16 +23,16 @@ from gateway.decision_log.opened_files import log_files
 from gateway.decision_log.reading import read_records
 from gateway.decision_log.settings import DecisionLogSettings
 from gateway.decision_log.signing import create_signing_key, load_public_keys
-from policies.residency.log_findings import WriterEnd
 from policies.residency.record import DecisionRecord, Event
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.log_findings import WriterEnd
+from policies.residency.record_chain.verify import verify_log
 from tests.harness.decision_logs import record, signing_keys
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from policies.residency.log_findings import Verified
+    from policies.residency.record_chain.log_findings import Verified
     from tests.gateway.decision_log.conftest import MakeLog
 
 pytestmark = pytest.mark.integration

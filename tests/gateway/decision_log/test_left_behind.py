@@ -15,9 +15,9 @@ from gateway.decision_log.left_behind import (
     writers_seen,
 )
 from gateway.decision_log.opened_files import log_files
-from policies.residency.chain import LogFile, checkpoints_file, found_file, records_file
-from policies.residency.checkpoint import CheckpointKind
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.chain import LogFile, checkpoints_file, found_file, records_file
+from policies.residency.record_chain.checkpoint import CheckpointKind
+from policies.residency.record_chain.verify import verify_log
 from tests.harness.decision_logs import made_log, signing_keys, write, writer_in
 
 WRITER = "eu-1/00000000000000aa"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from gateway.decision_log.old_files import delete_old_files
 from gateway.decision_log.opened_files import log_files
-from policies.residency.chain import records_file
 from policies.residency.record import DecisionRecord
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.chain import records_file
+from policies.residency.record_chain.verify import verify_log
 from tests.harness.decision_logs import NOW_MS, signing_keys, write, writer_in
 
 WRITER = "eu-1/0123456789abcdef"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.decision_log.opened_files import log_files
-from policies.residency.chain import MAX_LINE_BYTES
+from policies.residency.record_chain.chain import MAX_LINE_BYTES
 from tests.harness.decision_logs import made_log
 
 

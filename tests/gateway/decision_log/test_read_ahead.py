@@ -6,8 +6,8 @@ import pytest
 
 from gateway.decision_log.opened_files import log_files
 from gateway.decision_log.read_ahead import read_ahead
-from policies.residency.clean_file import FileJob
-from policies.residency.verify import verify_log
+from policies.residency.record_chain.clean_file import FileJob
+from policies.residency.record_chain.verify import verify_log
 from tests.harness.decision_logs import made_log, signing_keys
 
 pytestmark = pytest.mark.integration

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from gateway.decision_log.reading import read_records
-from policies.residency.chain import canonical
 from policies.residency.record import Event
+from policies.residency.record_chain.chain import canonical
 from tests.harness.decision_logs import NOW_MS, made_log
 
 

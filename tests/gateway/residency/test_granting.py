@@ -11,11 +11,11 @@ from gateway.residency.break_glass_union import NoGlass
 from gateway.residency.grant_settings import GrantSettings
 from gateway.residency.granting import ListPolicy, TablePolicy, grant_issuer, relay_guard
 from gateway.residency.settings import ResidencySettings
-from policies.residency.bundle import read_bundle
+from policies.residency.bundles.bundle import read_bundle
+from policies.residency.deciding.engine import ResidencyEngine
+from policies.residency.deciding.table import DecisionTable
 from policies.residency.decision import Situation
-from policies.residency.engine import ResidencyEngine
 from policies.residency.grant import PlacementGrant
-from policies.residency.table import DecisionTable
 from policies.residency.vocabulary import DataClass
 from policies.routing_facts import ALL_CLASSES, CapacityClass
 from regions.catalog import Catalog

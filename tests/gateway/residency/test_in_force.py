@@ -5,6 +5,7 @@ permitted.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -244,6 +245,23 @@ async def test_an_end_does_not_wait_until_a_new_table_is_filled(tmp_path: Path) 
     await world.put(residency_files(**SECOND, expires_at="2028-01-01T00:00:00Z"))
     assert told[0] == "ended", "while it was filled"
     assert world.in_force.table is not None
+
+
+async def test_a_bundle_does_not_wait_for_more_situations_than_it_has_time_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = ResidencyWorld(tmp_path)
+    was = world.in_force.table
+    monkeypatch.setattr("gateway.residency.in_force._WARM_AT_MOST_S", 0.05)
+
+    def without_end(_table: object, _used: object) -> Iterator[Question]:
+        for number in itertools.count():
+            yield Question(Situation("global", f"acme/unknown-{number}"), Action.process, "us-east-1")
+
+    world.in_force.warm_with = without_end
+    await world.put(residency_files(**SECOND))
+    assert world.in_force.table is not None
+    assert world.in_force.table is not was
 
 
 async def test_what_could_not_be_kept_is_kept_once_the_disk_takes_it(

@@ -12,7 +12,7 @@ from gateway.residency.metrics import ResidencyMetrics
 from policies.residency.vocabulary import Action
 
 if TYPE_CHECKING:
-    from policies.residency.bundle import Bundle
+    from policies.residency.bundles.bundle import Bundle
 
 pytestmark = pytest.mark.unit
 

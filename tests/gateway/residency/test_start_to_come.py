@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.residency.start_to_come import what_a_start_may_say
-from policies.residency.bundle import read_bundle
-from policies.residency.engine import ResidencyEngine
+from policies.residency.bundles.bundle import read_bundle
+from policies.residency.deciding.engine import ResidencyEngine
 from policies.residency.situation import NOTHING_STATED, Stated
 from policies.residency.vocabulary import LegalBasis
 from tests.harness.residency_bundle import NOON_S, residency_files

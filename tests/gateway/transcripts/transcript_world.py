@@ -13,10 +13,10 @@ from gateway.transcripts.metrics import TranscriptMetrics
 from gateway.transcripts.region_keys import add_key, read_region_keys
 from gateway.transcripts.settings import TranscriptSettings
 from gateway.wire.messages import FinalMessage
-from policies.residency.bundle import read_bundle
+from policies.residency.bundles.bundle import read_bundle
+from policies.residency.deciding.engine import ResidencyEngine
+from policies.residency.deciding.table import DecisionTable
 from policies.residency.decision import Situation
-from policies.residency.engine import ResidencyEngine
-from policies.residency.table import DecisionTable
 from tests.harness.residency_bundle import NOON_S, PROFILES, project_row, residency_files, rule
 
 if TYPE_CHECKING:

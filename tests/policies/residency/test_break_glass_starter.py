@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from policies.residency.deciding.engine import ResidencyEngine
+from policies.residency.deciding.table import DecisionTable
 from policies.residency.decision import Question, Situation
-from policies.residency.engine import ResidencyEngine
-from policies.residency.table import DecisionTable
 from policies.residency.vocabulary import Action, DataClass
 from policies.routing_facts import CapacityClass
 from tests.harness.starter_set import STARTER_NOW_S, starter_bundle

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import cedarpy
 import pytest
 
-from policies.residency.bundle import read_bundle
-from policies.residency.coverage import coverage
-from policies.residency.engine import ResidencyEngine
-from policies.residency.scenario_file import read_scenarios
-from policies.residency.scenarios import Outcome, run_scenarios
+from policies.residency.bundles.bundle import read_bundle
+from policies.residency.checks.coverage import coverage
+from policies.residency.checks.scenario_file import read_scenarios
+from policies.residency.checks.scenarios import Outcome, run_scenarios
+from policies.residency.deciding.engine import ResidencyEngine
 from policies.residency.vocabulary import Action
 from tests.harness.starter_set import starter_bundle, starter_files
 
 if TYPE_CHECKING:
-    from policies.residency.bundle import Bundle
-    from policies.residency.scenario_file import Check, Scenario
+    from policies.residency.bundles.bundle import Bundle
+    from policies.residency.checks.scenario_file import Check, Scenario
 
 pytestmark = pytest.mark.unit
 

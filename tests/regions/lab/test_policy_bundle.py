@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from policies.residency.bundle import read_bundle
+from policies.residency.bundles.bundle import read_bundle
+from policies.residency.deciding.engine import ResidencyEngine
 from policies.residency.decision import Question, Situation
-from policies.residency.engine import ResidencyEngine
 from policies.residency.vocabulary import Action
 from regions.lab.policy_bundle import EVERYWHERE, LabPolicy, bundle_files, country_of, first_policy
 

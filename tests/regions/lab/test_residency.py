@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from policies.residency.bundle import BundleRefused, read_bundle
-from policies.residency.manifest import files_digest
+from policies.residency.bundles.bundle import BundleRefused, read_bundle
+from policies.residency.bundles.manifest import files_digest
 from regions.lab.residency import LabResidency
 from regions.lab.world_spec import ResidencySpec, WorldSpec
 

@@ -1,0 +1,1 @@
+"""Decision records in a chain of hashes with signed checkpoints, and their verifier. PURE."""
