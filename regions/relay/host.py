@@ -37,7 +37,7 @@ from regions.links.event_order import ends_stream
 from regions.relay.region_load import region_load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from engines.interface import LoadReport, OpenStream, StreamEvent
     from engines.server.link_host import EventSink
@@ -236,27 +236,31 @@ class RelayHost:
         for stream in list(self._streams):
             self.lose(stream, reason)
 
-    def look_at_policy(self) -> None:
-        """This region's policy is another one: what it does not permit any more moves, or is handed back."""
-        guard = self._floor.guard
-        if guard is None:
-            return
+    def look_at_policy(self) -> Iterator[None]:
+        """This region's policy is another one: what it does not permit any more moves, or is handed back. Each step is
+        about one stream, and may have to decide about it.
+        """
         for stream in list(self._streams):
-            admitted = stream.admitted
-            if admitted is None or guard.may_stay(admitted):
-                continue
-            has_begun = stream.window_samples > 0
-            is_at_once = not has_begun or guard.leaves_at_once(admitted.grant)
-            within_ms = 0 if is_at_once else self._floor.settings.outside_policy_ms
-            if within_ms and stream.leaving is not None:
-                continue  # its time runs already
-            log.warning("relay.outside_policy", of_region=self._peer, epoch=stream.epoch, within_ms=within_ms)
-            if not within_ms:
-                self.lose(stream, LossReason.drained)
-                continue
-            stream.sink.send(stream.stream_id, MoveAway(stream.epoch, MoveReason.outside_policy, within_ms))
-            later = asyncio.get_running_loop().call_later
-            stream.leaving = later(within_ms / 1_000, self._hand_back_if_outside, stream)
+            if stream in self._streams:
+                self._look_at_policy_of(stream)
+                yield
+
+    def _look_at_policy_of(self, stream: RelayedStream) -> None:
+        guard, admitted = self._floor.guard, stream.admitted
+        if guard is None or admitted is None or guard.may_stay(admitted):
+            return
+        has_begun = stream.window_samples > 0
+        is_at_once = not has_begun or guard.leaves_at_once(admitted.grant)
+        within_ms = 0 if is_at_once else self._floor.settings.outside_policy_ms
+        if within_ms and stream.leaving is not None:
+            return  # its time runs already
+        log.warning("relay.outside_policy", of_region=self._peer, epoch=stream.epoch, within_ms=within_ms)
+        if not within_ms:
+            self.lose(stream, LossReason.drained)
+            return
+        stream.sink.send(stream.stream_id, MoveAway(stream.epoch, MoveReason.outside_policy, within_ms))
+        later = asyncio.get_running_loop().call_later
+        stream.leaving = later(within_ms / 1_000, self._hand_back_if_outside, stream)
 
     def _hand_back_if_outside(self, stream: RelayedStream) -> None:
         stream.leaving = None

@@ -85,6 +85,7 @@ class RelayServer:
         )
         self._links: dict[Link[RelayedStream], _Peer] = {}
         self._is_leaving = False
+        self._has_other_policy = asyncio.Event()
         self._server = grpc.aio.server(options=_SERVER_OPTIONS)
 
     @property
@@ -124,18 +125,30 @@ class RelayServer:
         return port
 
     async def run(self) -> None:
-        """Report to peers until cancelled, and end the links of those that are none any more, or whose certificates
-        expired.
+        """Report to peers until cancelled, end the links of those that are none any more or whose certificates expired,
+        and keep what passes to this region's own policy.
         """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._report())
+            tasks.create_task(self._follow_policy())
+
+    async def _report(self) -> None:
         while True:
             self._follow_state()
             await asyncio.sleep(self._settings.heartbeat_interval_ms / 1_000)
             self._follow_peers()
 
     def policy_changed(self) -> None:
-        """This region's own policy permits something else from here on."""
-        for peer in list(self._links.values()):
-            peer.host.look_at_policy()
+        """This region's own policy permits something else from here on. `run` asks about what passes here in turns."""
+        self._has_other_policy.set()
+
+    async def _follow_policy(self) -> None:
+        while True:
+            await self._has_other_policy.wait()
+            self._has_other_policy.clear()
+            for peer in list(self._links.values()):
+                for _ in peer.host.look_at_policy():
+                    await asyncio.sleep(0)
 
     def begin_drain(self) -> None:
         """Take no more streams; peers hear at once that theirs should move."""

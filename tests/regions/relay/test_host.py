@@ -238,8 +238,8 @@ async def test_when_policy_changes_what_is_outside_moves_and_is_handed_back(tmp_
     guard = Guard()
     desk = guarded(tmp_path, guard, outside_policy_ms=20)
     guard.permits = False
-    desk.host.look_at_policy()
-    desk.host.look_at_policy()
+    list(desk.host.look_at_policy())
+    list(desk.host.look_at_policy())
     assert desk.sink.heard[1:] == [MoveAway(7, MoveReason.outside_policy, 20)]
     await until(lambda: desk.host.open_streams == 0, what="the end of its time")
     assert (desk.sink.heard[2:], desk.engine.told) == ([Lost(7, LossReason.drained)], ["cancel"])
@@ -249,7 +249,7 @@ async def test_what_is_permitted_again_by_then_stays(tmp_path: Path) -> None:
     guard = Guard()
     desk = guarded(tmp_path, guard, outside_policy_ms=20)
     guard.permits = False
-    desk.host.look_at_policy()
+    list(desk.host.look_at_policy())
     guard.permits = True
     await until(lambda: desk.stream.leaving is None, what="the end of its time")
     assert (desk.host.open_streams, len(desk.sink.heard)) == (1, 2)
@@ -259,7 +259,7 @@ def test_what_must_stop_at_once_is_handed_back_in_the_same_turn(tmp_path: Path) 
     guard = Guard(at_once=True)
     desk = guarded(tmp_path, guard)
     guard.permits = False
-    desk.host.look_at_policy()
+    list(desk.host.look_at_policy())
     assert desk.sink.heard[1:] == [Lost(7, LossReason.drained)]
     assert desk.engine.told == ["cancel"]
 
@@ -269,7 +269,7 @@ async def test_what_no_engine_has_granted_yet_does_not_begin_under_a_policy_that
     desk.floor.guard = guard  # type: ignore[assignment]
     assert desk.host.open(desk.sink, 1, OPENED) is not None
     guard.permits = False
-    desk.host.look_at_policy()
+    list(desk.host.look_at_policy())
     assert desk.sink.heard == [Lost(7, LossReason.drained)]
     assert desk.engine.told == ["cancel"]
 
@@ -278,9 +278,9 @@ async def test_an_embargo_does_not_wait_for_a_move_that_is_under_way(tmp_path: P
     guard = Guard()
     desk = guarded(tmp_path, guard, outside_policy_ms=60_000)
     guard.permits = False
-    desk.host.look_at_policy()
+    list(desk.host.look_at_policy())
     guard.at_once = True
-    desk.host.look_at_policy()
+    list(desk.host.look_at_policy())
     assert desk.sink.heard[2:] == [Lost(7, LossReason.drained)]
     assert desk.stream.leaving is not None
     assert desk.stream.leaving.cancelled()
@@ -290,7 +290,7 @@ async def test_a_stream_that_ends_before_its_time_is_over_is_not_handed_back(tmp
     guard = Guard()
     desk = guarded(tmp_path, guard, outside_policy_ms=20)
     guard.permits = False
-    desk.host.look_at_policy()
+    list(desk.host.look_at_policy())
     desk.host.cancel(desk.stream)
     assert desk.stream.leaving is not None
     assert desk.stream.leaving.cancelled()
