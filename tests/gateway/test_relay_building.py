@@ -69,6 +69,8 @@ async def test_copies_are_kept_and_streams_passed_on_by_this_regions_own_policy(
             await parts.file.look()
         assert told == ["changed"]
         await relay.stop()
+        assert parts.relay is not None
+        await parts.relay.stop()
 
 
 async def test_a_relay_that_asks_for_no_grants_says_so_where_residency_is_set(tmp_path: Path) -> None:
