@@ -62,4 +62,5 @@ def test_nothing_drafted_counts_as_approved() -> None:
     assert {(finding.check, finding.place.partition(",")[0]) for finding in errors} == {
         ("row-not-approved", "operators.toml"),
         ("row-not-approved", "regions.toml"),
+        ("row-not-filled-in", "operators.toml"),
     }

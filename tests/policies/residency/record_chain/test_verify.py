@@ -228,6 +228,10 @@ def test_any_byte_that_is_changed_is_found(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(content) - 1))
     content[at] ^= data.draw(st.integers(1, 255))
     found = verified({**LOG, name: bytes(content)})
+    if name.endswith("000003.checkpoints") and at == len(content) - 1:
+        # The end of a writer's last line of checkpoints: what a kill in the middle of writing leaves looks the same.
+        assert found.notes == (f"{name}: its last line was not written whole",)
+        return
     assert not found.is_intact
     line = bytes(LOG[name][:at]).count(b"\n") + 1
     if name.endswith("jsonl"):
