@@ -195,7 +195,40 @@ class PermittedGateways:
         return nearest_first(takes_clients, place, here=here)
 
 
-class CatalogPolicySets(PermittedGateways):
+class SetsWithoutRules(PermittedGateways):
+    """What is said of rules, and of decisions by them, where there are none."""
+
+    async def prepare(self, caller: Caller, request: Stated, place: Place | None) -> None:
+        """Nothing has to be decided."""
+
+    async def may_yet_permit(self, caller: Caller, place: Place | None) -> bool:
+        return False
+
+    def note_refused(self, policies: PolicySet) -> None:
+        """There are no rules to count by."""
+
+    def rules_against(self, policies: PolicySet, action: Action, region: str) -> tuple[str, ...]:
+        return ()
+
+    def decision_on(
+        self,
+        policies: PolicySet,
+        action: Action,
+        region: str,
+        *,
+        capacity: CapacityClass = CapacityClass.reserved,
+        trigger: Trigger = Trigger.initial,
+    ) -> Decision | None:
+        return None
+
+    def note_session(self, policies: PolicySet, session_id: str) -> None:
+        """Nothing needs an emergency permission."""
+
+    def leaves_at_once(self, policies: PolicySet) -> frozenset[str]:
+        return frozenset()
+
+
+class CatalogPolicySets(SetsWithoutRules):
     """By the profiles of the settings and the catalog in force.
 
     Args:
@@ -209,9 +242,6 @@ class CatalogPolicySets(PermittedGateways):
         self._sets = {name: PolicySet.of_list(frozenset(regions), name) for name, regions in lists.items()}
         default = () if residency is None else residency.default
         self._default = PolicySet.of_list(frozenset(default)) if default else None
-
-    async def prepare(self, caller: Caller, request: Stated, place: Place | None) -> None:
-        """A list is there at once."""
 
     def permitted(
         self, caller: Caller, request: Stated = NOTHING_STATED, place: Place | None = None
@@ -231,32 +261,6 @@ class CatalogPolicySets(PermittedGateways):
             return None
         whose = f"the residency profile `{policies.profile}`" if policies.profile else "the default residency"
         return WrongRegion(f"{whose} excludes the region {self._region}", self.gateways_for(policies, place))
-
-    async def may_yet_permit(self, caller: Caller, place: Place | None) -> bool:
-        return False
-
-    def note_refused(self, policies: PolicySet) -> None:
-        """Lists have no rules to count by."""
-
-    def rules_against(self, policies: PolicySet, action: Action, region: str) -> tuple[str, ...]:
-        return ()
-
-    def decision_on(
-        self,
-        policies: PolicySet,
-        action: Action,
-        region: str,
-        *,
-        capacity: CapacityClass = CapacityClass.reserved,
-        trigger: Trigger = Trigger.initial,
-    ) -> Decision | None:
-        return None
-
-    def note_session(self, policies: PolicySet, session_id: str) -> None:
-        """No list needs an emergency permission."""
-
-    def leaves_at_once(self, policies: PolicySet) -> frozenset[str]:
-        return frozenset()
 
 
 def residency_mistakes(residency: ProfileLists | None, *, catalog: Catalog, region: str) -> list[str]:

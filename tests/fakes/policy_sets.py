@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.admission.policy_sets import PermittedGateways, PolicySet
+from gateway.admission.policy_sets import PolicySet, SetsWithoutRules
 from gateway.errors import SessionRefused
 from policies.residency.situation import NOTHING_STATED
-from policies.residency.vocabulary import Action, Trigger
-from policies.routing_facts import CapacityClass
 from regions.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -16,11 +14,10 @@ if TYPE_CHECKING:
 
     from gateway.admission.places import Place
     from policies.facts import Caller
-    from policies.residency.decision import Decision
     from policies.residency.situation import Stated
 
 
-class GivenPolicySets(PermittedGateways):
+class GivenPolicySets(SetsWithoutRules):
     """gateway.admission.policy_sets.PolicySets.
 
     Args:
@@ -48,9 +45,6 @@ class GivenPolicySets(PermittedGateways):
         """Everybody may be in these."""
         return cls(lambda _caller: PolicySet.of_list(frozenset(regions)), region=here)
 
-    async def prepare(self, caller: Caller, request: Stated, place: Place | None) -> None:
-        """Nothing to do."""
-
     def permitted(
         self, caller: Caller, request: Stated = NOTHING_STATED, place: Place | None = None
     ) -> PolicySet | SessionRefused:
@@ -58,29 +52,6 @@ class GivenPolicySets(PermittedGateways):
 
     def refusal_here(self, policies: PolicySet, place: Place | None) -> SessionRefused | None:
         return self._refusal(policies)
-
-    async def may_yet_permit(self, caller: Caller, place: Place | None) -> bool:
-        return False
-
-    def note_refused(self, policies: PolicySet) -> None:
-        """Nothing is counted."""
-
-    def rules_against(self, policies: PolicySet, action: Action, region: str) -> tuple[str, ...]:
-        return ()
-
-    def decision_on(
-        self,
-        policies: PolicySet,
-        action: Action,
-        region: str,
-        *,
-        capacity: CapacityClass = CapacityClass.reserved,
-        trigger: Trigger = Trigger.initial,
-    ) -> Decision | None:
-        return None
-
-    def note_session(self, policies: PolicySet, session_id: str) -> None:
-        """Nothing to do."""
 
     def leaves_at_once(self, policies: PolicySet) -> frozenset[str]:
         return self._at_once

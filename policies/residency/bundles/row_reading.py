@@ -7,8 +7,9 @@ well: a bundle with one mistake is refused anyhow.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from policies.countries import COUNTRIES
 from policies.residency.bundles import manifest
 from policies.residency.bundles.plain_projects import read_plainly
 from policies.residency.bundles.rows import JurisdictionRow, OperatorRow, Profile, Project, RegionRow, Transcripts
@@ -27,7 +28,8 @@ MAX_NOTICE_DAYS = 3_650
 MAX_TRANSCRIPT_DAYS = 36_500
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_COUNTRY = re.compile(r"[A-Z]{2}")
+_COUNTRY = re.compile("|".join(sorted(COUNTRIES)))
+_LIKE_COUNTRY = "DE or GB, by ISO 3166-1"
 _PROJECT = re.compile(r"[^/]{1,200}/.{1,200}")
 
 
@@ -75,19 +77,15 @@ def read_projects(text: str, mistakes: Mistakes) -> dict[str, Project]:
 def read_jurisdictions(text: str, mistakes: Mistakes) -> tuple[JurisdictionRow, ...]:
     rows = []
     for reader in _readers(text, manifest.JURISDICTIONS_FILE, "rows", MAX_ROWS, mistakes):
-        effective_from_s, expires_at_s = _dates(reader)
+        dated = _dated(reader)
         row = JurisdictionRow(
             regime=reader.text("regime"),
-            code=reader.text("code", _COUNTRY, "DE"),
+            code=reader.text("code", _COUNTRY, _LIKE_COUNTRY),
             scope=reader.text("scope"),
             basis=reader.text("basis"),
             source_url=reader.text("source_url"),
             retrieved_at_s=reader.instant("retrieved_at"),
-            effective_from_s=effective_from_s,
-            expires_at_s=expires_at_s,
-            approved_by=reader.text("approved_by"),
-            approved_at_s=reader.instant("approved_at"),
-            where=reader.where,
+            **dated,
         )
         reader.done()
         if row.regime:
@@ -98,7 +96,7 @@ def read_jurisdictions(text: str, mistakes: Mistakes) -> tuple[JurisdictionRow, 
 def read_operators(text: str, mistakes: Mistakes) -> tuple[OperatorRow, ...]:
     rows = []
     for reader in _readers(text, manifest.OPERATORS_FILE, "rows", MAX_ROWS, mistakes):
-        effective_from_s, expires_at_s = _dates(reader)
+        dated = _dated(reader)
         has_notice = reader.has("notice_given_at") or reader.has("notice_days")
         row = OperatorRow(
             operator=reader.text("operator"),
@@ -109,11 +107,7 @@ def read_operators(text: str, mistakes: Mistakes) -> tuple[OperatorRow, ...]:
             basis=reader.text("basis"),
             notice_given_at_s=reader.instant("notice_given_at") if has_notice else None,
             notice_days=reader.count("notice_days", most=MAX_NOTICE_DAYS) if has_notice else 0,
-            effective_from_s=effective_from_s,
-            expires_at_s=expires_at_s,
-            approved_by=reader.text("approved_by"),
-            approved_at_s=reader.instant("approved_at"),
-            where=reader.where,
+            **dated,
         )
         reader.done()
         if row.operator:
@@ -124,17 +118,13 @@ def read_operators(text: str, mistakes: Mistakes) -> tuple[OperatorRow, ...]:
 def read_regions(text: str, mistakes: Mistakes) -> tuple[RegionRow, ...]:
     rows = []
     for reader in _readers(text, manifest.REGIONS_FILE, "rows", MAX_ROWS, mistakes):
-        effective_from_s, expires_at_s = _dates(reader)
+        dated = _dated(reader)
         row = RegionRow(
             region=reader.text("region", _NAME, "eu-central-1"),
-            country=reader.text("country", _COUNTRY, "DE"),
+            country=reader.text("country", _COUNTRY, _LIKE_COUNTRY),
             operator=reader.text("operator"),
             certifications=reader.texts("certifications"),
-            effective_from_s=effective_from_s,
-            expires_at_s=expires_at_s,
-            approved_by=reader.text("approved_by"),
-            approved_at_s=reader.instant("approved_at"),
-            where=reader.where,
+            **dated,
         )
         reader.done()
         if row.region:
@@ -159,12 +149,28 @@ def _called(table: object) -> str:
     return f" ({said})" if said else ""
 
 
-def _dates(reader: TableReader) -> tuple[int, int]:
+class _Dated(TypedDict):
+    """What every dated row says."""
+
+    effective_from_s: int
+    expires_at_s: int
+    approved_by: str
+    approved_at_s: int
+    where: str
+
+
+def _dated(reader: TableReader) -> _Dated:
     effective_from_s = reader.instant("effective_from")
     expires_at_s = reader.instant("expires_at")
     if reader.is_sound and effective_from_s >= expires_at_s:
         reader.tell("`expires_at` is not after `effective_from`")
-    return effective_from_s, expires_at_s
+    return {
+        "effective_from_s": effective_from_s,
+        "expires_at_s": expires_at_s,
+        "approved_by": reader.text("approved_by"),
+        "approved_at_s": reader.instant("approved_at"),
+        "where": reader.where,
+    }
 
 
 def _project(reader: TableReader) -> Project:
@@ -174,7 +180,7 @@ def _project(reader: TableReader) -> Project:
         only_regions=reader.texts("only_regions") if reader.has("only_regions") else None,
         no_providers=reader.texts("no_providers"),
         data_class=reader.word("data_class", DataClass),
-        subject_country=reader.optional_text("subject_country", _COUNTRY, "DE"),
+        subject_country=reader.optional_text("subject_country", _COUNTRY, _LIKE_COUNTRY),
         legal_basis=reader.word("legal_basis", LegalBasis),
         key_region=reader.optional_text("key_region") or None,
         legal_hold=reader.flag("legal_hold", default=False),

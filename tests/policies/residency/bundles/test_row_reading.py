@@ -84,12 +84,12 @@ def test_every_mistake_of_a_row_is_told_and_no_other_row_suffers() -> None:
     assert [row.region for row in row_reading.read_regions(text, mistakes)] == ["eu-west-1", "x"]
     assert told(mistakes) == [
         "regions.toml: row 1 (EU Central Amazon): `region` is 'EU Central'; it is written like eu-central-1",
-        "regions.toml: row 1 (EU Central Amazon): `country` is 'Germany'; it is written like DE",
+        "regions.toml: row 1 (EU Central Amazon): `country` is 'Germany'; it is written like DE or GB, by ISO 3166-1",
         "regions.toml: row 3 (x): `expires_at` is not after `effective_from`",
-        "regions.toml: row 3 (x): `country` is missing",
-        "regions.toml: row 3 (x): `operator` is missing",
         "regions.toml: row 3 (x): `approved_by` is missing",
         "regions.toml: row 3 (x): `approved_at` is missing",
+        "regions.toml: row 3 (x): `country` is missing",
+        "regions.toml: row 3 (x): `operator` is missing",
         "regions.toml: row 3 (x): unknown key 'colour'",
     ]
 
@@ -128,4 +128,13 @@ def test_too_many_projects_are_refused_as_a_whole(monkeypatch: pytest.MonkeyPatc
     assert told(mistakes) == [
         "projects.toml: has more than 2 [[projects]]",
         "projects.toml: has 5 [[projects]], more than 2",
+    ]
+
+
+@pytest.mark.parametrize("code", ["UK", "EU", "XX", "EL"])
+def test_two_letters_that_are_no_country_are_refused(code: str) -> None:
+    mistakes = Mistakes()
+    row_reading.read_regions(bundle.region_row("x", code, "Amazon"), mistakes)
+    assert told(mistakes) == [
+        f"regions.toml: row 1 (x Amazon): `country` is '{code}'; it is written like DE or GB, by ISO 3166-1"
     ]
