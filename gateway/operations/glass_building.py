@@ -22,7 +22,7 @@ def glass_book(
     """`link` None: the gateway is alone, and its permissions are its own. `run` it."""
     store = None
     if link is not None:
-        from gateway.operations.glass_store import RedisGlassStore
+        from gateway.operations.glass_in_redis import RedisGlassStore
 
         store = RedisGlassStore(link, region)
     clock = PolicyClock(wall_s=time.time(), monotonic_s=time.monotonic())

@@ -20,7 +20,7 @@ Of the installation:
     revocations          stream  revocations of tokens, see gateway.admission.revocation_log
     revocations:restorer string  held by the gateway that writes them anew
     operations:{REGION}:audit    stream  what operators did, see gateway.operations.audit
-    operations:{REGION}:glass    hash    emergency permissions, see gateway.operations.glass_store
+    operations:{REGION}:glass    hash    emergency permissions, see gateway.operations.glass_in_redis
     engines:{REGION}:…           leases of engines; written by engines.registration, which names them
 
 LEVEL is `o`, `p:PROJECT` or `k:KEY`. The leases of `o` name every session of the org, limited or not, and an entry that
