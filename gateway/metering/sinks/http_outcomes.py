@@ -50,8 +50,9 @@ def retry_after_ms(text: str | None, *, now_s: float) -> int | None:
     """Seconds or a date (RFC 9110 §10.2.3), at most an hour; None for anything else."""
     if text is None:
         return None
-    if text.strip().isdecimal() and len(text) < 12:
-        return min(int(text) * 1_000, _MAX_RETRY_AFTER_MS)
+    seconds = text.strip()
+    if seconds.isdecimal() and len(seconds) < 12:
+        return min(int(seconds) * 1_000, _MAX_RETRY_AFTER_MS)
     try:
         at_s = parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError):

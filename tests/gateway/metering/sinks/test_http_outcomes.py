@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.metering.sinks.http_outcomes import outcome_of_failure, outcome_of_status, retry_after_ms
@@ -70,6 +70,7 @@ def test_retry_after_is_seconds_or_a_date_and_at_most_an_hour(text: str | None, 
 
 
 @given(text=st.text(max_size=40))
+@example(text="0\x1f")
 def test_any_retry_after_is_a_bounded_wait_or_none(text: str) -> None:
     wait_ms = retry_after_ms(text, now_s=0.0)
     assert wait_ms is None or 0 <= wait_ms <= 3_600_000
