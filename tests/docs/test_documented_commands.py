@@ -45,6 +45,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateway.decision_log.signing import create_signing_key
 from gateway.errors import ClientFault
 from gateway.limits.plans_file import read_plans
 from gateway.settings import GatewaySettings, load, validate
@@ -96,7 +97,7 @@ def folder(tmp_path: Path) -> Path:
     for entry in ROOT.iterdir():
         if entry.name not in (".git", ".venv"):
             (looks_like_it / entry.name).symlink_to(entry)
-    for name in ("etc", "run"):
+    for name in ("etc", "run", "var"):
         (tmp_path / name).mkdir()
     return looks_like_it
 
@@ -119,12 +120,14 @@ def example_settings(folder: Path) -> Path:
     certificate, key = certificate_and_key()
     (etc / "tls.crt").write_bytes(certificate)
     (etc / "tls.key").write_bytes(key)
+    create_signing_key(etc / "decisions.key")
     return etc / "gateway.toml"
 
 
 def moved(code: str, folder: Path) -> str:
     """The documented folders are those of this test."""
-    for documented, actual in (("/etc/patchbay", "etc"), ("/run/patchbay", "run"), ("/srv/models", "models")):
+    places = {"/etc/patchbay": "etc", "/run/patchbay": "run", "/var/lib/patchbay": "var", "/srv/models": "models"}
+    for documented, actual in places.items():
         code = code.replace(documented, str(folder.parent / actual))
     return code
 

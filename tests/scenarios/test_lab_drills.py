@@ -40,6 +40,22 @@ GAME_DAY: dict[str, Any] = {
 }
 
 
+EMBARGO: dict[str, Any] = {
+    "name": "short-embargo",
+    "summary": "Signed bundles: a region is forbidden to all while callers are there, and an older bundle is put back.",
+    "world": {"regions": 2, "residency": {}, "profiles": {"both": ["west", "central"]}},
+    "callers": [
+        {"count": 2, "home": "central", "profile": "both", "seconds": 6},
+        {"count": 1, "home": "west", "seconds": 6},
+    ],
+    "fault": [
+        {"kind": "embargo", "target": "region/central", "at_s": 2.0},
+        {"kind": "corrupt_bundle", "target": "region/*", "pick": "all", "how": "older", "for_s": 2, "at_s": 3.5},
+    ],
+    "must": {"policy_ends": True, "ended_by_policy_least": 1, "fence_longest_s": 3, "streams_left": 0},
+}
+
+
 async def test_sessions_outlive_their_engine_and_the_report_says_so(tmp_path: Path) -> None:
     report = await run_drill(check_drill(SHORT), tmp_path, seed=1)
     assert report["passed"], report
@@ -57,6 +73,12 @@ async def test_a_region_is_emptied_by_order_through_the_failover_of_its_redis(tm
     (order,) = report["orders"]
     assert (order["target"], order["outcome"], order["progress"]["left"]) == ("region/west", "in_force", 0)
     assert report["faults"]["by_kind"] == {"operate": 1, "fail_over": 1, "preempt": 1}
+
+
+async def test_an_embargo_is_kept_to_at_once_and_an_older_bundle_opens_nothing(tmp_path: Path) -> None:
+    report = await run_drill(check_drill(EMBARGO), tmp_path, seed=1)
+    assert report["passed"], report
+    assert report["faults"]["by_kind"] == {"embargo": 1, "corrupt_bundle": 2}
 
 
 @pytest.mark.parametrize("drill", sorted(path.stem for path in SHIPPED.glob("*.toml")))

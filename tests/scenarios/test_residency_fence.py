@@ -1,4 +1,4 @@
-"""A real world under a signed bundle: gateways that may not hear a caller do not, also when he resumes. (--long)"""
+"""A real world under a signed bundle: gateways that may not hear a caller do not, also when he resumes."""
 
 from __future__ import annotations
 
@@ -64,9 +64,6 @@ async def see_that_it_cannot_resume_elsewhere(world: World) -> None:
     assert {heard.region for heard in residency.heard() if heard.session == started["session_id"]} == {"west"}
 
 
-async def test_a_killed_gateways_session_resumes_only_where_it_may_be_heard(is_long: bool, tmp_path: Path) -> None:
-    if not is_long:
-        assert WORLD.residency is not None
-        return
+async def test_a_killed_gateways_session_resumes_only_where_it_may_be_heard(tmp_path: Path) -> None:
     async with running_world(WORLD, tmp_path) as world:
         await see_that_it_cannot_resume_elsewhere(world)
