@@ -82,7 +82,7 @@ async def test_an_embargo_is_kept_to_at_once_and_an_older_bundle_opens_nothing(t
 
 
 @pytest.mark.parametrize("drill", sorted(path.stem for path in SHIPPED.glob("*.toml")))
-async def test_a_shipped_drill_can_be_read_and_passes_in_the_long_form(drill: str, is_long: bool, tmp_path: Path) -> None:
+async def test_a_shipped_drill_is_good_and_passes_in_the_long_form(drill: str, is_long: bool, tmp_path: Path) -> None:
     spec = read_drill(SHIPPED / f"{drill}.toml")
     if not is_long:
         assert spec.callers
