@@ -16,6 +16,7 @@ from gateway.wire.messages import (
     Endpointing,
     Finalize,
     Finish,
+    Gap,
     KeepAlive,
     KeywordSpec,
     ResidencySpec,
@@ -28,7 +29,7 @@ from gateway.wire.messages import (
 MAX_JSON_BYTES = 65_536
 """Text messages are small; audio travels as binary messages. A start may carry a token."""
 
-_TextMessage = Start | Finalize | Finish | KeepAlive
+_TextMessage = Start | Gap | Finalize | Finish | KeepAlive
 
 _client_decoder: msgspec.json.Decoder[_TextMessage] = msgspec.json.Decoder(_TextMessage)
 _client_encoder = msgspec.json.Encoder()
@@ -36,7 +37,7 @@ _server_encoder = msgspec.json.Encoder()
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 
 
-_WITH_FIELDS = (Start, Finalize, AudioSpec, Endpointing, KeywordSpec, TextSpec, Resume, ResidencySpec)
+_WITH_FIELDS = (Start, Gap, Finalize, AudioSpec, Endpointing, KeywordSpec, TextSpec, Resume, ResidencySpec)
 _A_FIELD = "|".join(["type", *(name for kind in _WITH_FIELDS for name in kind.__struct_fields__)])
 _PLACE = re.compile(rf" - at `(\$(?:\.(?:{_A_FIELD})|\[\d+\])*)`$")
 _SAYS_NOTHING_GIVEN = re.compile(
@@ -71,7 +72,7 @@ def _what_is_wrong(error: Exception) -> str:
     if what.startswith("Object contains unknown field"):
         what = "Object contains a field that the protocol does not have"
     elif what.startswith("Invalid value"):
-        what = "Expected start, finalize, finish or keepalive"
+        what = "Expected start, gap, finalize, finish or keepalive"
     elif _SAYS_NOTHING_GIVEN.fullmatch(what) is None:
         what = "Something is not as the protocol says"
     return f"the message breaks the protocol: {what}" + ("" if place is None else f" - at `{place[1]}`")

@@ -11,6 +11,8 @@ from typing import Literal
 import msgspec
 
 PROTOCOL_VERSION = 1
+MAX_GAP_MS = 60_000
+"""The longest that one `gap` may say; several may follow each other."""
 
 
 class AudioSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +103,15 @@ class Audio(msgspec.Struct, frozen=True, tag="audio"):
     data: bytes
 
 
+class Gap(msgspec.Struct, frozen=True, tag="gap", forbid_unknown_fields=True):
+    """So many samples of the client's audio are lost here, at the announced rate and of one channel: nobody has them.
+
+    They count as audio, and the session goes on behind them; it hears silence there.
+    """
+
+    samples: int
+
+
 class Finalize(msgspec.Struct, frozen=True, tag="finalize", forbid_unknown_fields=True):
     """Make all audio sent before this final; an `ack` that carries `id` says that it is done."""
 
@@ -115,7 +126,7 @@ class KeepAlive(msgspec.Struct, frozen=True, tag="keepalive", forbid_unknown_fie
     """The client is there and has nothing to say; no silence need be sent."""
 
 
-ClientMessage = Start | Audio | Finalize | Finish | KeepAlive
+ClientMessage = Start | Audio | Gap | Finalize | Finish | KeepAlive
 
 
 class WordMessage(msgspec.Struct, frozen=True):
@@ -181,6 +192,13 @@ class Ack(msgspec.Struct, frozen=True, tag="ack", omit_defaults=True):
     sample: int = 0
 
 
+class AudioLost(msgspec.Struct, frozen=True, tag="audio_lost"):
+    """No word of what was spoken there is known: it was lost on its way here. Its silence is recognised in its place."""
+
+    start_ms: int
+    end_ms: int
+
+
 class Migrated(msgspec.Struct, frozen=True, tag="migrated", omit_defaults=True):
     """The session moved to another engine after `reason`; `replayed_ms` of audio was sent again. Nothing is lost.
 
@@ -238,6 +256,7 @@ ServerMessage = (
     | FinalMessage
     | UtteranceEnd
     | Ack
+    | AudioLost
     | Migrated
     | Usage
     | ErrorMessage
@@ -251,10 +270,11 @@ SERVER_MESSAGE_TYPES: tuple[type[ServerMessage], ...] = (
     FinalMessage,
     UtteranceEnd,
     Ack,
+    AudioLost,
     Migrated,
     Usage,
     ErrorMessage,
     Finished,
 )
 
-ClientMessageType = Literal["start", "audio", "finalize", "finish", "keepalive"]
+ClientMessageType = Literal["start", "audio", "gap", "finalize", "finish", "keepalive"]

@@ -9,6 +9,7 @@ from gateway.wire.codec import MAX_JSON_BYTES
 from gateway.wire.messages import (
     Ack,
     Audio,
+    AudioLost,
     AudioSpec,
     ClientMessage,
     Endpointing,
@@ -17,6 +18,7 @@ from gateway.wire.messages import (
     FinalMessage,
     Finish,
     Finished,
+    Gap,
     KeepAlive,
     KeywordSpec,
     Migrated,
@@ -47,6 +49,8 @@ def decode_client(message: pb.ClientMessage) -> ClientMessage:
             return Audio(message.audio)
         case "start":
             return _decode_start(message.start)
+        case "gap":
+            return Gap(message.gap.samples)
         case "finalize":
             return Finalize(message.finalize.id)
         case "finish":
@@ -55,7 +59,7 @@ def decode_client(message: pb.ClientMessage) -> ClientMessage:
             return KeepAlive()
         case _:
             raise ClientFault(
-                Reason.malformed_message, "a message must hold start, audio, finalize, finish or keepalive"
+                Reason.malformed_message, "a message must hold start, audio, gap, finalize, finish or keepalive"
             )
 
 
@@ -155,6 +159,8 @@ def encode_client(message: ClientMessage) -> pb.ClientMessage:
                     else _encode_residency(message.residency),
                 )
             )
+        case Gap(samples):
+            return pb.ClientMessage(gap=pb.Gap(samples=samples))
         case Finalize(request_id):
             return pb.ClientMessage(finalize=pb.Finalize(id=request_id))
         case Finish():
@@ -218,6 +224,8 @@ def encode_server(message: ServerMessage) -> pb.ServerMessage:
                     engine_region=message.engine_region,
                 )
             )
+        case AudioLost():
+            return pb.ServerMessage(audio_lost=pb.AudioLost(start_ms=message.start_ms, end_ms=message.end_ms))
         case Migrated():
             return pb.ServerMessage(
                 migrated=pb.Migrated(
@@ -283,6 +291,8 @@ def decode_server(message: pb.ServerMessage) -> ServerMessage:
                 resumed_from_sample=(started.resumed_from_sample if started.HasField("resumed_from_sample") else None),
                 engine_region=started.engine_region,
             )
+        case "audio_lost":
+            return AudioLost(message.audio_lost.start_ms, message.audio_lost.end_ms)
         case "migrated":
             migrated = message.migrated
             return Migrated(

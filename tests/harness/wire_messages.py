@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gateway.wire.messages import (
     Ack,
     Audio,
+    AudioLost,
     AudioSpec,
     Endpointing,
     ErrorMessage,
@@ -14,6 +15,7 @@ from gateway.wire.messages import (
     FinalMessage,
     Finish,
     Finished,
+    Gap,
     KeepAlive,
     KeywordSpec,
     Migrated,
@@ -60,7 +62,7 @@ STARTS = st.builds(
     resume=st.none() | st.builds(Resume, token=TEXTS, from_sample=INT64, audio_from_ms=st.none() | INT64),
 )
 
-TEXT_MESSAGES = st.one_of(STARTS, st.builds(Finalize, TEXTS), st.builds(Finish), st.builds(KeepAlive))
+TEXT_MESSAGES = st.one_of(STARTS, st.builds(Gap, INT64), st.builds(Finalize, TEXTS), st.builds(Finish), st.builds(KeepAlive))
 CLIENT_MESSAGES = TEXT_MESSAGES | st.builds(Audio, st.binary(max_size=64))
 
 SERVER_MESSAGES = st.one_of(
@@ -81,6 +83,7 @@ SERVER_MESSAGES = st.one_of(
     st.builds(FinalMessage, TEXTS, INT64, INT64, st.lists(WORDS, max_size=3).map(tuple)),
     st.builds(UtteranceEnd, INT64, TEXTS),
     st.builds(Ack, INT64, st.lists(TEXTS, max_size=3).map(tuple), INT64),
+    st.builds(AudioLost, INT64, INT64),
     st.builds(Migrated, TEXTS, INT64, INT64, TEXTS, TEXTS),
     st.builds(
         Usage,

@@ -7,18 +7,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ClientMessage(_message.Message):
-    __slots__ = ("start", "audio", "finalize", "finish", "keepalive")
+    __slots__ = ("start", "audio", "finalize", "finish", "keepalive", "gap")
     START_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     FINALIZE_FIELD_NUMBER: _ClassVar[int]
     FINISH_FIELD_NUMBER: _ClassVar[int]
     KEEPALIVE_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
     start: Start
     audio: bytes
     finalize: Finalize
     finish: Finish
     keepalive: KeepAlive
-    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ...) -> None: ...
+    gap: Gap
+    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ..., gap: _Optional[_Union[Gap, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
     __slots__ = ("token", "audio", "language", "model", "partials", "endpointing", "max_utterance_ms", "model_version", "decoding", "keywords", "text", "resume", "residency")
@@ -120,6 +122,12 @@ class Finalize(_message.Message):
     id: str
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
+class Gap(_message.Message):
+    __slots__ = ("samples",)
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    samples: int
+    def __init__(self, samples: _Optional[int] = ...) -> None: ...
+
 class Finish(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -129,7 +137,7 @@ class KeepAlive(_message.Message):
     def __init__(self) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("started", "speech_started", "partial", "final", "utterance_end", "ack", "migrated", "usage", "error", "finished")
+    __slots__ = ("started", "speech_started", "partial", "final", "utterance_end", "ack", "migrated", "usage", "error", "finished", "audio_lost")
     STARTED_FIELD_NUMBER: _ClassVar[int]
     SPEECH_STARTED_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +148,7 @@ class ServerMessage(_message.Message):
     USAGE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_LOST_FIELD_NUMBER: _ClassVar[int]
     started: Started
     speech_started: SpeechStarted
     partial: Partial
@@ -150,7 +159,8 @@ class ServerMessage(_message.Message):
     usage: Usage
     error: Error
     finished: Finished
-    def __init__(self, started: _Optional[_Union[Started, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., utterance_end: _Optional[_Union[UtteranceEnd, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., migrated: _Optional[_Union[Migrated, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
+    audio_lost: AudioLost
+    def __init__(self, started: _Optional[_Union[Started, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., utterance_end: _Optional[_Union[UtteranceEnd, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., migrated: _Optional[_Union[Migrated, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., audio_lost: _Optional[_Union[AudioLost, _Mapping]] = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("session_id", "model", "model_version", "region", "protocol_version", "resume_token", "resume_at", "resumed_from_sample", "engine_region")
@@ -233,6 +243,14 @@ class Ack(_message.Message):
     finalized: _containers.RepeatedScalarFieldContainer[str]
     sample: int
     def __init__(self, audio_ms: _Optional[int] = ..., finalized: _Optional[_Iterable[str]] = ..., sample: _Optional[int] = ...) -> None: ...
+
+class AudioLost(_message.Message):
+    __slots__ = ("start_ms", "end_ms")
+    START_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    start_ms: int
+    end_ms: int
+    def __init__(self, start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ...) -> None: ...
 
 class Migrated(_message.Message):
     __slots__ = ("reason", "replayed_ms", "pause_elapsed_ms", "model_version", "engine_region")

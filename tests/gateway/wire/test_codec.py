@@ -14,6 +14,7 @@ from gateway.wire.codec import MAX_JSON_BYTES, decode_client, decode_server, enc
 from gateway.wire.messages import (
     SERVER_MESSAGE_TYPES,
     Ack,
+    AudioLost,
     AudioSpec,
     ClientMessage,
     Endpointing,
@@ -22,6 +23,7 @@ from gateway.wire.messages import (
     FinalMessage,
     Finish,
     Finished,
+    Gap,
     KeepAlive,
     KeywordSpec,
     Migrated,
@@ -40,7 +42,7 @@ from tests.harness.wire_messages import SERVER_MESSAGES, TEXT_MESSAGES
 pytestmark = pytest.mark.unit
 
 CANARY = "eyJhbGciOiJIUzI1NiJ9.canary.c2lnbmF0dXJl"
-CLIENT_TYPES = (Start, Finalize, Finish, KeepAlive)
+CLIENT_TYPES = (Start, Gap, Finalize, Finish, KeepAlive)
 
 FIELD_NAMES = st.sampled_from(
     [
@@ -125,6 +127,7 @@ SHAPES: list[tuple[ServerMessage, dict[str, Any]]] = [
     (Ack(900), {"type": "ack", "audio_ms": 900}),
     (Ack(900, ("a", "b")), {"type": "ack", "audio_ms": 900, "finalized": ["a", "b"]}),
     (Ack(900, (), 14_407), {"type": "ack", "audio_ms": 900, "sample": 14_407}),
+    (AudioLost(400, 620), {"type": "audio_lost", "start_ms": 400, "end_ms": 620}),
     (
         Migrated("engine_lost", 3_240, 410, "v1"),
         {
@@ -193,7 +196,7 @@ def fault_of(text: str | bytes) -> ClientFault:
 
 
 @given(TEXT_MESSAGES)
-def test_what_a_client_writes_the_gateway_reads(message: Start | Finalize | Finish | KeepAlive) -> None:
+def test_what_a_client_writes_the_gateway_reads(message: Start | Gap | Finalize | Finish | KeepAlive) -> None:
     assert decode_client(encode_client(message)) == message
     assert decode_client(encode_client(message).encode()) == message
 
@@ -226,6 +229,7 @@ def test_every_server_message_has_a_documented_shape() -> None:
             '{"type":"start","text":{"numerals":true,"redact":["email"]}}',
             Start(text=TextSpec(numerals=True, profanity="keep", redact=("email",))),
         ),
+        ('{"type":"gap","samples":320}', Gap(320)),
         ('{"type":"finalize"}', Finalize()),
         ('{"type":"finalize","id":"7"}', Finalize("7")),
         (' {"type":"finish"}\n', Finish()),
@@ -272,7 +276,7 @@ def test_a_fault_never_repeats_what_the_client_wrote(fields: dict[str, Any], kin
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"type":"begin"}', "Expected start, finalize, finish or keepalive - at `$.type`"),
+        ('{"type":"begin"}', "Expected start, gap, finalize, finish or keepalive - at `$.type`"),
         ('{"id":"7"}', "Object missing required field `type`"),
         ('{"type":"start","audio":{"rate":8000}}', "a field that the protocol does not have - at `$.audio`"),
         ('{"type":"start","audio":{"channels":"2"}}', "Expected `int`, got `str` - at `$.audio.channels`"),

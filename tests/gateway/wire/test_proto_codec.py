@@ -17,6 +17,7 @@ from gateway.wire.messages import (
     Endpointing,
     Finalize,
     Finish,
+    Gap,
     KeepAlive,
     KeywordSpec,
     ServerMessage,
@@ -53,7 +54,7 @@ def test_what_the_gateway_writes_a_client_reads(message: ServerMessage) -> None:
 def test_both_sides_of_the_protocol_have_the_same_messages_in_both_codings() -> None:
     tags = {kind.__struct_config__.tag for kind in SERVER_MESSAGE_TYPES}
     assert {field.name for field in pb.ServerMessage.DESCRIPTOR.fields} == tags
-    client = {kind.__struct_config__.tag for kind in (Start, Audio, Finalize, Finish, KeepAlive)}
+    client = {kind.__struct_config__.tag for kind in (Start, Audio, Gap, Finalize, Finish, KeepAlive)}
     assert {field.name for field in pb.ClientMessage.DESCRIPTOR.fields} == client
 
 
