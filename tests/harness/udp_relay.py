@@ -96,7 +96,7 @@ class UdpRelay:
         self.there.is_swallowed = self.back.is_swallowed = False
 
     def rebind(self) -> None:
-        """Clients have other ports towards the server from their next packets on; what comes to the old ones is lost."""
+        """Clients have other ports towards the server from here on; what comes to the old ones is lost."""
         for upstream in self._upstreams.values():
             self._close(upstream)
         self._upstreams.clear()
