@@ -343,7 +343,7 @@ class Reception:
         def make(runner: SessionRunner) -> AudioDecoder:
             on_pcm: Callable[[bytes], None] = runner.audio
             if skipped_samples:
-                on_pcm = SkippedHead(skipped_samples, runner.audio, runner.keepalive)
+                on_pcm = runner.head = SkippedHead(skipped_samples, runner.audio, runner.keepalive)
             return self._house.decoders.open(request.audio, on_pcm=on_pcm, on_error=runner.refuse)
 
         return make

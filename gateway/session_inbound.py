@@ -7,13 +7,13 @@ then, so only what was already under way can come, and more than `max_waiting_by
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gateway.errors import ClientFault, Reason
-from gateway.wire.messages import Audio, Finalize, Finish, KeepAlive, Start
+from gateway.wire.messages import MAX_GAP_MS, Audio, Finalize, Finish, Gap, KeepAlive, Start
 
 if TYPE_CHECKING:
-    from gateway.audio.interface import AudioDecoder
+    from gateway.audio.interface import AudioDecoder, GapExtent
     from gateway.wire.messages import ClientMessage
     from policies.facts import AudioFormat
 
@@ -27,9 +27,18 @@ class InboundSink(Protocol):
         """Whether a second of audio may come now."""
 
     def audio(self, pcm16: bytes) -> None: ...
+    def lost(self, extent: GapExtent) -> None:
+        """Told before its silence comes as audio."""
+
     def finalize(self, request_id: str) -> None: ...
     def finish(self) -> None: ...
     def keepalive(self) -> None: ...
+
+
+class _Silence(NamedTuple):
+    """What is left of a gap that was told: no more than a second."""
+
+    samples: int
 
 
 class SessionInbound:
@@ -43,7 +52,7 @@ class SessionInbound:
         self._sink = sink
         self._max_waiting_bytes = max_waiting_bytes
         self._max_pending_bytes = max_waiting_bytes // 2
-        self._waiting: deque[ClientMessage] = deque()
+        self._waiting: deque[ClientMessage | _Silence] = deque()
         self._waiting_bytes = 0
         self._has_finished = False
         self._piece_bytes = self._bytes_per_piece()
@@ -103,11 +112,15 @@ class SessionInbound:
             raise ClientFault(Reason.client_too_slow, "more audio came than the session could hold; heed flow control")
         self._waiting.append(message)
 
-    def _process(self, message: ClientMessage) -> None:
+    def _process(self, message: ClientMessage | _Silence) -> None:
         if type(message) is Audio:  # nearly all are; a class pattern costs six times as much
             self._process_audio(message.data)
             return
         match message:
+            case Gap(samples):
+                self._process_gap(samples)
+            case _Silence(samples):
+                self._decoder.feed_silence(samples)
             case Finalize(request_id):
                 self._decoder.mark(lambda: self._sink.finalize(request_id))
             case Finish():
@@ -126,6 +139,20 @@ class SessionInbound:
         self._decoder.feed(data[:piece])
         self._waiting.extendleft(Audio(data[at : at + piece]) for at in reversed(range(piece, len(data), piece)))
         self._waiting_bytes += len(data) - piece
+
+    def _process_gap(self, samples: int) -> None:
+        """Told as a whole, and silent a second at a time."""
+        extent = self._decoder.extent_of_gap(samples)
+        rate_hz = self._format.sample_rate_hz
+        longest = rate_hz * MAX_GAP_MS // 1_000
+        if not 0 < samples <= longest:
+            raise ClientFault(
+                Reason.malformed_message,
+                f"a gap may have 1 to {longest} samples at {rate_hz} Hz, and several may follow",
+            )
+        self._sink.lost(extent)
+        whole, rest = divmod(samples, rate_hz)
+        self._waiting.extendleft([_Silence(rest)] * bool(rest) + [_Silence(rate_hz)] * whole)
 
     def close(self) -> None:
         self._waiting.clear()

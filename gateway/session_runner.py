@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from engines.interface import LossReason, StreamEvent
-    from gateway.audio.interface import AudioDecoder
+    from gateway.audio.interface import AudioDecoder, GapExtent
     from gateway.client_queue import ClientQueue
     from gateway.metrics import GatewayMetrics
+    from gateway.resumption.skipping import SkippedHead
     from gateway.session.commits import SessionCommits
     from gateway.session.credit import QuotaUpdate, UsedSoFar
     from gateway.session.effects import Effect
@@ -103,6 +104,8 @@ class SessionRunner:
         self._standby: EngineStream | None = None
         self._inbound: SessionInbound | None = None
         self.is_port_paused = False
+        self.head: SkippedHead | None = None
+        """Between its decoder and itself, where the client sends audio again that is final."""
         self._first_partial_ms: int | None = None
         self._engines = 0
 
@@ -227,6 +230,11 @@ class SessionRunner:
 
     def audio(self, pcm16: bytes) -> None:
         self._carry_out(self.machine.client_audio(pcm16, self._now_ms()))
+
+    def lost(self, extent: GapExtent) -> None:
+        skipped_samples = 0 if self.head is None else self.head.left_samples
+        start_sample = self.machine.end_sample - skipped_samples + extent.held_back_samples
+        self._carry_out(self.machine.client_lost(start_sample, start_sample + extent.num_samples, self._now_ms()))
 
     def finalize(self, request_id: str) -> None:
         self._carry_out(self.machine.client_finalize(request_id, self._now_ms()))

@@ -5,12 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from gateway.audio.interface import MAX_PCM_BYTES
+from gateway.audio.interface import MAX_PCM_BYTES, PCM_RATE_HZ, GapExtent
 from gateway.audio.resample import Resampler
 from gateway.errors import SessionRefused
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from gateway.audio.interface import OnError, OnPcm, OnReached
+
+    FloatArray = npt.NDArray[np.float32]
+
+_BYTES_PER_SAMPLE = 2
 
 
 def deliver(pcm16: bytes, on_pcm: OnPcm) -> None:
@@ -35,6 +42,9 @@ class InlineDecoder(ABC):
 
     def __init__(self, sample_rate_hz: int, *, on_pcm: OnPcm, on_error: OnError) -> None:
         self._resampler = Resampler(sample_rate_hz)
+        self._rate_hz = sample_rate_hz
+        self._decoded_samples = 0
+        self._given_samples = 0
         self._on_pcm = on_pcm
         self._on_error = on_error
         self._is_closed = False
@@ -55,7 +65,29 @@ class InlineDecoder(ABC):
     def _decode(self, data: bytes) -> bytes:
         """One message to PCM. Raises SessionRefused."""
 
+    def _resample(self, samples: FloatArray) -> bytes:
+        """(num_samples,) at the decoder's own rate."""
+        self._decoded_samples += len(samples)
+        return self._resampler.accept(samples)
+
+    def _silent_samples(self, samples: int) -> int:
+        """So many at the announced rate, at the decoder's own."""
+        return samples
+
+    def extent_of_gap(self, samples: int) -> GapExtent:
+        start = self._decoded_samples * PCM_RATE_HZ // self._rate_hz
+        end = (self._decoded_samples + self._silent_samples(samples)) * PCM_RATE_HZ // self._rate_hz
+        return GapExtent(max(0, start - self._given_samples), end - start)
+
+    def feed_silence(self, samples: int) -> None:
+        """Through the resampler, so that what it holds back stays before it and nothing is counted twice or rounded
+        away.
+        """
+        if not self._is_closed:
+            self._deliver(self._resample(self._resampler.silence(self._silent_samples(samples))))
+
     def _deliver(self, pcm16: bytes) -> None:
+        self._given_samples += len(pcm16) // _BYTES_PER_SAMPLE
         # The callback may close the decoder between two pieces.
         deliver(pcm16, lambda piece: self._on_pcm(piece))
 

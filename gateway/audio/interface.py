@@ -6,7 +6,7 @@ it. Nothing is called back after `close`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 PCM_RATE_HZ = 16_000
 MAX_PCM_BYTES = 32_000
 """One second: the most that `on_pcm` gets in one call. Always whole samples, never empty."""
+
+
+class GapExtent(NamedTuple):
+    """Where a gap lies in what a decoder gives: behind so many samples that it holds back, and so many long. At 16 kHz,
+    and exact: gaps add up to what was announced of them, however many there are.
+    """
+
+    held_back_samples: int
+    num_samples: int
 
 
 class AudioDecoder(Protocol):
@@ -41,6 +50,18 @@ class AudioDecoder(Protocol):
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes. Ignored after an error, `finish` or `close`."""
+
+    def extent_of_gap(self, samples: int) -> GapExtent:
+        """Of a gap that begins here, of so many samples of a channel at the announced rate. It is not fed by this.
+
+        Raises:
+            ClientFault: `unexpected_message`; nobody knows where in the stream it would be.
+        """
+
+    def feed_silence(self, samples: int) -> None:
+        """As `feed`, of so many silent samples at the announced rate: no more than a second of them. Of decoders that
+        give an extent.
+        """
 
     def mark(self, on_reached: OnReached) -> None:
         """Call back once all that was fed before is decoded as far as it can be.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.audio.inline import InlineDecoder, deliver, ignore
-from gateway.audio.interface import MAX_PCM_BYTES, PCM_RATE_HZ
+from gateway.audio.interface import MAX_PCM_BYTES, PCM_RATE_HZ, GapExtent
 from gateway.audio.samples import SampleReader, SampleType
 from gateway.errors import ClientFault, Reason
 from policies.facts import AudioEncoding
@@ -59,6 +59,12 @@ class PassThrough:
             # The callback may close the decoder between two pieces.
             deliver(data, lambda piece: self._on_pcm(piece))
 
+    def extent_of_gap(self, samples: int) -> GapExtent:
+        return GapExtent(0, samples)
+
+    def feed_silence(self, samples: int) -> None:
+        self.feed(bytes(samples * self._format.bytes_per_instant))
+
     def mark(self, on_reached: OnReached) -> None:
         if self._on_pcm is not ignore:
             on_reached()
@@ -93,7 +99,7 @@ class RawDecoder(InlineDecoder):
     def _decode(self, data: bytes) -> bytes:
         if len(data) % self._bytes_per_instant:
             raise misaligned(self._format, len(data))
-        return self._resampler.accept(self._reader.read(data))
+        return self._resample(self._reader.read(data))
 
 
 def open_raw(audio_format: AudioFormat, *, on_pcm: OnPcm, on_error: OnError) -> PassThrough | RawDecoder:

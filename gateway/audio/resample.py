@@ -43,6 +43,10 @@ class Resampler:
             samples = self._stream.resample_chunk(samples)
         return self._to_pcm16(samples)
 
+    def silence(self, num_samples: int) -> FloatArray:
+        """(num_samples,) that nothing is heard in."""
+        return self._np.zeros(num_samples, self._np.float32)
+
     def finish(self) -> bytes:
         """What is held back. Nothing may be accepted after it."""
         if self._stream is None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.audio.codecs import PacketDecoder
-    from gateway.audio.interface import OnError, OnPcm, OnReached
+    from gateway.audio.interface import GapExtent, OnError, OnPcm, OnReached
     from gateway.audio.settings import AudioSettings
     from gateway.audio.stream_events import StreamEvent, StreamReader
     from gateway.audio.turns import Turns
@@ -122,6 +122,19 @@ class StreamDecoder:
             return
         self._inputs.append(data)
         self._wake()
+
+    def extent_of_gap(self, samples: int) -> GapExtent:
+        raise self._no_gap()
+
+    def feed_silence(self, samples: int) -> None:
+        raise self._no_gap()
+
+    def _no_gap(self) -> ClientFault:
+        return ClientFault(
+            Reason.unexpected_message,
+            f"a `gap` has no place in a stream of {self._encoding}, which tells positions itself; only raw audio and "
+            "Opus packets have gaps",
+        )
 
     def mark(self, on_reached: OnReached) -> None:
         if not self._is_input_over:

@@ -14,7 +14,16 @@ from rich.text import Text
 from gateway.cli.connection import advice
 from gateway.cli.resuming import Resumed
 from gateway.wire.codec import encode_server
-from gateway.wire.messages import ErrorMessage, FinalMessage, Finished, Migrated, PartialMessage, Started, Usage
+from gateway.wire.messages import (
+    AudioLost,
+    ErrorMessage,
+    FinalMessage,
+    Finished,
+    Migrated,
+    PartialMessage,
+    Started,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from gateway.wire.messages import ServerMessage
@@ -90,6 +99,13 @@ class TerminalDisplay:
                 pause_s = message.pause_elapsed_ms / 1_000
                 self._print(
                     Text(f"connection lost, resumed at {message.region} after {pause_s:.1f} s", style="dim yellow")
+                )
+            case AudioLost():
+                lost_s = (message.end_ms - message.start_ms) / 1_000
+                self._print(
+                    Text.assemble(
+                        (f"{_clock(message.start_ms)}  ", "dim cyan"), (f"{lost_s:.1f} s of audio lost", "dim yellow")
+                    )
                 )
             case Migrated():
                 self._print(Text(f"moved to another engine after {message.reason}", style="dim yellow"))

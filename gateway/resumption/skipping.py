@@ -20,6 +20,11 @@ class SkippedHead:
         self._on_pcm = on_pcm
         self._on_skipped = on_skipped
 
+    @property
+    def left_samples(self) -> int:
+        """To be dropped yet."""
+        return self._left_bytes // BYTES_PER_SAMPLE
+
     def __call__(self, pcm16: bytes) -> None:
         """Whole samples of 16 kHz mono PCM."""
         if not self._left_bytes:

@@ -37,7 +37,7 @@ from gateway.session.replay_buffer import ReplayBuffer
 from gateway.session.search import NEVER_MS
 from gateway.session.state import SessionState
 from gateway.session.upstream import Cut, Link
-from gateway.wire.messages import Ack, Finished
+from gateway.wire.messages import Ack, AudioLost, Finished
 from gateway.wire.refusal import error_message
 from policies.backpressure import may_read
 
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from gateway.session.identity import SessionIdentity
     from gateway.session.limits import SessionLimits
     from gateway.session.quota import SessionQuota
+
+
+_MOST_LOSSES_UNTOLD = 64
+"""Told with `started`, which comes within seconds."""
 
 
 class SessionMachine:
@@ -162,6 +166,22 @@ class SessionMachine:
             self.is_reading = False
             effects.append(PauseClient())
         return effects
+
+    def client_lost(self, start_sample: int, end_sample: int, now_ms: int) -> list[Effect]:
+        """The audio between them is lost; what comes for it is silence. What is final already is not told again."""
+        if self.is_closed or self._has_finished_sending:
+            return []
+        self._heard_client_at_ms = now_ms
+        start_sample = max(start_sample, self._identity.origin.start_sample)
+        if start_sample >= end_sample:
+            return []
+        lost = AudioLost(start_sample // SAMPLES_PER_MS, -(-end_sample // SAMPLES_PER_MS))
+        if self._state.is_started:
+            return [SendToClient(lost)]
+        if len(self._state.losses_untold) == _MOST_LOSSES_UNTOLD:
+            return self.end_now(Reason.client_too_slow, "the audio before the session has begun is full of gaps")
+        self._state.losses_untold.append(lost)
+        return []
 
     def client_finalize(self, request_id: str, now_ms: int) -> list[Effect]:
         """Everything received so far is to become final; confirmed by an `ack` with the id."""

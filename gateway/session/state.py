@@ -10,7 +10,7 @@ from gateway.session.replay_buffer import ReplayBuffer
 from gateway.session.transcript import Transcript
 from gateway.session.upstream import Upstream
 from gateway.session.version_pin import VersionPin
-from gateway.wire.messages import PROTOCOL_VERSION, Migrated, Started
+from gateway.wire.messages import PROTOCOL_VERSION, AudioLost, Migrated, Started
 
 if TYPE_CHECKING:
     from engines.interface import Granted, StreamOptions
@@ -31,6 +31,7 @@ class SessionState:
         "identity",
         "is_started",
         "limits",
+        "losses_untold",
         "pin",
         "quota",
         "resume_at",
@@ -52,6 +53,8 @@ class SessionState:
         self.pin = VersionPin(identity.options, origin)
         self.epoch = origin.epoch
         """The highest one that was used."""
+        self.losses_untold: list[AudioLost] = []
+        """For the client, once it was told of an engine."""
         self.is_started = False
         """Whether the client was told of an engine."""
         self.resume_at = identity.resume_at

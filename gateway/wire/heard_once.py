@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.wire.messages import FinalMessage, PartialMessage, SpeechStartedMessage, UtteranceEnd
+from gateway.wire.messages import AudioLost, FinalMessage, PartialMessage, SpeechStartedMessage, UtteranceEnd
 
 if TYPE_CHECKING:
     from gateway.wire.messages import ServerMessage
@@ -23,6 +23,7 @@ class HeardOnce:
         self._final_end_ms = 0
         self._utterance_end_ms = -1
         self._speech_ms = -1
+        self._lost_end_ms = 0
 
     def take(self, message: ServerMessage) -> ServerMessage | None:
         """The message, or what is new in it; None: it was heard before."""
@@ -31,6 +32,9 @@ class HeardOnce:
                 return self._final(message)
             case PartialMessage(end_ms=end_ms) if end_ms <= self._final_end_ms:
                 return None
+            case AudioLost(start_ms=start_ms, end_ms=end_ms):
+                heard_ms, self._lost_end_ms = self._lost_end_ms, max(self._lost_end_ms, end_ms)
+                return AudioLost(max(start_ms, heard_ms), end_ms) if end_ms > heard_ms else None
             case UtteranceEnd(at_ms=at_ms):
                 if at_ms <= self._utterance_end_ms:
                     return None

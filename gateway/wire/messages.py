@@ -193,7 +193,7 @@ class Ack(msgspec.Struct, frozen=True, tag="ack", omit_defaults=True):
 
 
 class AudioLost(msgspec.Struct, frozen=True, tag="audio_lost"):
-    """No word of what was spoken there is known: it was lost on its way here. Its silence is recognised in its place."""
+    """No word of what was spoken there is known: it was lost on its way. Silence is recognised in its place."""
 
     start_ms: int
     end_ms: int

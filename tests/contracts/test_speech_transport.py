@@ -33,6 +33,7 @@ from gateway.session_settings import SessionSettings
 from gateway.wire.messages import (
     Ack,
     Audio,
+    AudioLost,
     AudioSpec,
     Endpointing,
     ErrorMessage,
@@ -40,6 +41,7 @@ from gateway.wire.messages import (
     FinalMessage,
     Finish,
     Finished,
+    Gap,
     KeepAlive,
     KeywordSpec,
     Migrated,
@@ -127,6 +129,27 @@ async def test_finalize_is_confirmed_by_name_and_the_session_goes_on(tmp_path: P
     ]
     assert isinstance(heard[-1], Finished)
     assert [at_sample for at_sample, _ in gateway.pool.last.cuts] == [1_600, 3_200]
+
+
+async def test_audio_that_was_lost_is_silence_of_its_length_and_is_told(tmp_path: Path, transport: str) -> None:
+    async with gateway_with(tmp_path) as gateway, talking(gateway, transport) as client:
+        for message in (Start(), Audio(PCM_100_MS), Gap(1_604), Audio(PCM_100_MS), Finish()):
+            await client.send(message)
+        heard = await all_messages(client)
+    assert bytes(gateway.pool.last.audio) == PCM_100_MS + bytes(2 * 1_604) + PCM_100_MS
+    assert [type(message) for message in heard[:2]] == [Started, AudioLost]
+    assert heard[1] == AudioLost(100, 201)
+    assert heard[-1] == Finished(300)
+
+
+async def test_a_gap_in_a_container_is_refused_by_name(tmp_path: Path, transport: str) -> None:
+    async with gateway_with(tmp_path) as gateway, talking(gateway, transport) as client:
+        await client.send(Start(audio=AudioSpec("wav")))
+        await client.send(Gap(1_600))
+        refused = (await all_messages(client))[-1]
+    assert isinstance(refused, ErrorMessage)
+    assert (refused.reason, refused.retryable) == (Reason.unexpected_message, False)
+    assert "no place in a stream of wav" in refused.message
 
 
 async def test_options_of_the_start_reach_the_engine(tmp_path: Path, transport: str) -> None:

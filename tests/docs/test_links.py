@@ -41,6 +41,7 @@ from gateway.wire.messages import (
     SERVER_MESSAGE_TYPES,
     Finalize,
     Finish,
+    Gap,
     KeepAlive,
     Start,
 )
@@ -412,7 +413,7 @@ def fields_of(message: type[msgspec.Struct], above: str = "") -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "message",
-    [Start, Finalize, Finish, KeepAlive, *SERVER_MESSAGE_TYPES],
+    [Start, Gap, Finalize, Finish, KeepAlive, *SERVER_MESSAGE_TYPES],
     ids=lambda message: message.__struct_config__.tag,
 )
 def test_every_field_of_a_message_and_no_other_is_documented(message: type[msgspec.Struct]) -> None:

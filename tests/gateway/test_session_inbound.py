@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.audio.interface import GapExtent
 from gateway.errors import ClientFault, Reason
 from gateway.session_inbound import SessionInbound
-from gateway.wire.messages import Audio, Finalize, Finish, KeepAlive, Start
+from gateway.wire.messages import Audio, Finalize, Finish, Gap, KeepAlive, Start
 from policies.facts import AudioEncoding, AudioFormat
 
 pytestmark = pytest.mark.unit
@@ -30,6 +31,9 @@ class Sink:
     def audio(self, pcm16: bytes) -> None:
         self.room -= 1
         self.got.append(pcm16)
+
+    def lost(self, extent: GapExtent) -> None:
+        self.got.append(f"lost {extent.num_samples}")
 
     def finalize(self, request_id: str) -> None:
         self.got.append(f"finalize {request_id}")
@@ -54,6 +58,12 @@ class PassThrough:
 
     def feed(self, data: bytes) -> None:
         self._sink.audio(data)
+
+    def extent_of_gap(self, samples: int) -> GapExtent:
+        return GapExtent(0, samples)
+
+    def feed_silence(self, samples: int) -> None:
+        self._sink.audio(bytes(2 * samples))
 
     def mark(self, on_reached: object) -> None:
         on_reached()  # type: ignore[operator]
@@ -127,6 +137,45 @@ def test_encoded_messages_are_never_cut() -> None:
     sink, inbound = make(audio=AudioFormat(AudioEncoding.opus, 48_000, 1, 0))
     inbound.accept(Audio(bytes(200_000)))
     assert [len(piece) for piece in sink.got] == [200_000]
+
+
+def shape(got: list[str | bytes]) -> list[str | int]:
+    return [piece if isinstance(piece, str) else len(piece) for piece in got]
+
+
+def test_a_gap_is_told_whole_and_silent_a_second_at_a_time() -> None:
+    sink, inbound = make(room=2)
+    inbound.accept(Gap(40_000))
+    inbound.accept(Audio(b"aa"))
+    assert shape(sink.got) == ["lost 40000", SECOND, SECOND]
+    assert inbound.is_waiting
+    sink.room = 9
+    inbound.go_on()
+    assert shape(sink.got) == ["lost 40000", SECOND, SECOND, 16_000, 2]
+
+
+def test_a_gap_keeps_its_place_among_what_waits() -> None:
+    sink, inbound = make(room=0)
+    for message in (Audio(b"aa"), Gap(1), Audio(b"bb"), Gap(2), Finish()):
+        inbound.accept(message)
+    sink.room = 9
+    inbound.go_on()
+    assert sink.got == [b"aa", "lost 1", bytes(2), b"bb", "lost 2", bytes(4), "finish"]
+
+
+@pytest.mark.parametrize("samples", [-1, 0, 60 * 16_000 + 1, 2**70])
+def test_a_gap_of_no_length_or_of_more_than_a_minute_is_refused(samples: int) -> None:
+    sink, inbound = make()
+    with pytest.raises(ClientFault, match="1 to 960000 samples") as fault:
+        inbound.accept(Gap(samples))
+    assert fault.value.reason is Reason.malformed_message
+    assert sink.got == []
+
+
+def test_a_gap_of_a_minute_is_taken() -> None:
+    sink, inbound = make()
+    inbound.accept(Gap(60 * 16_000))
+    assert shape(sink.got) == ["lost 960000", *[SECOND] * 60]
 
 
 def test_nothing_follows_a_finish() -> None:

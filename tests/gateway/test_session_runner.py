@@ -26,12 +26,13 @@ from gateway.audio.settings import AudioSettings
 from gateway.client_queue import ClientQueue
 from gateway.errors import ClientFault, Reason, SessionRefused
 from gateway.metrics import GatewayMetrics
+from gateway.resumption.skipping import SkippedHead
 from gateway.session.credit import QuotaUpdate
 from gateway.session.identity import SessionIdentity
 from gateway.session.machine import SessionMachine
 from gateway.session_runner import Observers, SessionRunner
 from gateway.session_settings import SessionSettings
-from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Finished, Migrated, Started
+from gateway.wire.messages import Audio, AudioLost, ErrorMessage, Finalize, Finish, Finished, Gap, Migrated, Started
 from policies.facts import AudioEncoding, AudioFormat
 from policies.residency.permitted import Permitted
 from tests.fakes.engine_pool import FakePool
@@ -367,3 +368,12 @@ async def test_its_regions_of_now_are_told_to_whoever_places_it() -> None:
     permitted = Permitted.everywhere_in(frozenset({"eu-west"}))
     session.runner.permit(permitted)
     assert session.place.permitted == permitted
+
+
+async def test_a_gap_behind_audio_that_is_skipped_is_told_where_it_is() -> None:
+    session = Session()
+    session.runner.head = SkippedHead(1_600, session.runner.audio, session.runner.keepalive)
+    session.grant()
+    session.runner.head(bytes(1_600))
+    session.runner.client_message(Gap(1_600))
+    assert AudioLost(0, 50) in await session.told()

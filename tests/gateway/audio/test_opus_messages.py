@@ -64,3 +64,21 @@ async def test_more_than_two_channels_are_refused(studio):
     with pytest.raises(ClientFault, match="1 or 2 channels, not 3") as refused:
         await studio.decode(studio.format_of(AudioEncoding.opus, channels=3), [])
     assert refused.value.reason is Reason.bad_audio_format
+
+
+@pytest.mark.parametrize("announced_hz", [8_000, 11_025, 44_100, 48_000])
+async def test_lost_packets_are_silence_of_their_length_without_drift(studio, announced_hz):
+    packets = studio.encode_opus_packets(studio.speech_like(48_000, duration_ms=200))[:10]
+    listener = studio.Listener()
+    decoder = studio.open(studio.format_of(AudioEncoding.opus, rate_hz=announced_hz), listener)
+    ends, lost_samples = [], 0
+    for number, packet in enumerate(packets):
+        decoder.feed(packet)
+        samples = 37 + 101 * number
+        extent = decoder.extent_of_gap(samples)
+        ends.append(len(listener.samples) + sum(extent))
+        decoder.feed_silence(samples)
+        lost_samples += samples
+        assert ends[-1] == pytest.approx((number + 1) * 320 + lost_samples * 16_000 / announced_hz, abs=1)
+    decoder.finish(listener.reached("finished"))
+    assert len(listener.samples) == pytest.approx(ends[-1], abs=1)

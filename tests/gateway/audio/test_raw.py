@@ -134,3 +134,33 @@ async def test_floats_that_are_no_numbers_are_refused(studio):
 async def test_a_message_gives_at_most_the_stated_amount_of_pcm(studio, encoding):
     listener = await studio.decode(studio.format_of(encoding, rate_hz=8_000), [bytes(8_000)])
     assert len(listener.pcm) <= 4 * 8_000 + 8_000
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
+@pytest.mark.parametrize("encoding", RAW, ids=str)
+async def test_what_is_spoken_before_and_after_a_gap_is_never_joined(studio, encoding, rate_hz):
+    sound = studio.speech_like(rate_hz, duration_ms=400)
+    data = encode_raw(encoding, sound)
+    listener = studio.Listener()
+    decoder = studio.open(studio.format_of(encoding, rate_hz=rate_hz), listener)
+    decoder.feed(data)
+    extent = decoder.extent_of_gap(rate_hz // 5)
+    start = len(listener.samples) + extent.held_back_samples
+    decoder.feed_silence(rate_hz // 5)
+    decoder.feed(data)
+    decoder.finish(listener.reached("finished"))
+    assert (start, extent.num_samples) == (6_400, 3_200)
+    assert abs(len(listener.samples) - 16_000) <= 1
+    before, gap, after = np.split(listener.samples[:16_000].astype(float), [start, start + extent.num_samples])
+    assert np.abs(gap[400:-400]).max() <= 1
+    assert np.abs(before).max() > 1_000
+    assert np.abs(after).max() > 1_000
+
+
+async def test_nothing_comes_of_a_gap_once_a_decoder_is_closed(studio):
+    for rate_hz in (8_000, 16_000):
+        listener = studio.Listener()
+        decoder = studio.open(studio.format_of(AudioEncoding.pcm_s16le, rate_hz=rate_hz), listener)
+        decoder.close()
+        decoder.feed_silence(800)
+        assert not listener.heard

@@ -80,3 +80,7 @@ def test_overshoot_is_clipped_and_does_not_wrap():
 def test_16_khz_is_left_as_it_is():
     samples = np.array([0, -1, 32_767, -32_768, 40_000], np.float32)
     assert resampled(samples, 16_000, chunk_samples=2).tolist() == [0, -1, 32_767, -32_768, 32_767]
+
+
+def test_silence_is_as_long_as_it_is_asked_for():
+    assert Resampler(8_000).silence(5).tolist() == [0.0] * 5

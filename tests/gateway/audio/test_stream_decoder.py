@@ -12,7 +12,7 @@ import pytest
 from gateway.audio.decoders import AudioDecoders
 from gateway.audio.faults import AUDIO_REASONS
 from gateway.audio.settings import AudioSettings
-from gateway.errors import Reason
+from gateway.errors import ClientFault, Reason
 from policies.facts import AudioEncoding
 
 pytestmark = pytest.mark.unit
@@ -257,3 +257,13 @@ async def test_any_bytes_are_pcm_or_refused_for_an_audio_reason(studio, files, s
         listener = await studio.decode(studio.format_of(self_describing), pieces)
         assert len(listener.errors) <= 1
         assert all(error.reason in AUDIO_REASONS and error.detail for error in listener.errors)
+
+
+@pytest.mark.parametrize("encoding", [encoding for encoding in AudioEncoding if encoding.is_self_describing], ids=str)
+async def test_a_stream_that_tells_positions_itself_has_no_gaps(studio, encoding):
+    decoder = studio.open(studio.format_of(encoding), studio.Listener())
+    for say in (decoder.extent_of_gap, decoder.feed_silence):
+        with pytest.raises(ClientFault, match=f"no place in a stream of {encoding}") as refusal:
+            say(1_600)
+        assert refusal.value.reason is Reason.unexpected_message
+    decoder.close()

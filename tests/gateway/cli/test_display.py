@@ -15,6 +15,7 @@ from gateway.cli.display import JsonDisplay, TerminalDisplay
 from gateway.cli.resuming import Resumed
 from gateway.wire.messages import (
     Ack,
+    AudioLost,
     ErrorMessage,
     FinalMessage,
     Finished,
@@ -37,6 +38,7 @@ SESSION: list[ServerMessage] = [
     PartialMessage("call me [bold]", 0, 900, 5),
     FinalMessage("call me", 61_300, 62_000, (WordMessage("call", 61_300, 61_500, 1.0),)),
     Ack(62_000),
+    AudioLost(62_000, 62_240),
     Migrated("heartbeat_missed", 1_200, 300),
     FinalMessage("", 62_000, 63_000, ()),
     Usage(63_000, 1),
@@ -50,7 +52,7 @@ def test_json_is_one_message_a_line_as_the_server_sent_it(capsys: pytest.Capture
             display.show(message)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["type"] for row in rows] == [
-        *("started", "partial", "partial", "final", "ack", "migrated", "final", "usage", "finished")
+        *("started", "partial", "partial", "final", "ack", "audio_lost", "migrated", "final", "usage", "finished")
     ]
     assert rows[3]["words"] == [{"text": "call", "start_ms": 61_300, "end_ms": 61_500, "confidence": 1.0}]
 
@@ -81,7 +83,10 @@ def test_without_a_terminal_finals_are_printed_with_their_time_and_partials_are_
         for message in SESSION:
             display.show(message)
     out, err = capsys.readouterr()
-    assert out == "01:01.3  call me\nmoved to another engine after heartbeat_missed\n01:02.0  \n"
+    assert (
+        out
+        == "01:01.3  call me\n01:02.0  0.2 s of audio lost\nmoved to another engine after heartbeat_missed\n01:02.0  \n"
+    )
     assert err == ""
 
 

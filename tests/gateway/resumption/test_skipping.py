@@ -23,4 +23,5 @@ def test_the_head_is_dropped_and_the_rest_arrives(piece_samples: list[int], skip
         at += 2 * samples
     assert b"".join(arrived) == audio[:at][2 * skipped :]
     assert all(arrived)
+    assert head.left_samples == max(0, skipped - at // 2)
     assert bool(drops) == bool(skipped and piece_samples)

@@ -40,11 +40,13 @@ from gateway.session.effects import (
 from gateway.session.identity import SessionIdentity
 from gateway.session.limits import SessionLimits
 from gateway.session.machine import SessionMachine
+from gateway.session.origin import SessionOrigin
 from gateway.session.quota import SessionQuota
 from gateway.session.slowness import SlownessLimits
 from gateway.wire.messages import (
     PROTOCOL_VERSION,
     Ack,
+    AudioLost,
     ErrorMessage,
     FinalMessage,
     Finished,
@@ -382,6 +384,54 @@ def test_audio_beyond_the_room_is_a_fault_of_the_shell() -> None:
     machine = streaming()
     with pytest.raises(ValueError, match="room"):
         machine.client_audio(b"\x00\x00" * 32_001, 1)
+
+
+def test_audio_that_was_lost_is_told_on_the_session_s_clock() -> None:
+    machine = streaming()
+    machine.client_audio(PCM_100_MS, 0)
+    assert machine.client_lost(1_600, 3_209, 0) == [SendToClient(AudioLost(100, 201))]
+    assert machine.client_lost(3_216, 3_216, 0) == []
+
+
+def test_audio_that_was_lost_before_an_engine_is_there_is_told_behind_started() -> None:
+    machine = make()
+    machine.begin(0)
+    assert machine.client_lost(0, 800, 0) == []
+    machine.client_audio(bytes(1_600), 0)
+    assert machine.client_lost(1_600, 3_200, 0) == []
+    told = sent_to_client(machine.engine_event(granted(), 10))
+    assert [type(message) for message in told[:1]] == [Started]
+    assert told[1:3] == [AudioLost(0, 50), AudioLost(100, 200)]
+    assert AudioLost(0, 50) not in sent_to_client(machine.engine_event(Lost(1, LossReason.silent), 20))
+
+
+def test_a_session_that_begins_with_nothing_but_gaps_is_ended() -> None:
+    machine = make()
+    machine.begin(0)
+    effects: list[Any] = []
+    for number in range(65):
+        assert not effects
+        effects = machine.client_lost(320 * number, 320 * number + 160, 0)
+    assert effects[-1] == CloseClient(Reason.client_too_slow)
+
+
+def test_nothing_is_told_of_audio_that_was_final_elsewhere() -> None:
+    origin = SessionOrigin(is_resumed=True, start_sample=1_600, epoch=3)
+    identity = SessionIdentity("s", "t", "here", OPTIONS, 10_000_000, 0, resume_token="secret", origin=origin)
+    machine = SessionMachine(identity, LIMITS, unlimited_quota(0), 0)
+    machine.begin(0)
+    machine.engine_event(granted(4), 0)
+    assert machine.client_lost(0, 1_600, 0) == []
+    assert machine.client_lost(800, 1_760, 0) == [SendToClient(AudioLost(100, 110))]
+
+
+def test_a_gap_shows_that_the_client_is_there_and_means_nothing_once_it_has_finished() -> None:
+    machine = streaming()
+    machine.client_lost(0, 160, 29_000)
+    machine.client_audio(PCM_100_MS, 29_000)
+    assert machine.timer(30_000) == []
+    machine.client_finish(30_000)
+    assert machine.client_lost(1_600, 3_200, 30_000) == []
 
 
 def test_an_idle_client_is_told_so_and_a_keepalive_prevents_it() -> None:

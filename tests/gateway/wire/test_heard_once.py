@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire.heard_once import HeardOnce
-from gateway.wire.messages import Ack, FinalMessage, PartialMessage, SpeechStartedMessage, UtteranceEnd, WordMessage
+from gateway.wire.messages import (
+    Ack,
+    AudioLost,
+    FinalMessage,
+    PartialMessage,
+    SpeechStartedMessage,
+    UtteranceEnd,
+    WordMessage,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -49,6 +57,14 @@ def test_speech_that_began_is_told_once() -> None:
     assert heard.take(SpeechStartedMessage(0)) is not None
     assert heard.take(SpeechStartedMessage(0)) is None
     assert heard.take(SpeechStartedMessage(900)) is not None
+
+
+def test_audio_that_was_lost_is_told_once_and_where_more_of_it_is_only_that() -> None:
+    heard = HeardOnce()
+    assert heard.take(AudioLost(100, 300)) == AudioLost(100, 300)
+    assert heard.take(AudioLost(100, 300)) is None
+    assert heard.take(AudioLost(200, 400)) == AudioLost(300, 400)
+    assert heard.take(AudioLost(900, 950)) == AudioLost(900, 950)
 
 
 @given(st.lists(st.integers(0, 3), max_size=8), st.integers(0, 8))
