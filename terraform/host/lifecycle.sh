@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Tells Auto Scaling when this host serves, and empties it before Auto Scaling ends it. Runs for as long as the host does.
+#
+# The environment says (all required but the last two):
+#   UNIT                    systemd unit of the process: patchbay-gateway or patchbay-engine
+#   AUTO_SCALING_GROUP      its name
+#   LAUNCH_HOOK             name of the hook for instances that launch; empty: there is none
+#   TERMINATE_HOOK          name of the hook for instances that end
+#   READY_COMMAND           ends with 0 once the process serves
+#   AWS_REGION              of the group
+#   METADATA                the metadata service, if it is not http://169.254.169.254
+#   POLL_S                  between two questions to it: 5
+#
+# A notice that a spot machine goes is not awaited here: the engine itself asks for that (--preemption aws).
+set -euo pipefail
+
+: "${UNIT:?}" "${AUTO_SCALING_GROUP:?}" "${TERMINATE_HOOK:?}" "${READY_COMMAND:?}" "${AWS_REGION:?}"
+metadata=${METADATA:-http://169.254.169.254}
+poll_s=${POLL_S:-5}
+heartbeat_s=60
+
+say() { printf 'lifecycle: %s\n' "$*" >&2; }
+
+# imds PATH: the answer, or nothing where there is none.
+imds() {
+  local token
+  token=$(curl --silent --fail --max-time 2 --request PUT --header 'X-aws-ec2-metadata-token-ttl-seconds: 300' \
+    "$metadata/latest/api/token") || return 0
+  curl --silent --fail --max-time 2 --header "X-aws-ec2-metadata-token: $token" "$metadata/latest/$1" || return 0
+}
+
+instance=
+while [ -z "$instance" ]; do
+  instance=$(imds meta-data/instance-id)
+  [ -n "$instance" ] || sleep 1
+done
+
+# complete HOOK RESULT, and beat HOOK: Auto Scaling may have given up on the hook already, which is no failure here.
+complete() {
+  aws autoscaling complete-lifecycle-action --region "$AWS_REGION" --auto-scaling-group-name "$AUTO_SCALING_GROUP" \
+    --lifecycle-hook-name "$1" --instance-id "$instance" --lifecycle-action-result "$2" || say "the hook $1 was not waiting"
+}
+beat() {
+  aws autoscaling record-lifecycle-action-heartbeat --region "$AWS_REGION" --auto-scaling-group-name "$AUTO_SCALING_GROUP" \
+    --lifecycle-hook-name "$1" --instance-id "$instance" || say "the hook $1 was not waiting"
+}
+
+empty_the_host() {
+  local stopping since=0
+  say "the host is to end: $UNIT drains"
+  systemctl stop "$UNIT" &
+  stopping=$!
+  while kill -0 "$stopping" 2>/dev/null; do
+    sleep 1
+    since=$((since + 1))
+    [ $((since % heartbeat_s)) -ne 0 ] || beat "$TERMINATE_HOOK"
+  done
+  wait "$stopping" || say "$UNIT did not stop in order"
+  complete "$TERMINATE_HOOK" CONTINUE
+  say "the host is empty"
+}
+
+is_announced=
+[ -n "${LAUNCH_HOOK:-}" ] || is_announced=yes
+while true; do
+  if [ "$(imds meta-data/autoscaling/target-lifecycle-state)" = Terminated ]; then
+    empty_the_host
+    exit 0
+  fi
+  if [ -z "$is_announced" ] && bash -c "$READY_COMMAND" >/dev/null 2>&1; then
+    complete "$LAUNCH_HOOK" CONTINUE
+    is_announced=yes
+    say "$UNIT serves"
+  fi
+  sleep "$poll_s"
+done

@@ -1,0 +1,19 @@
+output "bucket" {
+  description = "Its name."
+  value       = aws_s3_bucket.this.id
+}
+
+output "arn" {
+  description = "Its ARN."
+  value       = aws_s3_bucket.this.arn
+}
+
+output "retention_days" {
+  description = "What writers must say at least."
+  value       = var.retention_days
+}
+
+output "replication_role_arn" {
+  description = "Role that copies it to another region; null: there is no copy."
+  value       = one(aws_iam_role.replication[*].arn)
+}

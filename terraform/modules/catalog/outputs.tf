@@ -1,0 +1,4 @@
+output "text" {
+  description = "The catalog, TOML."
+  value       = local.text
+}
