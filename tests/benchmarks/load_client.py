@@ -13,7 +13,7 @@ import logging
 import sys
 import time
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import redis
@@ -25,11 +25,13 @@ from tests.benchmarks.engine_session import EngineSession, connected_link
 from tests.benchmarks.measures import cpu_ns, quantile, rss_kib
 from tests.benchmarks.pacing import MESSAGES_PER_BLOCK, Pacer
 from tests.benchmarks.websocket_session import WebSocketSession, open_session, upgrade_request
+from tests.benchmarks.webtransport_session import Keeper, WebTransportLoadSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
 _HANDSHAKES_AT_ONCE = 32
+_QUIC_HANDSHAKES_AT_ONCE = 8
 
 
 class LoadOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,8 @@ class LoadOrder(msgspec.Struct, frozen=True, kw_only=True):
     tokens: list[str] = []
     """Sessions take them in turn; without any they bring none."""
     engine: str | None = None
+    webtransport: Literal["", "streams", "datagrams"] = ""
+    """Instead of a WebSocket; how the audio goes."""
     redis_port: int | None = None
     """A Redis whose own figures are read at both ends of the measured time."""
     metrics_url: str = ""
@@ -77,6 +81,10 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     """Of one core, spent by the load process itself."""
     pace_p99_ms: float
     """How late the load was against its own plan."""
+    resent: int = 0
+    """Packets of WebTransport that had to be sent again."""
+    broken: int = 0
+    """Sessions of WebTransport that ended before their time."""
     redis: RedisWork | None = None
 
 
@@ -113,6 +121,8 @@ async def _load(order: LoadOrder) -> LoadResult:
             rss_kib={name: rss_kib(pid) for name, pid in order.cpu_of.items()},
             load_cpu_share=own_ns / elapsed_ns,
             pace_p99_ms=quantile(sorted(pacer.late_ns), 0.99) / 1e6,
+            resent=sum(session.resent for session in sessions if isinstance(session, WebTransportLoadSession)),
+            broken=sum(bool(session.broken) for session in sessions if isinstance(session, WebTransportLoadSession)),
             redis=redis_work,
         )
 
@@ -147,7 +157,7 @@ def _redis_work(before: dict[str, float], after: dict[str, float], sessions: int
 @contextlib.asynccontextmanager
 async def _opened(
     order: LoadOrder, on_result: Callable[[int], None]
-) -> AsyncIterator[Sequence[EngineSession] | Sequence[WebSocketSession]]:
+) -> AsyncIterator[Sequence[EngineSession] | Sequence[WebSocketSession] | Sequence[WebTransportLoadSession]]:
     if order.engine is not None:
         async with connected_link(order.engine) as link:
             streams = [EngineSession(link, number, on_result) for number in range(order.sessions)]
@@ -156,6 +166,10 @@ async def _opened(
             yield streams
             for stream in streams:
                 stream.abort()
+        return
+    if order.webtransport:
+        async with _opened_over_webtransport(order, on_result) as sessions_there:
+            yield sessions_there
         return
     requests = [upgrade_request(PATH, f"{order.host}:{order.port}", token) for token in order.tokens or [None]]
     at_once = asyncio.Semaphore(_HANDSHAKES_AT_ONCE)
@@ -168,6 +182,29 @@ async def _opened(
         opening = [tasks.create_task(opened(number)) for number in range(order.sessions)]
     sessions = [task.result() for task in opening]
     yield sessions
+    for session in sessions:
+        session.abort()
+
+
+@contextlib.asynccontextmanager
+async def _opened_over_webtransport(
+    order: LoadOrder, on_result: Callable[[int], None]
+) -> AsyncIterator[list[WebTransportLoadSession]]:
+    keeper, at_once = Keeper(), asyncio.Semaphore(_QUIC_HANDSHAKES_AT_ONCE)
+    tokens = order.tokens or [None]
+
+    async def opened(number: int) -> WebTransportLoadSession:
+        session = WebTransportLoadSession(on_result, keeper, in_datagrams=order.webtransport == "datagrams")
+        async with at_once:
+            await session.open((order.host, order.port), PATH, tokens[number % len(tokens)])
+        return session
+
+    async with asyncio.TaskGroup() as tasks:
+        opening = [tasks.create_task(opened(number)) for number in range(order.sessions)]
+    sessions = [task.result() for task in opening]
+    keeper.start(sessions)
+    yield sessions
+    keeper.stop()
     for session in sessions:
         session.abort()
 

@@ -28,23 +28,25 @@ from gateway.wire.messages import (
 )
 from tests.benchmarks.pacing import BLOCKS_PER_UTTERANCE, CYCLES_PER_UTTERANCE, MESSAGE_MS, MESSAGES_PER_BLOCK
 
+Replies = list[list[str]]
+
 _BLOCK_MS = MESSAGE_MS * MESSAGES_PER_BLOCK
 _UTTERANCE_AT_MS = 20_000
 """Somewhere in a session: the answers are as long as the gateway's."""
 
 
-def _replies() -> list[list[str]]:
+def replies() -> Replies:
     """What is said after each audio message of an utterance."""
     start_ms = _UTTERANCE_AT_MS
     words = tuple(
         WordMessage(f"w{at_ms * SAMPLES_PER_MS}v1000", at_ms, at_ms + _BLOCK_MS, 1.0)
         for at_ms in range(start_ms, start_ms + BLOCKS_PER_UTTERANCE * _BLOCK_MS, _BLOCK_MS)
     )
-    replies: list[list[str]] = [[] for _ in range(CYCLES_PER_UTTERANCE)]
+    said_after: Replies = [[] for _ in range(CYCLES_PER_UTTERANCE)]
     for block in range(1, BLOCKS_PER_UTTERANCE + 1):
         text = " ".join(word.text for word in words[:block])
         end_ms = start_ms + block * _BLOCK_MS
-        said = replies[block * MESSAGES_PER_BLOCK - 1]
+        said = said_after[block * MESSAGES_PER_BLOCK - 1]
         if block == 1:
             said.append(encode_server(SpeechStartedMessage(start_ms)))
         said.append(encode_server(PartialMessage(text, start_ms, end_ms, len(text))))
@@ -52,37 +54,37 @@ def _replies() -> list[list[str]]:
             said.append(encode_server(FinalMessage(text, start_ms, end_ms, words)))
             said.append(encode_server(UtteranceEnd(end_ms, "pause_after_speech")))
             said.append(encode_server(Ack(end_ms)))
-    return replies
+    return said_after
 
 
 async def _answer(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
-    replies: list[list[str]] = request.app[_REPLIES]
+    said_after = request.app[_REPLIES]
     received = 0
     async for message in socket:
         if message.type is WSMsgType.BINARY:
-            for text in replies[received % CYCLES_PER_UTTERANCE]:
+            for text in said_after[received % CYCLES_PER_UTTERANCE]:
                 await socket.send_str(text)
             received += 1
         elif message.type is WSMsgType.TEXT and '"start"' in message.data:
-            await socket.send_str(_STARTED)
+            await socket.send_str(STARTED)
         elif message.type is WSMsgType.TEXT:
-            await socket.send_str(_FINISHED)
+            await socket.send_str(FINISHED)
             await socket.close()
     return socket
 
 
-_STARTED = encode_server(
+STARTED = encode_server(
     Started(session_id="0" * 32, model="sink", model_version="sink", region="local", protocol_version=1)
 )
-_FINISHED = encode_server(Finished(0))
-_REPLIES = web.AppKey("replies", list[list[str]])
+FINISHED = encode_server(Finished(0))
+_REPLIES = web.AppKey("replies", Replies)
 
 
 async def _serve() -> None:
     app = web.Application()
-    app[_REPLIES] = _replies()
+    app[_REPLIES] = replies()
     app.router.add_get(PATH, _answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
