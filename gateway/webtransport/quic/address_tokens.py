@@ -11,10 +11,15 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from enum import Enum
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.webtransport.quic.addresses import plain_host
+
+if TYPE_CHECKING:
+    from gateway.webtransport.quic.addresses import Address
 
 LIFETIME_MS = 30_000
 NONCE_BYTES = 12
@@ -22,9 +27,6 @@ _MARK = b"\xb1"
 _CLOCKS_APART_MS = 5_000
 _MAX_TOKEN_BYTES = 160
 _KEY_BYTES = 16
-_IPV4_MAPPED = "::ffff:"
-
-Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 
 class TokenRefused(Enum):
@@ -70,12 +72,6 @@ class AddressTokens:
 def is_ours(token: bytes) -> bool:
     """Whether a server of this kind made it."""
     return token[:1] == _MARK and len(token) > 1 + NONCE_BYTES
-
-
-def plain_host(address: Address) -> str:
-    """The IP address, without the prefix that a socket for both families puts before IPv4."""
-    host = address[0]
-    return host[len(_IPV4_MAPPED) :] if host.startswith(_IPV4_MAPPED) else host
 
 
 def _bound_to(address: Address) -> bytes:
