@@ -29,15 +29,21 @@ if TYPE_CHECKING:
     from gateway.session_runner import SessionRunner
 
 PATH = "/v1/stream"
-_TRANSPORT = "websocket"
+TRANSPORT = "websocket"
 _CLOSE_TIMEOUT_S = 2.0
 
 
 class WebSocketTransport:
-    """Handles the upgrade and drives one session a connection."""
+    """Handles the upgrade and drives one session a connection.
 
-    def __init__(self, reception: Reception) -> None:
+    `transport`: as what its sessions are counted. `refuses_inside`: whoever brings the connection has accepted the
+    session already, so every refusal is told after the upgrade.
+    """
+
+    def __init__(self, reception: Reception, *, transport: str = TRANSPORT, refuses_inside: bool = False) -> None:
         self._reception = reception
+        self._transport = transport
+        self._refuses_inside = refuses_inside
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """A refusal that is known before the upgrade is an HTTP status; after it, an `error` and a close code."""
@@ -46,8 +52,8 @@ class WebSocketTransport:
             with self._reception.knock(visitor.address) as visit:
                 opened = await self._opened(request, visitor, visit)
         except AddressRefused as refusal:
-            self._reception.note_refusal(refusal, transport=_TRANSPORT)
-            return http_refusal(refusal)
+            self._reception.note_refusal(refusal, transport=self._transport)
+            return await self._turned_away(request, refusal)
         if isinstance(opened, web.StreamResponse):
             return opened
         await self._serve(opened.socket, opened.runner)
@@ -65,27 +71,39 @@ class WebSocketTransport:
             if token is not None:
                 admitted = await self._reception.admit(token, visitor, request.headers.get(RESUME_HEADER, ""))
         except SessionRefused as refusal:
-            self._reception.note_refusal(refusal, transport=_TRANSPORT, visit=visit)
-            return http_refusal(refusal)
-        socket = DirectWebSocket(
-            compress=False,
-            max_msg_size=self._reception.sessions.max_message_bytes,
-            protocols=(SUBPROTOCOL,),
-            timeout=_CLOSE_TIMEOUT_S,
-        )
+            self._reception.note_refusal(refusal, transport=self._transport, visit=visit)
+            return await self._turned_away(request, refusal)
+        socket = self._new_socket()
         try:
             await socket.prepare(request)
             return _Opened(socket, await self._open(socket, token, admitted, visitor))
         except SessionRefused as refusal:
             if admitted is not None:
                 admitted.tab.release()
-            self._reception.note_refusal(refusal, transport=_TRANSPORT, visit=visit)
+            self._reception.note_refusal(refusal, transport=self._transport, visit=visit)
             await _refuse(socket, refusal)
             return socket
         except BaseException:
             if admitted is not None:
                 admitted.tab.release()
             raise
+
+    async def _turned_away(self, request: web.Request, refusal: SessionRefused) -> web.StreamResponse:
+        """The whole answer to who may not have a session, as is known before the upgrade."""
+        socket = self._new_socket()
+        if not self._refuses_inside or not socket.can_prepare(request):
+            return http_refusal(refusal)
+        await socket.prepare(request)
+        await _refuse(socket, refusal)
+        return socket
+
+    def _new_socket(self) -> DirectWebSocket:
+        return DirectWebSocket(
+            compress=False,
+            max_msg_size=self._reception.sessions.max_message_bytes,
+            protocols=(SUBPROTOCOL,),
+            timeout=_CLOSE_TIMEOUT_S,
+        )
 
     async def _open(
         self, socket: DirectWebSocket, token: str | None, early: Guest | None, visitor: Visitor
@@ -105,7 +123,7 @@ class WebSocketTransport:
         request = self._reception.read_start(decode_client(message.data))
         admitted = await self._reception.admit_start(request, token, early, visitor)
         try:
-            return self._reception.begin(admitted, request, _Port(socket), transport=_TRANSPORT)
+            return self._reception.begin(admitted, request, _Port(socket), transport=self._transport)
         except BaseException:
             if early is None:
                 admitted.tab.release()

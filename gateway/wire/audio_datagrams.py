@@ -1,8 +1,8 @@
 """Audio in datagrams: each says where its samples belong, so that what is lost is known exactly. Pure.
 
 A datagram is a sequence number (four bytes, big-endian, from 0, one more for each), the place of its first sample on
-the client's own clock (eight bytes, in samples at the announced rate, of one channel), then audio in the announced
-encoding. A mark (gateway.wire.stream_messages.MARK) is the same twelve bytes: the next number and the next place.
+the connection's own clock (eight bytes, in samples at the announced rate, of one channel; 0 is the first sample sent
+over this connection), then audio in the announced encoding. A mark (gateway.wire.stream_messages.MARK) is the same twelve bytes: the next number and the next place.
 """
 
 from __future__ import annotations
