@@ -28,6 +28,8 @@ from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.clients_away import ClientsAway
+from gateway.console import pages as console
+from gateway.console.pages import ConsolePages
 from gateway.decision_log.building import DecisionLogRefused, decision_log
 from gateway.drain import Readiness, drain
 from gateway.limiting import limiting, read_plans_of
@@ -50,7 +52,7 @@ from gateway.transports.request_deadline import RequestDeadline
 from gateway.transports.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from prometheus_client import CollectorRegistry
 
@@ -76,10 +78,18 @@ class ListenFailed(Exception):
         super().__init__(f"cannot listen for {name} on {_authority(listen.host, listen.port)}: {why}")
 
 
-class AdminPages(Protocol):
-    """What stands beside health and metrics on the listener for administrators."""
+class Pages(Protocol):
+    """What stands beside sessions on the public listener, or beside metrics on that for administrators."""
 
     def add_to(self, app: web.Application) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PageSets:
+    """What stands on which listener."""
+
+    public: Sequence[Pages]
+    private: Sequence[Pages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,7 @@ class Addresses:
     websocket: str
     grpc: str
     metrics: str
+    console: str | None = None
 
 
 async def serve(settings: GatewaySettings, *, is_json: bool) -> None:
@@ -215,13 +226,14 @@ async def _running(
         operations = _operations(
             settings, regions, verifier, limited.revocations, metrics.registry, decisions, transcripts
         )
-        pages = (
+        private_pages = (
             *operations.pages,
             RouteHttp(regions.facts, regions.placement, regions.policies, geography),
             ScalerHttp(settings.region, regions.capacity, lambda: _free_slots_here(regions)),
         )
         # Before the task group, which would wrap what is wrong with a port.
         proxies = _proxy_rules(settings, geography_metrics)
+        pages = PageSets([_console(settings, regions)] if settings.console.enabled else [], private_pages)
         addresses = await _listen(settings, certificates, reception, admin, pages, proxies, listeners)
         await _listen_for_peers(settings, regions, listeners)
         async with asyncio.TaskGroup() as tasks:
@@ -338,7 +350,7 @@ async def _listen(
     certificates: _Certificates,
     reception: Reception,
     admin: AdminHttp,
-    pages: Sequence[AdminPages],
+    pages: PageSets,
     proxies: ProxyRules | None,
     listeners: contextlib.AsyncExitStack,
 ) -> Addresses:
@@ -346,11 +358,13 @@ async def _listen(
     public.router.add_get(websocket.PATH, WebSocketTransport(reception).handle)
     public.router.add_get(regions_http.PATH, RegionsHttp(reception).handle)
     admin.add_health(public)
+    for page in pages.public:
+        page.add_to(public)
     deadline_ms = settings.sessions.handshake_timeout_ms
     http_port = await _start_http("http", public, settings.http, certificates.http, deadline_ms, listeners, proxies)
     private = web.Application()
     admin.add_all(private)
-    for page in pages:
+    for page in pages.private:
         page.add_to(private)
     admin_port = await _start_http("admin", private, settings.admin, certificates.admin, deadline_ms, listeners)
     grpc_port = await _start_grpc(settings, certificates, reception, listeners)
@@ -362,7 +376,17 @@ async def _listen(
         websocket=f"ws{secure}://{http}{websocket.PATH}",
         grpc=f"grpcs://{grpc_at}" if settings.grpc.tls else grpc_at,
         metrics=f"http{'s' if settings.admin.tls else ''}://{_authority(settings.admin.host, admin_port)}/metrics",
+        console=f"http{secure}://{http}{console.PATH}" if settings.console.enabled else None,
     )
+
+
+def _console(settings: GatewaySettings, regions: Regional) -> ConsolePages:
+    def gateways() -> Iterator[str]:
+        for spec in regions.facts.catalog.regions.values():
+            yield from spec.gateways
+        yield from settings.resumption.resume_at
+
+    return ConsolePages(settings.region, settings.sessions, webtransport=lambda: None, gateways=gateways)
 
 
 def _authority(host: str, port: int) -> str:
@@ -447,9 +471,11 @@ async def _start_grpc(
 
 
 def _as_dict(addresses: Addresses) -> dict[str, str]:
-    return {
+    told = {
         "http": addresses.http,
         "websocket": addresses.websocket,
         "grpc": addresses.grpc,
         "metrics": addresses.metrics,
+        "console": addresses.console,
     }
+    return {name: address for name, address in told.items() if address is not None}

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from gateway.admission.geography_settings import GeographySettings
 from gateway.admission.settings import SessionLimitSettings, TokenSettings
 from gateway.audio.settings import AudioSettings
+from gateway.console.settings import ConsoleSettings
 from gateway.decision_log.settings import DecisionLogSettings
 from gateway.escrow.settings import EscrowSettings
 from gateway.limits.settings import LimitSettings
@@ -97,6 +98,7 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     operations: OperationsSettings = OperationsSettings()
     transcripts: TranscriptSettings | None = None
     """Where words are stored, if a signed bundle says that they are; without it, nowhere."""
+    console: ConsoleSettings = ConsoleSettings()
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")

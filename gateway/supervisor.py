@@ -229,6 +229,7 @@ class Supervisor:
         gateway = self._region.gateway
         return {
             **{key: gateway.ready[key] for key in ("http", "websocket", "grpc", "metrics")},
+            **{key: gateway.ready[key] for key in ("console",) if key in gateway.ready},
             "pid": os.getpid(),
             "gateway_pid": _pid_of(gateway),
             "engines": [

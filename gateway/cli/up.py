@@ -174,8 +174,9 @@ async def _run(supervisor: Supervisor, logs: Path | None, *, is_json: bool) -> N
 def _show_table(ready: dict[str, Any], logs: Path | None) -> None:
     console = Console()
     table = Table(show_header=False, box=None)
-    for name in ("websocket", "grpc", "http", "metrics"):
-        table.add_row(f"[bold]{name}", ready[name])
+    for name in ("websocket", "grpc", "http", "metrics", "console"):
+        if name in ready:
+            table.add_row(f"[bold]{name}", ready[name])
     for engine in ready["engines"]:
         table.add_row("[bold]engine", f"pool {engine['pool']}, pid {engine['pid']}")
     if "usage" in ready:

@@ -199,7 +199,7 @@ async def test_behind_a_proxy_of_tcp_the_client_is_who_its_header_names_and_nobo
 async def test_the_ready_line_names_ports_that_answer(tmp_path: Path) -> None:
     async with gateway_of(tmp_path, region="eu-1") as gateway, aiohttp.ClientSession() as http:
         ready = gateway.ready
-        assert set(ready) == {"http", "websocket", "grpc", "metrics", "region"}
+        assert set(ready) == {"http", "websocket", "grpc", "metrics", "console", "region"}
         assert ready["region"] == "eu-1"
         assert ready["websocket"] == ready["http"].replace("http://", "ws://") + "/v1/stream"
         ports = {address.removesuffix("/metrics").rpartition(":")[2] for address in (ready["http"], ready["metrics"])}
@@ -208,6 +208,15 @@ async def test_the_ready_line_names_ports_that_answer(tmp_path: Path) -> None:
             assert response.status == 200
         async with http.get(ready["metrics"]) as response:
             assert "patchbay_sessions 0" in await response.text()
+        async with http.get(ready["console"]) as response:
+            assert "<title>Patchbay console</title>" in await response.text()
+
+
+async def test_a_console_that_is_off_has_no_address_and_no_page(tmp_path: Path) -> None:
+    async with gateway_of(tmp_path, console__enabled=False) as gateway, aiohttp.ClientSession() as http:
+        assert "console" not in gateway.ready
+        async with http.get(f"{gateway.ready['http']}/console") as response:
+            assert response.status == 404
 
 
 async def test_it_is_ready_for_clients_only_while_an_engine_answers(tmp_path: Path) -> None:

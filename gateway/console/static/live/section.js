@@ -1,0 +1,253 @@
+// Live captions: a microphone or a file, a session, and what comes of it on the page.
+
+import { MicrophoneRefused, openMicrophone } from "../audio/microphone.js";
+import { RecordingRefused, decodeRecording, play } from "../audio/recording.js";
+import { loudness } from "../audio/pcm.js";
+import { whyRefused } from "../connection/diagnosis.js";
+import { KeptAudio, RATE_HZ } from "../connection/kept_audio.js";
+import { open } from "../connection/opening.js";
+import { inPlainWords, isAboutToken } from "../connection/reasons.js";
+import { Session } from "../connection/session.js";
+import { waysHere, waysTo } from "../connection/ways.js";
+import { isSupported as canWebTransport } from "../connection/webtransport.js";
+import { partsOf } from "../shell/parts.js";
+import { Captions } from "./captions.js";
+import { Controls } from "./controls.js";
+import { Figures } from "./figures.js";
+import { Notice } from "./notice.js";
+
+const AWAY_MS = 60_000; // of audio that is kept beyond what a session may hold, for a gateway that went away
+
+const NO_TOKEN = { title: "A token is needed.", text: "Paste one into the field. On this machine, `patchbay token` prints one." };
+const NO_FILE = { title: "No file is chosen.", text: "Choose one, or listen to the microphone." };
+const UNREACHABLE = {
+  title: "The gateway does not answer.",
+  text: "Check the network. What is between you and it may let neither WebTransport nor WebSocket through.",
+};
+const LOST = {
+  title: "The connection was lost and could not be made again.",
+  text: "What stands here is final. Start again when the network is back.",
+};
+const TOO_FAR_BEHIND = {
+  title: "The gateway was away for too long.",
+  text: "No more audio could be kept, so the session was ended. What stands here is final.",
+};
+const MICROPHONE_LOST = { title: "The microphone went away.", text: "What was said until then is still recognised." };
+
+export class LiveSection {
+  #settings;
+  #captions;
+  #controls;
+  #figures;
+  #notice;
+  #run = null;
+
+  constructor(root, { settings }) {
+    const part = partsOf(root);
+    this.#settings = settings;
+    this.#captions = new Captions(part);
+    this.#controls = new Controls(root, part);
+    this.#figures = new Figures(root);
+    this.#notice = new Notice(part);
+    this.#controls.on({
+      start: () => this.#start(),
+      stop: () => this.#run?.stop?.(),
+      finalize: () => {
+        if (this.#run?.session?.finalize()) this.#figures.finalAsked();
+      },
+    });
+    window.addEventListener("pagehide", () => this.#run?.session?.leave());
+  }
+
+  async #start() {
+    if (this.#run) return;
+    const choice = this.#controls.choice;
+    const token = this.#controls.token.value;
+    this.#notice.clear();
+    if (!token) {
+      this.#notice.show(NO_TOKEN);
+      this.#controls.token.refuse();
+      return;
+    }
+    if (choice.source === "file" && !choice.file) {
+      this.#notice.show(NO_FILE);
+      this.#controls.askForFile();
+      return;
+    }
+    this.#figures.begin();
+    this.#controls.show("preparing");
+    this.#run = {}; // a second click starts nothing
+    let outcome = { state: "failed" };
+    try {
+      outcome = await this.#speak(choice, token);
+    } catch (error) {
+      if (!(error instanceof MicrophoneRefused || error instanceof RecordingRefused)) throw error;
+      this.#notice.show(error);
+    } finally {
+      this.#captions.dropPartial();
+      this.#run = null;
+      this.#controls.show(outcome.state);
+    }
+    if (outcome.isAboutToken) this.#controls.token.refuse();
+  }
+
+  /** From the first sample to the session's end. Rejects with MicrophoneRefused or RecordingRefused. */
+  async #speak(choice, token) {
+    const settings = await this.#settings.newest().catch(() => null);
+    if (!settings) {
+      this.#notice.show(UNREACHABLE);
+      return { state: "failed" };
+    }
+    const audio = new KeptAudio(settings.limits.held_audio_ms + AWAY_MS);
+    const session = this.#session(choice, token, audio);
+    const source = await this.#source(choice, audio, session);
+    this.#run = source;
+    this.#controls.show("connecting");
+    const end = await session.run();
+    source.isOver = true;
+    await source.close();
+    return this.#ended(end, token);
+  }
+
+  #session({ transport, options }, token, audio) {
+    const pageUrl = window.location.href;
+    return new Session({
+      token,
+      options,
+      audio,
+      open,
+      waysHere: async () => waysHere(await this.#settings.newest(), { pageUrl, canWebTransport: canWebTransport(), wish: transport }),
+      waysTo: (addresses) => waysTo(addresses, { pageUrl }),
+      tell: (event) => this.#told(event),
+    });
+  }
+
+  /** What is listened to: {session, stop, close, isFinishing, isOver}. It runs already, so that nothing said meanwhile is missed. */
+  async #source(choice, audio, session) {
+    const ending = new AbortController();
+    const hear = (isTimed) => (piece) => {
+      if (ending.signal.aborted) return;
+      if (!audio.push(piece)) {
+        ending.abort();
+        this.#notice.show(TOO_FAR_BEHIND);
+        session.leave();
+        return;
+      }
+      this.#figures.audio((audio.end * 1_000) / RATE_HZ, isTimed ? performance.now() : null);
+      this.#controls.loudness(loudness(piece));
+      session.audioCame();
+    };
+    const finish = () => {
+      if (this.#run?.isOver) return;
+      this.#run.isFinishing = true;
+      this.#controls.show("finishing");
+      this.#figures.finalAsked();
+      session.finish();
+    };
+    if (choice.source === "microphone") return this.#microphone(choice, { session, ending, hear: hear(true), finish });
+    const samples = await decodeRecording(choice.file);
+    const playing = play(samples, {
+      isPaced: choice.isPaced,
+      hasRoomFor: (numSamples) => audio.hasRoomFor(numSamples),
+      hear: hear(choice.isPaced),
+      signal: ending.signal,
+    }).then(finish);
+    const close = async () => {
+      ending.abort();
+      await playing;
+    };
+    return { session, stop: close, close, isFinishing: false, isOver: false };
+  }
+
+  async #microphone({ isProcessed }, { session, ending, hear, finish }) {
+    let stopping = null;
+    const stop = () => {
+      stopping ??= microphone.stop().then(finish);
+      return stopping;
+    };
+    const lost = () => {
+      this.#notice.show(MICROPHONE_LOST, { isError: false });
+      stop();
+    };
+    const microphone = await openMicrophone({ isProcessed, hear, lost });
+    const close = async () => {
+      await stop();
+      ending.abort();
+    };
+    return { session, stop, close, isFinishing: false, isOver: false };
+  }
+
+  #told(event) {
+    switch (event.type) {
+      case "fell_back":
+        this.#captions.remark("WebTransport did not answer, so WebSocket is used");
+        break;
+      case "opened":
+        this.#figures.opened(event.transport);
+        break;
+      case "lost":
+        this.#controls.show("resuming");
+        break;
+      case "resumed":
+        this.#figures.resumed();
+        this.#captions.remark(`Connection lost for ${seconds(event.pauseMs)}; gone on over ${this.#nameOf(event.transport)}, no word missing`);
+        break;
+      case "message":
+        this.#heard(event.message);
+        break;
+    }
+  }
+
+  #heard(message) {
+    this.#figures.hear(message);
+    switch (message.type) {
+      case "started":
+        this.#controls.show(this.#run.isFinishing ? "finishing" : "listening");
+        break;
+      case "partial":
+        this.#captions.partial(message);
+        break;
+      case "final":
+        this.#captions.final(message);
+        this.#figures.words(this.#captions.numWords);
+        break;
+      case "migrated":
+        this.#captions.remark(`Another engine goes on${message.engine_region ? ` in ${message.engine_region}` : ""}; nothing is lost`);
+        break;
+      case "audio_lost":
+        this.#captions.remark(`${seconds(message.end_ms - message.start_ms)} of audio did not arrive`, { isWarning: true });
+        break;
+      case "usage":
+        if (message.is_throttled) this.#captions.remark("The plan is used up for now; audio waits", { isWarning: true });
+        break;
+    }
+  }
+
+  async #ended(end, token) {
+    switch (end.type) {
+      case "finished":
+        return { state: "done" };
+      case "left":
+        return { state: "failed" };
+      case "lost":
+        this.#notice.show(LOST);
+        return { state: "failed" };
+      case "unreachable": {
+        const error = await whyRefused(token);
+        this.#notice.show(error?.reason ? inPlainWords(error) : UNREACHABLE);
+        return { state: "failed", isAboutToken: Boolean(error?.reason) && isAboutToken(error.reason) };
+      }
+      default:
+        this.#notice.show(inPlainWords(end.error));
+        return { state: "failed", isAboutToken: isAboutToken(end.error.reason) };
+    }
+  }
+
+  #nameOf(transport) {
+    return transport === "webtransport" ? "WebTransport" : "WebSocket";
+  }
+}
+
+function seconds(ms) {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
