@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ CERTIFICATE_FILE = "dev-certificate.pem"
 KEY_FILE = "dev-certificate-key.pem"
 _CURVES_OF_BROWSERS = ("secp256r1", "secp384r1")
 _MAX_FILE_BYTES = 65_536
+_HOST_NAME = re.compile(r"(?=.{1,253}$)(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*")
 
 
 class DevCertificateRefused(Exception):
@@ -191,13 +193,12 @@ def _general_name(host: str) -> x509.GeneralName:
     with suppress(ValueError):
         return x509.IPAddress(ipaddress.ip_address(host))
     try:
-        return x509.DNSName(host.encode("idna").decode("ascii") if host else _refuse_host(host))
-    except ValueError:
-        return x509.DNSName(_refuse_host(host))
-
-
-def _refuse_host(host: str) -> str:
-    raise DevCertificateRefused(f"{host!r} is neither a host name nor an IP address")
+        name = host.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    if not _HOST_NAME.fullmatch(name):
+        raise DevCertificateRefused(f"{host!r} is neither a host name nor an IP address")
+    return x509.DNSName(name)
 
 
 def _hosts_of(certificate: x509.Certificate) -> tuple[str, ...]:

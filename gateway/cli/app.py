@@ -19,6 +19,7 @@ class _Commands(LazyCommands):
         "audit": "gateway.cli.audit:app",
         "break-glass": "gateway.cli.break_glass:app",
         "capacity": "gateway.cli.capacity:app",
+        "certificate": "gateway.cli.certificate:app",
         "config": "gateway.cli.config:app",
         "engine": "gateway.cli.engine:app",
         "models": "gateway.cli.models:app",
