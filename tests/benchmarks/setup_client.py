@@ -17,6 +17,7 @@ import uvloop
 from gateway.transports.websocket import PATH
 from tests.benchmarks.measures import cpu_ns
 from tests.benchmarks.websocket_session import SessionBroken, open_session, upgrade_request
+from tests.benchmarks.webtransport_session import Keeper, WebTransportLoadSession
 
 
 class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,8 @@ class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int
     cpu_of: dict[str, int]
     host: str = "127.0.0.1"
+    is_webtransport: bool = False
+    """With its QUIC handshake, so with TLS; WebSocket here is without."""
 
 
 class SetUpResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +38,14 @@ class SetUpResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _open_and_close(order: SetUpOrder) -> SetUpResult:
-    waiting = deque(order.tokens)
+    waiting, keeper = deque(order.tokens), Keeper()
+    keeper.start([])
 
     async def work() -> None:
         while waiting:
+            if order.is_webtransport:
+                await _one_webtransport(order, keeper, waiting.popleft())
+                continue
             request = upgrade_request(PATH, f"{order.host}:{order.port}", waiting.popleft())
             session = await open_session(order.host, order.port, request)
             session.finish()
@@ -52,6 +59,7 @@ async def _open_and_close(order: SetUpOrder) -> SetUpResult:
         for _ in range(order.at_once):
             tasks.create_task(work())
     elapsed_s = time.perf_counter() - began_at_s
+    keeper.stop()
     num_sessions = len(order.tokens)
     return SetUpResult(
         sessions_per_s=num_sessions / elapsed_s,
@@ -59,6 +67,15 @@ async def _open_and_close(order: SetUpOrder) -> SetUpResult:
             name: (cpu_ns(pid) - before[name]) / 1e3 / num_sessions for name, pid in order.cpu_of.items()
         },
     )
+
+
+async def _one_webtransport(order: SetUpOrder, keeper: Keeper, token: str | None) -> None:
+    session = WebTransportLoadSession(lambda _ns: None, keeper, in_datagrams=False)
+    try:
+        await session.open((order.host, order.port), PATH, token)
+        await session.finish()
+    finally:
+        session.abort()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from aioquic.tls import Epoch
 
 from gateway.wire import audio_datagrams, stream_messages
 from gateway.wire.codec import encode_client
-from gateway.wire.messages import Start
+from gateway.wire.messages import Finish, Start
 from tests.benchmarks.pacing import MESSAGES_PER_BLOCK
 from tests.benchmarks.websocket_session import AUDIO_BYTES, SessionBroken
 
@@ -50,6 +50,7 @@ _QUEUE_BYTES = 256 * 1024
 _ACK_RANGES = 8
 _AUDIO = (1_000).to_bytes(2, "little") * (AUDIO_BYTES // _BYTES_PER_SAMPLE)
 _MESSAGE = stream_messages.encode(stream_messages.AUDIO, _AUDIO)
+_FINISH = stream_messages.encode(stream_messages.TEXT, encode_client(Finish()).encode())
 _PIECES = [_MESSAGE[at : at + _STREAM_BYTES] for at in range(0, len(_MESSAGE), _STREAM_BYTES)]
 _STREAM_FRAME, _DATAGRAM_FRAME, _CLOSE_FRAME = b"\x0e", b"\x31", b"\x1d\x00\x00"
 _ACK_ONLY = 0x02
@@ -103,6 +104,7 @@ class WebTransportLoadSession:
         self.resent = 0
         self.broken = ""
         self._started: asyncio.Future[None] = self._loop.create_future()
+        self._finished: asyncio.Future[None] = self._loop.create_future()
 
     # --- the opening, by aioquic -----------------------------------------------------------------------
 
@@ -244,6 +246,13 @@ class WebTransportLoadSession:
                 return
             self._send_stream(self._offset, piece, now_s)
             self._offset += len(piece)
+
+    async def finish(self) -> None:
+        """Until the server has said that it is done. Raises SessionBroken, TimeoutError."""
+        self._send_stream(self._offset, _FINISH, time.monotonic())
+        self._offset += len(_FINISH)
+        async with asyncio.timeout(_OPEN_TIMEOUT_S):
+            await self._finished
 
     def _send_in_datagrams(self) -> None:
         step = _DATAGRAM_SAMPLES * _BYTES_PER_SAMPLE
@@ -399,13 +408,17 @@ class WebTransportLoadSession:
                 self._on_result(time.perf_counter_ns() - self._completed_block_at_ns)
             elif payload.startswith(b'{"type":"started"') and not self._started.done():
                 self._started.set_result(None)
+            elif payload.startswith(b'{"type":"finished"') and not self._finished.done():
+                self._finished.set_result(None)
             elif payload.startswith(b'{"type":"error"'):
                 self._break(payload.decode())
 
     def _break(self, why: str) -> None:
         self.broken = self.broken or why
-        if not self._started.done():
-            self._started.set_exception(SessionBroken(why))
+        for awaited in (self._started, self._finished):
+            if not awaited.done():
+                awaited.set_exception(SessionBroken(why))
+                awaited.exception()  # nobody has to wait for it
 
     def abort(self) -> None:
         """Say that the connection is over, and leave."""
