@@ -43,6 +43,9 @@ SESSION_GONE = 0x170D7B68
 BUFFERED_STREAM_REJECTED = 0x3994BD84
 """A stream whose session is not known."""
 
+STREAM_REFUSED = 1
+"""An application's code, ours: a session has one stream, the first that its client opened in both directions."""
+
 _FIRST_ERROR = 0x52E4A40FA8DB
 _LAST_ERROR = 0x52E5AC983162
 

@@ -1,0 +1,171 @@
+"""aioquic's HTTP/3, with the settings of every draft, bounds that it lacks, and sending that never raises.
+
+These must stay true:
+
+- Nothing that a client sends makes this side keep more than `max_headers_bytes` of it: frames that aioquic gathers
+  whole (HEADERS, SETTINGS, MAX_PUSH_ID) are refused by their announced length.
+- Fields are never compressed with a table that the client fills: 32 KB of it would stand for a hundred MB.
+- A stream that carries a session's messages is forgotten here once its header is read; its bytes go to the session.
+
+It replaces private methods of aioquic 1.7: `_init_connection`, `_get_local_settings`, `_check_*_frame_type`,
+`_decode_headers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pylsqpack
+from aioquic.buffer import encode_uint_var
+from aioquic.h3.connection import (
+    ErrorCode,
+    FrameError,
+    FrameType,
+    H3Connection,
+    HeadersState,
+    ProtocolError,
+    Setting,
+    encode_frame,
+)
+from aioquic.quic.connection import stream_is_unidirectional
+
+from gateway.webtransport.http3.drafts import server_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aioquic.h3.connection import H3Stream
+    from aioquic.h3.events import Headers
+    from aioquic.quic.connection import QuicConnection
+
+    from gateway.webtransport.http3.rules import Http3Rules
+
+MAX_SETTINGS_BYTES = 4_096
+MAX_IDLE_FRAMES = 4_096
+"""Frames that are empty or unknown, in the life of a connection: each costs as much work as a full one."""
+
+_FIELD_OVERHEAD_BYTES = 32
+"""RFC 9114 §4.2.2."""
+_GREASE = 0x21
+
+
+class ExcessiveLoad(ProtocolError):
+    """The client asks for more than it may."""
+
+    error_code = ErrorCode.H3_EXCESSIVE_LOAD
+
+
+class Http3Connection(H3Connection):
+    """The server's side of one connection."""
+
+    def __init__(self, quic: QuicConnection, rules: Http3Rules) -> None:
+        self._rules = rules
+        self._idle_frames = 0
+        super().__init__(quic, enable_webtransport=True)
+
+    @property
+    def is_broken(self) -> bool:
+        """The client broke the rules of HTTP/3, and QUIC was told to close with the right code."""
+        return self._is_done
+
+    def answer(self, stream_id: int, status: int, headers: Iterable[tuple[str, str]] = (), *, end: bool) -> bool:
+        """False: the client no longer listens to this request."""
+        fields = [(b":status", b"%d" % status)]
+        fields += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        if stream_id not in self._stream:
+            return False
+        try:
+            self.send_headers(stream_id, fields, end_stream=end)
+        except (ProtocolError, RuntimeError, ValueError):
+            return False
+        return True
+
+    def body(self, stream_id: int, data: bytes, *, end: bool) -> bool:
+        """More of an answer; also the capsules of a session. False: as above."""
+        if stream_id not in self._stream:
+            return False
+        try:
+            self.send_data(stream_id, data, end_stream=end)
+        except (ProtocolError, RuntimeError, ValueError):
+            return False
+        return True
+
+    def forget(self, stream_id: int) -> None:
+        """Its events no longer come here."""
+        self._stream.pop(stream_id, None)
+
+    def abandon(self, stream_id: int, code: int, *, is_client_done: bool = False) -> None:
+        """Neither read nor write a stream that the client opened any more, and tell it so."""
+        self.forget(stream_id)
+        self.abort_reading(stream_id, code, is_client_done=is_client_done)
+        self.abort_writing(stream_id, code)
+
+    def abort_reading(self, stream_id: int, code: int, *, is_client_done: bool = False) -> None:
+        if is_client_done:
+            return
+        try:
+            self._quic.stop_stream(stream_id, code)
+        except ValueError:
+            """Both halves are over already."""
+
+    def abort_writing(self, stream_id: int, code: int) -> None:
+        if not stream_is_unidirectional(stream_id):
+            self._quic.reset_stream(stream_id, code)
+
+    def go_away(self, next_request: int) -> None:
+        """No request from this stream on is answered (RFC 9114 §5.2)."""
+        frame = encode_frame(FrameType.GOAWAY, encode_uint_var(next_request))
+        assert self._local_control_stream_id is not None
+        try:
+            self._quic.send_stream_data(self._local_control_stream_id, frame)
+        except (RuntimeError, ValueError):
+            """The client has stopped the control stream: the connection is about to end."""
+
+    def _init_connection(self) -> None:
+        self._max_table_capacity = 0
+        self._blocked_streams = 0
+        self._decoder = pylsqpack.Decoder(0, 0)
+        super()._init_connection()
+
+    def _get_local_settings(self) -> dict[int, int]:
+        return {
+            Setting.QPACK_MAX_TABLE_CAPACITY: 0,
+            Setting.QPACK_BLOCKED_STREAMS: 0,
+            _GREASE: 1,
+            **server_settings(
+                max_sessions=self._rules.max_sessions_per_connection,
+                max_field_section_bytes=self._rules.max_headers_bytes,
+            ),
+        }
+
+    def _check_request_or_push_frame_type(self, frame_type: int, stream: H3Stream) -> None:
+        super()._check_request_or_push_frame_type(frame_type, stream)
+        if frame_type == FrameType.HEADERS:
+            if (stream.frame_size or 0) > self._rules.max_headers_bytes:
+                raise ExcessiveLoad("the headers are too large")
+        elif frame_type == FrameType.WEBTRANSPORT_STREAM:
+            if stream.headers_recv_state is not HeadersState.INITIAL:
+                raise FrameError("a WebTransport stream begins with its header")
+        elif frame_type != FrameType.DATA or not stream.frame_size:
+            self._count_idle_frame()
+
+    def _check_control_frame_type(self, frame_type: int) -> None:
+        super()._check_control_frame_type(frame_type)
+        assert self._peer_control_stream_id is not None
+        stream = self._stream[self._peer_control_stream_id]
+        if frame_type not in (FrameType.SETTINGS, FrameType.MAX_PUSH_ID):
+            self._count_idle_frame()
+        elif (stream.frame_size or 0) > MAX_SETTINGS_BYTES:
+            raise ExcessiveLoad("a frame on the control stream is too large")
+
+    def _count_idle_frame(self) -> None:
+        self._idle_frames += 1
+        if self._idle_frames > MAX_IDLE_FRAMES:
+            raise ExcessiveLoad("too many frames that carry nothing")
+
+    def _decode_headers(self, stream_id: int, frame_data: bytes | None) -> Headers:
+        headers = super()._decode_headers(stream_id, frame_data)
+        size_bytes = sum(len(name) + len(value) + _FIELD_OVERHEAD_BYTES for name, value in headers)
+        if len(headers) > self._rules.max_headers or size_bytes > self._rules.max_headers_bytes:
+            raise ExcessiveLoad("the headers are too large")
+        return headers
