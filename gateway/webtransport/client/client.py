@@ -124,9 +124,7 @@ async def _secure(target: Target, trust: Trust | None, draft: Draft, options: Cl
         while waiting or running:
             if waiting:
                 family, address = waiting.popleft()
-                connection = ClientConnection(
-                    _configuration(target, trust, options), address, family, keep_alive_s=options.keep_alive_s
-                )
+                connection = ClientConnection(_configuration(target, trust, options), address, family, options)
                 request = SessionRequest(connection, trust, draft, options)
                 running.add(asyncio.create_task(request.secured()))
             done, running = await asyncio.wait(

@@ -1,7 +1,8 @@
 """A client's QUIC connection on asyncio: its socket, its timers, and the news that it is lost.
 
 Beside what aioquic's does: one transmit a turn of the loop, stateless resets (RFC 9000 §10.3), a server whose port
-nobody listens on any more, an end that is told as soon as it is known, and another local port in mid-connection.
+nobody listens on any more, an end that is told as soon as it is known, and another local port in mid-connection: when
+it is asked for, and by itself when a network answers no more.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.events import QuicEvent
 
+    from gateway.webtransport.client.options import ClientOptions
+
 _TLS_ALERTS = range(0x100, 0x200)
+_READ_BYTES = 65_536
+_READS_A_TURN = 64
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
@@ -31,7 +36,7 @@ class Loss(Enum):
 
     closed_here = "this side closed it"
     closed_by_server = "the server closed it"
-    idle = "the server did not answer any more"
+    unanswered = "the server did not answer any more"
     reset = "the server has forgotten the connection"
     unreachable = "nobody listens at the server's address"
     broken = "the server broke the protocol"
@@ -50,86 +55,59 @@ class ConnectionUser(Protocol):
         """Called once, last."""
 
 
-class ClientConnection(asyncio.DatagramProtocol):
+class ClientConnection:
     """One connection. `user` hears of it from `open` on."""
 
     def __init__(
-        self, configuration: QuicConfiguration, address: SocketAddress, family: int, *, keep_alive_s: float | None
+        self, configuration: QuicConfiguration, address: SocketAddress, family: int, options: ClientOptions
     ) -> None:
         self.quic = HeldQuicConnection(configuration=configuration)
-        self.user: ConnectionUser | None = None
+        self._user: ConnectionUser | None = None
         self._address = address
         self._family = family
-        self._keep_alive_s = keep_alive_s
+        self._options = options
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
+        self._socket_before: socket.socket | None = None
+        """After `rebind`, until the server answers to the new one: packets to it may be on their way."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._sending: asyncio.Handle | None = None
         self._pinging: asyncio.TimerHandle | None = None
         self._pings = itertools.count(1)
+        self._unanswered_since_s: float | None = None
+        self._has_moved = False
         self._loss: Loss | None = None
         self._has_closed_here = False
         self._over = asyncio.Event()
 
-    # --- the socket -----------------------------------------------------------------------------------
-
-    async def open(self, user: ConnectionUser) -> None:
+    def open(self, user: ConnectionUser) -> None:
         """Send the first packet. Raises OSError: the address cannot be used."""
-        self.user = user
-        self._transport = await self._bind()
+        self._user = user
+        self._bind()
         self.quic.connect(self._address, now=self._loop.time())
         self._transmit()
 
-    async def rebind(self, *, has_new_id: bool = False) -> None:
-        """Go on from another local port. Raises OSError.
+    def rebind(self, *, has_new_id: bool = False) -> None:
+        """Go on from another local port. Raises OSError: there is none to be had, and nothing has changed.
 
         Args:
             has_new_id: under another connection id too, as a client does that moves on purpose; without, as when a
                 router on the way forgets what it translates.
         """
-        before, self._transport = self._transport, await self._bind()
-        if before is not None:
-            before.close()
+        self._bind()
         if has_new_id:
             self.quic.change_connection_id()
         self.quic.send_ping(next(self._pings))
-        self._transmit()
+        self.send_soon()
 
     @property
     def local_address(self) -> tuple[str, int]:
-        if self._transport is None:
+        """Host and port; empty once it is over."""
+        if self._socket is None:
             return ("", 0)
-        host, port, *_ = self._transport.get_extra_info("sockname")
+        host, port, *_ = self._socket.getsockname()
         return (host, port)
-
-    async def _bind(self) -> asyncio.DatagramTransport:
-        """Connected, so that the system tells when nobody listens there."""
-        raw = socket.socket(self._family, socket.SOCK_DGRAM)
-        try:
-            raw.setblocking(False)
-            raw.connect(self._address)
-            transport, _ = await self._loop.create_datagram_endpoint(lambda: _Receiver(self), sock=raw)
-        except BaseException:
-            raw.close()
-            raise
-        return transport
-
-    def received(self, data: bytes) -> None:
-        if self._loss is not None:
-            return
-        if self.quic.is_stateless_reset(data):
-            self._end(Loss.reset, 0, "")
-            return
-        self.quic.receive_datagram(data, self._address, now=self._loop.time())
-        self._take_events()
-        self.send_soon()
-
-    def refused(self, transport: asyncio.BaseTransport | None) -> None:
-        if transport is self._transport:
-            self._end(Loss.unreachable, 0, "")
-
-    # --- sending --------------------------------------------------------------------------------------
 
     def send_soon(self) -> None:
         """At the end of this turn of the loop, with all else of the turn."""
@@ -138,30 +116,97 @@ class ClientConnection(asyncio.DatagramProtocol):
 
     def close(self, code: int, reason: str = "") -> None:
         self._has_closed_here = True
-        self.quic.close(error_code=code, frame_type=None, reason_phrase=reason)
+        self.quic.close(error_code=code, reason_phrase=reason)
         self.send_soon()
-
-    async def wait_over(self) -> None:
-        await self._over.wait()
 
     def abandon(self) -> None:
         """Forget it, without another packet."""
         self._end(Loss.closed_here, 0, "")
 
+    async def wait_over(self) -> None:
+        await self._over.wait()
+
+    # --- the socket -----------------------------------------------------------------------------------
+
+    def _bind(self) -> None:
+        """Connected, so that the system tells when nobody listens there."""
+        bound = socket.socket(self._family, socket.SOCK_DGRAM)
+        try:
+            bound.setblocking(False)
+            bound.connect(self._address)
+        except OSError:
+            bound.close()
+            raise
+        self._release(self._socket_before)
+        self._socket_before, self._socket = self._socket, bound
+        self._loop.add_reader(bound.fileno(), self._read, bound)
+
+    def _release(self, bound: socket.socket | None) -> None:
+        if bound is not None:
+            self._loop.remove_reader(bound.fileno())
+            bound.close()
+
+    def _read(self, bound: socket.socket) -> None:
+        for _ in range(_READS_A_TURN):
+            if self._loss is not None:
+                return
+            try:
+                data = bound.recv(_READ_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionRefusedError:
+                if bound is self._socket:
+                    self._end(Loss.unreachable, 0, "")
+                return
+            except OSError:
+                return  # a network that went away: the packets that were sent are lost, and are sent again
+            if bound is self._socket and self._socket_before is not None:
+                self._release(self._socket_before)
+                self._socket_before = None
+            self._received(data)
+
+    def _received(self, data: bytes) -> None:
+        if self.quic.is_stateless_reset(data):
+            self._end(Loss.reset, 0, "")
+            return
+        self._unanswered_since_s = None
+        self._has_moved = False
+        self.quic.receive_datagram(data, self._address, now=self._loop.time())
+        self._take_events()
+        self.send_soon()
+
     def _transmit(self) -> None:
         if self._sending is not None:
             self._sending.cancel()
             self._sending = None
-        if self._loss is not None or self._transport is None:
+        if self._loss is not None:
             return
-        for data, _ in self.quic.datagrams_to_send(now=self._loop.time()):
-            self._transport.sendto(data)
+        now = self._loop.time()
+        for data, _ in self.quic.datagrams_to_send(now=now):
+            if not self._send(data):
+                return
         if self.quic.end is not None:
             self._ended(self.quic.end)  # what would follow is only for packets that are late
             return
+        self._watch_answers(now)
         self._set_timer()
-        if self.user is not None:
-            self.user.moved()
+        if self._user is not None:
+            self._user.moved()
+
+    def _send(self, data: bytes) -> bool:
+        """False: the connection is over. What cannot be sent counts as lost on the way."""
+        if self._socket is None:
+            return False
+        try:
+            self._socket.send(data)
+        except ConnectionRefusedError:
+            self._end(Loss.unreachable, 0, "")
+            return False
+        except OSError:
+            return True
+        return True
+
+    # --- time -----------------------------------------------------------------------------------------
 
     def _set_timer(self) -> None:
         at = self.quic.get_timer()
@@ -179,14 +224,29 @@ class ClientConnection(asyncio.DatagramProtocol):
         self._take_events()
         self._transmit()
 
+    def _watch_answers(self, now: float) -> None:
+        """A server acknowledges at once. One that does not is tried from another port, then given up."""
+        if not self.quic.has_handshake or not self.quic.is_owed_an_answer:
+            self._unanswered_since_s = None
+        elif self._unanswered_since_s is None:
+            self._unanswered_since_s = now
+        elif now - self._unanswered_since_s >= self._options.unanswered_s:
+            self._end(Loss.unanswered, 0, "")
+        elif now - self._unanswered_since_s >= self._options.move_after_s and not self._has_moved:
+            self._has_moved = True
+            try:
+                self.rebind()
+            except OSError:
+                """There is no network now; there may be one before it is given up."""
+
     def _ping(self) -> None:
         self.quic.send_ping(next(self._pings))
         self._transmit()
         self._ping_later()
 
     def _ping_later(self) -> None:
-        if self._keep_alive_s is not None and self._loss is None:
-            self._pinging = self._loop.call_later(self._keep_alive_s, self._ping)
+        if self._options.keep_alive_s is not None and self._loss is None:
+            self._pinging = self._loop.call_later(self._options.keep_alive_s, self._ping)
 
     # --- what comes of it -----------------------------------------------------------------------------
 
@@ -197,14 +257,14 @@ class ClientConnection(asyncio.DatagramProtocol):
                 return
             if isinstance(event, HandshakeCompleted):
                 self._ping_later()
-            if self.user is not None:
-                self.user.quic_event(event)
+            if self._user is not None:
+                self._user.quic_event(event)
 
     def _ended(self, event: ConnectionTerminated) -> None:
         if self._has_closed_here:
             loss = Loss.closed_here
         elif event.error_code == QuicErrorCode.INTERNAL_ERROR and event.reason_phrase == "Idle timeout":
-            loss = Loss.idle
+            loss = Loss.unanswered
         elif event.error_code in _TLS_ALERTS and not self.quic.has_handshake:
             loss = Loss.no_handshake
         elif self.quic.is_ended_here:
@@ -220,26 +280,9 @@ class ClientConnection(asyncio.DatagramProtocol):
         for handle in (self._timer, self._sending, self._pinging):
             if handle is not None:
                 handle.cancel()
-        if self._transport is not None:
-            self._transport.close()
+        self._release(self._socket)
+        self._release(self._socket_before)
+        self._socket = self._socket_before = None
         self._over.set()
-        if self.user is not None:
-            self.user.lost(loss, code, reason)
-
-
-class _Receiver(asyncio.DatagramProtocol):
-    """One socket of a connection: after `rebind` what still comes to the one before is heard too."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-        self._transport: asyncio.BaseTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, _address: object) -> None:
-        self._connection.received(data)
-
-    def error_received(self, error: Exception) -> None:
-        if isinstance(error, ConnectionRefusedError):
-            self._connection.refused(self._transport)
+        if self._user is not None:
+            self._user.lost(loss, code, reason)

@@ -99,6 +99,11 @@ class HeldQuicConnection(QuicConnection):
         return self._handshake_complete
 
     @property
+    def is_owed_an_answer(self) -> bool:
+        """Whether a server that lives has something to acknowledge."""
+        return self._loss.bytes_in_flight > 0
+
+    @property
     def is_ended_here(self) -> bool:
         """Whether this side ended it."""
         return self._state is QuicConnectionState.CLOSING

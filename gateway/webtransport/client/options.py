@@ -12,6 +12,8 @@ class ClientOptions:
 
     Attributes:
         idle_timeout_s: without a packet for so long, the connection is lost.
+        move_after_s: a server that acknowledges nothing for so long is tried from another port of this machine.
+        unanswered_s: and given up after so long.
         keep_alive_s: a packet is sent at least so often; None: never for this alone.
         max_unsent_bytes: given to a session and not acknowledged; then `send` waits.
         max_unread_bytes: received and not taken from a session; then the server is held back.
@@ -23,6 +25,8 @@ class ClientOptions:
     """
 
     idle_timeout_s: float = 30.0
+    move_after_s: float = 2.0
+    unanswered_s: float = 8.0
     keep_alive_s: float | None = 10.0
     max_unsent_bytes: int = 262_144
     max_unread_bytes: int = 262_144

@@ -66,7 +66,7 @@ class SessionRequest:
         """Once the handshake is complete and the server the one that is meant. Raises CannotConnect."""
         try:
             try:
-                await self.connection.open(self)
+                self.connection.open(self)
             except OSError as error:
                 raise CannotConnect(f"the address cannot be used: {error}") from None
             while self._http3 is None:

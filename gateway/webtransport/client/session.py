@@ -183,9 +183,9 @@ class ClientSession:
     async def wait_closed(self) -> None:
         await self._over.wait()
 
-    async def rebind(self, *, has_new_id: bool = False) -> None:
+    def rebind(self, *, has_new_id: bool = False) -> None:
         """Go on from another local UDP port. Raises OSError. See `ClientConnection.rebind`."""
-        await self._connection.rebind(has_new_id=has_new_id)
+        self._connection.rebind(has_new_id=has_new_id)
 
     # --- what the connection calls --------------------------------------------------------------------
 
