@@ -15,7 +15,9 @@ class Http3Rules:
         max_headers_bytes: all fields of a request together, counted as RFC 9114 §4.2.2 does (32 bytes more for each).
         max_early_streams, max_early_bytes: of streams that came before the request for their session.
         max_refused_streams: in the life of a connection; a client that goes on opening them is closed.
-        close_wait_ms: how long what was sent to a session that closes may wait for its client, and its last word again.
+        early_wait_ms: how long they wait for that request, and a session that is to close for the client's stream.
+        close_wait_ms: how long what was sent to a session that closes may take to its client, and its last word again.
+        farewell_ms: how long after that a client may go on reading that does not say that it has read all.
         linger_ms: how long a client has to close its connection after its last session.
         empty_connection_ms: how long a connection may stay without a session and without a request for a page.
         max_pages_in_flight: asked for and not yet wholly acknowledged, on one connection.
@@ -31,7 +33,9 @@ class Http3Rules:
     max_early_streams: int = 8
     max_early_bytes: int = 65_536
     max_refused_streams: int = 256
-    close_wait_ms: int = 3_000
+    early_wait_ms: int = 2_000
+    close_wait_ms: int = 5_000
+    farewell_ms: int = 500
     linger_ms: int = 1_000
     empty_connection_ms: int = 10_000
     max_pages_in_flight: int = 4

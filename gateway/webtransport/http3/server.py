@@ -305,7 +305,7 @@ class Http3User:
         elif not self._early.keep(stream_id, session_id, event.data, is_ended=event.stream_ended):
             self._refuse_stream(stream_id, BUFFERED_STREAM_REJECTED, is_client_done=event.stream_ended)
         elif self._early_deadline is None:
-            wait_s = self._rules.close_wait_ms / 1_000
+            wait_s = self._rules.early_wait_ms / 1_000
             self._early_deadline = self._loop.call_later(wait_s, self._refuse_early)
 
     def _open(self, session: Session, stream_id: int, data: bytes, is_ended: bool) -> None:

@@ -1,8 +1,14 @@
 """One WebTransport session: the stream of its CONNECT, the one stream of its messages, and its datagrams.
 
-How it ends, whoever begins: what was sent to the client is delivered first, then the capsule with code and reason goes
-out on the CONNECT stream, with its FIN. That stream is never reset: Chromium then waits for ever. The listener hears
-`closed` exactly once.
+How it ends when the listener closes it:
+
+1. Our half of the message stream ends, and all that was sent is acknowledged, within `close_wait_ms`.
+2. The client reads to that end and then ends its half too; or `farewell_ms` pass. When a session closes, Chromium
+   throws away what its page has not read yet, however long ago it came.
+3. The capsule with code and reason goes out on the CONNECT stream, with its FIN. That stream is never reset: Chromium
+   then waits for ever.
+
+The listener hears `closed` exactly once, whoever ended the session.
 """
 
 from __future__ import annotations
@@ -66,6 +72,9 @@ class Session:
         self._is_mute = False
         """Our half of the message stream is over, or the client does not read it."""
         self._last_word: bytes | None = None
+        self._has_read_all = False
+        """The client ended its half after ours: it does so when it has read everything."""
+        self._is_farewell = False
         self._is_last_word_said = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -126,8 +135,9 @@ class Session:
         self._is_deaf = True
         self._unsent.add(self)
         self._finish_writing()
-        self._wait(self._say_last_word)
-        self._say_last_word_when_delivered()
+        has_stream = self.message_stream_id is not None
+        self._wait(self._say_last_word, self._rules.close_wait_ms if has_stream else self._rules.early_wait_ms)
+        self._say_last_word_when_heard()
         self._peer.send_soon()
 
     # What the connection calls.
@@ -143,11 +153,12 @@ class Session:
             self._peer.pause(stream_id)
         if self._last_word is not None:
             self._finish_writing()
+            self._wait(self._say_last_word, self._rules.close_wait_ms)
 
     def stream_data(self, data: bytes, ended: bool) -> None:
         """Of the message stream, in order."""
         if ended:
-            self._is_client_done = True
+            self._client_half_ended()
         if self._is_deaf or self._events is None:
             return
         for kind, payload in self._reader.feed(data):
@@ -169,7 +180,7 @@ class Session:
 
     def stream_reset(self) -> None:
         """The client gave up its half of the message stream."""
-        self._is_client_done = True
+        self._client_half_ended()
         if not self._is_deaf and self._events is not None:
             self._is_deaf = True
             self._events.finished_sending()
@@ -178,7 +189,7 @@ class Session:
         """The client does not read its messages, so it would never know why anything ends but by the capsule."""
         self._is_mute = True
         if self._last_word is not None:
-            self._say_last_word_when_delivered()
+            self._say_last_word_when_heard()
         elif not self.is_over and self._events is not None:
             self._is_deaf = True
             self._events.broken("the client stopped reading the session's stream")
@@ -214,7 +225,7 @@ class Session:
             if not self._peer.unsent_bytes(self.stream_id):
                 self._finish(None, "")
         elif self._last_word is not None:
-            self._say_last_word_when_delivered()
+            self._say_last_word_when_heard()
         elif self._events is not None:
             self._events.sent()
         return not self.is_over and (self._last_word is not None or self.unsent_bytes > 0)
@@ -241,9 +252,20 @@ class Session:
         except (RuntimeError, ValueError):
             self._is_mute = True
 
-    def _say_last_word_when_delivered(self) -> None:
-        if not self.unsent_bytes:
+    def _client_half_ended(self) -> None:
+        self._is_client_done = True
+        if self._last_word is not None:
+            self._has_read_all = True
+            self._say_last_word_when_heard()
+
+    def _say_last_word_when_heard(self) -> None:
+        if self._is_last_word_said or self.unsent_bytes:
+            return
+        if self.message_stream_id is None or self._is_mute or self._has_read_all:
             self._say_last_word()
+        elif not self._is_farewell:
+            self._is_farewell = True
+            self._wait(self._say_last_word, self._rules.farewell_ms)
 
     def _say_last_word(self) -> None:
         if self._is_last_word_said or self._last_word is None or self.is_over:
@@ -252,7 +274,7 @@ class Session:
         if self.unsent_bytes:
             self._abort_writing()
         self._abort_reading()
-        self._wait(self.lost)
+        self._wait(self.lost, self._rules.close_wait_ms)
         if not self._http3.body(self.stream_id, self._last_word, end=True):
             self._finish(None, "")
         self._peer.send_soon()
@@ -289,7 +311,7 @@ class Session:
             self._events.closed(code, reason)
         self._ended(self)
 
-    def _wait(self, then: Callable[[], None]) -> None:
+    def _wait(self, then: Callable[[], None], wait_ms: int) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_later(self._rules.close_wait_ms / 1_000, then)
+        self._deadline = asyncio.get_running_loop().call_later(wait_ms / 1_000, then)
