@@ -30,7 +30,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> int:
     os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)
-    from gateway.serve import ListenFailed, serve
+    os.environ.setdefault(
+        "GRPC_ENABLE_FORK_SUPPORT", "false"
+    )  # whatever is forked here becomes another program at once
+    from gateway.listening import ListenFailed
+    from gateway.serve import serve
 
     parser = _Parser(prog="python -m gateway", description="Run one gateway process.", allow_abbrev=False)
     parser.add_argument("--config", type=Path, default=None, help="settings file (TOML)")

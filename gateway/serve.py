@@ -6,16 +6,13 @@ import asyncio
 import contextlib
 import json
 import signal
-import ssl
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import aiohttp
-import grpc
 import structlog
-from aiohttp import web
 
 from gateway import logs
 from gateway.admin_http import AdminHttp
@@ -28,11 +25,11 @@ from gateway.admission.metrics import AdmissionMetrics
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.clients_away import ClientsAway
-from gateway.console import pages as console
-from gateway.console.pages import ConsolePages
+from gateway.console.pages import ConsolePages, WebTransportOffer
 from gateway.decision_log.building import DecisionLogRefused, decision_log
 from gateway.drain import Readiness, drain
 from gateway.limiting import limiting, read_plans_of
+from gateway.listening import Addresses, Certificates, ListenFailed, Listening, PageSets, listen
 from gateway.metrics import GatewayMetrics
 from gateway.operations.building import Operations, OperationsParts
 from gateway.policy_followed import PolicyFollowed
@@ -44,15 +41,11 @@ from gateway.session_decisions import SessionDecisions
 from gateway.session_registry import SessionRegistry
 from gateway.settings import SettingsRefused
 from gateway.tracing import Tracing
-from gateway.transports import regions_http, websocket
-from gateway.transports.grpc_stream import SpeechService
-from gateway.transports.proxy_protocol_listener import ProxyRules, bound_sockets, listening
-from gateway.transports.regions_http import RegionsHttp
-from gateway.transports.request_deadline import RequestDeadline
-from gateway.transports.websocket import WebSocketTransport
+from gateway.transports.proxy_protocol_listener import ProxyRules
+from gateway.webtransport_building import edge_processes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from prometheus_client import CollectorRegistry
 
@@ -62,45 +55,9 @@ if TYPE_CHECKING:
     from gateway.regional import Regional
     from gateway.settings import GatewaySettings
     from gateway.transcripts.keeping import TranscriptKeeper
-    from gateway.transports.settings import ListenSettings, TlsSettings
-    from regions.relay.settings import RelaySettings
+    from gateway.webtransport.processes import EdgeProcesses
 
 log = structlog.get_logger("gateway")
-
-_GRPC_SLACK_BYTES = 65_536
-_LISTEN_BACKLOG = 1_024
-
-
-class ListenFailed(Exception):
-    """A port cannot be had; nothing runs then."""
-
-    def __init__(self, name: str, listen: ListenSettings | RelaySettings, why: str) -> None:
-        super().__init__(f"cannot listen for {name} on {_authority(listen.host, listen.port)}: {why}")
-
-
-class Pages(Protocol):
-    """What stands beside sessions on the public listener, or beside metrics on that for administrators."""
-
-    def add_to(self, app: web.Application) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class PageSets:
-    """What stands on which listener."""
-
-    public: Sequence[Pages]
-    private: Sequence[Pages]
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a running gateway is reached."""
-
-    http: str
-    websocket: str
-    grpc: str
-    metrics: str
-    console: str | None = None
 
 
 async def serve(settings: GatewaySettings, *, is_json: bool) -> None:
@@ -110,7 +67,7 @@ async def serve(settings: GatewaySettings, *, is_json: bool) -> None:
         SettingsRefused: a certificate or the plans cannot be used; no port is bound.
         ListenFailed: a port cannot be had.
     """
-    certificates = _Certificates(settings)
+    certificates = Certificates(settings)
     logs.configure(settings.log_level)
     tracing = Tracing(settings.tracing, region=settings.region)
     stop = asyncio.Event()
@@ -119,7 +76,7 @@ async def serve(settings: GatewaySettings, *, is_json: bool) -> None:
         async with _running(settings, certificates, tracing) as gateway:
             log.info("gateway.ready", region=settings.region)
             if is_json:
-                sys.stdout.write(json.dumps({**_as_dict(gateway.addresses), "region": settings.region}) + "\n")
+                sys.stdout.write(json.dumps({**gateway.addresses.told(), "region": settings.region}) + "\n")
                 sys.stdout.flush()
             await stop.wait()
             await drain(
@@ -158,7 +115,7 @@ class RunningGateway:
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: GatewaySettings, certificates: _Certificates, tracing: Tracing
+    settings: GatewaySettings, certificates: Certificates, tracing: Tracing
 ) -> AsyncIterator[RunningGateway]:
     """All parts, connected and listening; in the end they stop in the reverse order."""
     metrics = GatewayMetrics()
@@ -233,8 +190,10 @@ async def _running(
         )
         # Before the task group, which would wrap what is wrong with a port.
         proxies = _proxy_rules(settings, geography_metrics)
-        pages = PageSets([_console(settings, regions)] if settings.console.enabled else [], private_pages)
-        addresses = await _listen(settings, certificates, reception, admin, pages, proxies, listeners)
+        edges = edge_processes(settings, metrics.registry, listeners)
+        pages = PageSets([_console(settings, regions, edges)] if settings.console.enabled else [], private_pages)
+        parts = Listening(settings, certificates, reception, admin, pages, proxies, edges)
+        addresses = await listen(parts, listeners)
         await _listen_for_peers(settings, regions, listeners)
         async with asyncio.TaskGroup() as tasks:
             background = [
@@ -247,6 +206,7 @@ async def _running(
                 tasks.create_task(limited.run()),
                 tasks.create_task(geography.run()),
                 *([] if transcripts is None else [tasks.create_task(transcripts.run())]),
+                *([] if edges is None else [tasks.create_task(edges.run())]),
             ]
             try:
                 yield RunningGateway(addresses, readiness, reception, registry, regions)
@@ -317,81 +277,16 @@ def _transcripts(
         raise SettingsRefused(refused.mistakes) from None
 
 
-class _Certificates:
-    """The TLS contexts and pairs of every listener. Raises SettingsRefused with what is wrong with each."""
+def _console(settings: GatewaySettings, regions: Regional, edges: EdgeProcesses | None) -> ConsolePages:
+    def webtransport() -> WebTransportOffer | None:
+        return None if edges is None else WebTransportOffer(edges.url, edges.certificate_hashes)
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        mistakes: list[str] = []
-        self.http = _ssl_context("http", settings.http.tls, mistakes)
-        self.admin = _ssl_context("admin", settings.admin.tls, mistakes)
-        _ssl_context("grpc", settings.grpc.tls, mistakes)  # gRPC itself would only say that it cannot bind
-        if mistakes:
-            raise SettingsRefused(mistakes)
-        tls = settings.grpc.tls
-        self.grpc = None if tls is None else (tls.key_file.read_bytes(), tls.certificate_file.read_bytes())
-
-
-def _ssl_context(name: str, tls: TlsSettings | None, mistakes: list[str]) -> ssl.SSLContext | None:
-    if tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        # With a password given, an encrypted key is refused; without one, OpenSSL would ask the terminal.
-        context.load_cert_chain(tls.certificate_file, tls.key_file, password="")
-    except OSError as error:
-        why = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror or str(error)
-        mistakes.append(f"{name}.tls: {tls.certificate_file} and {tls.key_file} cannot be used together: {why}")
-    return context
-
-
-async def _listen(
-    settings: GatewaySettings,
-    certificates: _Certificates,
-    reception: Reception,
-    admin: AdminHttp,
-    pages: PageSets,
-    proxies: ProxyRules | None,
-    listeners: contextlib.AsyncExitStack,
-) -> Addresses:
-    public = web.Application()
-    public.router.add_get(websocket.PATH, WebSocketTransport(reception).handle)
-    public.router.add_get(regions_http.PATH, RegionsHttp(reception).handle)
-    admin.add_health(public)
-    for page in pages.public:
-        page.add_to(public)
-    deadline_ms = settings.sessions.handshake_timeout_ms
-    http_port = await _start_http("http", public, settings.http, certificates.http, deadline_ms, listeners, proxies)
-    private = web.Application()
-    admin.add_all(private)
-    for page in pages.private:
-        page.add_to(private)
-    admin_port = await _start_http("admin", private, settings.admin, certificates.admin, deadline_ms, listeners)
-    grpc_port = await _start_grpc(settings, certificates, reception, listeners)
-    secure = "s" if settings.http.tls else ""
-    http = _authority(settings.http.host, http_port)
-    grpc_at = _authority(settings.grpc.host, grpc_port)
-    return Addresses(
-        http=f"http{secure}://{http}",
-        websocket=f"ws{secure}://{http}{websocket.PATH}",
-        grpc=f"grpcs://{grpc_at}" if settings.grpc.tls else grpc_at,
-        metrics=f"http{'s' if settings.admin.tls else ''}://{_authority(settings.admin.host, admin_port)}/metrics",
-        console=f"http{secure}://{http}{console.PATH}" if settings.console.enabled else None,
-    )
-
-
-def _console(settings: GatewaySettings, regions: Regional) -> ConsolePages:
     def gateways() -> Iterator[str]:
         for spec in regions.facts.catalog.regions.values():
             yield from spec.gateways
         yield from settings.resumption.resume_at
 
-    return ConsolePages(settings.region, settings.sessions, webtransport=lambda: None, gateways=gateways)
-
-
-def _authority(host: str, port: int) -> str:
-    """RFC 3986 §3.2.2: an IPv6 address stands in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return ConsolePages(settings.region, settings.sessions, webtransport=webtransport, gateways=gateways)
 
 
 async def _listen_for_peers(settings: GatewaySettings, regions: Regional, listeners: contextlib.AsyncExitStack) -> None:
@@ -401,35 +296,6 @@ async def _listen_for_peers(settings: GatewaySettings, regions: Regional, listen
         if settings.regions is None or settings.regions.relay is None:
             raise
         raise ListenFailed("relay", settings.regions.relay, str(error)) from error
-
-
-async def _start_http(
-    name: str,
-    app: web.Application,
-    listen: ListenSettings,
-    certificate: ssl.SSLContext | None,
-    request_deadline_ms: int,
-    listeners: contextlib.AsyncExitStack,
-    proxies: ProxyRules | None = None,
-) -> int:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    listeners.push_async_callback(runner.cleanup)
-    if runner.server is not None:
-        deadline = RequestDeadline(runner.server, request_deadline_ms)
-        deadline.start()
-        listeners.callback(deadline.stop)
-    try:
-        if proxies is not None and runner.server is not None:
-            sockets = await bound_sockets(listen.host, listen.port, backlog=_LISTEN_BACKLOG)
-            await listeners.enter_async_context(listening(runner.server, sockets, certificate, proxies))
-            return int(sockets[0].getsockname()[1])
-        site = web.TCPSite(runner, listen.host, listen.port, ssl_context=certificate, backlog=_LISTEN_BACKLOG)
-        await site.start()
-    except OSError as error:
-        raise ListenFailed(name, listen, error.strerror or str(error)) from error
-    port: int = runner.addresses[0][1]
-    return port
 
 
 def _geography(settings: GatewaySettings, metrics: GeographyMetrics) -> Geography:
@@ -445,37 +311,3 @@ def _proxy_rules(settings: GatewaySettings, metrics: GeographyMetrics) -> ProxyR
         return None
     trusted = TrustedProxies(settings.geography.trusted_proxies)
     return ProxyRules(trusted, settings.sessions.handshake_timeout_ms, metrics.proxy_headers)
-
-
-async def _start_grpc(
-    settings: GatewaySettings,
-    certificates: _Certificates,
-    reception: Reception,
-    listeners: contextlib.AsyncExitStack,
-) -> int:
-    # Four times the bound: a client's message that is too large gets our typed error; a huge one gets gRPC's own.
-    largest = 4 * settings.sessions.max_message_bytes + _GRPC_SLACK_BYTES
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", largest), ("grpc.so_reuseport", 0)])
-    SpeechService(reception).add_to(server)
-    where = _authority(settings.grpc.host, settings.grpc.port)
-    try:
-        if certificates.grpc is None:
-            port = server.add_insecure_port(where)
-        else:
-            port = server.add_secure_port(where, grpc.ssl_server_credentials([certificates.grpc]))
-    except RuntimeError as error:  # all that gRPC says
-        raise ListenFailed("grpc", settings.grpc, "the port is taken, or the host is not of this machine") from error
-    await server.start()
-    listeners.push_async_callback(server.stop, grace=1.0)
-    return int(port)
-
-
-def _as_dict(addresses: Addresses) -> dict[str, str]:
-    told = {
-        "http": addresses.http,
-        "websocket": addresses.websocket,
-        "grpc": addresses.grpc,
-        "metrics": addresses.metrics,
-        "console": addresses.console,
-    }
-    return {name: address for name, address in told.items() if address is not None}

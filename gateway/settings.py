@@ -28,6 +28,7 @@ from gateway.session_settings import SessionSettings
 from gateway.tracing import TracingSettings
 from gateway.transcripts.settings import TranscriptSettings
 from gateway.transports.settings import ListenSettings
+from gateway.webtransport.settings import WebTransportSettings
 from regions.capacity.settings import CapacitySettings
 from regions.links.settings import PoolSettings
 from regions.orders.settings import OrderSettings
@@ -75,6 +76,8 @@ class GatewaySettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     http: HttpSettings = HttpSettings()
     grpc: GrpcSettings = GrpcSettings()
     admin: AdminSettings = AdminSettings()
+    webtransport: WebTransportSettings | None = None
+    """Sessions over HTTP/3, in processes of their own; without it, over WebSocket and gRPC alone."""
     engines: PoolSettings
     regions: RegionsSettings | None = None
     """Other regions, to which sessions may go and from which they may come; without it this one is alone."""

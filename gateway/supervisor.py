@@ -23,6 +23,7 @@ from gateway.data_directory import claim
 from gateway.decision_log.signing import create_signing_key
 from gateway.region_plan import children_of, decision_key_file, resume_key_file
 from gateway.residency.grant_keys import create_grant_keys
+from gateway.restart_delay import HEALTHY_AFTER_S, restart_delay_s
 from gateway.resumption.token_keys import create_key_file
 from gateway.running_regions import announce, withdraw
 
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 
 _READY_TIMEOUT_S = 60.0
 _READY_POLL_S = 0.05
-_HEALTHY_AFTER_S = 10.0
-_FIRST_RESTART_S = 0.1
-_LAST_RESTART_S = 5.0
-_MOST_DOUBLINGS = 16  # enough for the longest wait; a float holds no power of two above the 1023rd
 _STOP_OTHERS_S = 5.0
 _LAST_WORDS_BYTES = 16_384
 _LAST_WORDS_LINES = 8
@@ -247,7 +244,7 @@ class Supervisor:
             if child.process is None or not await self._unless_stopping(_end_of(child.process)):
                 return
             lived_s = time.monotonic() - child.started_at_s
-            child.quick_deaths = child.quick_deaths + 1 if lived_s < _HEALTHY_AFTER_S else 0
+            child.quick_deaths = child.quick_deaths + 1 if lived_s < HEALTHY_AFTER_S else 0
             sys.stderr.write(f"{child.name} died; starting it again\n")
             if not await self._unless_stopping(asyncio.sleep(restart_delay_s(child.quick_deaths))):
                 return
@@ -268,14 +265,6 @@ class Supervisor:
         for stage in reversed(self._region.stages):
             rest = [child for child in stage if child is not self._region.gateway]
             await asyncio.gather(*(_terminate(child, timeout_s=_STOP_OTHERS_S) for child in rest))
-
-
-def restart_delay_s(quick_deaths: int) -> float:
-    """How long to wait before a child that died young so many times in a row is started again."""
-    if quick_deaths <= 1:
-        return 0.0
-    doublings = min(quick_deaths - 2, _MOST_DOUBLINGS)
-    return min(_LAST_RESTART_S, _FIRST_RESTART_S * 2.0**doublings)
 
 
 async def _end_of(process: asyncio.subprocess.Process) -> None:

@@ -18,7 +18,6 @@ import sys
 import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
-from prometheus_client.process_collector import ProcessCollector
 from pydantic import ValidationError
 
 from engines.server.core_dumps import forbid_core_dumps
@@ -46,7 +45,6 @@ def main() -> int:
             forbid_core_dumps()
         ParentWatch()  # the kernel sends SIGTERM when the gateway dies
         registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
         edge = WebTransportEdge(settings, registry)
     except ValidationError as error:
         sys.stderr.write(f"wrong setting: {error.errors(include_url=False, include_input=False)}\n")
@@ -71,16 +69,20 @@ async def _run(edge: WebTransportEdge, sock: socket.socket, registry: CollectorR
     gateway, _ = await loop.connect_read_pipe(lambda: _Gateway(stop), sys.stdin)
     told, _ = await loop.connect_write_pipe(lambda: _Gateway(stop), sys.stdout)
     await edge.start(sock)
-    _tell(told, {"certificate_sha256": edge.certificate_sha256})
+    _tell(told, _about(edge))
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FIGURES_EVERY_S):
                 await stop.wait()
         if not told.get_write_buffer_size():  # else the gateway does not listen: it gets the next ones
-            _tell(told, {"certificate_sha256": edge.certificate_sha256, "figures": families_of(registry)})
+            _tell(told, {**_about(edge), "figures": families_of(registry)})
     await edge.close()
     told.close()
     gateway.close()
+
+
+def _about(edge: WebTransportEdge) -> dict[str, object]:
+    return {"certificate_sha256": edge.certificate_sha256, "is_self_signed": edge.is_self_signed}
 
 
 def _tell(told: asyncio.WriteTransport, what: dict[str, object]) -> None:

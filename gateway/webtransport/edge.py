@@ -42,7 +42,7 @@ class WebTransportEdge:
         self._metrics = EdgeMetrics(registry)
         quic_metrics = QuicMetrics(registry)
         tls = settings.webtransport.tls
-        self._certificate = Certificate(tls.certificate_file, tls.key_file, watcher=quic_metrics)
+        self._certificate = Certificate(tls.certificate_file, tls.key_file, watcher=_Reloads(quic_metrics))
         self._listener = QuicListener(quic_rules_of(settings), self._certificate, self._user, quic_metrics)
         self._http3 = Http3Rules(max_message_bytes=settings.max_message_bytes)
         self._hop: Hop | None = None
@@ -53,6 +53,11 @@ class WebTransportEdge:
     def certificate_sha256(self) -> str:
         """Of the DER, in hexadecimal; another one when the files were changed."""
         return self._certificate.sha256_hex
+
+    @property
+    def is_self_signed(self) -> bool:
+        leaf = self._certificate.pair.chain[0]
+        return leaf.issuer == leaf.subject
 
     @property
     def sessions(self) -> int:
@@ -100,3 +105,13 @@ class WebTransportEdge:
             if not self._listener.connections:
                 return
             await asyncio.sleep(_FAREWELL_POLL_S)
+
+
+class _Reloads:
+    """Counts what came of changed certificate files."""
+
+    def __init__(self, metrics: QuicMetrics) -> None:
+        self._metrics = metrics
+
+    def certificate_reloaded(self, *, is_taken: bool) -> None:
+        self._metrics.certificates.labels(outcome="taken" if is_taken else "refused").inc()

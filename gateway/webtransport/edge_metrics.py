@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge
 from prometheus_client.core import CounterMetricFamily
+from prometheus_client.process_collector import ProcessCollector
 
 from gateway.webtransport.datagram_order import OrderCounts
 
@@ -37,6 +38,7 @@ class EdgeMetrics:
             registry=registry,
         )
         registry.register(_Datagrams(self))
+        registry.register(_Process())
 
 
 class _Datagrams:
@@ -60,3 +62,17 @@ class _Datagrams:
         yield CounterMetricFamily(
             "patchbay_webtransport_lost_audio_seconds", "Audio in those gaps.", value=counts.lost_us / 1_000_000
         )
+
+
+class _Process:
+    """Of what the operating system knows of the process, what says how full it is; by names of our own, because the
+    gateway's page has those of the gateway.
+    """
+
+    _SHOWN = ("patchbay_edge_process_cpu_seconds", "patchbay_edge_process_resident_memory_bytes")
+
+    def __init__(self) -> None:
+        self._all = ProcessCollector(namespace="patchbay_edge", registry=None)
+
+    def collect(self) -> Iterable[Metric]:
+        return [family for family in self._all.collect() if family.name in self._SHOWN]

@@ -21,6 +21,8 @@ Families = list[list[Any]]
 """Of each metric: name, kind, help, and its samples, each a name, labels and a value."""
 
 LABEL = "process"
+_BIRTH = "_created"
+"""Of each counter when it began: as many lines again, that nobody reads."""
 
 
 def families_of(registry: CollectorRegistry) -> Families:
@@ -30,7 +32,11 @@ def families_of(registry: CollectorRegistry) -> Families:
             family.name,
             family.type,
             family.documentation,
-            [[sample.name, sample.labels, sample.value] for sample in family.samples],
+            [
+                [sample.name, sample.labels, sample.value]
+                for sample in family.samples
+                if not sample.name.endswith(_BIRTH)
+            ],
         ]
         for family in registry.collect()
     ]

@@ -43,7 +43,7 @@ _EXIT_S = 1.0
 _LINE_BYTES = 1_048_576
 
 
-class EdgeFailed(Exception):
+class EdgeFailed(OSError):
     """An edge process would not start; standard error says why."""
 
 
@@ -65,7 +65,7 @@ class EdgeProcesses:
     """
 
     def __init__(self, settings: WebTransportSettings, given: EdgeGiven, registry: CollectorRegistry) -> None:
-        self._settings = settings
+        self.settings = settings
         self._given = given
         self._layout = connection_ids_of(settings).layout
         self._secret = os.urandom(SECRET_BYTES) if settings.secret_file is None else secret_in(settings.secret_file)
@@ -75,23 +75,35 @@ class EdgeProcesses:
         self._is_stopping = asyncio.Event()
         self._group: ReuseportGroup | None = None
         self._certificate_sha256 = ""
+        self._is_self_signed = False
+
+    @property
+    def hop(self) -> Path:
+        """Where the gateway listens for them."""
+        return self._given.hop
 
     @property
     def port(self) -> int:
+        """0 before `start`."""
         return 0 if self._group is None else self._group.address[1]
 
     @property
     def url(self) -> str:
         """What clients are told."""
-        if self._settings.public_url:
-            return self._settings.public_url
-        host = self._settings.host
+        if self.settings.public_url:
+            return self.settings.public_url
+        host = self.settings.host
         return f"https://{f'[{host}]' if ':' in host else host}:{self.port}{PATH}"
 
     @property
     def certificate_sha256(self) -> str:
         """In hexadecimal, as a process told it last: certificates are renewed."""
         return self._certificate_sha256
+
+    @property
+    def certificate_hashes(self) -> tuple[str, ...]:
+        """What browsers must be told to trust it; nothing where an authority vouches for it."""
+        return (self._certificate_sha256,) if self._is_self_signed else ()
 
     @property
     def pids(self) -> list[int]:
@@ -104,7 +116,7 @@ class EdgeProcesses:
             PortRefused: the port cannot be had.
             EdgeFailed: a process ended, or was not ready in time.
         """
-        settings = self._settings
+        settings = self.settings
         self._group = bind_reuseport(settings.host, settings.port, sockets=settings.processes, layout=self._layout)
         if not self._group.is_steered:
             log.warning("edge.not_steered", processes=settings.processes)
@@ -122,8 +134,10 @@ class EdgeProcesses:
             raise EdgeFailed("an edge process of WebTransport would not start")
 
     async def run(self) -> None:
-        """While processes are kept running; raises what none of them may."""
-        await asyncio.gather(*self._keeping)
+        """While processes are kept running. Raises what went wrong with that; a process that dies is no such thing."""
+        done, _ = await asyncio.wait(self._keeping, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
 
     async def stop(self) -> None:
         """All at once: each tells its clients, within bounds, and then is gone."""
@@ -182,7 +196,7 @@ class EdgeProcesses:
             index=index,
             hop=self._given.hop,
             secret_hex=self._secret.hex(),
-            webtransport=self._settings,
+            webtransport=self.settings,
             max_message_bytes=self._given.max_message_bytes,
             log_level=self._given.log_level,
             core_dumps=self._given.core_dumps,
@@ -211,6 +225,7 @@ class EdgeProcesses:
                 return
             told: dict[str, Any] = json.loads(line)
             self._certificate_sha256 = told["certificate_sha256"]
+            self._is_self_signed = told["is_self_signed"]
             if "figures" in told:
                 self._figures.note(index, told["figures"])
                 continue

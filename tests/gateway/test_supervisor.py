@@ -17,7 +17,7 @@ import pytest
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, create_or_load
 from gateway.region_plan import EnginePlan, RegionPlan
 from gateway.running_regions import newest
-from gateway.supervisor import ChildFailed, RegionFailed, Supervisor, restart_delay_s
+from gateway.supervisor import ChildFailed, RegionFailed, Supervisor
 from tests.harness.region import is_gone, start_region, wait_until_gone
 from tests.harness.waiting import until, until_true
 
@@ -197,12 +197,6 @@ async def test_a_child_that_is_killed_before_it_is_there_again_takes_nothing_wit
         os.kill(region.ready["gateway_pid"], signal.SIGKILL)
         await until(kill_engines, what="the renewed note")
         await until_true(region.is_serving, what="the engine's return")
-
-
-def test_a_child_that_keeps_dying_young_is_started_ever_later_and_never_given_up() -> None:
-    delays_s = [restart_delay_s(deaths) for deaths in range(9)]
-    assert delays_s == [0.0, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
-    assert restart_delay_s(1_000_000) == 5.0
 
 
 async def test_stop_does_not_wait_for_a_child_that_is_being_started_again(tmp_path: Path) -> None:
