@@ -2,6 +2,7 @@
 
 These must stay true:
   - What arrived before the end of the session is delivered, then the end; `ended` says how.
+  - Once all is read that the server had to say, this side's half of the stream ends too: it waits for that.
   - Whoever sends waits while `max_unsent_bytes` are not acknowledged; who does not read holds the server back.
   - The session is one that the draft allows: of draft-13 nothing is sent beyond what the server's capsules permit.
 """
@@ -93,6 +94,8 @@ class ClientSession:
         self._sent_bytes = 0
         self._is_stream_over = False
         self._is_request_over = False
+        self._has_all = False
+        """The server's half of the stream is over."""
         self._datagram_head = encode_uint_var(session_id // 4)
         self._received: deque[tuple[int, bytes]] = deque()
         self._received_bytes = 0
@@ -170,6 +173,8 @@ class ClientSession:
                 yield kind, payload
             if self.ended is not None:
                 return
+            if self._has_all:
+                self.finish_sending()  # "I have read all": the server closes the session then, with a code
             await self._change()
 
     def close(self, code: int = 0, reason: str = "") -> None:
@@ -274,6 +279,7 @@ class ClientSession:
             self._break(self._reader.fault.value)
         elif is_end and not self._reader.is_between_messages:
             self._break("the server's stream ended within a message")
+        self._has_all = self._has_all or is_end
         self._hold()
         self._news.set()
 
