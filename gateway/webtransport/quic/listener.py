@@ -34,7 +34,7 @@ from gateway.webtransport.quic.addresses import network_of
 from gateway.webtransport.quic.answer_rate import AnswerRate
 from gateway.webtransport.quic.peer import Peer
 from gateway.webtransport.quic.refusals import connection_refusal
-from gateway.webtransport.quic.server_connection import ServerConnection
+from gateway.webtransport.quic.short_packets import ShortPacketConnection
 from gateway.webtransport.quic.stateless_resets import StatelessResets
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ class QuicListener:
         original_id: bytes,
         retry_id: bytes | None,
     ) -> None:
-        quic = ServerConnection(
+        quic = ShortPacketConnection(
             configuration=self._configuration(),
             rules=self._rules,
             new_id=self._new_id,

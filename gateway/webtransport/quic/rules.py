@@ -43,5 +43,5 @@ class QuicRules:
     max_streams_ever: int = 1_000
     max_unsent_datagrams: int = 64
     max_datagram_bytes: int = 1_232
-    ack_delay_ms: int = 10
+    ack_delay_ms: int = 20
     alpn_protocols: tuple[str, ...] = ("h3",)
