@@ -26,8 +26,9 @@ export class Captions {
 
   partial({ text, stable_chars: stableChars = 0 }) {
     const characters = [...text]; // code points, as the protocol counts
-    this.#part("stable").textContent = characters.slice(0, stableChars).join("");
-    this.#part("tentative").textContent = characters.slice(stableChars).join("");
+    const end = characters[stableChars] === " " ? stableChars + 1 : stableChars; // a space is not underlined
+    this.#part("stable").textContent = characters.slice(0, end).join("");
+    this.#part("tentative").textContent = characters.slice(end).join("");
     this.#part("partial").hidden = !text;
     this.#keepEndInView(() => {
       this.#part("empty").hidden = true;

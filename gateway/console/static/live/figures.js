@@ -80,13 +80,13 @@ export class Figures {
     const last = this.#timing.finals.at(-1);
     if (!last) return;
     const alike = this.#timing.finals.filter(({ after }) => after === last.after).map(({ ms }) => ms);
-    this.#latency("final", alike, last.after === "speech" ? "after speech ends, its pause included" : "after it was asked for");
+    this.#latency("final", alike, last.after === "speech" ? "after speech ends, with its pause" : "after it was asked for");
   }
 
   #latency(name, all, note) {
     if (!all.length) return;
     this.#set(name, Math.round(all.at(-1)).toLocaleString("en"));
-    const middle = all.length > 1 ? `; median of ${all.length}: ${Math.round(median(all)).toLocaleString("en")}` : "";
+    const middle = all.length > 1 ? `; median ${Math.round(median(all)).toLocaleString("en")} of ${all.length}` : "";
     this.#set(`${name}-note`, note + middle);
   }
 

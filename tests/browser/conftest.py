@@ -1,0 +1,37 @@
+"""One browser a file; where it speaks to a gateway, one region a file."""
+
+from __future__ import annotations
+
+import wave
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.browser import running_browser
+from tests.harness.recordings import RATE_HZ, pcm_of, silence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.harness.browser import Browser
+
+SPOKEN = "digits_rms.wav"
+
+
+def write_wav(path: Path, pcm16: bytes) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(pcm16)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """It hears a recording as its microphone, with silence around it: the first 40 to 60 ms of a fake one are lost."""
+    folder = tmp_path_factory.mktemp("browser")
+    microphone = write_wav(folder / "microphone.wav", silence(600) + pcm_of(SPOKEN) + silence(6_000))
+    with running_browser(folder, microphone=microphone) as running:
+        yield running
