@@ -36,6 +36,7 @@ from gateway.webtransport.quic.peer import Peer
 from gateway.webtransport.quic.refusals import connection_refusal
 from gateway.webtransport.quic.short_packets import ShortPacketConnection
 from gateway.webtransport.quic.stateless_resets import StatelessResets
+from gateway.webtransport.quic.timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
     import socket
@@ -97,7 +98,9 @@ class QuicListener:
         self._is_draining = False
         self._sock: socket.socket | None = None
         self._configurations: tuple[object, QuicConfiguration] | None = None
+        self._sent_bytes = 0
         self.loop: asyncio.AbstractEventLoop
+        self.wheel: TimerWheel
 
     @property
     def connections(self) -> int:
@@ -116,6 +119,7 @@ class QuicListener:
         sock.setblocking(False)
         self.loop = asyncio.get_running_loop()
         self._sock = sock
+        self.wheel = TimerWheel(self.loop, after_all=self._flush)
         self.loop.add_reader(sock.fileno(), self._readable)
 
     def drain(self) -> None:
@@ -137,6 +141,7 @@ class QuicListener:
             peer.drop("closing")
         if self._sock is not None:
             self.loop.remove_reader(self._sock.fileno())
+            self.wheel.close()
             self._sock = None
 
     # Reading
@@ -375,7 +380,7 @@ class QuicListener:
         except OSError:  # full, or no way there: to QUIC a lost packet
             self._metrics.unsent.inc()
         else:
-            self._metrics.sent_bytes.inc(len(data))
+            self._sent_bytes += len(data)
 
     def id_issued(self, peer: Peer, connection_id: bytes) -> None:
         self._peers[connection_id] = peer
@@ -426,6 +431,8 @@ class QuicListener:
         now = self.loop.time()
         for peer in touched:
             peer.flush(now)
+        self._metrics.sent_bytes.inc(self._sent_bytes)
+        self._sent_bytes = 0
 
 
 def _unix_ms() -> int:

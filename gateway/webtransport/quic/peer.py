@@ -2,7 +2,7 @@
 
 Rules that must stay true:
 - Nothing is sent while datagrams of the turn are still being read: the listener reads, then flushes who was touched.
-- A timer is armed only for an earlier time than it stands at; one that fires too early looks again.
+- The wheel's timer may come too early: then it is asked again.
 - Whatever aioquic or the layer above raises ends this connection alone.
 """
 
@@ -27,11 +27,12 @@ from aioquic.quic.events import (
 from gateway.webtransport.quic.addresses import network_of, plain_host
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections import deque
 
     from gateway.webtransport.interface import QuicUser
     from gateway.webtransport.quic.addresses import Address
     from gateway.webtransport.quic.server_connection import ServerConnection
+    from gateway.webtransport.quic.timer_wheel import TimerWheel
 
 log = structlog.get_logger("gateway")
 
@@ -42,7 +43,7 @@ _PASSED_ON = (StreamDataReceived, DatagramFrameReceived, StreamReset, StopSendin
 class PeerHost(Protocol):
     """Where a peer lives: its listener."""
 
-    loop: asyncio.AbstractEventLoop
+    wheel: TimerWheel
 
     def flush_soon(self, peer: Peer) -> None: ...
 
@@ -77,8 +78,7 @@ class Peer:
         self._host = host
         self._user: QuicUser | None = None
         self._handshake_due: float | None = handshake_due
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self.soon_tick = self.late_tick = 0
         self._is_ended = False
         self._is_forgotten = False
         self._network_address = address
@@ -228,9 +228,6 @@ class Peer:
             return
         self._is_forgotten = True
         self._end(outcome)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self._host.forget(self)
 
     # Time
@@ -241,45 +238,39 @@ class Peer:
         at = self.quic.get_timer()
         if self._handshake_due is not None and (at is None or self._handshake_due < at):
             at = self._handshake_due
-        if at is None:
-            return
-        if self._timer is not None:
-            if self._timer_at <= at:
-                return
-            self._timer.cancel()
-        self._timer_at = at
-        self._timer = self._host.loop.call_at(max(at, now), self._on_timer)
+        if at is not None:
+            self._host.wheel.call_at(at, self, now)
 
-    def _on_timer(self) -> None:
-        self._timer = None
+    def on_time(self, now: float) -> None:
+        """Called by the wheel."""
         if self._is_forgotten:
             return
-        now = max(self._host.loop.time(), self._timer_at)
         if self._handshake_due is not None and now >= self._handshake_due:
             self._drop("overdue")
             return
         at = self.quic.get_timer()
-        if at is not None and at <= now:
-            try:
-                self.quic.handle_timer(now)
-            except Exception:
-                log.exception("quic.connection_failed")
-                self._drop("broken")
-                return
-            if not self.is_touched:
-                self._host.flush_soon(self)
+        if at is None or at > now:
+            self._arm(now)
             return
-        self._arm(now)
+        try:
+            self.quic.handle_timer(now)
+        except Exception:
+            log.exception("quic.connection_failed")
+            self._drop("broken")
+            return
+        if not self.is_touched:
+            self._host.flush_soon(self)
 
 
-def _joined(event: StreamDataReceived, events: object) -> StreamDataReceived:
+def _joined(event: StreamDataReceived, events: deque[QuicEvent]) -> StreamDataReceived:
     """One event for what came of one stream in a row."""
-    if not events or type(events[0]) is not StreamDataReceived or events[0].stream_id != event.stream_id:  # type: ignore[index]
-        return event
-    pieces = [event.data]
+    pieces: list[bytes] = []
     end_stream = event.end_stream
-    while events and type(events[0]) is StreamDataReceived and events[0].stream_id == event.stream_id:  # type: ignore[index]
-        following = events.popleft()  # type: ignore[attr-defined]
+    while events and isinstance(following := events[0], StreamDataReceived) and following.stream_id == event.stream_id:
+        events.popleft()
         pieces.append(following.data)
         end_stream = end_stream or following.end_stream
+    if not pieces:
+        return event
+    pieces.insert(0, event.data)
     return StreamDataReceived(data=b"".join(pieces), end_stream=end_stream, stream_id=event.stream_id)

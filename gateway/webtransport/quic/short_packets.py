@@ -1,7 +1,7 @@
 """The short way of what nearly every packet of an established connection is; all else goes aioquic's general way.
 
-A message of audio is three packets with one STREAM frame each, in order, on one path, to one connection id; it is answered
-by one packet with an ACK and now and then some text. aioquic handles each of them as if it could be anything.
+A message of audio is three packets with one STREAM frame each, in order, on one path, to one connection id; it is
+answered by one packet with an ACK and now and then some text. aioquic handles each of them as if it could be anything.
 
 Rules that must stay true:
 - Whatever is out of the ordinary is left to aioquic before anything was changed.
@@ -13,6 +13,7 @@ The private parts of aioquic that are used here are pinned by test_short_packets
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aioquic import tls
@@ -33,7 +34,6 @@ from cryptography.exceptions import InvalidTag
 from gateway.webtransport.quic.server_connection import ServerConnection
 
 if TYPE_CHECKING:
-    from aioquic.quic.crypto import CryptoPair
     from aioquic.quic.recovery import QuicPacketSpace
 
     from gateway.webtransport.quic.addresses import Address
@@ -56,8 +56,9 @@ class ShortPacketConnection(ServerConnection):
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self._one_rtt: CryptoPair | None = None
+        self._one_rtt: Any = None  # a CryptoPair, once the handshake is confirmed
         self._space: QuicPacketSpace | None = None
+        self._idle_s = 0.0
         self._unacknowledged = 0
         self._has_unsent_ids = True
 
@@ -65,6 +66,8 @@ class ShortPacketConnection(ServerConnection):
         super()._confirm_handshake()
         self._one_rtt = self._cryptos[tls.Epoch.ONE_RTT]
         self._space = self._spaces[tls.Epoch.ONE_RTT]
+        self._late_crypto = self._crypto_streams[tls.Epoch.ONE_RTT].sender
+        self._idle_s = self._idle_timeout()
 
     # Receiving
 
@@ -85,7 +88,8 @@ class ShortPacketConnection(ServerConnection):
 
     def _receive_short(self, data: bytes, at: int, now: float) -> bool:
         """False: nothing was done; it is one for aioquic."""
-        keys, space = self._one_rtt.recv, self._space  # type: ignore[union-attr]
+        keys, space = self._one_rtt.recv, self._space
+        assert space is not None
         sample = data[at + 4 : at + 4 + _SAMPLE_BYTES]
         if len(sample) < _SAMPLE_BYTES:
             return False
@@ -97,7 +101,7 @@ class ShortPacketConnection(ServerConnection):
         end_of_header = at + number_bytes
         truncated = int.from_bytes(data[at:end_of_header], "big") ^ int.from_bytes(mask[1 : 1 + number_bytes], "big")
         header = b"".join((bytes((first,)), data[1:at], truncated.to_bytes(number_bytes, "big")))
-        number = _packet_number(truncated, number_bytes * 8, space.expected_packet_number)  # type: ignore[union-attr]
+        number = _packet_number(truncated, number_bytes * 8, space.expected_packet_number)
         try:
             payload = keys.aead._aead.decrypt(
                 (keys.aead._iv ^ number).to_bytes(_NONCE_BYTES, "big"), data[end_of_header:], header
@@ -106,11 +110,12 @@ class ShortPacketConnection(ServerConnection):
             return True  # not of this client
         if not payload:
             return False
-        if number not in space.received_packets:  # type: ignore[union-attr]
-            self._receive_payload(payload, number, now)
+        is_next = number == space.largest_received_packet + 1
+        if is_next or number not in space.received_packets:
+            self._receive_payload(payload, number, now, is_next=is_next)
         return True
 
-    def _receive_payload(self, payload: bytes, number: int, now: float) -> None:
+    def _receive_payload(self, payload: bytes, number: int, now: float, *, is_next: bool) -> None:
         space = self._space
         assert space is not None
         if number > space.expected_packet_number:
@@ -127,16 +132,19 @@ class ShortPacketConnection(ServerConnection):
             )
         if self._close_pending or self._state in END_STATES:
             return
-        self._close_at = now + self._idle_timeout()
+        self._close_at = now + self._idle_s
         self._ack_eliciting_sent_since_receipt = False
-        is_next = number == space.largest_received_packet + 1
         if number > space.largest_received_packet:
             space.largest_received_packet = number
             space.largest_received_time = now
-        space.ack_queue.add(number)
+        ranges = space.ack_queue._RangeSet__ranges  # type: ignore[attr-defined]
+        if ranges and ranges[-1].stop == number:
+            ranges[-1] = range(ranges[-1].start, number + 1)
+        else:
+            space.ack_queue.add(number)
+            if len(ranges) > MAX_ACK_RANGES:
+                space.ack_queue.shift()
         space.received_packets.add(number)
-        if len(space.ack_queue) > MAX_ACK_RANGES:
-            space.ack_queue.shift()
         if is_ack_eliciting:
             self._unacknowledged += 1
             if not is_next or self._unacknowledged >= (_EARLY_ACK_EVERY if number < _EARLY_PACKETS else _ACK_EVERY):
@@ -235,11 +243,8 @@ class ShortPacketConnection(ServerConnection):
             time=now,
             version=None,
         )
-        try:
+        with suppress(StreamFinishedError):  # raised once the frame was read whole
             handler(context, kind, buffer)
-        except StreamFinishedError:
-            # As aioquic: the rest of the packet stands behind a frame that was read whole.
-            pass
         return buffer.tell()
 
     # Sending
@@ -297,8 +302,8 @@ class ShortPacketConnection(ServerConnection):
             or self._ping_pending
             or self._probe_pending
             or self._datagrams_pending
-            or self._one_rtt._update_key_requested  # type: ignore[union-attr]
-            or not self._crypto_streams[tls.Epoch.ONE_RTT].sender.buffer_is_empty
+            or self._one_rtt._update_key_requested
+            or not self._late_crypto.buffer_is_empty
             or limit.sent != limit.value
             or (limit.used + window_bytes - limit.value) * 2 >= window_bytes
             or self._local_max_streams_bidi.value != self._local_max_streams_bidi.sent
@@ -307,6 +312,7 @@ class ShortPacketConnection(ServerConnection):
 
     def _sent_generally(self, now: float) -> list[tuple[bytes, Address]]:
         made: list[tuple[bytes, Address]] = super().datagrams_to_send(now)
+        self._idle_s = self._idle_timeout()  # three times the probe timeout at least, which goes with the path
         self._has_unsent_ids = not all(known.was_sent for known in self._host_cids)
         if self._space is not None and self._space.ack_at is None:
             self._unacknowledged = 0
@@ -354,6 +360,25 @@ class ShortPacketConnection(ServerConnection):
     def _ack_delivery(self, space: QuicPacketSpace) -> Any:
         return (self._on_ack_delivery, (space, space.largest_received_packet))
 
+    def _has_connection_limits_to_say(self) -> bool:
+        limit, window_bytes = self._local_max_data, self._rules.connection_window_bytes
+        return (
+            limit.sent != limit.value
+            or (limit.used + window_bytes - limit.value) * 2 >= window_bytes
+            or any(
+                streams.value != streams.sent and streams.sent - streams.used < streams.value - streams.sent
+                for streams in (self._local_max_streams_bidi, self._local_max_streams_uni)
+            )
+        )
+
+    def _has_limit_to_say(self, stream: QuicStream) -> bool:
+        limit: int = stream.max_stream_data_local
+        if not limit or stream.stream_id in self._paused:
+            return False
+        window_bytes = self._rules.stream_window_bytes
+        used_bytes = stream.receiver._buffer_start + window_bytes - limit
+        return stream.max_stream_data_local_sent != limit or used_bytes * 2 >= window_bytes
+
     def _acknowledgement(self, space: QuicPacketSpace, now: float) -> bytes:
         """An ACK frame of the one range that there is."""
         received = space.ack_queue[0]
@@ -373,7 +398,8 @@ class ShortPacketConnection(ServerConnection):
     def _sent(
         self, payload: bytes, handlers: list[Any], now: float, *, is_in_flight: bool
     ) -> list[tuple[bytes, Address]]:
-        keys = self._one_rtt.send  # type: ignore[union-attr]
+        keys, space = self._one_rtt.send, self._space
+        assert space is not None
         number = self._packet_number
         first = _SHORT_FORM | keys.key_phase << 2 | _PACKET_NUMBER_BYTES - 1
         truncated = number & 0xFFFF
@@ -396,10 +422,11 @@ class ShortPacketConnection(ServerConnection):
             sent_bytes=len(datagram),
             delivery_handlers=handlers,
         )
-        self._loss.on_packet_sent(packet=packet, space=self._space)
+        self._loss.on_packet_sent(packet=packet, space=space)
         self._packet_number = number + 1
         if is_in_flight and not self._ack_eliciting_sent_since_receipt:
-            self._close_at = now + self._idle_timeout()
+            self._idle_s = self._idle_timeout()
+            self._close_at = now + self._idle_s
             self._ack_eliciting_sent_since_receipt = True
         path = self._network_paths[0]
         path.bytes_sent += len(datagram)
@@ -420,7 +447,9 @@ class ShortPacketConnection(ServerConnection):
         paths = self._network_paths
         if space is None or self._state is not QuicConnectionState.CONNECTED or not paths[0].is_validated:
             return super().get_timer()
-        at = self._close_at
+        at: float | None = self._close_at
+        if at is None:
+            return None
         if space.ack_at is not None and space.ack_at < at:
             at = space.ack_at
         loss_at = space.loss_time
@@ -468,160 +497,3 @@ def _encoded(number: int) -> bytes:
     if number < 0x40000000:
         return (number | 0x80000000).to_bytes(4, "big")
     return (number | 0xC000000000000000).to_bytes(8, "big")
-
-    def _opened(self, data: bytes, number_at: int) -> tuple[int, int, bytes] | None:
-        """First byte, packet number and frames of a packet; None: aioquic shall look. Source: RFC 9001 §5.3, §5.4."""
-        crypto, space = self._one_rtt
-        receiving = crypto.recv
-        sample_at = number_at + _LONGEST_NUMBER_BYTES
-        if sample_at + _SAMPLE_BYTES > len(data):
-            return None
-        mask = receiving.hp._mask(data[sample_at : sample_at + _SAMPLE_BYTES])
-        first_byte = data[0] ^ (mask[0] & 0x1F)
-        if first_byte & _RESERVED_BITS or (first_byte & _KEY_PHASE_BIT) >> 2 != receiving.key_phase:
-            return None
-        number_bytes = (first_byte & 0x03) + 1
-        number_end = number_at + number_bytes
-        truncated = int.from_bytes(data[number_at:number_end], "big") ^ int.from_bytes(mask[1 : 1 + number_bytes], "big")
-        number = decode_packet_number(truncated, 8 * number_bytes, space.expected_packet_number)
-        header = bytes((first_byte,)) + data[1:number_at] + truncated.to_bytes(number_bytes, "big")
-        aead = receiving.aead
-        nonce = (aead._iv ^ number).to_bytes(AEAD_NONCE_LENGTH, "big")
-        try:
-            return first_byte, number, aead._aead.decrypt(nonce, data[number_end:], header)
-        except InvalidTag:
-            return None
-
-    def _take_frames(self, plain: bytes, path: QuicNetworkPath, now: float) -> bool:
-        """Whether they want an acknowledgement. Raises QuicConnectionError, as aioquic's `_payload_received` does."""
-        context = self._context
-        if context is None or context.host_cid != self.host_cid or context.network_path is not path:
-            context = self._context = QuicReceiveContext(Epoch.ONE_RTT, self.host_cid, path, None, now, self._version)
-        context.time = now
-        if not plain:
-            raise _violation(QuicFrameType.PADDING, "Packet contains no frames")
-        buf = Buffer(data=plain)
-        is_eliciting = False
-        kind = 0
-        try:
-            while not buf.eof():
-                kind = buf.pull_uint_var()
-                handler, elicits = self._handlers[kind]
-                try:
-                    handler(context, kind, buf)
-                except StreamFinishedError:
-                    pass  # of a stream that is over and forgotten
-                is_eliciting = is_eliciting or elicits
-        except KeyError:
-            raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, kind, "Unknown frame type") from None
-        except BufferReadError:
-            raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, kind, "Failed to parse frame") from None
-        return is_eliciting
-
-    def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        at = buf.tell()
-        stream = self._streams.get(buf.pull_uint_var())
-        offset = buf.pull_uint_var() if frame_type & _HAS_OFFSET else 0
-        size = buf.pull_uint_var() if frame_type & _HAS_LENGTH else buf.capacity - buf.tell()
-        if stream is not None and size and not frame_type & _FIN:
-            receiver, limit = stream.receiver, self._local_max_data
-            end = offset + size
-            if (
-                offset == receiver._buffer_start == receiver.highest_offset
-                and receiver._final_size is None
-                and not receiver.is_finished
-                and not receiver._buffer
-                and end <= stream.max_stream_data_local
-                and limit.used + size <= limit.value
-            ):
-                data = buf.pull_bytes(size)
-                receiver.highest_offset = receiver._buffer_start = end
-                limit.used += size
-                self._events.append(StreamDataReceived(data=data, end_stream=False, stream_id=stream.stream_id))
-                return
-        buf.seek(at)
-        super()._handle_stream_frame(context, frame_type, buf)
-
-    # Going out
-
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
-        if not self._is_settled() or self._has_more_to_say_than_acknowledgements():
-            return super().datagrams_to_send(now)
-        self._pacing_at = None
-        space = self._one_rtt[1]
-        if space.ack_at is None or space.ack_at > now:
-            return []
-        if len(space.ack_queue) != 1:
-            return super().datagrams_to_send(now)
-        return [self._acknowledgement(now)]
-
-    def _has_more_to_say_than_acknowledgements(self) -> bool:
-        """Whatever aioquic's `_write_application` would find; to be asked only when settled."""
-        path = self._network_paths[0]
-        if (
-            self._datagrams_pending
-            or self._probe_pending
-            or self._ping_pending
-            or self._handshake_done_pending
-            or self._retire_connection_ids
-            or self._streams_blocked_pending
-            or path.remote_challenges
-            or not self._crypto_streams[Epoch.ONE_RTT].sender.buffer_is_empty
-            or self._has_connection_limits_to_say()
-        ):
-            return True
-        for stream in self._streams.values():
-            sender, receiver = stream.sender, stream.receiver
-            if sender._pending or sender._pending_eof or sender.reset_pending or receiver.stop_pending:
-                return True
-            if receiver.is_finished:
-                if sender.is_finished:
-                    return True
-            elif self._has_limit_to_say(stream):
-                return True
-        return any(not connection_id.was_sent for connection_id in self._host_cids)
-
-    def _acknowledgement(self, now: float) -> tuple[bytes, Address]:
-        """A packet that holds nothing else; all that came is one range. Source: RFC 9000 §17.3.1, §19.3."""
-        crypto, space = self._one_rtt
-        path = self._network_paths[0]
-        received = space.ack_queue[0]
-        delay_us = int((now - space.largest_received_time) * 1_000_000)
-        frame = (
-            b"\x02"
-            + encode_uint_var(received.stop - 1)
-            + encode_uint_var(max(0, delay_us) >> self._local_ack_delay_exponent)
-            + b"\x00"
-            + encode_uint_var(received.stop - 1 - received.start)
-        )
-        space.ack_at = None
-        number = self._packet_number
-        self._packet_number += 1
-        first_byte = _FIXED_BIT | (self._spin_bit << 5) | (crypto.key_phase << 2) | (_SENT_NUMBER_BYTES - 1)
-        header = bytes((first_byte,)) + self._peer_cid.cid + (number & 0xFFFF).to_bytes(_SENT_NUMBER_BYTES, "big")
-        packet: bytes = crypto.encrypt_packet(header, frame, number)
-        path.bytes_sent += len(packet)
-        return packet, path.addr
-
-    # Time
-
-    def get_timer(self) -> float | None:
-        if not self._is_settled() or self._close_at is None:
-            return super().get_timer()
-        space, loss = self._one_rtt[1], self._loss
-        if space.loss_time is not None:
-            self._loss_at = space.loss_time
-        elif space.ack_eliciting_in_flight:
-            probe_s: float = loss.get_probe_timeout(include_max_ack_delay=True) * 2**loss._pto_count
-            self._loss_at = loss._time_of_last_sent_ack_eliciting_packet + probe_s
-        else:
-            self._loss_at = None
-        at: float = self._close_at
-        for other in (space.ack_at, self._loss_at, self._pacing_at):
-            if other is not None and other < at:
-                at = other
-        return at
-
-
-def _violation(frame_type: int, reason: str) -> QuicConnectionError:
-    return QuicConnectionError(QuicErrorCode.PROTOCOL_VIOLATION, frame_type, reason)
