@@ -116,7 +116,8 @@ class Browser:
         """Run the body of an async function, with `given` as its arguments, and give what it returns."""
         return self.driver.execute_async_script(  # type: ignore[no-untyped-call]
             "const given = [...arguments]; const done = given.pop();"
-            f"(async () => {{ {body} }})().then((value) => done({{value}}), (error) => done({{error: String(error.stack)}}));",
+            f"(async () => {{ {body} }})()"
+            ".then((value) => done({ value }), (error) => done({ error: String(error.stack) }));",
             *arguments,
         )
 
@@ -162,7 +163,7 @@ class Browser:
 def running_browser(folder: Path, *, microphone: Path | None = None) -> Iterator[Browser]:
     """A browser with a profile of its own; `microphone`: a WAV file that it hears, again and again."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium and driver, "chromium and chromedriver are not installed; scripts/setup.sh installs them"
+    assert None not in (chromium, driver), "chromium and chromedriver are not installed; scripts/setup.sh installs them"
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     flags = [*_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={WIDTH_PX},{HEIGHT_PX}"]
