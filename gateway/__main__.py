@@ -32,7 +32,7 @@ def main() -> int:
     os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)
     os.environ.setdefault(
         "GRPC_ENABLE_FORK_SUPPORT", "false"
-    )  # whatever is forked here becomes another program at once
+    )  # what is forked becomes another program
     from gateway.listening import ListenFailed
     from gateway.serve import serve
 

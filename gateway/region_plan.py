@@ -52,6 +52,12 @@ class RegionPlan:
     """Sessions carry placement grants by a key of the region's own (gateway.residency.grant_keys)."""
     grant_keys: Path | None = None
     """Public keys that the settings name for placement grants."""
+    makes_webtransport_secret: bool = False
+    """With one that is kept, clients learn at once that a gateway was started again (webtransport_secret_file)."""
+    has_any_webtransport_port: bool = False
+    """Whichever is free; a gateway that is started again must have the same."""
+    renew_certificate: Callable[[], str] | None = None
+    """Called now and then, because the certificate of a region lives for days; gives its SHA-256, in hexadecimal."""
 
 
 @dataclass(slots=True)
@@ -106,6 +112,8 @@ def children_of(plan: RegionPlan, sockets: Path, data: Path, ports: Mapping[str,
     if plan.makes_grant_keys:
         settings["residency__grants__key_file"] = str(key_file(data))
         settings["residency__grants__keys_directory"] = str(keys_directory(data))
+    if plan.makes_webtransport_secret:
+        settings["webtransport__secret_file"] = str(webtransport_secret_file(data))
     settings["orders__copy_file"] = str(data / "orders.json")
     settings["operations__audit_file"] = str(data / "audit.jsonl")
     settings["operations__break_glass__copy_file"] = str(data / "break-glass.json")
@@ -170,6 +178,11 @@ def _where_engines_are(plan: RegionPlan, sockets: Path) -> dict[str, Any]:
 def resume_key_file(data: Path) -> Path:
     """Kept over restarts: a gateway that is started again honours its own resume tokens."""
     return data / "resume.keys"
+
+
+def webtransport_secret_file(data: Path) -> Path:
+    """Kept over restarts, like the connections that it is for."""
+    return data / "webtransport.secret"
 
 
 def decision_key_file(data: Path) -> Path:

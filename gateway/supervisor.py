@@ -16,12 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from gateway.data_directory import claim
 from gateway.decision_log.signing import create_signing_key
-from gateway.region_plan import children_of, decision_key_file, resume_key_file
+from gateway.dev_certificates import DevCertificateRefused
+from gateway.region_plan import children_of, decision_key_file, resume_key_file, webtransport_secret_file
 from gateway.residency.grant_keys import create_grant_keys
 from gateway.restart_delay import HEALTHY_AFTER_S, restart_delay_s
 from gateway.resumption.token_keys import create_key_file
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 _READY_TIMEOUT_S = 60.0
 _READY_POLL_S = 0.05
+_MAY_BE_OFF = ("console", "webtransport", "webtransport_certificate_sha256")
+"""What a gateway's ready line tells only where it is."""
+_RENEW_EVERY_S = 3_600.0
 _STOP_OTHERS_S = 5.0
 _LAST_WORDS_BYTES = 16_384
 _LAST_WORDS_LINES = 8
@@ -90,6 +95,8 @@ class Supervisor:
         ):
             self._data = data
             create_key_file(resume_key_file(data.path))
+            if self._plan.makes_webtransport_secret:
+                create_key_file(webtransport_secret_file(data.path))
             if not self._plan.has_decision_log and not decision_key_file(data.path).exists():
                 create_signing_key(decision_key_file(data.path))
             if self._plan.makes_grant_keys:
@@ -105,6 +112,8 @@ class Supervisor:
                 async with asyncio.TaskGroup() as tasks:
                     for child in self._children:
                         tasks.create_task(self._keep_running(child))
+                    if self._plan.renew_certificate is not None:
+                        tasks.create_task(self._keep_renewed(self._plan.renew_certificate))
             finally:
                 withdraw(self._plan.state_directory, os.getpid())
                 await self._stop_all()
@@ -201,6 +210,8 @@ class Supervisor:
         """A gateway that is started again must be where clients know it."""
         for name, key in (("http", "http"), ("grpc", "grpc"), ("admin", "metrics")):
             self._ports[name] = int(gateway.ready[key].removesuffix("/metrics").rpartition(":")[2])
+        if self._plan.has_any_webtransport_port:
+            self._ports["webtransport"] = urlsplit(gateway.ready["webtransport"]).port or 0
 
     async def _until_ready(self, gateway: Child) -> None:
         """Until the gateway is linked to an engine."""
@@ -226,7 +237,7 @@ class Supervisor:
         gateway = self._region.gateway
         return {
             **{key: gateway.ready[key] for key in ("http", "websocket", "grpc", "metrics")},
-            **{key: gateway.ready[key] for key in ("console",) if key in gateway.ready},
+            **{key: gateway.ready[key] for key in _MAY_BE_OFF if key in gateway.ready},
             "pid": os.getpid(),
             "gateway_pid": _pid_of(gateway),
             "engines": [
@@ -254,6 +265,19 @@ class Supervisor:
             except ChildFailed as failed:
                 sys.stderr.write(f"{failed}\n")
             else:
+                announce(self._plan.state_directory, self._describe())
+
+    async def _keep_renewed(self, renew: Callable[[], str]) -> None:
+        """The gateway notices by itself that its certificate was changed; whoever reads the note does not."""
+        while await self._unless_stopping(asyncio.sleep(_RENEW_EVERY_S)):
+            try:
+                sha256 = await asyncio.to_thread(renew)
+            except DevCertificateRefused as refused:
+                sys.stderr.write(f"{refused}\n")
+                continue
+            told = self._region.gateway.ready
+            if told.get("webtransport_certificate_sha256", sha256) != sha256:
+                told["webtransport_certificate_sha256"] = sha256
                 announce(self._plan.state_directory, self._describe())
 
     async def _stop_all(self) -> None:

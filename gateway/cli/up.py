@@ -8,21 +8,30 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.up_webtransport import webtransport_settings
+from gateway.dev_certificates import DevCertificateRefused
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevKeysRefused, create_or_load, state_directory
 from gateway.region_plan import EnginePlan, RegionPlan
 from gateway.residency.grants import GrantKeyUnusable
 from gateway.settings import SettingsRefused, as_environment, load, read_tree
 from gateway.supervisor import RegionFailed, Supervisor
 
-_HIGHEST_PORT = 65_533
-"""gRPC and metrics take the two after it."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.settings import GatewaySettings
+
+_PORTS = ("http", "grpc", "admin")
+"""Sections of the settings, in the order of their ports."""
+_HIGHEST_PORT = 65_532
+"""gRPC, metrics and WebTransport take the three after it."""
 
 
 def up(
@@ -31,7 +40,7 @@ def up(
         typer.Option(
             min=0,
             max=_HIGHEST_PORT,
-            help="HTTP and WebSocket; gRPC is the next port, metrics the one after. 0: any. "
+            help="HTTP and WebSocket; gRPC, metrics and WebTransport (UDP) take the next three. 0: any. "
             "Default: the settings', else 8080.",
         ),
     ] = None,
@@ -61,6 +70,10 @@ def up(
         bool,
         typer.Option(help="Start the exporter of usage events; without sinks in the settings it writes files."),
     ] = True,
+    webtransport: Annotated[
+        bool,
+        typer.Option(help="Serve WebTransport, with a development certificate unless the settings name one."),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
     log_file: Annotated[str, typer.Option(help="Where logs go; `-` is standard error.")] = "",
 ) -> None:
@@ -80,18 +93,19 @@ def up(
     if scripted:
         arguments += ["--recogniser", "scripted"]
     try:
-        settings, region = _gateway_settings(state, host, port, config)
+        over, renew = _webtransport(state, host, port, config) if webtransport else ({"webtransport": None}, None)
+        settings, checked = _gateway_settings(state, host, port, config, over)
     except SettingsRefused as refused:
         for mistake in refused.mistakes:
             sys.stderr.write(f"wrong setting: {mistake}\n")
         raise typer.Exit(ExitCode.usage) from None
-    except (DevKeysRefused, OSError) as error:
+    except (DevKeysRefused, DevCertificateRefused, OSError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(ExitCode.usage) from None
     logs = None if log_file == "-" else Path(log_file) if log_file else state / "up.log"
     given = read_tree(config, os.environ)
     plan = RegionPlan(
-        region,
+        checked.region,
         EnginePlan(count=engines, arguments=arguments),
         settings,
         config,
@@ -104,6 +118,9 @@ def up(
         makes_grant_keys=_names(given, "residency", "bundle") and not _names(given, "residency", "grants"),
         grant_keys=_grant_keys(given),
         has_resume_keys=_names(given, "resumption", "keys") or _names(given, "resumption", "key_file"),
+        makes_webtransport_secret=checked.webtransport is not None and checked.webtransport.secret_file is None,
+        has_any_webtransport_port=checked.webtransport is not None and not checked.webtransport.port,
+        renew_certificate=renew,
     )
     try:
         asyncio.run(_run(Supervisor(plan), logs, is_json=as_json))
@@ -115,12 +132,19 @@ def up(
         raise typer.Exit(ExitCode.internal) from None
 
 
-def _gateway_settings(
+def _webtransport(
     state: Path, host: str | None, port: int | None, config: Path | None
-) -> tuple[dict[str, Any], str]:
-    """What goes over the file and the environment, and the region's name. Raises SettingsRefused for all together."""
-    settings: dict[str, Any] = {}
-    for offset, name in enumerate(("http", "grpc", "admin")):
+) -> tuple[dict[str, Any], Callable[[], str] | None]:
+    after_metrics = port + len(_PORTS) if port else port
+    return webtransport_settings(read_tree(config, os.environ), state, host=host, port=after_metrics)
+
+
+def _gateway_settings(
+    state: Path, host: str | None, port: int | None, config: Path | None, over: dict[str, Any]
+) -> tuple[dict[str, Any], GatewaySettings]:
+    """What goes over the file and the environment, and what they all say together. Raises SettingsRefused."""
+    settings = dict(over)
+    for offset, name in enumerate(_PORTS):
         if host is not None and name != "admin":
             settings[f"{name}__host"] = host
         if port is not None:
@@ -140,7 +164,7 @@ def _gateway_settings(
     if _names(tree, "metering", "sinks") and "state_directory" not in tree["metering"]:
         known_later["metering__state_directory"] = str(state)
     checked = load(config, {**os.environ, **as_environment(settings | known_later)})
-    return settings, checked.region
+    return settings, checked
 
 
 def _grant_keys(tree: dict[str, Any]) -> Path | None:
@@ -174,7 +198,7 @@ async def _run(supervisor: Supervisor, logs: Path | None, *, is_json: bool) -> N
 def _show_table(ready: dict[str, Any], logs: Path | None) -> None:
     console = Console()
     table = Table(show_header=False, box=None)
-    for name in ("websocket", "grpc", "http", "metrics", "console"):
+    for name in ("websocket", "webtransport", "grpc", "http", "metrics", "console"):
         if name in ready:
             table.add_row(f"[bold]{name}", ready[name])
     for engine in ready["engines"]:

@@ -69,8 +69,8 @@ class Region:
         return self.metrics.removesuffix("/metrics")
 
     def address(self, protocol: str) -> str:
-        """`ws` or `grpc`."""
-        return self.grpc if protocol == "grpc" else self.websocket
+        """`ws`, `grpc` or `webtransport`, which it has only where it was asked for."""
+        return str(self.ready[{"ws": "websocket"}.get(protocol, protocol)])
 
     @property
     def keys(self) -> DevKeys:
@@ -150,12 +150,13 @@ def start_region(folder: Path, *arguments: str, **settings: Any) -> Region:
     """Start `patchbay up` and wait for its ready line.
 
     Args:
-        arguments: more options of `patchbay up`; without `--exporter` it has none.
+        arguments: more options of `patchbay up`; without `--exporter` it has none, without `--webtransport` neither.
         settings: of the gateway, named as its environment names them: `sessions__liveness_ms=500`.
     """
     over = {"drain__finish_ms": 0} | settings
     folder.mkdir(parents=True, exist_ok=True)
-    command = [str(PATCHBAY), "up", "--json", "--port", "0", "--log-file", str(folder / "up.log"), "--no-exporter"]
+    without = ["--no-exporter", "--no-webtransport"]
+    command = [str(PATCHBAY), "up", "--json", "--port", "0", "--log-file", str(folder / "up.log"), *without]
     with (folder / "supervisor.log").open("wb") as said:
         process = subprocess.Popen(
             [*command, *arguments],

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from engines.server.options import EMBEDDED_MODEL
+from gateway.dev_certificates import create_or_renew
 from gateway.running_regions import newest
 from tests.harness.command import patchbay
 from tests.harness.next_version import write_next_version
@@ -45,14 +46,21 @@ def _of_folder(folder: Path) -> Iterator[psutil.Process]:
 
 
 def free_ports() -> int:
-    """The first of three free ports in a row; free when they were looked at."""
+    """The first of four free ports in a row, the last of them of UDP; free when they were looked at."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as first:
             port = int(first.getsockname()[1])
             with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as rest:
                 for number in (port + 1, port + 2):
                     rest.enter_context(socket.create_server(("127.0.0.1", number)))
+                rest.enter_context(udp_port(port + 3))
                 return port
+
+
+def udp_port(number: int) -> socket.socket:
+    taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taken.bind(("127.0.0.1", number))
+    return taken
 
 
 def port_of(address: str) -> int:
@@ -76,10 +84,10 @@ def ready_of(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
 # --- what does not start ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("offset", "name"), [(0, "http"), (1, "grpc"), (2, "admin")])
+@pytest.mark.parametrize(("offset", "name"), [(0, "http"), (1, "grpc"), (2, "admin"), (3, "webtransport")])
 def test_a_port_that_is_taken_is_69_and_named(tmp_path: Path, offset: int, name: str) -> None:
     port = free_ports()
-    with socket.create_server(("127.0.0.1", port + offset)):
+    with udp_port(port + 3) if offset == 3 else socket.create_server(("127.0.0.1", port + offset)):
         outcome = refused(tmp_path, "--port", str(port))
     assert outcome.exit_code == 69
     assert f"cannot listen for {name} on 127.0.0.1:{port + offset}: " in outcome.err
@@ -124,11 +132,29 @@ def test_a_log_that_cannot_be_written_is_70(tmp_path: Path) -> None:
 # --- what does ------------------------------------------------------------------------------------------------------
 
 
-def test_the_ports_are_the_one_given_and_the_next_two(tmp_path: Path) -> None:
+def test_the_ports_are_the_one_given_and_the_next_three(tmp_path: Path) -> None:
     port = free_ports()
-    with start_region(tmp_path, "--scripted", "--port", str(port)) as region:
-        addresses = (region.http, region.grpc, region.metrics)
+    with ready_of(tmp_path, "--port", str(port)) as ready:
+        addresses = [ready[name] for name in ("http", "grpc", "metrics")]
         assert [port_of(address) for address in addresses] == [port, port + 1, port + 2]
+        assert ready["webtransport"] == f"https://127.0.0.1:{port + 3}/v1/stream"
+        shown = create_or_renew(tmp_path / "state" / "patchbay")
+        assert ready["webtransport_certificate_sha256"] == shown.sha256_hex
+
+
+def test_without_webtransport_nothing_of_it_is_started_or_told(tmp_path: Path) -> None:
+    with ready_of(tmp_path, "--port", "0", "--no-webtransport") as ready:
+        assert "webtransport" not in ready
+        assert not any("gateway.webtransport" in process.cmdline() for process in _of_folder(tmp_path))
+
+
+def test_the_certificate_that_the_settings_name_is_taken(tmp_path: Path) -> None:
+    pair = create_or_renew(tmp_path)
+    config = tmp_path / "gateway.toml"
+    tls = f'certificate_file = "{pair.certificate_file}", key_file = "{pair.key_file}"'
+    config.write_text(f"[webtransport]\nport = 0\ntls = {{ {tls} }}\n")
+    with ready_of(tmp_path, "--port", "0", "--config", str(config)) as ready:
+        assert ready["webtransport_certificate_sha256"] == pair.sha256_hex
 
 
 def test_two_at_once_are_two_regions_and_each_ends_alone(tmp_path: Path) -> None:
@@ -176,7 +202,7 @@ def test_the_settings_file_says_where_to_listen_unless_the_command_line_does(tmp
     config.write_text(
         f'region = "eu-1"\n[http]\nport = {port}\n[grpc]\nport = {port + 1}\n[admin]\nport = {port + 2}\n'
     )
-    with ready_of(tmp_path, "--config", str(config)) as ready:
+    with ready_of(tmp_path, "--no-webtransport", "--config", str(config)) as ready:
         assert [port_of(ready[name]) for name in ("http", "grpc", "metrics")] == [port, port + 1, port + 2]
     with start_region(tmp_path, "--scripted", "--config", str(config), "--port", "0") as region:
         assert port_of(region.http) != port
