@@ -27,7 +27,9 @@ from aioquic.h3.connection import (
     Setting,
     encode_frame,
 )
+from aioquic.h3.events import WebTransportStreamDataReceived
 from aioquic.quic.connection import stream_is_unidirectional
+from aioquic.quic.events import StreamDataReceived
 
 from gateway.webtransport.http3.drafts import server_settings
 
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aioquic.h3.connection import H3Stream
-    from aioquic.h3.events import Headers
+    from aioquic.h3.events import H3Event, Headers
     from aioquic.quic.connection import QuicConnection
+    from aioquic.quic.events import QuicEvent
 
     from gateway.webtransport.http3.rules import Http3Rules
 
@@ -67,6 +70,21 @@ class Http3Connection(H3Connection):
     def is_broken(self) -> bool:
         """The client broke the rules of HTTP/3, and QUIC was told to close with the right code."""
         return self._is_done
+
+    def handle_event(self, event: QuicEvent) -> list[H3Event]:
+        """As aioquic's; but a stream is told of when its header has come, not only when something follows it."""
+        events = super().handle_event(event)
+        if not events and isinstance(event, StreamDataReceived):
+            stream = self._stream.get(event.stream_id)
+            if stream is not None and stream.session_id is not None:
+                opened = WebTransportStreamDataReceived(
+                    data=b"",
+                    session_id=stream.session_id,
+                    stream_id=event.stream_id,
+                    stream_ended=event.end_stream,
+                )
+                return [opened]
+        return events
 
     def answer(self, stream_id: int, status: int, headers: Iterable[tuple[str, str]] = (), *, end: bool) -> bool:
         """False: the client no longer listens to this request."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 METHODS = ("GET", "HEAD")
 
 _HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+    {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "content-length"}
 )
-"""RFC 9114 §4.2."""
+"""RFC 9114 §4.2; the length is written anew."""
 _WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -116,7 +116,6 @@ class Pages:
         headers = [(name.lower(), value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
         body = answer.body if with_body and answer.status not in _WITHOUT_BODY else b""
         if with_body:
-            headers = [(name, value) for name, value in headers if name != "content-length"]
             headers.append(("content-length", str(len(body))))
         is_sent = self._http3.answer(stream_id, answer.status, headers, end=not body)
         if is_sent and body:

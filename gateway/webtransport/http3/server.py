@@ -361,12 +361,15 @@ class Http3User:
         return True
 
     def _request_given_up(self, event: StreamReset | StopSendingReceived) -> None:
-        """A request's stream was reset, or its answer is no longer wanted."""
+        """A request's stream was reset, or its answer is no longer wanted.
+
+        The first alone takes back no request for a page: it is how clients answer when told not to send a body.
+        """
         self._before_settings = [held for held in self._before_settings if held.stream_id != event.stream_id]
         session = self._sessions.get(event.stream_id)
         if session is not None:
             session.connect_gone()
-        else:
+        elif isinstance(event, StopSendingReceived):
             self._pages.cancelled(event.stream_id)
 
     # How the connection ends.

@@ -1,0 +1,357 @@
+"""One connection: who is let in, by which draft, and what becomes of what nobody asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from aioquic.h3.connection import ErrorCode
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.webtransport.http3 import capsules, drafts
+from gateway.webtransport.http3.capsules import CapsuleReader, LimitCapsule
+from gateway.webtransport.interface import Draft
+from gateway.wire.stream_messages import TEXT, encode
+from tests.harness.waiting import until
+from tests.harness.webtransport_door import RecordingDoor
+from tests.harness.webtransport_session import CONNECT, Connection, OpenSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.unit
+
+GET = (
+    (b":method", b"GET"),
+    (b":scheme", b"https"),
+    (b":authority", b"gateway.example"),
+    (b":path", b"/"),
+)
+STREAM_REFUSED = drafts.wire_error(drafts.STREAM_REFUSED)
+
+
+async def eventually(connection: Connection, condition: Callable[[], bool]) -> None:
+    def holds() -> bool:
+        connection.run(for_s=0.02)
+        return condition()
+
+    await until(holds)
+
+
+def changed(**pseudo: bytes) -> list[tuple[bytes, bytes]]:
+    fields = {**dict(CONNECT), **{f":{name}".encode(): value for name, value in pseudo.items()}}
+    return list(fields.items())
+
+
+# Who is let in.
+
+
+@pytest.mark.parametrize("draft", Draft)
+async def test_a_client_of_each_draft_is_let_in_and_its_draft_known(draft: Draft) -> None:
+    connection = Connection(draft=draft)
+    assert drafts.server_supports(connection.client.http3.received_settings or {}, draft)
+    headers = [(name.encode(), value.encode()) for name, value in drafts.client_headers(draft)]
+    stream_id = connection.ask([*CONNECT, *headers])
+    assert connection.answer_to(stream_id)[b":status"] == b"200"
+    assert connection.door.requests[0].draft is draft
+    answers_draft02 = connection.answer_to(stream_id).get(b"sec-webtransport-http3-draft")
+    assert answers_draft02 == (b"draft02" if draft is Draft.draft02 else None)
+
+
+async def test_the_newest_draft_may_open_streams_and_send_as_soon_as_it_is_let_in() -> None:
+    session = OpenSession(draft=Draft.draft13)
+    assert CapsuleReader().feed(session.connect_bytes()) == [
+        LimitCapsule(capsules.MAX_STREAMS_BIDI, 1 << 60),
+        LimitCapsule(capsules.MAX_STREAMS_UNI, 1 << 60),
+        LimitCapsule(capsules.MAX_DATA, 1 << 60),
+    ]
+    session.send(encode(TEXT, b"start"))
+    assert session.heard.events == [(TEXT, b"start")]
+
+
+@pytest.mark.parametrize("draft", [Draft.draft02, Draft.draft07])
+async def test_the_older_drafts_get_no_capsules_that_they_do_not_know(draft: Draft) -> None:
+    assert OpenSession(draft=draft).connect_bytes() == b""
+
+
+@pytest.mark.parametrize(("protocol", "draft"), [(b"webtransport", Draft.draft02), (b"webtransport-h3", Draft.draft13)])
+async def test_a_client_that_sends_none_of_the_settings_is_taken_at_its_word(protocol: bytes, draft: Draft) -> None:
+    connection = Connection(settings={})
+    assert connection.answer_to(connection.ask(changed(protocol=protocol)))[b":status"] == b"200"
+    assert connection.door.requests[0].draft is draft
+
+
+async def test_our_protocol_is_chosen_where_it_is_offered_and_a_token_is_never_echoed() -> None:
+    connection = Connection()
+    stream_id = connection.ask([*CONNECT, (b"wt-available-protocols", b'"bearer.secret", "patchbay.v1"')])
+    assert connection.answer_to(stream_id) == {b":status": b"200", b"wt-protocol": b'"patchbay.v1"'}
+    assert connection.door.requests[0].protocols == ("bearer.secret", "patchbay.v1")
+
+
+async def test_no_protocol_is_chosen_where_ours_is_not_offered() -> None:
+    connection = Connection()
+    stream_id = connection.ask([*CONNECT, (b"wt-available-protocols", b'"bearer.secret"')])
+    assert connection.answer_to(stream_id) == {b":status": b"200"}
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 503])
+async def test_who_is_not_let_in_gets_the_door_s_status(status: int) -> None:
+    connection = Connection(door=RecordingDoor(status=status))
+    stream_id = connection.ask(CONNECT)
+    assert connection.answer_to(stream_id) == {b":status": b"%d" % status}
+    assert connection.client.is_ended(stream_id)
+    assert connection.client.resets() == {}
+    assert connection.user.sessions == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (changed(scheme=b"http"), b"400"),
+        (changed(authority=b"user@gateway.example"), b"400"),
+        (changed(path=b"/" + b"x" * 2_000), b"414"),
+        (changed(protocol=b"websocket"), b"501"),
+        ([(b":method", b"CONNECT"), (b":authority", b"gateway.example:443")], b"405"),
+    ],
+)
+async def test_a_request_for_something_else_is_refused_with_its_status(
+    fields: list[tuple[bytes, bytes]], status: bytes
+) -> None:
+    connection = Connection(max_path_bytes=1_000)
+    stream_id = connection.ask(fields)
+    assert connection.answer_to(stream_id)[b":status"] == status
+    assert connection.client.is_ended(stream_id)
+    assert connection.answer_to(connection.ask(CONNECT))[b":status"] == b"200", "the connection goes on"
+
+
+async def test_a_connection_has_a_number_of_sessions() -> None:
+    connection = Connection(max_sessions_per_connection=2)
+    statuses = [connection.answer_to(connection.ask(CONNECT))[b":status"] for _ in range(3)]
+    assert statuses == [b"200", b"200", b"429"]
+    first, second = connection.door.sessions
+    for index, heard in ((0, first), (4, second)):
+        connection.client.open_stream(index, encode(TEXT, b"to %d" % index))
+        connection.run()
+        connection.client.http3.send_datagram(index, b"%d" % index)
+        connection.run()
+        assert heard.events == [(TEXT, b"to %d" % index), ("datagram", b"%d" % index)]
+    first.session.close(1, "one")
+    connection.client.http3.send_data(0, b"", end_stream=True)
+    connection.run()
+    assert connection.user.sessions == 1
+    assert connection.answer_to(connection.ask(CONNECT))[b":status"] == b"200"
+
+
+async def test_a_request_that_overtakes_the_settings_waits_for_them() -> None:
+    connection = Connection(starts_http3=False)
+    http3 = connection.client.http3
+    settings_sent, connection.client.quic._streams[2].sender._pending = connection.client.quic._streams[2], _nothing()
+    stream_id = connection.client.quic.get_next_available_stream_id()
+    http3.send_headers(stream_id, list(CONNECT))
+    http3.send_data(stream_id, capsules.encode_drain(), end_stream=False)
+    connection.client.open_stream(stream_id, encode(TEXT, b"early"))
+    connection.run()
+    assert connection.door.requests == []
+    settings_sent.sender._pending.add(0, settings_sent.sender._buffer_stop)
+    settings_sent.sender.buffer_is_empty = False
+    connection.run()
+    assert connection.door.requests[0].draft is Draft.draft02
+    assert connection.door.sessions[0].events == [(TEXT, b"early")]
+
+
+def _nothing() -> object:
+    from aioquic.quic.rangeset import RangeSet
+
+    return RangeSet()
+
+
+async def test_too_much_before_the_settings_ends_the_connection() -> None:
+    connection = Connection(starts_http3=False)
+    for stream_id in range(0, 80, 4):
+        connection.client.send(stream_id, _request_bytes())
+    connection.run()
+    assert connection.client.closed is not None
+    assert connection.client.closed.error_code == ErrorCode.H3_EXCESSIVE_LOAD
+
+
+def _request_bytes() -> bytes:
+    """A CONNECT as HTTP/3 writes it, without tables."""
+    import pylsqpack
+    from aioquic.h3.connection import FrameType, encode_frame
+
+    _, block = pylsqpack.Encoder().encode(0, list(CONNECT))
+    return encode_frame(FrameType.HEADERS, block)
+
+
+# Streams and datagrams that nobody asked for.
+
+
+async def test_the_first_stream_carries_the_messages_and_others_are_refused() -> None:
+    session = OpenSession()
+    second = session.client.open_stream(session.stream_id, encode(TEXT, b"second"))
+    uni = session.client.open_stream(session.stream_id, encode(TEXT, b"uni"), uni=True)
+    session.run()
+    assert session.client.resets() == {second: STREAM_REFUSED}
+    assert session.client.stops() == {second: STREAM_REFUSED, uni: STREAM_REFUSED}
+    session.send(encode(TEXT, b"first"))
+    assert session.heard.events == [(TEXT, b"first")]
+
+
+async def test_a_client_that_goes_on_opening_streams_is_closed() -> None:
+    session = OpenSession(max_refused_streams=5)
+    for _ in range(6):
+        session.client.open_stream(session.stream_id, b"x", end=True)
+        session.run()
+    assert session.client.closed is not None
+    assert session.client.closed.error_code == ErrorCode.H3_EXCESSIVE_LOAD
+    assert session.heard.events == [("closed", None, "")]
+
+
+async def test_a_stream_that_overtakes_the_request_for_its_session_waits_for_it() -> None:
+    connection = Connection()
+    session_id = connection.client.quic.get_next_available_stream_id()
+    connection.client.quic._local_next_stream_id_bidi += 4
+    connection.client.open_stream(session_id, encode(TEXT, b"early"))
+    connection.run()
+    connection.client.quic._local_next_stream_id_bidi = session_id
+    connection.ask(CONNECT)
+    assert connection.door.sessions[0].events == [(TEXT, b"early")]
+
+
+async def test_a_stream_whose_session_does_not_come_is_refused() -> None:
+    connection = Connection(early_wait_ms=30)
+    stream_id = connection.client.open_stream(40, encode(TEXT, b"early"))
+    connection.run()
+    assert connection.client.resets() == {}
+    await eventually(connection, lambda: bool(connection.client.resets()))
+    assert connection.client.resets() == {stream_id: drafts.BUFFERED_STREAM_REJECTED}
+    assert connection.client.closed is None
+
+
+async def test_only_so_much_is_kept_for_sessions_that_have_not_come() -> None:
+    connection = Connection(max_early_streams=2, max_early_bytes=1_000)
+    small = connection.client.open_stream(40, bytes(10))
+    large = connection.client.open_stream(40, bytes(991))
+    connection.run()
+    assert connection.client.resets() == {large: drafts.BUFFERED_STREAM_REJECTED}
+    others = [connection.client.open_stream(40, b"x") for _ in range(2)]
+    connection.run()
+    assert connection.client.resets() == {
+        large: drafts.BUFFERED_STREAM_REJECTED,
+        others[1]: drafts.BUFFERED_STREAM_REJECTED,
+    }
+    connection.client.quic.reset_stream(small, 1)
+    connection.run()
+    connection.client.open_stream(40, b"there is room again")
+    connection.run()
+    assert len(connection.client.resets()) == 3
+
+
+async def test_a_stream_of_a_session_that_is_over_is_told_so() -> None:
+    session = OpenSession()
+    session.capsules(capsules.encode_close(0, ""), end=True)
+    late = session.client.open_stream(session.stream_id, b"late")
+    session.run()
+    assert session.client.resets()[late] == drafts.SESSION_GONE
+
+
+async def test_a_datagram_for_no_session_is_dropped() -> None:
+    session = OpenSession()
+    session.client.http3.send_datagram(400, b"x")
+    session.run()
+    assert session.client.closed is None
+    assert session.heard.events == []
+
+
+# Clients that break the rules of HTTP/3, and the end of connections.
+
+
+@pytest.mark.parametrize(
+    ("break_rules", "code"),
+    [
+        (lambda s: s.client.quic.send_datagram_frame(b""), ErrorCode.H3_DATAGRAM_ERROR),
+        (lambda s: s.client.open_stream(3, b"x"), ErrorCode.H3_ID_ERROR),
+        (lambda s: s.client.send(s.client.quic.get_next_available_stream_id(), b"\x00\x01x"), 0x105),
+        (lambda s: s.client.send(2, b"\x04\x00"), ErrorCode.H3_FRAME_UNEXPECTED),
+        (lambda s: s.client.quic.reset_stream(2, 0), ErrorCode.H3_CLOSED_CRITICAL_STREAM),
+        (lambda s: s.client.send(s.stream_id, b"\x40\x41\x00"), ErrorCode.H3_FRAME_ERROR),
+    ],
+)
+async def test_breaking_the_rules_ends_the_connection_with_its_code_and_every_session_hears(
+    break_rules: Callable[[OpenSession], object], code: int
+) -> None:
+    session = OpenSession()
+    second = session.ask(CONNECT)
+    assert session.answer_to(second)[b":status"] == b"200"
+    break_rules(session)
+    session.run()
+    assert session.client.closed is not None
+    assert session.client.closed.error_code == code
+    assert [heard.events for heard in session.door.sessions] == [[("closed", None, "")]] * 2
+
+
+async def test_a_connection_is_closed_when_its_last_session_is_over_and_the_client_does_not() -> None:
+    session = OpenSession(linger_ms=30)
+    session.capsules(capsules.encode_close(0, ""), end=True)
+    assert session.client.closed is None
+    await eventually(session, lambda: session.client.closed is not None)
+    assert session.client.closed is not None
+    assert session.client.closed.error_code == ErrorCode.H3_NO_ERROR
+
+
+async def test_a_connection_on_which_nothing_is_asked_for_is_closed() -> None:
+    connection = Connection(empty_connection_ms=30)
+    await eventually(connection, lambda: connection.client.closed is not None)
+
+
+async def test_a_connection_with_a_session_stays() -> None:
+    session = OpenSession(empty_connection_ms=1, linger_ms=1)
+    await eventually(session, lambda: True)
+    session.send(encode(TEXT, b"still here"))
+    assert session.heard.events == [(TEXT, b"still here")]
+
+
+async def test_while_draining_sessions_go_on_and_requests_are_put_off() -> None:
+    session = OpenSession()
+    session.user.drain()
+    session.user.drain()
+    session.run()
+    refused = session.ask(CONNECT)
+    page = session.ask(GET, end=True)
+    assert session.answer_to(refused)[b":status"] == b"503"
+    assert session.client.resets() == {page: ErrorCode.H3_REQUEST_REJECTED}
+    session.send(encode(TEXT, b"still here"))
+    assert session.heard.events == [(TEXT, b"still here")]
+
+
+async def test_the_end_of_a_connection_is_told_once() -> None:
+    session = OpenSession()
+    session.user.quic_closed()
+    session.user.quic_closed()
+    session.user.drain()
+    assert session.heard.events == [("closed", None, "")]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=60), st.booleans()), max_size=8))
+async def test_any_bytes_on_any_streams_end_in_order_and_each_session_hears_one_end(
+    writes: list[tuple[int, bytes, bool]],
+) -> None:
+    session = OpenSession()
+    session.send(encode(TEXT, b"start"))
+    quic = session.client.quic
+    ended: set[int] = set()
+    for stream, data, ends in writes:
+        stream_id = (2, 6, 10, 0, 4, 8, 12, 14, 18, 22)[stream]
+        if stream_id in ended or session.client.closed is not None:
+            continue
+        try:
+            quic.send_stream_data(stream_id, data, ends)
+        except (RuntimeError, ValueError):
+            continue
+        if ends:
+            ended.add(stream_id)
+        session.run(for_s=0.0)
+    session.user.quic_closed()
+    assert [len(heard.ends) for heard in session.door.sessions] == [1] * len(session.door.sessions)
