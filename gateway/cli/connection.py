@@ -1,10 +1,11 @@
-"""A client's connection to a gateway: the same conversation over WebSocket or gRPC."""
+"""A client's connection to a gateway: the same conversation over WebSocket, gRPC or WebTransport."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import re
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -26,11 +27,21 @@ from gateway.wire.rpc_status import retry_after_ms_of as retry_info_ms
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from gateway.cli.webtransport_connection import WebTransportChoices
+
 CONNECT_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 1.0
 """Nothing is waited for then but the other side's farewell."""
 _MAX_MESSAGE_BYTES = 4 * 1_048_576
 _DELAY_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+class TransportChoice(StrEnum):
+    """How to speak to a gateway."""
+
+    ws = "ws"
+    grpc = "grpc"
+    webtransport = "webtransport"
 
 
 class ConnectionFailed(Exception):
@@ -42,6 +53,10 @@ class ConnectionFailed(Exception):
         super().__init__(f"{text}{advice(retry_after_ms)}")
         self.exit_code = exit_code
         self.retry_after_ms = retry_after_ms
+
+
+class UnreachableSo(ConnectionFailed):
+    """Not by this protocol, while another one may do."""
 
 
 class Connection(Protocol):
@@ -65,10 +80,10 @@ def exit_code_of(error: ErrorMessage) -> ExitCode:
         reason = Reason(error.reason)
     except ValueError:
         return ExitCode.unavailable if error.retryable else ExitCode.internal
-    return _exit_code_of_reason(reason)
+    return exit_code_of_reason(reason)
 
 
-def _exit_code_of_reason(reason: Reason) -> ExitCode:
+def exit_code_of_reason(reason: Reason) -> ExitCode:
     row = TABLE[reason]
     if row.http in (401, 403) or reason is Reason.wrong_region:
         return ExitCode.not_permitted
@@ -79,13 +94,36 @@ def _exit_code_of_reason(reason: Reason) -> ExitCode:
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str, token: str, *, is_grpc: bool, resume_token: str = "", timeout_s: float = CONNECT_TIMEOUT_S
+    url: str,
+    token: str,
+    *,
+    protocol: TransportChoice = TransportChoice.ws,
+    resume_token: str = "",
+    timeout_s: float = CONNECT_TIMEOUT_S,
+    webtransport: WebTransportChoices | None = None,
 ) -> AsyncIterator[Connection]:
     """Open a session's connection; `resume_token`: of the session that is to go on. Raises ConnectionFailed."""
     headers = {"Authorization": f"Bearer {token}"} | ({RESUME_HEADER: resume_token} if resume_token else {})
-    opened = _grpc(url, headers) if is_grpc else _websocket(url, headers, timeout_s)
-    async with opened as connection:
+    async with _opened(protocol, url, headers, timeout_s, webtransport) as connection:
         yield connection
+
+
+def _opened(
+    protocol: TransportChoice,
+    url: str,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    webtransport: WebTransportChoices | None,
+) -> contextlib.AbstractAsyncContextManager[Connection]:
+    match protocol:
+        case TransportChoice.ws:
+            return _websocket(url, headers, timeout_s)
+        case TransportChoice.grpc:
+            return _grpc(url, headers)
+        case TransportChoice.webtransport:
+            from gateway.cli.webtransport_connection import open_webtransport  # QUIC is loaded where it is spoken
+
+            return open_webtransport(url, headers, timeout_s, webtransport)
 
 
 class _WebSocketConnection:
@@ -111,19 +149,19 @@ class _WebSocketConnection:
             has_said_why = has_said_why or isinstance(decoded, ErrorMessage)
             yield decoded
         if message.type is aiohttp.WSMsgType.CLOSE and not has_said_why:
-            _check_close(str(message.extra or ""))
+            check_close(str(message.extra or ""))
         elif message.type is aiohttp.WSMsgType.BINARY:
             raise ConnectionFailed("the server sent what is no message", ExitCode.protocol_broken)
 
 
-def _check_close(text: str) -> None:
-    """Raises ConnectionFailed if the close frame says why nothing else was said."""
+def check_close(text: str) -> None:
+    """Raises ConnectionFailed if the text of a close says why nothing else was said."""
     reason, _ = read_close_text(text)
     if reason in Reason.__members__ and reason != Reason.finished.value:
         known = Reason(reason)
         raise ConnectionFailed(
             f"closed with {reason}: {TABLE[known].meaning}",
-            _exit_code_of_reason(known),
+            exit_code_of_reason(known),
             retry_after_ms=close_retry_after_ms(text),
         )
 
@@ -146,7 +184,7 @@ async def _websocket(url: str, headers: Mapping[str, str], timeout_s: float) -> 
             reason = Reason.wrong_region
             raise ConnectionFailed(
                 f"refused with {reason}: {TABLE[reason].meaning} Try --url {elsewhere}",
-                _exit_code_of_reason(reason),
+                exit_code_of_reason(reason),
             ) from None
         except ValueError:  # aiohttp's InvalidURL is one too
             raise ConnectionFailed(f"{url} is not an address", ExitCode.usage) from None
@@ -170,7 +208,7 @@ def _handshake_failure(error: aiohttp.WSServerHandshakeError) -> ConnectionFaile
     meaning = error.message if known is None else TABLE[known].meaning
     return ConnectionFailed(
         f"refused with HTTP {error.status} {reason}: {meaning}",
-        code.get(error.status, ExitCode.protocol_broken if known is None else _exit_code_of_reason(known)),
+        code.get(error.status, ExitCode.protocol_broken if known is None else exit_code_of_reason(known)),
         retry_after_ms=int(retry_after) * 1_000 if _DELAY_SECONDS.fullmatch(retry_after) else None,
     )
 
@@ -220,7 +258,7 @@ def _call_failure(status: grpc.StatusCode, details: str | None, metadata: Any) -
     known = Reason(reason) if reason in Reason.__members__ else None
     return ConnectionFailed(
         f"gRPC {status.name}: {details}",
-        code.get(status, ExitCode.protocol_broken if known is None else _exit_code_of_reason(known)),
+        code.get(status, ExitCode.protocol_broken if known is None else exit_code_of_reason(known)),
         retry_after_ms=retry_info_ms(advised if isinstance(advised, bytes) else b""),
     )
 

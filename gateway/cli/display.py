@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from gateway.cli.connection import advice
-from gateway.cli.resuming import Resumed
+from gateway.cli.resuming import FellBack, Resumed
 from gateway.wire.codec import encode_server
 from gateway.wire.messages import (
     AudioLost,
@@ -26,7 +26,7 @@ from gateway.wire.messages import (
 )
 
 if TYPE_CHECKING:
-    from gateway.wire.messages import ServerMessage
+    from gateway.cli.resuming import Shown
 
 
 class Display(Protocol):
@@ -34,7 +34,7 @@ class Display(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
-    def show(self, message: ServerMessage | Resumed) -> None: ...
+    def show(self, message: Shown) -> None: ...
 
 
 class JsonDisplay:
@@ -45,7 +45,10 @@ class JsonDisplay:
 
     def __exit__(self, *_error: object) -> None: ...
 
-    def show(self, message: ServerMessage | Resumed) -> None:
+    def show(self, message: Shown) -> None:
+        if isinstance(message, FellBack):
+            sys.stderr.write(_fell_back(message) + "\n")
+            return
         text = msgspec.json.encode(message).decode() if isinstance(message, Resumed) else encode_server(message)
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -83,8 +86,10 @@ class TerminalDisplay:
     def _view(self) -> Group:
         return Group(self._partial, self._progress)
 
-    def show(self, message: ServerMessage | Resumed) -> None:
+    def show(self, message: Shown) -> None:
         match message:
+            case FellBack():
+                self._errors.print(Text(_fell_back(message), style="yellow"), soft_wrap=True)
             case PartialMessage():
                 stable, rest = message.text[: message.stable_chars], message.text[message.stable_chars :]
                 self._partial = Text.assemble((stable, ""), (rest, "dim"))
@@ -136,6 +141,10 @@ class TerminalDisplay:
     def _print(self, line: Text) -> None:
         """One line; only a terminal breaks it where it ends."""
         self._console.print(line, soft_wrap=not self._console.is_terminal)
+
+
+def _fell_back(message: FellBack) -> str:
+    return f"WebTransport cannot be reached; going on over WebSocket at {message.at} ({message.why})"
 
 
 def _clock(at_ms: int) -> str:

@@ -4,6 +4,7 @@ These must stay true:
   - Every message is shown once; what was heard before the loss is not repeated.
   - Only what the last `ack` covers is let go of; all audio from there on can be sent again.
   - Attempts are spread: the pauses grow, and each client draws its own.
+  - Who asked for WebTransport gets WebSocket where that does not come through, once, and stays with it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,22 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.cli.connection import CONNECT_TIMEOUT_S, ConnectionFailed, connect
+from gateway.cli.connection import CONNECT_TIMEOUT_S, ConnectionFailed, TransportChoice, UnreachableSo, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import TABLE, Fault, Reason
 from gateway.wire.heard_once import HeardOnce
-from gateway.wire.messages import Ack, Audio, ErrorMessage, Finish, Finished, Resume, Start, Started, Usage
+from gateway.wire.messages import (
+    Ack,
+    Audio,
+    ErrorMessage,
+    Finish,
+    Finished,
+    Resume,
+    ServerMessage,
+    Start,
+    Started,
+    Usage,
+)
 from gateway.wire.resume_cut import AudioCut, cut_for
 
 if TYPE_CHECKING:
@@ -28,9 +40,14 @@ if TYPE_CHECKING:
 
     from gateway.cli.audio_source import AudioSource
     from gateway.cli.connection import Connection
-    from gateway.wire.messages import ServerMessage
+    from gateway.cli.webtransport_connection import WebTransportChoices
 
-_SCHEMES = {False: ("ws", "wss", "http", "https"), True: ("grpc", "grpcs")}
+_WEBSOCKET_SCHEMES = ("ws", "wss", "http", "https")
+_GRPC_SCHEMES = ("grpc", "grpcs")
+_WEBTRANSPORT_ROUNDS = 2
+"""After a loss: so often is WebTransport tried again, where another protocol may do."""
+_WEBTRANSPORT_TIMEOUT_S = 3.0
+"""Where another protocol may do. A network that lets no UDP through says nothing."""
 _MOST_ENDS_IN_VAIN = 3
 """So often may a session that was taken up lose its engines for good without one more `ack`: the audio itself may be
 what they die of.
@@ -48,7 +65,10 @@ class Endpoint:
 
     url: str
     token: str
-    is_grpc: bool = False
+    protocol: TransportChoice = TransportChoice.ws
+    webtransport: WebTransportChoices | None = None
+    fallback_url: str | None = None
+    """WebSocket's, where WebTransport does not come through; empty: only where `started` names one. None: nowhere."""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url})"  # never the token
@@ -78,15 +98,25 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed", kw_only=True):
     attempts: int
 
 
+class FellBack(msgspec.Struct, frozen=True, tag="fell_back", kw_only=True):
+    """A line of the client's own: WebTransport does not come through, and WebSocket is used from here on."""
+
+    at: str
+    why: str
+
+
+Shown = ServerMessage | Resumed | FellBack
+
+
 class ResumingSession:
-    """One session. `show` gets every message once, and `Resumed` after each loss."""
+    """One session. `show` gets every message once, `Resumed` after each loss, and `FellBack` where that happened."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         start: Start,
         source: AudioSource,
-        show: Callable[[ServerMessage | Resumed], None],
+        show: Callable[[Shown], None],
         *,
         rules: ResumeRules | None = None,
     ) -> None:
@@ -105,7 +135,10 @@ class ResumingSession:
         self._ends_in_vain = 0
         self._left_unanswered = 0
         """Attempts that were given up before an answer: a slow gateway may take the session up for one of them."""
-        self._attempt_url = endpoint.url
+        self._place = _Place(endpoint.url, endpoint.protocol)
+        self._has_fallen_back = False
+        self._is_sent_elsewhere = False
+        """By policy or a drain, to the gateways in `_resume_at`."""
 
     async def run(self) -> Finished | ErrorMessage:
         """To the end of the session.
@@ -126,6 +159,8 @@ class ResumingSession:
             outcome = await self._attempt()
             if isinstance(outcome, Finished | ErrorMessage) and not self._may_go_on_after(outcome):
                 return outcome
+            if self._begins_elsewhere(outcome):
+                continue
             if isinstance(outcome, ErrorMessage) and outcome.reason == Reason.resumed_elsewhere:
                 self._left_unanswered -= 1
             if isinstance(outcome, ConnectionFailed) and outcome.exit_code in _NOT_OURS_TO_REPEAT:
@@ -167,10 +202,8 @@ class ResumingSession:
         waited_ms = (asyncio.get_running_loop().time() - lost.at_s) * 1_000
         if not self._can_resume() or waited_ms >= rules.give_up_ms:
             return None
-        addresses = self._addresses()
-        turn, place = divmod(lost.attempts, len(addresses))
+        turn, place = self._choose_place(lost.attempts)
         lost.attempts += 1
-        self._attempt_url = addresses[place]
         advised_ms = getattr(outcome, "retry_after_ms", None) or 0
         if turn == 0 and place == 0 and getattr(outcome, "reason", None) == Reason.capacity_shed:
             return float(advised_ms)  # the slot is another's: there is nothing to be had before
@@ -181,11 +214,55 @@ class ResumingSession:
         whole_ms = min(rules.max_delay_ms, max(advised_ms, rules.first_delay_ms << min(turn, 10)))
         return random.uniform(whole_ms / 2, whole_ms)
 
-    def _addresses(self) -> list[str]:
-        """Those that `started` named and that this protocol can use, then the one that was given."""
-        schemes = _SCHEMES[self._endpoint.is_grpc]
-        named = [address for address in self._resume_at if urlsplit(address).scheme in schemes]
-        return list(dict.fromkeys([*named, self._endpoint.url]))
+    def _choose_place(self, attempts: int) -> tuple[int, int]:
+        """The next gateway; gives its round, and its place in that."""
+        places = self._places()
+        early = _WEBTRANSPORT_ROUNDS * len(places)
+        if attempts >= early and any(place.protocol is not TransportChoice.webtransport for place in places):
+            later = [place for place in places if place.protocol is not TransportChoice.webtransport]
+            turn, number = divmod(attempts - early, len(later))
+            self._place = later[number]
+            return turn + _WEBTRANSPORT_ROUNDS, number
+        turn, number = divmod(attempts, len(places))
+        self._place = places[number]
+        return turn, number
+
+    def _places(self) -> list[_Place]:
+        """Where `started` named addresses that can be used, then the one that was given; WebTransport first, unless
+        the session has to leave its gateway.
+        """
+        endpoint = self._endpoint
+        given = _Place(endpoint.url, endpoint.protocol)
+        if endpoint.protocol is not TransportChoice.webtransport:
+            schemes = _GRPC_SCHEMES if endpoint.protocol is TransportChoice.grpc else _WEBSOCKET_SCHEMES
+            return list(dict.fromkeys([*self._named(schemes, endpoint.protocol), given]))
+        if endpoint.fallback_url is None:
+            return [given]
+        others = self._named(_WEBSOCKET_SCHEMES, TransportChoice.ws)
+        others += [_Place(url, TransportChoice.ws) for url in (endpoint.fallback_url,) if url]
+        if self._has_fallen_back and others:
+            return list(dict.fromkeys(others))
+        return list(dict.fromkeys([*others, given] if self._is_sent_elsewhere else [given, *others]))
+
+    def _named(self, schemes: tuple[str, ...], protocol: TransportChoice) -> list[_Place]:
+        return [_Place(url, protocol) for url in self._resume_at if urlsplit(url).scheme in schemes]
+
+    def _begins_elsewhere(self, outcome: ServerMessage | ConnectionFailed | None) -> bool:
+        """Whether a session that never began over WebTransport is begun over WebSocket."""
+        fallback_url = self._endpoint.fallback_url
+        if self._token or self._lost is not None or not fallback_url:
+            return False
+        if self._place.protocol is not TransportChoice.webtransport or not isinstance(outcome, UnreachableSo | None):
+            return False
+        if not self._source.has(self._cut()):
+            return False
+        self._place = _Place(fallback_url, TransportChoice.ws)
+        self._fall_back("no answer to `start`" if outcome is None else str(outcome))
+        return True
+
+    def _fall_back(self, why: str) -> None:
+        self._has_fallen_back = True
+        self._show(FellBack(at=self._place.url, why=why))
 
     async def _attempt(self) -> Finished | ErrorMessage | ConnectionFailed | None:
         """One connection, to its end. None: it broke off."""
@@ -198,14 +275,18 @@ class ResumingSession:
         start = msgspec.structs.replace(self._start, resume=resume)
         endpoint = self._endpoint
         timeout_s = self._rules.open_ms / 1_000 if is_again else CONNECT_TIMEOUT_S
+        place = self._place
+        if place.protocol is TransportChoice.webtransport and endpoint.fallback_url is not None:
+            timeout_s = min(timeout_s, _WEBTRANSPORT_TIMEOUT_S)
         resume_token = self._token if is_again else ""
         try:
             async with connect(
-                self._attempt_url,
+                place.url,
                 endpoint.token,
-                is_grpc=endpoint.is_grpc,
+                protocol=place.protocol,
                 resume_token=resume_token,
                 timeout_s=timeout_s,
+                webtransport=endpoint.webtransport,
             ) as connection:
                 return await self._converse(connection, start, cut, is_again=is_again)
         except ConnectionFailed as failed:
@@ -255,6 +336,7 @@ class ResumingSession:
                 has_heard = True
                 if isinstance(message, ErrorMessage):
                     self._resume_at = message.gateways or self._resume_at
+                    self._is_sent_elsewhere = self._is_sent_elsewhere or bool(message.gateways)
                     if self._lost is None and message.reason == Reason.engine_unavailable:
                         self._ends_in_vain += 1
                     # Whoever was shed hears why and for how long, also when the session goes on by itself.
@@ -293,7 +375,9 @@ class ResumingSession:
             self._token = message.resume_token or self._token
             self._resume_at = message.resume_at or self._resume_at
             if self._lost is not None:
-                self._show(self._lost.ended(self._attempt_url, message, self._acked_sample))
+                if self._place.protocol is not self._endpoint.protocol and not self._has_fallen_back:
+                    self._fall_back("the connection was lost")
+                self._show(self._lost.ended(self._place.url, message, self._acked_sample))
                 self._lost = None
 
 
@@ -305,6 +389,14 @@ def owed_within_ms(start: Start, rules: ResumeRules) -> int:
     utterance_ms = 0 if start.partials else start.max_utterance_ms or _LONGEST_UTTERANCE_MS
     longest_ms = max(silence_ms, utterance_ms)
     return max(rules.silent_ms, longest_ms + _TO_ANSWER_MS) if longest_ms else rules.silent_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A gateway's address, and how it is spoken to."""
+
+    url: str
+    protocol: TransportChoice
 
 
 @dataclass(slots=True)

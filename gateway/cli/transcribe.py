@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import urlsplit
@@ -15,12 +14,13 @@ import typer
 
 from engines.interface import Decoding, ProfanityHandling, RedactionKind
 from gateway.cli.audio_source import FileAudio, KeptAudio
-from gateway.cli.connection import ConnectionFailed, exit_code_of
+from gateway.cli.connection import ConnectionFailed, TransportChoice, exit_code_of
 from gateway.cli.display import JsonDisplay, TerminalDisplay
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.keyword_option import parse_keyword
 from gateway.cli.recording import InputLost, Recording, UnknownRecording, from_stdin, read_recording
 from gateway.cli.resuming import Endpoint, ResumeRules, ResumingSession
+from gateway.cli.webtransport_options import OptionsRefused, WebTransportOptions, place_of
 from gateway.dev_keys import DevClaims, DevKeysRefused, create_or_load, state_directory
 from gateway.running_regions import newest
 from gateway.wire.messages import AudioSpec, Endpointing, ErrorMessage, Start, TextSpec
@@ -34,11 +34,6 @@ _DEV_TTL_S = 6 * 3_600
 _MAX_OPTION_MS = 600_000
 """More than any gateway allows, and little enough for every protocol's integers."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class TransportChoice(StrEnum):
-    ws = "ws"
-    grpc = "grpc"
 
 
 def transcribe(
@@ -83,6 +78,17 @@ def transcribe(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on elsewhere when the connection is lost.")
     ] = True,
+    certificate_hash: Annotated[
+        list[str] | None,
+        typer.Option(help="WebTransport: SHA-256 of the gateway's certificate; may be given several times."),
+    ] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="WebTransport: who signs the gateway's certificate.")] = None,
+    datagrams: Annotated[
+        bool, typer.Option("--datagrams", help="WebTransport: raw audio in datagrams; what is lost stays lost.")
+    ] = False,
+    fallback: Annotated[
+        bool, typer.Option("--fallback/--no-fallback", help="WebSocket where WebTransport does not come through.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the server's messages as JSON lines.")] = False,
 ) -> None:
     """Transcribe a recording, live.
@@ -114,13 +120,17 @@ def transcribe(
             redact=tuple(kind.value for kind in redact or ()),
         ),
     )
-    where = _url(url, protocol)
+    webtransport = WebTransportOptions(tuple(certificate_hash or ()), ca_file, datagrams, fallback)
+    try:
+        endpoint = _endpoint(url, token, protocol, webtransport)
+        webtransport.check_audio(audio, speed)
+    except OptionsRefused as refused:
+        _fail(str(refused), ExitCode.usage)
     display: Display = (
         JsonDisplay() if as_json else TerminalDisplay(None if recording is None else recording.duration_ms)
     )
     try:
         with display:
-            endpoint = Endpoint(where, _token(token, where), is_grpc=protocol is TransportChoice.grpc)
             code = asyncio.run(_run(endpoint, start, recording, speed, display, is_resuming=resume))
     except ConnectionFailed as failed:
         _fail(str(failed), failed.exit_code)
@@ -151,9 +161,20 @@ def _input(file: str, given: AudioSpec, *, is_encoding_given: bool) -> tuple[Rec
     return recording, AudioSpec(recording.audio.encoding, given.sample_rate_hz, channels, given.channel)
 
 
-def _url(given: str, protocol: TransportChoice) -> str:
-    if given:
-        return given
+def _endpoint(given: str, token: str, protocol: TransportChoice, options: WebTransportOptions) -> Endpoint:
+    """Raises OptionsRefused."""
+    if protocol is not TransportChoice.webtransport:
+        if options.is_any_given:
+            raise OptionsRefused(
+                "--certificate-hash, --ca-file, --datagrams and --no-fallback are for --protocol webtransport"
+            )
+        where = given or _url_here(protocol)
+        return Endpoint(where, _token(token, where), protocol)
+    place = place_of(given, options, newest(state_directory(os.environ)))
+    return Endpoint(place.url, _token(token, place.url), protocol, place.choices, place.fallback_url)
+
+
+def _url_here(protocol: TransportChoice) -> str:
     running = newest(state_directory(os.environ))
     is_grpc = protocol is TransportChoice.grpc
     if running is not None:

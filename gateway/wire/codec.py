@@ -29,9 +29,9 @@ from gateway.wire.messages import (
 MAX_JSON_BYTES = 65_536
 """Text messages are small; audio travels as binary messages. A start may carry a token."""
 
-_TextMessage = Start | Gap | Finalize | Finish | KeepAlive
+TextMessage = Start | Gap | Finalize | Finish | KeepAlive
 
-_client_decoder: msgspec.json.Decoder[_TextMessage] = msgspec.json.Decoder(_TextMessage)
+_client_decoder: msgspec.json.Decoder[TextMessage] = msgspec.json.Decoder(TextMessage)
 _client_encoder = msgspec.json.Encoder()
 _server_encoder = msgspec.json.Encoder()
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
@@ -78,7 +78,7 @@ def _what_is_wrong(error: Exception) -> str:
     return f"the message breaks the protocol: {what}" + ("" if place is None else f" - at `{place[1]}`")
 
 
-def encode_client(message: _TextMessage) -> str:
+def encode_client(message: TextMessage) -> str:
     return _client_encoder.encode(message).decode()
 
 

@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from engines.interface import RefusalReason, Refused
 from gateway.admission.settings import AddressSettings
-from gateway.cli.connection import ConnectionFailed, connect
+from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import AuthenticationFailed, QuotaRefused, Reason, SessionRefused
 from gateway.wire import codec, proto_codec
@@ -119,7 +119,7 @@ async def reason_heard(gateway: GatewayInProcess, protocol: str, token: str) -> 
     """The first reason that a client hears."""
     url = gateway.websocket if protocol == "ws" else gateway.grpc
     try:
-        async with connect(url, token, is_grpc=protocol == "grpc") as connection:
+        async with connect(url, token, protocol=TransportChoice(protocol)) as connection:
             await connection.send(Start())
             async for message in connection.messages():
                 if isinstance(message, ErrorMessage):
@@ -292,7 +292,7 @@ async def test_a_client_that_only_heard_the_close_frame_knows_why_and_when_to_co
     await runner.setup()
     await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"ws://127.0.0.1:{runner.addresses[0][1]}/v1/stream"
-    async with connect(url, "token", is_grpc=False) as connection:
+    async with connect(url, "token", protocol=TransportChoice.ws) as connection:
         with pytest.raises(ConnectionFailed) as failure:
             [message async for message in connection.messages()]
     assert (failure.value.exit_code, failure.value.retry_after_ms) == (ExitCode.unavailable, 1_500)
@@ -363,7 +363,7 @@ async def test_what_waits_for_its_start_counts_until_it_comes(tmp_path: Path) ->
             assert await reason_heard(gateway, "ws", gateway.token()) == "address_limited"
             await client.send_text(codec.encode_client(Start(token=gateway.token())))
             await until(lambda: len(gateway.registry) == 1)
-            async with connect(gateway.websocket, gateway.token(), is_grpc=False):
+            async with connect(gateway.websocket, gateway.token(), protocol=TransportChoice.ws):
                 pass
             await client.send(frame(8, b"\x03\xe8"))
         await until(lambda: not len(gateway.registry))

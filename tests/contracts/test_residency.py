@@ -13,7 +13,7 @@ import aiohttp
 import grpc
 import pytest
 
-from gateway.cli.connection import Connection, ConnectionFailed, connect
+from gateway.cli.connection import Connection, ConnectionFailed, TransportChoice, connect
 from gateway.errors import Reason
 from gateway.policy_followed import PolicyFollowed
 from gateway.wire.messages import Audio, ErrorMessage, FinalMessage, ResidencySpec, Start
@@ -67,7 +67,7 @@ async def gateway_of(
 @contextlib.asynccontextmanager
 async def session(gateway: GatewayInProcess, transport: str, start: Start, **claims: Any) -> AsyncIterator[Connection]:
     token = gateway.token(**claims)
-    async with connect(gateway.urls[transport], token, is_grpc=transport == "grpc") as connection:
+    async with connect(gateway.urls[transport], token, protocol=TransportChoice(transport)) as connection:
         await connection.send(start)
         yield connection
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from gateway.cli.connection import ConnectionFailed, connect
+from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
 from gateway.errors import Reason
 from gateway.wire.messages import (
     Ack,
@@ -55,7 +55,7 @@ async def gateway_with(state: Path, **options: Any) -> AsyncIterator[GatewayInPr
 
 async def broken_off(gateway: GatewayInProcess, transport: str, start: Start, **claims: Any) -> tuple[str, int]:
     """A session with one final and some audio after it, whose client is gone; its resume token and last `ack`."""
-    async with connect(gateway.urls[transport], gateway.token(**claims), is_grpc=transport == "grpc") as client:
+    async with connect(gateway.urls[transport], gateway.token(**claims), protocol=TransportChoice(transport)) as client:
         for message in (start, Audio(PCM_100_MS), Finalize("a"), Audio(PCM_100_MS)):
             await client.send(message)
         token, messages = "", client.messages()
@@ -74,8 +74,8 @@ async def gone_on_with(
 ) -> list[ServerMessage]:
     """A client that says `start`, 100 ms and `finish`."""
     token = gateway.token(**claims)
-    is_grpc = transport == "grpc"
-    async with connect(gateway.urls[transport], token, is_grpc=is_grpc, resume_token=in_header) as client:
+    choice = TransportChoice(transport)
+    async with connect(gateway.urls[transport], token, protocol=choice, resume_token=in_header) as client:
         for message in (start, Audio(PCM_100_MS), Finish()):
             await client.send(message)
         async with asyncio.timeout(DEADLINE_S):
@@ -191,7 +191,7 @@ async def test_whoever_had_the_session_hears_that_it_goes_on_elsewhere(tmp_path:
     """And its place is free for it, where there is only one."""
     async with (
         gateway_with(tmp_path, max_sessions=1) as gateway,
-        connect(gateway.urls[transport], gateway.token(), is_grpc=transport == "grpc") as old,
+        connect(gateway.urls[transport], gateway.token(), protocol=TransportChoice(transport)) as old,
     ):
         for message in (Start(), Audio(PCM_100_MS), Finalize("a")):
             await old.send(message)

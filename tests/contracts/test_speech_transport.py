@@ -26,7 +26,7 @@ from engines.interface import (
     TextOptions,
     Word,
 )
-from gateway.cli.connection import ConnectionFailed, connect
+from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import Reason
 from gateway.session_settings import SessionSettings
@@ -86,7 +86,7 @@ async def gateway_with(state: Path, **options: Any) -> AsyncIterator[GatewayInPr
 @contextlib.asynccontextmanager
 async def talking(gateway: GatewayInProcess, transport: str, token: str | None = None) -> AsyncIterator[Connection]:
     given = gateway.token() if token is None else token
-    async with connect(gateway.urls[transport], given, is_grpc=transport == "grpc") as connection:
+    async with connect(gateway.urls[transport], given, protocol=TransportChoice(transport)) as connection:
         yield connection
 
 

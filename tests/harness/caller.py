@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway.cli.connection import ConnectionFailed, connect
+from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
 from gateway.wire.messages import (
     Ack,
     Audio,
@@ -173,7 +173,7 @@ async def calling(
 ) -> AsyncIterator[Caller]:
     """A connection whose messages are being written down; `start` is still to be sent."""
     given = region.token(tenant=tenant) if token is None else token
-    async with connect(region.address(protocol), given, is_grpc=protocol == "grpc") as connection:
+    async with connect(region.address(protocol), given, protocol=TransportChoice(protocol)) as connection:
         caller = Caller(connection)
         listening = asyncio.create_task(caller.listen())
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.cli.connection import connect
+from gateway.cli.connection import TransportChoice, connect
 from gateway.cli.resuming import Endpoint
 from gateway.errors import Reason
 from gateway.wire.messages import Ack, Finished, Resume, Start, Started
@@ -51,7 +51,9 @@ async def one_round(pair: GatewayPair, number: int, clients: int, dice: random.R
     async with asyncio.TaskGroup() as tasks:
         for index, talker in enumerate(talkers):
             protocol = "ws" if index % 2 else "grpc"
-            endpoint = Endpoint(pair.url("a", protocol), pair.token(f"t{number}-{index}"), is_grpc=protocol == "grpc")
+            endpoint = Endpoint(
+                pair.url("a", protocol), pair.token(f"t{number}-{index}"), protocol=TransportChoice(protocol)
+            )
             tasks.create_task(talker.talk(endpoint, pieces_of(audio[index]), speed=SPEED))
         await until(lambda: all(talker.started for talker in talkers), what="all sessions")
         await asyncio.sleep(dice.uniform(*KILL_AFTER_S))
@@ -68,8 +70,8 @@ async def one_round(pair: GatewayPair, number: int, clients: int, dice: random.R
 @contextlib.asynccontextmanager
 async def opened(pair: GatewayPair, name: str, tenant: str, protocol: str, start: Start) -> AsyncIterator[Caller]:
     """A session as a client of another make has it."""
-    is_grpc = protocol == "grpc"
-    async with connect(pair.url(name, protocol), pair.token(tenant), is_grpc=is_grpc) as connection:
+    choice = TransportChoice(protocol)
+    async with connect(pair.url(name, protocol), pair.token(tenant), protocol=choice) as connection:
         caller = Caller(connection)
         listening = asyncio.create_task(caller.listen())
         try:
@@ -106,7 +108,7 @@ async def forgetful_round(pair: GatewayPair) -> None:
     async with asyncio.TaskGroup() as tasks:
         for protocol, talker in talkers.items():
             token = pair.token(f"forgotten-{protocol}")
-            endpoint = Endpoint(pair.url("a", protocol), token, is_grpc=protocol == "grpc")
+            endpoint = Endpoint(pair.url("a", protocol), token, protocol=TransportChoice(protocol))
             tasks.create_task(talker.talk(endpoint, pieces_of(pcm16), speed=SPEED))
         await until(lambda: all(len(talker.words) >= 4 for talker in talkers.values()), what="the first finals")
         await asyncio.gather(pair.kill("a"), asyncio.to_thread(pair.redis.restart_empty))
@@ -136,8 +138,8 @@ async def strangers_round(pair: GatewayPair) -> None:
                 assert refused.error.reason == reason
         assert not old.is_over
         # The place of the old session is the only one: the resume token in a header gives it back in time.
-        endpoint, is_grpc = pair.url("b", "grpc"), True
-        async with connect(endpoint, pair.token("owner"), is_grpc=is_grpc, resume_token=token) as connection:
+        endpoint, choice = pair.url("b", "grpc"), TransportChoice.grpc
+        async with connect(endpoint, pair.token("owner"), protocol=choice, resume_token=token) as connection:
             new = Caller(connection)
             listening = asyncio.create_task(new.listen())
             await new.start(Start(resume=resume))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.cli.connection import connect
+from gateway.cli.connection import TransportChoice, connect
 from gateway.wire.messages import Finalize, Start
 from tests.harness.caller import Caller, calling
 from tests.harness.figures import quantile
@@ -97,7 +97,7 @@ async def test_a_grpc_client_that_does_not_read_is_closed_as_too_slow(new_region
     async def is_closed() -> bool:
         return (await scrape(region))("patchbay_sessions_closed_total", reason="client_too_slow", transport="grpc") == 1
 
-    async with connect(region.grpc, region.token(), is_grpc=True) as connection:
+    async with connect(region.grpc, region.token(), protocol=TransportChoice.grpc) as connection:
         overwhelming = asyncio.create_task(overwhelm_call(connection))
         await until_true(is_closed, what="the close")
         await until_true(lambda: has_no_sessions(region), what="the end of the session")

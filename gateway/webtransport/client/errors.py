@@ -11,6 +11,10 @@ class CannotConnect(WebTransportError):
     """Nobody answers there, or who answers is not trusted or speaks no WebTransport."""
 
 
+class NotTrusted(CannotConnect):
+    """Who answers there is not the server that is meant: to go on with him elsewhere would not help."""
+
+
 class RefusedByStatus(WebTransportError):
     """The server answered the request for a session with another status than 200.
 

@@ -11,7 +11,7 @@ from aioquic.quic.events import HandshakeCompleted
 
 from gateway.webtransport.client import trust as trusting
 from gateway.webtransport.client.connection import Loss
-from gateway.webtransport.client.errors import CannotConnect, RefusedByStatus
+from gateway.webtransport.client.errors import CannotConnect, NotTrusted, RefusedByStatus
 from gateway.webtransport.client.session import ClientSession
 from gateway.webtransport.http3.drafts import TOKEN, client_headers, client_settings, server_supports
 from gateway.webtransport.http3.offered_protocols import CHOICE_HEADER, OFFERS_HEADER, encode_offers, parse_choice
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _BAD_CERTIFICATE = 0x100 + 42
 """CRYPTO_ERROR (RFC 9001 §4.8) with the alert of TLS."""
+_DISTRUST = range(0x100 + 42, 0x100 + 50)
+"""The alerts about certificates (RFC 8446 §6.2), which this side raised where it has no handshake."""
 
 
 class DraftHttp3(H3Connection):
@@ -149,7 +151,8 @@ class SessionRequest:
     def lost(self, loss: Loss, code: int, reason: str) -> None:
         if self._failure is None:
             why = f"{loss.value}: {reason}" if reason else loss.value
-            self._failure = CannotConnect(why if loss is not Loss.closed_by_server else f"{why} (code {code:#x})")
+            kind = NotTrusted if loss is Loss.no_handshake and code in _DISTRUST else CannotConnect
+            self._failure = kind(why if loss is not Loss.closed_by_server else f"{why} (code {code:#x})")
         if self._session is not None:
             self._session.lost(loss, code, reason)
         self._news.set()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.webtransport.client.errors import CannotConnect
+from gateway.webtransport.client.errors import CannotConnect, NotTrusted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,18 +51,18 @@ class CertificateHash:
         return cls(sha256)
 
     def check(self, certificate: Certificate, now: datetime) -> None:
-        """Raises CannotConnect: it is none of those that are meant, or none that may be taken by its hash."""
+        """Raises NotTrusted: it is none of those that are meant, or none that may be taken by its hash."""
         found = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
         if not any(hmac.compare_digest(found, each) for each in self.sha256):
-            raise CannotConnect("the server's certificate has another hash than the one that was given")
+            raise NotTrusted("the server's certificate has another hash than the one that was given")
         public_key = certificate.public_key()
         if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP256R1):
-            raise CannotConnect("a certificate that is known by its hash must have an ECDSA key on P-256")
+            raise NotTrusted("a certificate that is known by its hash must have an ECDSA key on P-256")
         since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if until - since > LONGEST_VALIDITY:
-            raise CannotConnect("a certificate that is known by its hash may be valid for 14 days at most")
+            raise NotTrusted("a certificate that is known by its hash may be valid for 14 days at most")
         if not since <= now <= until:
-            raise CannotConnect("the server's certificate is not valid yet, or no longer")
+            raise NotTrusted("the server's certificate is not valid yet, or no longer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def configure(configuration: QuicConfiguration, trust: Trust | None) -> None:
 
 
 def check(trust: Trust | None, certificates: Sequence[Certificate]) -> None:
-    """What the handshake did not check. Raises CannotConnect.
+    """What the handshake did not check. Raises NotTrusted.
 
     Args:
         certificates: the server's own first; that it has the key was proven.
@@ -100,5 +100,5 @@ def check(trust: Trust | None, certificates: Sequence[Certificate]) -> None:
     if not isinstance(trust, CertificateHash):
         return
     if not certificates:
-        raise CannotConnect("the server showed no certificate")
+        raise NotTrusted("the server showed no certificate")
     trust.check(certificates[0], datetime.now(UTC))

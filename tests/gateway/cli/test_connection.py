@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.cli.connection import ConnectionFailed, connect, exit_code_of, grpc_target, websocket_url
+from gateway.cli.connection import ConnectionFailed, TransportChoice, connect, exit_code_of, grpc_target, websocket_url
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import TABLE, Reason
 from gateway.wire.messages import Audio, ErrorMessage, Finish, Finished, ServerMessage, Start, Started
@@ -94,7 +94,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[GatewayInProcess]:
 
 
 async def conversation(url: str, token: str, protocol: str) -> list[ServerMessage]:
-    async with asyncio.timeout(DEADLINE_S), connect(url, token, is_grpc=protocol == "grpc") as connection:
+    async with asyncio.timeout(DEADLINE_S), connect(url, token, protocol=TransportChoice(protocol)) as connection:
         await connection.send(Start())
         await connection.send(Audio(bytes(3_200)))
         await connection.send(Finish())
@@ -119,7 +119,7 @@ async def test_a_session_is_the_same_over_both_protocols(gateway: GatewayInProce
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_what_is_sent_after_the_end_of_the_session_is_dropped(gateway: GatewayInProcess, protocol: str) -> None:
     """Whoever reads hears why it ended."""
-    async with connect(gateway.urls[protocol], gateway.token(), is_grpc=protocol == "grpc") as connection:
+    async with connect(gateway.urls[protocol], gateway.token(), protocol=TransportChoice(protocol)) as connection:
         await connection.send(Finish())
         async with asyncio.timeout(DEADLINE_S):
             heard = [message async for message in connection.messages()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.cli.audio_source import KeptAudio
-from gateway.cli.connection import ConnectionFailed, connect
+from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession, owed_within_ms
 from gateway.errors import Reason, WrongRegion
@@ -55,7 +55,7 @@ class Conversation:
     def __init__(self, url: str, token: str, transport: str, rules: ResumeRules) -> None:
         self.shown: list[ServerMessage | Resumed] = []
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
-        endpoint = Endpoint(url, token, is_grpc=transport == "grpc")
+        endpoint = Endpoint(url, token, protocol=TransportChoice(transport))
         source = KeptAudio(AudioSpec(), self._coming())
         self.session = ResumingSession(endpoint, Start(), source, self.shown.append, rules=rules)
 
@@ -234,7 +234,7 @@ async def test_a_session_taken_up_late_for_a_left_attempt_is_taken_back_and_from
         again = Start(resume=Resume(token=started.resume_token, from_sample=0))
         while not running.done():
             heard = talk.count(Resumed)
-            async with connect(url, gateway.token(), is_grpc=transport == "grpc") as other:
+            async with connect(url, gateway.token(), protocol=TransportChoice(transport)) as other:
                 await other.send(again)
                 await until(lambda n=heard: running.done() or talk.count(Resumed) > n)  # type: ignore[misc]
     ended = running.result()
