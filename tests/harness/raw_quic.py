@@ -165,7 +165,7 @@ class _Forwarding(asyncio.DatagramProtocol):
 
 
 def client_configuration(**changed: Any) -> QuicConfiguration:
-    made = {
+    made: dict[str, Any] = {
         "is_client": True,
         "alpn_protocols": ["h3"],
         "verify_mode": ssl.CERT_NONE,

@@ -50,3 +50,7 @@ class QuicMetrics:
         )
         self.received_bytes = self.bytes.labels(direction="received")
         self.sent_bytes = self.bytes.labels(direction="sent")
+
+    def certificate_reloaded(self, *, is_taken: bool) -> None:
+        """Implements gateway.webtransport.quic.certificates.ReloadWatcher."""
+        self.certificates.labels(outcome="taken" if is_taken else "refused").inc()
