@@ -85,9 +85,7 @@ def test_any_loss_reordering_and_doubling_gives_the_audio_with_gaps_where_it_is_
     lost_samples = sum(piece.samples for piece in pieces if isinstance(piece, Gap))
     assert heard.count(0) == lost_samples
     assert counts.lost_us <= lost_samples * 1_000_000 // RATE_HZ
-    assert all(
-        not isinstance(left, Gap) or not isinstance(right, Gap) for left, right in itertools.pairwise(pieces)
-    )
+    assert all(not isinstance(left, Gap) or not isinstance(right, Gap) for left, right in itertools.pairwise(pieces))
 
 
 @given(sendings(), st.data())
