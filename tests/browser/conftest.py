@@ -1,4 +1,4 @@
-"""One browser a file; where it speaks to a gateway, one region a file."""
+"""One browser for all files: starting one takes longer than most tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_wav(path: Path, pcm16: bytes) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """It hears a recording as its microphone, with silence around it: the first 40 to 60 ms of a fake one are lost."""
     folder = tmp_path_factory.mktemp("browser")

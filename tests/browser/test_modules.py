@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from aiohttp import web
 
-from gateway.console.pages import ConsolePages
-from gateway.session_settings import SessionSettings
 from gateway.wire.codec import decode_server, encode_server
 from gateway.wire.heard_once import HeardOnce
 from gateway.wire.messages import FinalMessage, PartialMessage, SpeechStartedMessage, UtteranceEnd, WordMessage
 from gateway.wire.stream_messages import AUDIO, TEXT, encode
+from tests.browser.console_server import console_served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,41 +26,11 @@ NUM_DRAWN = 200
 
 
 @pytest.fixture(scope="module")
-def console_url() -> Iterator[str]:
+def page(browser: Browser) -> Iterator[Browser]:
     """The console's files without a gateway behind them."""
-    ports: list[int] = []
-    is_up = threading.Event()
-    loop = asyncio.new_event_loop()
-
-    async def start() -> web.AppRunner:
-        app = web.Application()
-        ConsolePages("local", SessionSettings(), webtransport=lambda: None, gateways=lambda: ()).add_to(app)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        ports.append(runner.addresses[0][1])
-        is_up.set()
-        return runner
-
-    def serve() -> None:
-        asyncio.set_event_loop(loop)
-        runner = loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    assert is_up.wait(10)
-    yield f"http://127.0.0.1:{ports[0]}/console"
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, console_url: str) -> Browser:
-    browser.open(console_url)
-    return browser
+    with console_served() as address:
+        browser.open(f"{address}/console")
+        yield browser
 
 
 def in_module(page: Browser, module: str, body: str, *arguments: Any) -> Any:

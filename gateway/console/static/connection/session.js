@@ -17,7 +17,7 @@ export const SESSION_RULES = {
   websocketOpenMs: 5_000,
   startedMs: 10_000,
   startedAgainMs: 5_000,
-  silentMs: 30_000, // a gateway that takes audio and says nothing for so long is taken for lost
+  silentMs: 30_000, // a gateway that owes an answer and says nothing for so long is taken for lost
   keepaliveMs: 10_000,
 };
 
@@ -45,7 +45,6 @@ export class Session {
   #numFinalizes = 0;
   #isFinishing = false;
   #isThrottled = false;
-  #sentAtMs = 0;
   #endsInVain = 0;
   #leftUnanswered = 0; // attempts given up before an answer: a slow gateway may take the session up for one of them
 
@@ -185,10 +184,13 @@ export class Session {
       if (samples.length) {
         await connection.sendAudio(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength));
         sample += samples.length;
-        this.#sentAtMs = performance.now();
+        talk.sentSample = sample;
         continue;
       }
-      if (this.#isFinishing) return connection.sendText(JSON.stringify({ type: "finish" }));
+      if (this.#isFinishing) {
+        talk.isFinishSent = true;
+        return connection.sendText(JSON.stringify({ type: "finish" }));
+      }
       const waitingSinceMs = performance.now();
       await this.#bell.heard(this.#rules.keepaliveMs);
       if (!talk.isOver && performance.now() - waitingSinceMs >= this.#rules.keepaliveMs) {
@@ -211,7 +213,7 @@ export class Session {
     while (!talk.last && !talk.isOver && !this.#leaving.signal.aborted) {
       const nowMs = performance.now();
       if (!talk.isStarted && nowMs - openedAtMs > startedMs) return;
-      const isOwedAnAnswer = this.#sentAtMs > talk.heardAtMs && !this.#isThrottled;
+      const isOwedAnAnswer = (talk.sentSample > this.#ackedSample || talk.isFinishSent) && !this.#isThrottled;
       if (talk.isStarted && isOwedAnAnswer && nowMs - talk.heardAtMs > this.#rules.silentMs) return;
       await Promise.race([talk.ended, pause(WATCH_MS, this.#leaving.signal)]);
     }
@@ -262,6 +264,8 @@ class Talk {
   isStarted = false;
   isOver = false;
   heardAtMs = performance.now();
+  sentSample = 0; // all audio before it was sent
+  isFinishSent = false;
   last = null; // `error` or `finished`
   #end;
   #onStarted;

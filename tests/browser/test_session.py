@@ -1,0 +1,334 @@
+"""The console's session before gateways on a bad day: each connection is played by a script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import WSMsgType, web
+
+from tests.browser.console_server import console_served
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from tests.harness.browser import Browser
+
+pytestmark = pytest.mark.integration
+
+NUM_SAMPLES = 20_000
+AUDIO = b"".join(number.to_bytes(2, "little") for number in range(NUM_SAMPLES))
+RECEIVE_S = 10.0
+
+SPEAK = """
+const { Session } = await import("/console/connection/session.js");
+const { KeptAudio } = await import("/console/connection/kept_audio.js");
+const { open } = await import("/console/connection/opening.js");
+const { waysHere, waysTo } = await import("/console/connection/ways.js");
+const [numSamples, rules, finalizeAt, isLeft] = given;
+const audio = new KeptAudio(60_000);
+const pageUrl = location.href;
+const settings = { websocket: { path: "/v1/stream" }, webtransport: null };
+const told = [];
+const session = new Session({
+  token: "a.b.c", audio, open, rules,
+  waysHere: async () => waysHere(settings, { pageUrl, canWebTransport: false }),
+  waysTo: (addresses) => waysTo(addresses, { pageUrl }),
+  tell: (event) => told.push(event.type === "message" ? event.message.type : event.type),
+});
+const samples = Int16Array.from({ length: numSamples }, (_, at) => at);
+audio.push(samples.subarray(0, finalizeAt));
+if (finalizeAt) session.finalize();
+audio.push(samples.subarray(finalizeAt));
+session.finish();
+if (isLeft) setTimeout(() => session.leave(), 300);
+const end = await session.run();
+return { end, told, kept: [audio.first, audio.end] };
+"""
+
+
+class Connection:
+    """One connection of the page, as a script sees it."""
+
+    def __init__(self, socket: web.WebSocketResponse, start: dict[str, Any], address: str) -> None:
+        self.start = start
+        self.address = address
+        self.audio = bytearray()
+        self.asked: list[tuple[str, int]] = []
+        self._socket = socket
+
+    async def say(self, type_: str, **fields: Any) -> None:
+        await self._socket.send_json({"type": type_, **fields})
+
+    async def started(self, **fields: Any) -> None:
+        known = {"session_id": "s", "model": "m", "model_version": "v", "region": "local", "resume_token": "r"}
+        await self.say("started", **(known | fields))
+
+    async def listen(self, until: Callable[[], bool]) -> None:
+        """Take what the page sends until the condition holds. `asked`: each text, and after how many samples."""
+        async with asyncio.timeout(RECEIVE_S):
+            while not until():
+                message = await self._socket.receive()
+                if message.type is WSMsgType.BINARY:
+                    self.audio += message.data
+                elif message.type is WSMsgType.TEXT:
+                    self.asked.append((json.loads(message.data)["type"], len(self.audio) // 2))
+                else:
+                    return
+
+    async def listen_to_the_end(self) -> None:
+        await self.listen(lambda: any(type_ == "finish" for type_, _ in self.asked))
+
+    async def break_off(self) -> None:
+        """As a gateway that dies: what it said arrives, and no frame says why it is the last."""
+        transport = self._socket._req.transport if self._socket._req is not None else None
+        if transport is not None:
+            transport.close()
+
+    async def fail(self, reason: str, **fields: Any) -> None:
+        known = {"message": "no", "retryable": False, "retry_after_ms": None, "level": None, "gateways": []}
+        await self.say("error", reason=reason, **(known | fields))
+        await self._socket.close(code=4400, message=reason.encode())
+
+
+class Stage:
+    """Plays one script a connection, in their order."""
+
+    def __init__(self) -> None:
+        self.scripts: list[Callable[[Connection], Awaitable[None]]] = []
+        self.connections: list[Connection] = []
+        self.address = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        number = len(self.connections)
+        socket = web.WebSocketResponse(protocols=("patchbay.v1",))
+        await socket.prepare(request)
+        start = await socket.receive_json(timeout=RECEIVE_S)
+        connection = Connection(socket, start, request.path)
+        self.connections.append(connection)
+        await self.scripts[number](connection)
+        return socket
+
+
+@pytest.fixture(scope="module")
+def shared_stage(browser: Browser) -> Iterator[Stage]:
+    stage = Stage()
+    with console_served({"/v1/stream": stage.handle, "/elsewhere": stage.handle}) as address:
+        stage.address = address
+        browser.open(f"{address}/console")
+        yield stage
+
+
+@pytest.fixture
+def stage(shared_stage: Stage) -> Stage:
+    shared_stage.scripts, shared_stage.connections = [], []
+    return shared_stage
+
+
+def speak(
+    browser: Browser, stage: Stage, *scripts: Any, finalize_at: int = 0, is_left: bool = False, **rules: int
+) -> dict[str, Any]:
+    """Send AUDIO through gateways that do so. `rules`: as in SESSION_RULES."""
+    stage.scripts = list(scripts)
+    answer = browser.run_module(SPEAK, NUM_SAMPLES, rules, finalize_at, is_left)
+    assert "error" not in answer, answer["error"]
+    told: dict[str, Any] = answer["value"]
+    return told
+
+
+async def finishes(connection: Connection) -> None:
+    await connection.started()
+    await connection.listen_to_the_end()
+    await connection.say("finished", audio_ms=1_250)
+
+
+def breaks(*, acked: int = 0, **fields: Any) -> Any:
+    """It takes everything, acknowledges a part, and dies. What lay unread would take its words with it."""
+
+    async def script(connection: Connection) -> None:
+        await connection.started(**fields)
+        await connection.listen_to_the_end()
+        if acked:
+            await connection.say("ack", audio_ms=acked // 16, sample=acked)
+        await connection.break_off()
+
+    return script
+
+
+def test_the_audio_is_sent_as_it_is_with_the_token_in_start(browser: Browser, stage: Stage) -> None:
+    told = speak(browser, stage, finishes)
+    (connection,) = stage.connections
+    assert told["end"]["type"] == "finished"
+    assert connection.audio == AUDIO
+    assert connection.start == {
+        "type": "start",
+        "token": "a.b.c",
+        "audio": {"encoding": "pcm_s16le", "sample_rate_hz": 16_000},
+    }
+
+
+def test_what_no_ack_covers_is_sent_again_from_that_very_sample(browser: Browser, stage: Stage) -> None:
+    told = speak(browser, stage, breaks(acked=5_001), finishes)
+    _, again = stage.connections
+    assert again.start["resume"] == {"token": "r", "from_sample": 5_001}
+    assert again.audio == AUDIO[2 * 5_001 :]
+    assert told["told"] == [
+        "connecting",
+        "opened",
+        "started",
+        "ack",
+        "lost",
+        "connecting",
+        "opened",
+        "resumed",
+        "started",
+        "finished",
+    ]
+
+
+def test_a_finalize_without_its_ack_is_asked_for_again_in_its_place(browser: Browser, stage: Stage) -> None:
+    speak(browser, stage, breaks(), finishes, finalize_at=7_001)
+    for connection in stage.connections:
+        assert ("finalize", 7_001) in connection.asked
+    assert stage.connections[1].asked == [("finalize", 7_001), ("finish", NUM_SAMPLES)]
+
+
+def test_a_finalize_with_its_ack_is_not_asked_for_again(browser: Browser, stage: Stage) -> None:
+    async def acknowledges(connection: Connection) -> None:
+        await connection.started()
+        await connection.listen_to_the_end()
+        await connection.say("ack", audio_ms=437, sample=7_001, finalized=["f1"])
+        await connection.break_off()
+
+    speak(browser, stage, acknowledges, finishes, finalize_at=7_001)
+    assert stage.connections[1].asked == [("finish", NUM_SAMPLES - 7_001)]
+
+
+def test_the_session_goes_on_at_the_gateway_that_was_named(browser: Browser, stage: Stage) -> None:
+    elsewhere = stage.address.replace("http", "ws") + "/elsewhere"
+    told = speak(browser, stage, breaks(resume_at=[elsewhere, "grpc://127.0.0.1:1"]), finishes)
+    assert told["end"]["type"] == "finished"
+    assert [connection.address for connection in stage.connections] == ["/v1/stream", "/elsewhere"]
+
+
+def test_a_gateway_that_takes_audio_and_falls_silent_is_left(browser: Browser, stage: Stage) -> None:
+    async def falls_silent(connection: Connection) -> None:
+        await connection.started()
+        await connection.listen(lambda: False)  # until the page leaves
+
+    told = speak(browser, stage, falls_silent, finishes, silentMs=400)
+    assert told["end"]["type"] == "finished"
+    assert stage.connections[1].audio == AUDIO
+
+
+def test_an_attempt_without_an_answer_is_given_up_and_its_late_claim_survived(browser: Browser, stage: Stage) -> None:
+    """A slow gateway takes up the attempt that was left, and so takes the session from the one that goes on."""
+
+    async def does_not_answer(connection: Connection) -> None:
+        await connection.listen(lambda: False)
+
+    async def is_robbed(connection: Connection) -> None:
+        await connection.started()
+        await connection.fail("resumed_elsewhere")
+
+    told = speak(browser, stage, breaks(), does_not_answer, is_robbed, finishes, startedAgainMs=400)
+    assert told["end"]["type"] == "finished"
+    assert len(stage.connections) == 4
+
+
+def test_a_session_that_another_took_is_not_taken_back(browser: Browser, stage: Stage) -> None:
+    async def is_robbed(connection: Connection) -> None:
+        await connection.started()
+        await connection.fail("resumed_elsewhere")
+
+    told = speak(browser, stage, is_robbed)
+    assert (told["end"]["type"], told["end"]["error"]["reason"]) == ("refused", "resumed_elsewhere")
+
+
+def test_a_refusal_that_waiting_does_not_mend_ends_the_session(browser: Browser, stage: Stage) -> None:
+    async def refuses(connection: Connection) -> None:
+        await connection.fail("token_expired")
+
+    told = speak(browser, stage, breaks(), refuses)
+    assert told["end"]["error"]["reason"] == "token_expired"
+    assert len(stage.connections) == 2
+
+
+def test_a_refusal_of_the_first_attempt_is_told_at_once(browser: Browser, stage: Stage) -> None:
+    async def is_full(connection: Connection) -> None:
+        await connection.fail("no_capacity", retryable=True, retry_after_ms=2_000)
+
+    told = speak(browser, stage, is_full)
+    assert told["end"]["error"]["retry_after_ms"] == 2_000
+    assert len(stage.connections) == 1
+
+
+def test_a_caller_in_the_wrong_region_goes_where_the_gateway_says(browser: Browser, stage: Stage) -> None:
+    async def sends_away(connection: Connection) -> None:
+        await connection.fail("wrong_region", gateways=[stage.address.replace("http", "ws") + "/elsewhere"])
+
+    told = speak(browser, stage, sends_away, finishes)
+    assert told["end"]["type"] == "finished"
+    assert stage.connections[1].address == "/elsewhere"
+    assert "resume" not in stage.connections[1].start
+
+
+def test_audio_that_engines_die_of_is_not_offered_without_end(browser: Browser, stage: Stage) -> None:
+    async def loses_its_engines(connection: Connection) -> None:
+        await connection.started()
+        await connection.fail("engine_unavailable", retryable=True, retry_after_ms=1)
+
+    told = speak(browser, stage, *[loses_its_engines] * 3)
+    assert told["end"]["error"]["reason"] == "engine_unavailable"
+    assert len(stage.connections) == 3
+
+
+def test_a_final_that_comes_again_is_told_once(browser: Browser, stage: Stage) -> None:
+    word = {"text": "nine", "start_ms": 100, "end_ms": 180, "confidence": 0.9}
+    final = {"text": "nine", "start_ms": 100, "end_ms": 180, "words": [word]}
+
+    async def breaks_before_its_ack(connection: Connection) -> None:
+        await connection.started()
+        await connection.say("final", **final)
+        await connection.listen_to_the_end()
+        await connection.break_off()
+
+    async def says_it_again(connection: Connection) -> None:
+        await connection.started()
+        await connection.say("final", **final)
+        await connection.listen_to_the_end()
+        await connection.say("finished", audio_ms=1_250)
+
+    told = speak(browser, stage, breaks_before_its_ack, says_it_again)
+    assert told["told"].count("final") == 1
+
+
+def test_whoever_leaves_is_let_go_while_the_session_looks_for_a_gateway(browser: Browser, stage: Stage) -> None:
+    async def does_not_answer(connection: Connection) -> None:
+        await connection.listen(lambda: False)
+
+    told = speak(browser, stage, breaks(), does_not_answer, is_left=True)
+    assert told["end"]["type"] == "left"
+
+
+def test_where_nobody_answers_the_session_is_unreachable(browser: Browser, stage: Stage) -> None:
+    async def breaks_off(connection: Connection) -> None:
+        await connection.break_off()
+
+    assert speak(browser, stage, breaks_off)["end"]["type"] == "unreachable"
+
+
+def test_a_client_that_waits_says_that_it_is_there(browser: Browser, stage: Stage) -> None:
+    """The page keeps its source open: audio is paused."""
+
+    async def waits_for_it(connection: Connection) -> None:
+        await connection.started()
+        await connection.listen(lambda: ("keepalive", 0) in connection.asked)
+        await connection.say("finished", audio_ms=0)
+
+    stage.scripts = [waits_for_it]
+    silent = SPEAK.replace("session.finish();", "").replace("audio.push(samples.subarray(finalizeAt));", "")
+    answer = browser.run_module(silent, 0, {"keepaliveMs": 200}, 0, False)
+    assert answer["value"]["end"]["type"] == "finished"
