@@ -4,8 +4,9 @@ output "bucket" {
 }
 
 output "arn" {
-  description = "Its ARN."
+  description = "Its ARN, once it may be copied to."
   value       = aws_s3_bucket.this.arn
+  depends_on  = [aws_s3_bucket_versioning.this, aws_s3_bucket_object_lock_configuration.this]
 }
 
 output "retention_days" {

@@ -69,7 +69,7 @@ resource "aws_s3_bucket_replication_configuration" "this" {
   depends_on = [aws_s3_bucket_versioning.this]
 
   rule {
-    id       = var.replica.region_name
+    id       = var.replica.region
     priority = 0
     status   = "Enabled"
     filter {}

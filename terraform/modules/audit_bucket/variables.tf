@@ -3,7 +3,7 @@ variable "bucket" {
   type        = string
 }
 
-variable "region_name" {
+variable "region" {
   description = "The region whose gateways write it, as the catalog names it."
   type        = string
 }
@@ -49,7 +49,7 @@ variable "keep_days_after_retention" {
 variable "replica" {
   description = "A bucket of another region of the same legal area, with Object Lock and versions, and its key; null: no second copy in another region."
   type = object({
-    region_name = string
+    region      = string
     legal_area  = string
     bucket_arn  = string
     kms_key_arn = string
@@ -61,7 +61,7 @@ variable "replica" {
     error_message = "The decision log would be copied to another legal area: replicate it to a region of its own one."
   }
   validation {
-    condition     = var.replica == null ? true : var.replica.region_name != var.region_name
+    condition     = var.replica == null ? true : var.replica.region != var.region
     error_message = "A copy in the same region outlives nothing: replicate it to another region of the legal area."
   }
 }

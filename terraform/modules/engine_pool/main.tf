@@ -36,25 +36,25 @@ locals {
     is_spot           = local.is_spot
     pool              = var.pool
     port              = var.engine.port
-    region            = var.region_name
+    region            = var.region
     requires_grants   = var.engine.requires_grants
     slots             = var.engine.slots
     stop_timeout_s    = local.stop_timeout_s
   })
 
   environment_script = templatefile("${path.module}/host/engine_environment.sh.tftpl", {
-    accelerators   = var.accelerators
-    aws_region     = data.aws_region.here.name
-    imds_script    = var.host_software.imds_script
-    port           = var.engine.port
-    redis          = var.redis
-    secrets_script = var.host_software.secrets_script
+    accelerators     = var.accelerators
+    aws_region       = data.aws_region.here.name
+    functions_script = var.host_software.functions_script
+    port             = var.engine.port
+    redis            = var.redis
   })
 
   user_data = templatefile("${path.module}/host/user_data.sh.tftpl", {
     artifact_bucket    = var.artifact_bucket
     aws_region         = data.aws_region.here.name
     environment_script = base64encode(local.environment_script)
+    functions_script   = var.host_software.functions_script
     group_name         = local.group_name
     install_script     = var.host_software.install_script
     launch_hook        = local.launch_hook
@@ -70,7 +70,7 @@ locals {
 
 resource "aws_launch_template" "this" {
   name                   = local.group_name
-  description            = "Engines of the pool ${var.pool} of ${var.region_name}"
+  description            = "Engines of the pool ${var.pool} of ${var.region}"
   image_id               = var.image
   instance_type          = var.instance_types[0]
   update_default_version = true
@@ -224,7 +224,7 @@ resource "aws_autoscaling_group" "this" {
 resource "aws_autoscaling_policy" "wanted" {
   count = var.scaling_metric ? 1 : 0
 
-  name                      = "wanted-engines"
+  name                      = "${local.group_name}-wanted"
   autoscaling_group_name    = aws_autoscaling_group.this.name
   policy_type               = "TargetTrackingScaling"
   estimated_instance_warmup = 60
@@ -247,7 +247,7 @@ resource "aws_autoscaling_policy" "wanted" {
             }
             dimensions {
               name  = "Region"
-              value = var.region_name
+              value = var.region
             }
             dimensions {
               name  = "Pool"
@@ -284,7 +284,7 @@ resource "aws_cloudwatch_metric_alarm" "missing" {
   count = var.scaling_metric && length(var.alarm_topic_arns) > 0 ? 1 : 0
 
   alarm_name          = "${local.group_name}-missing"
-  alarm_description   = "Engines of the pool ${var.pool} of ${var.region_name} are wanted and cannot be had"
+  alarm_description   = "Engines of the pool ${var.pool} of ${var.region} are wanted and cannot be had"
   comparison_operator = "LessThanThreshold"
   evaluation_periods  = 10
   threshold           = 0

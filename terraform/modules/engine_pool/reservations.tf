@@ -17,7 +17,7 @@ resource "aws_resourcegroups_group" "reservations" {
   count = local.makes_reservations ? 1 : 0
 
   name        = "${local.group_name}-reservations"
-  description = "Capacity reservations of the pool ${var.pool} of ${var.region_name}"
+  description = "Capacity reservations of the pool ${var.pool} of ${var.region}"
   tags        = local.tags
 
   configuration {

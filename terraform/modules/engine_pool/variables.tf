@@ -8,7 +8,7 @@ variable "environment" {
   type        = string
 }
 
-variable "region_name" {
+variable "region" {
   description = "The region, as the catalog names it."
   type        = string
 }
@@ -49,7 +49,7 @@ variable "security_group_ids" {
 }
 
 variable "instance_profile_arn" {
-  description = "Instance profile: reads releases, models and its secrets, completes lifecycle actions."
+  description = "Instance profile: reads releases, models, keys and its secrets, completes lifecycle actions."
   type        = string
 }
 
@@ -133,11 +133,10 @@ variable "reservations" {
 }
 
 variable "host_software" {
-  description = "Texts of the module host_software, for extras = \"gpu\"."
+  description = "Texts of the module host_software, for bundle = \"gpu\"."
   type = object({
-    install_script = string
-    secrets_script = string
-    imds_script    = string
+    functions_script = string
+    install_script   = string
   })
 }
 

@@ -27,7 +27,7 @@ resource "aws_secretsmanager_secret" "this" {
 
   #checkov:skip=CKV2_AWS_57:password_version renews it, with the users of Redis, which a rotation by Secrets Manager alone would not change
   name                    = "${local.name}/${each.key}"
-  description             = "Password of the Redis user ${each.key} of ${var.region_name}"
+  description             = "Password of the Redis user ${each.key} of ${var.region}"
   kms_key_id              = var.kms_key_arns.secrets
   recovery_window_in_days = var.secret_recovery_days
   tags                    = var.tags
@@ -84,7 +84,7 @@ resource "aws_elasticache_user_group" "this" {
 
 resource "aws_elasticache_subnet_group" "this" {
   name        = local.name
-  description = "Redis of ${var.region_name}"
+  description = "Redis of ${var.region}"
   subnet_ids  = var.subnet_ids
   tags        = var.tags
 }
@@ -104,7 +104,7 @@ resource "aws_elasticache_parameter_group" "this" {
 resource "aws_elasticache_replication_group" "this" {
   #checkov:skip=CKV_AWS_31:users with passwords (user_group_ids) stand in for the one token of the older AUTH
   replication_group_id       = local.name
-  description                = "Redis of ${var.region_name}"
+  description                = "Redis of ${var.region}"
   engine                     = var.engine.name
   engine_version             = var.engine.version
   node_type                  = var.node_type

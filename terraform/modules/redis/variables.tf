@@ -8,7 +8,7 @@ variable "name" {
   }
 }
 
-variable "region_name" {
+variable "region" {
   description = "The region, as the catalog names it."
   type        = string
 }

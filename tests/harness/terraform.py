@@ -1,0 +1,146 @@
+"""Terraform for tests: where it and its providers are found, and a root module that is planned, applied and destroyed.
+
+A provider of 700 MB is linked from a plugin directory, never copied; a root's state and links lie in a folder of the
+test's own, so that several tests may use one root at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+TERRAFORM = ROOT / "terraform"
+PLUGIN_VARIABLE = "PATCHBAY_TERRAFORM_PLUGINS"
+_AWS = "registry.terraform.io/hashicorp/aws"
+_COMMAND_S = 240.0
+
+
+class TerraformFailed(AssertionError):
+    """It ended with another code than 0; the text is what it printed."""
+
+
+@cache
+def plugin_directory() -> Path | None:
+    """The folder with the AWS provider, laid out as `terraform providers mirror` does; None: there is none here."""
+    named = os.environ.get(PLUGIN_VARIABLE)
+    usual = [
+        Path.home() / ".terraform.d/plugins",
+        Path("/usr/local/share/terraform/plugins"),
+        Path("/usr/share/terraform/plugins"),
+        *sorted(Path("/opt").glob("*plugins*")),
+        *sorted(Path("/opt").glob("*/plugins")),
+    ]
+    for folder in [Path(named)] if named else usual:
+        if any((folder / _AWS).glob("*/*/terraform-provider-aws*")) or any((folder / _AWS).glob("*.zip")):
+            return folder
+    return None
+
+
+@cache
+def is_set_up() -> bool:
+    """Whether Terraform and the real AWS provider are here, without asking a registry for one."""
+    return shutil.which("terraform") is not None and plugin_directory() is not None
+
+
+class Terraform:
+    """A root module, used from a folder of the test's own.
+
+    Args:
+        root: the folder with its .tf files.
+        work: for its state, plans and links to providers.
+        variables: of the environment, such as `TF_VAR_name`.
+    """
+
+    def __init__(self, root: Path, work: Path, *, variables: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self._work = work
+        work.mkdir(parents=True, exist_ok=True)
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))},
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "TF_CLI_CONFIG_FILE": os.devnull,
+            "TF_DATA_DIR": str(work / "data"),
+            "CHECKPOINT_DISABLE": "1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **(variables or {}),
+        }
+
+    def init(self) -> None:
+        """Raises TerraformFailed."""
+        folder = plugin_directory()
+        plugins = [] if folder is None else [f"-plugin-dir={folder}"]
+        self._run("init", "-backend=false", "-no-color", *plugins)
+
+    def validate(self) -> list[str]:
+        """Each mistake and warning, as Terraform says it."""
+        said = self._run("validate", "-json", "-no-color", codes=(0, 1))
+        found = json.loads(said)["diagnostics"]
+        return [f"{entry['severity']}: {entry['summary']}: {entry.get('detail', '')}" for entry in found]
+
+    def refused(self, **variables: object) -> str:
+        """What a plan with these variables says against them. Raises AssertionError: it says nothing against them."""
+        completed = self._start("plan", "-no-color", "-refresh=false", *self._state(), *_options(variables))
+        assert completed.returncode == 1, completed.stdout
+        return " ".join(completed.stderr.replace("│", " ").split())
+
+    def plan(self, **variables: object) -> dict[str, Any]:
+        """The plan as `terraform show -json` says it. Raises TerraformFailed."""
+        file = self._work / "plan"
+        self._run("plan", "-no-color", f"-out={file}", *self._state(), *_options(variables))
+        shown: dict[str, Any] = json.loads(self._run("show", "-json", str(file)))
+        return shown
+
+    def apply(self, **variables: object) -> str:
+        """Raises TerraformFailed."""
+        return self._run("apply", "-auto-approve", "-no-color", *self._state(), *_options(variables))
+
+    def destroy(self, **variables: object) -> str:
+        """Raises TerraformFailed."""
+        return self._run("destroy", "-auto-approve", "-no-color", *self._state(), *_options(variables))
+
+    def resources(self) -> list[str]:
+        """Addresses of what the state has, data left out."""
+        said = self._run("state", "list", *self._state(), codes=(0, 1))
+        return [line for line in said.splitlines() if line and "data." not in line]
+
+    def outputs(self) -> dict[str, Any]:
+        """Values by name."""
+        said = json.loads(self._run("output", "-json", *self._state()))
+        return {name: output["value"] for name, output in said.items()}
+
+    def _state(self) -> list[str]:
+        return [f"-state={self._work / 'terraform.tfstate'}"]
+
+    def _run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+        completed = self._start(*arguments)
+        if completed.returncode not in codes:
+            raise TerraformFailed(f"terraform {' '.join(arguments)}\n{completed.stdout}\n{completed.stderr}")
+        return completed.stdout
+
+    def _start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["terraform", f"-chdir={self.root}", *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_S,
+            check=False,
+        )
+
+
+def _options(variables: Mapping[str, object]) -> list[str]:
+    return [
+        f"-var={name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in variables.items()
+    ]
