@@ -21,6 +21,8 @@ from gateway.admission.settings import AddressSettings, IssuerSettings, SessionL
 from gateway.admission.tokens import token_verifier
 from gateway.audio.decoders import AudioDecoders
 from gateway.audio.settings import AudioSettings
+from gateway.cli.connection import TransportChoice, connect
+from gateway.cli.webtransport_connection import WebTransportChoices
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevClaims, DevKeys, create_or_load
 from gateway.limits.settings import CreditSettings
 from gateway.metrics import GatewayMetrics
@@ -36,10 +38,12 @@ from gateway.transports import regions_http
 from gateway.transports.grpc_stream import SpeechService
 from gateway.transports.regions_http import RegionsHttp
 from gateway.transports.websocket import PATH, WebSocketTransport
+from gateway.webtransport.client.trust import CertificateHash
 from tests.fakes.engine_pool import FakePool
 from tests.fakes.plans import UnlimitedPlans
 from tests.fakes.whole_placement import WholePlacement
 from tests.harness.this_region_only import ThisRegionOnly
+from tests.harness.webtransport_edge import EdgeBeside, edge_beside
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prometheus_client import CollectorRegistry
+
+    from gateway.cli.connection import Connection
 
 
 @dataclass
@@ -60,7 +66,22 @@ class GatewayInProcess:
     registry: SessionRegistry
     reception: Reception
     metrics: GatewayMetrics
+    webtransport: EdgeBeside
     urls: dict[str, str] = field(default_factory=dict)
+    """By the names of gateway.cli.connection.TransportChoice."""
+
+    def connect(
+        self, transport: str, token: str, *, resume_token: str = "", has_datagrams: bool = False
+    ) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """As `patchbay transcribe` does."""
+        trust = CertificateHash((self.webtransport.certificate_sha256,))
+        return connect(
+            self.urls[transport],
+            token,
+            protocol=TransportChoice(transport),
+            resume_token=resume_token,
+            webtransport=WebTransportChoices(trust, has_datagrams=has_datagrams),
+        )
 
     def token(self, **claims: Any) -> str:
         ttl_s = claims.pop("ttl_s", 600)
@@ -150,9 +171,9 @@ async def running_gateway(
         websocket = f"ws://127.0.0.1:{runner.addresses[0][1]}{PATH}"
         target = f"127.0.0.1:{grpc_port}"
         try:
-            yield GatewayInProcess(
-                websocket, target, keys, fake, registry, reception, metrics, {"ws": websocket, "grpc": target}
-            )
+            async with edge_beside(reception, state / "certificate") as edge:
+                urls = {"ws": websocket, "grpc": target, "webtransport": edge.url}
+                yield GatewayInProcess(websocket, target, keys, fake, registry, reception, metrics, edge, urls)
         finally:
             await server.stop(0)
             await runner.cleanup()

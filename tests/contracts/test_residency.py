@@ -13,7 +13,7 @@ import aiohttp
 import grpc
 import pytest
 
-from gateway.cli.connection import Connection, ConnectionFailed, TransportChoice, connect
+from gateway.cli.connection import Connection, ConnectionFailed
 from gateway.errors import Reason
 from gateway.policy_followed import PolicyFollowed
 from gateway.wire.messages import Audio, ErrorMessage, FinalMessage, ResidencySpec, Start
@@ -39,7 +39,7 @@ ONE_REGION = {"tenant": "acme", "project": "one-region", "more": {"subject_count
 SECOND = {"version": "2", "issued_at": "2026-05-01T00:00:00Z"}
 
 
-@pytest.fixture(params=["ws", "grpc"])
+@pytest.fixture(params=["ws", "grpc", "webtransport"])
 def transport(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -67,7 +67,7 @@ async def gateway_of(
 @contextlib.asynccontextmanager
 async def session(gateway: GatewayInProcess, transport: str, start: Start, **claims: Any) -> AsyncIterator[Connection]:
     token = gateway.token(**claims)
-    async with connect(gateway.urls[transport], token, protocol=TransportChoice(transport)) as connection:
+    async with gateway.connect(transport, token) as connection:
         await connection.send(start)
         yield connection
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
+from gateway.cli.connection import ConnectionFailed
 from gateway.errors import Reason
 from gateway.wire.messages import (
     Ack,
@@ -39,7 +39,7 @@ PCM_100_MS = b"\x01\x00" * 1_600
 DEADLINE_S = 10.0
 
 
-@pytest.fixture(params=["ws", "grpc"])
+@pytest.fixture(params=["ws", "grpc", "webtransport"])
 def transport(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -55,7 +55,7 @@ async def gateway_with(state: Path, **options: Any) -> AsyncIterator[GatewayInPr
 
 async def broken_off(gateway: GatewayInProcess, transport: str, start: Start, **claims: Any) -> tuple[str, int]:
     """A session with one final and some audio after it, whose client is gone; its resume token and last `ack`."""
-    async with connect(gateway.urls[transport], gateway.token(**claims), protocol=TransportChoice(transport)) as client:
+    async with gateway.connect(transport, gateway.token(**claims)) as client:
         for message in (start, Audio(PCM_100_MS), Finalize("a"), Audio(PCM_100_MS)):
             await client.send(message)
         token, messages = "", client.messages()
@@ -74,8 +74,7 @@ async def gone_on_with(
 ) -> list[ServerMessage]:
     """A client that says `start`, 100 ms and `finish`."""
     token = gateway.token(**claims)
-    choice = TransportChoice(transport)
-    async with connect(gateway.urls[transport], token, protocol=choice, resume_token=in_header) as client:
+    async with gateway.connect(transport, token, resume_token=in_header) as client:
         for message in (start, Audio(PCM_100_MS), Finish()):
             await client.send(message)
         async with asyncio.timeout(DEADLINE_S):
@@ -191,7 +190,7 @@ async def test_whoever_had_the_session_hears_that_it_goes_on_elsewhere(tmp_path:
     """And its place is free for it, where there is only one."""
     async with (
         gateway_with(tmp_path, max_sessions=1) as gateway,
-        connect(gateway.urls[transport], gateway.token(), protocol=TransportChoice(transport)) as old,
+        gateway.connect(transport, gateway.token()) as old,
     ):
         for message in (Start(), Audio(PCM_100_MS), Finalize("a")):
             await old.send(message)

@@ -26,7 +26,7 @@ from engines.interface import (
     TextOptions,
     Word,
 )
-from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
+from gateway.cli.connection import ConnectionFailed
 from gateway.cli.exit_codes import ExitCode
 from gateway.errors import Reason
 from gateway.session_settings import SessionSettings
@@ -69,7 +69,7 @@ PCM_100_MS = b"\x01\x00" * 1_600
 DEADLINE_S = 10.0
 
 
-@pytest.fixture(params=["ws", "grpc"])
+@pytest.fixture(params=["ws", "grpc", "webtransport"])
 def transport(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -86,7 +86,7 @@ async def gateway_with(state: Path, **options: Any) -> AsyncIterator[GatewayInPr
 @contextlib.asynccontextmanager
 async def talking(gateway: GatewayInProcess, transport: str, token: str | None = None) -> AsyncIterator[Connection]:
     given = gateway.token() if token is None else token
-    async with connect(gateway.urls[transport], given, protocol=TransportChoice(transport)) as connection:
+    async with gateway.connect(transport, given) as connection:
         yield connection
 
 
@@ -431,7 +431,7 @@ async def test_a_client_that_leaves_frees_everything(tmp_path: Path, transport: 
             await until(lambda: pool.streams)
         await until(lambda: len(gateway.registry) == 0)
         assert pool.last.is_cancelled
-        assert gateway.refusals() == {("websocket" if transport == "ws" else "grpc", "client_gone"): 1.0}
+        assert gateway.refusals() == {({"ws": "websocket"}.get(transport, transport), "client_gone"): 1.0}
 
 
 async def test_a_flood_waits_for_the_engine_and_loses_nothing(tmp_path: Path, transport: str) -> None:
