@@ -8,7 +8,7 @@ These must stay true:
 - A stream that carries a session's messages is forgotten here once its header is read; its bytes go to the session.
 
 It replaces private methods of aioquic 1.7: `_init_connection`, `_get_local_settings`, `_check_*_frame_type`,
-`_decode_headers`.
+`_decode_headers`, `_receive_stream_data`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.webtransport.http3.rules import Http3Rules
 
 MAX_SETTINGS_BYTES = 4_096
+MAX_REASON_CHARACTERS = 200
 MAX_IDLE_FRAMES = 4_096
 """Frames that are empty or unknown, in the life of a connection: each costs as much work as a full one."""
 
@@ -73,7 +74,14 @@ class Http3Connection(H3Connection):
 
     def handle_event(self, event: QuicEvent) -> list[H3Event]:
         """As aioquic's; but a stream is told of when its header has come, not only when something follows it."""
-        events = super().handle_event(event)
+        try:
+            events = super().handle_event(event)
+        except RuntimeError:
+            self._is_done = True
+            self._quic.close(
+                error_code=ErrorCode.H3_CLOSED_CRITICAL_STREAM, reason_phrase="a stream of ours was stopped"
+            )
+            return []
         if not events and isinstance(event, StreamDataReceived):
             stream = self._stream.get(event.stream_id)
             if stream is not None and stream.session_id is not None:
@@ -138,6 +146,14 @@ class Http3Connection(H3Connection):
             self._quic.send_stream_data(self._local_control_stream_id, frame)
         except (RuntimeError, ValueError):
             """The client has stopped the control stream: the connection is about to end."""
+
+    def _receive_stream_data(self, event: StreamDataReceived) -> list[H3Event]:
+        try:
+            return super()._receive_stream_data(event)
+        except ProtocolError as error:
+            # It names the client's header; a reason that fits into no packet could not be sent.
+            error.reason_phrase = error.reason_phrase[:MAX_REASON_CHARACTERS]
+            raise
 
     def _init_connection(self) -> None:
         self._max_table_capacity = 0

@@ -68,6 +68,23 @@ async def test_frames_that_carry_nothing_have_a_number(frame: bytes, monkeypatch
     assert closed_with(session) == ErrorCode.H3_EXCESSIVE_LOAD
 
 
+async def test_a_header_that_is_none_is_told_in_a_reason_that_fits_into_a_packet() -> None:
+    connection = Connection()
+    connection.ask([*CONNECT, (b"X" * 20_000, b"y")])
+    assert closed_with(connection) == ErrorCode.H3_MESSAGE_ERROR
+    assert connection.client.closed is not None
+    assert connection.client.closed.reason_phrase.startswith("Header b'XXX")
+
+
+async def test_a_client_that_stops_a_stream_of_ours_ends_the_connection_with_its_code() -> None:
+    session = OpenSession()
+    http3 = session.user._http3
+    session.client.quic.stop_stream(http3._local_decoder_stream_id or 0, 0)
+    session.client.quic.reset_stream(session.ask(CONNECT), 0)
+    session.run()
+    assert closed_with(session) == ErrorCode.H3_CLOSED_CRITICAL_STREAM
+
+
 async def test_sending_to_a_client_that_no_longer_listens_says_so() -> None:
     session = OpenSession()
     http3 = session.user._http3
@@ -86,6 +103,7 @@ async def test_sending_to_a_client_that_no_longer_listens_says_so() -> None:
         "_check_request_or_push_frame_type",
         "_check_control_frame_type",
         "_decode_headers",
+        "_receive_stream_data",
     ],
 )
 def test_what_is_replaced_is_still_there(name: str) -> None:
