@@ -92,7 +92,8 @@ class RunningListener:
 
 
 def quic_rules(**changed: Any) -> QuicRules:
-    return QuicRules(**({"secret": SECRET, "connection_ids": connection_id_scheme("plain")} | changed))
+    usual: dict[str, Any] = {"secret": SECRET, "connection_ids": connection_id_scheme("plain")}
+    return QuicRules(**(usual | changed))
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ Rules that must stay true:
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections import Counter, deque
@@ -119,6 +120,8 @@ class QuicListener:
         sock.setblocking(False)
         self.loop = asyncio.get_running_loop()
         self._sock = sock
+        # A line for each packet that breaks a rule would let anybody fill our log; metrics count them.
+        logging.getLogger("quic").setLevel(logging.CRITICAL)
         self.wheel = TimerWheel(self.loop, after_all=self._flush)
         self.loop.add_reader(sock.fileno(), self._readable)
 

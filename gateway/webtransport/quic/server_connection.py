@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from aioquic.quic.recovery import QuicPacketSpace
     from aioquic.quic.stream import QuicStream
 
+    from gateway.webtransport.quic.addresses import Address
     from gateway.webtransport.quic.rules import QuicRules
 
 MAX_PIECES = 256
@@ -126,6 +127,11 @@ class ServerConnection(QuicConnection):
         """With a reason that always fits into one packet."""
         shown = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         self.close(error_code=code, reason_phrase=shown)
+
+    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
+        """Once the end of a connection is decided, what else of it comes in the same turn is not even looked at."""
+        if not self._close_pending:
+            super().receive_datagram(data, addr, now)
 
     # Connection ids
 
