@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check residency-proof bench bench-engine bench-limits bench-residency fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
+.PHONY: help demo test check browser residency-proof bench bench-engine bench-limits bench-residency fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -55,6 +55,9 @@ residency-proof: setup-dev  ## A million drawn topologies, outages and callers, 
 bench-residency: setup-dev  ## What a residency decision costs, asked, remembered and after a new bundle, beside plain cedarpy
 	$(BIN)/python -m tests.benchmarks.residency
 	$(BIN)/python -m tests.benchmarks.decision_log
+
+browser: setup-dev  ## The console in headless Chromium; --long also makes the pictures of docs/console.md anew
+	$(BIN)/pytest -q tests/browser
 
 chaos: setup-dev  ## The long form of the scenarios in which things are killed
 	$(BIN)/pytest -q --long tests/scenarios

@@ -26,6 +26,8 @@ fi
 [ "$kind" = runtime ] || command -v haproxy >/dev/null || packages+=(haproxy)   # the peer of `make bench`
 [ "$kind" = runtime ] || compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime)   # clocks that leap
 [ "$kind" = runtime ] || command -v curl >/dev/null || packages+=(curl)         # documented commands use it
+[ "$kind" = runtime ] || command -v chromium >/dev/null || packages+=(chromium)        # the console is tried in it
+[ "$kind" = runtime ] || command -v chromedriver >/dev/null || packages+=(chromium-driver)
 
 if [ "${#packages[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

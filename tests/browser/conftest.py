@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from tests.harness.browser import Browser
 
-SPOKEN = "digits_rms.wav"
+SPOKEN = "weather_rp.wav"
+"""What the microphone hears."""
 
 
 def write_wav(path: Path, pcm16: bytes) -> Path:

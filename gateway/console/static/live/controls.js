@@ -54,8 +54,8 @@ export class Controls {
     this.#part("file").focus();
   }
 
-  /** One of STATES. */
-  show(state) {
+  /** One of STATES. `isFinishing`: nothing more is recorded, and what is left to do is to wait. */
+  show(state, { isFinishing = false } = {}) {
     const [look, words] = STATES[state];
     this.#part("state").dataset.state = look;
     this.#part("state-text").textContent = words;
@@ -67,7 +67,7 @@ export class Controls {
     const hadFocus = this.#part("setup").contains(document.activeElement) && document.activeElement.localName === "button";
     start.hidden = !isAtRest;
     stop.hidden = isAtRest;
-    stop.disabled = state === "finishing";
+    stop.textContent = isFinishing ? "Do not wait" : "Stop";
     this.#part("finalize").hidden = state !== "listening";
     this.#part("level").hidden = state !== "listening";
     if (hadFocus) (isAtRest ? start : stop).focus();

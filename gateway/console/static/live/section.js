@@ -51,7 +51,7 @@ export class LiveSection {
     this.#notice = new Notice(part);
     this.#controls.on({
       start: () => this.#start(),
-      stop: () => this.#run?.stop?.(),
+      stop: () => (this.#run?.isFinishing ? this.#run.session.leave() : this.#run?.stop?.()),
       finalize: () => {
         if (this.#run?.session?.finalize()) this.#figures.finalAsked();
       },
@@ -102,7 +102,7 @@ export class LiveSection {
     const session = this.#session(choice, token, audio);
     const source = await this.#source(choice, audio, session);
     this.#run = source;
-    this.#controls.show("connecting");
+    this.#showState();
     const end = await session.run();
     source.isOver = true;
     await source.close();
@@ -122,7 +122,7 @@ export class LiveSection {
     });
   }
 
-  /** What is listened to: {session, stop, close, isFinishing, isOver}. It runs already, so that nothing said meanwhile is missed. */
+  /** What is listened to: {session, stop, close}, and how it stands. It runs already: nothing said meanwhile is missed. */
   async #source(choice, audio, session) {
     const ending = new AbortController();
     const hear = (isTimed) => (piece) => {
@@ -140,7 +140,7 @@ export class LiveSection {
     const finish = () => {
       if (this.#run?.isOver) return;
       this.#run.isFinishing = true;
-      this.#controls.show("finishing");
+      this.#showState();
       this.#figures.finalAsked();
       session.finish();
     };
@@ -156,7 +156,7 @@ export class LiveSection {
       ending.abort();
       await playing;
     };
-    return { session, stop: close, close, isFinishing: false, isOver: false };
+    return { session, stop: close, close };
   }
 
   async #microphone({ isProcessed }, { session, ending, hear, finish }) {
@@ -174,7 +174,7 @@ export class LiveSection {
       await stop();
       ending.abort();
     };
-    return { session, stop, close, isFinishing: false, isOver: false };
+    return { session, stop, close };
   }
 
   #told(event) {
@@ -186,9 +186,11 @@ export class LiveSection {
         this.#figures.opened(event.transport);
         break;
       case "lost":
-        this.#controls.show("resuming");
+        this.#run.isLost = true;
+        this.#showState();
         break;
       case "resumed":
+        this.#run.isLost = false;
         this.#figures.resumed();
         this.#captions.remark(`Connection lost for ${seconds(event.pauseMs)}; gone on over ${this.#nameOf(event.transport)}, no word missing`);
         break;
@@ -198,11 +200,18 @@ export class LiveSection {
     }
   }
 
+  #showState() {
+    const { isLost, isFinishing, isStarted } = this.#run;
+    const state = isLost ? "resuming" : isFinishing ? "finishing" : isStarted ? "listening" : "connecting";
+    this.#controls.show(state, { isFinishing });
+  }
+
   #heard(message) {
     this.#figures.hear(message);
     switch (message.type) {
       case "started":
-        this.#controls.show(this.#run.isFinishing ? "finishing" : "listening");
+        this.#run.isStarted = true;
+        this.#showState();
         break;
       case "partial":
         this.#captions.partial(message);
