@@ -1,0 +1,246 @@
+"""`make bench-webtransport`: WebTransport beside WebSocket at the same gateway, in one run on this machine.
+
+What is measured, and how to read it, stands in docs/benchmarks.md; `--write-docs` puts the tables there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from tests.benchmarks.document import write_section
+from tests.benchmarks.lag_client import LagOrder, LagResult
+from tests.benchmarks.load_client import LoadOrder, LoadResult
+from tests.benchmarks.measures import machine
+from tests.benchmarks.setup_client import SetUpOrder, SetUpResult
+from tests.benchmarks.targets import Issuer, Target
+from tests.benchmarks.webtransport_findings import (
+    AIOQUIC,
+    DATAGRAMS,
+    STREAMS,
+    WEBSOCKET,
+    Lag,
+    WebTransportFindings,
+    keeps_up,
+)
+from tests.benchmarks.webtransport_report import report
+from tests.benchmarks.webtransport_servers import pin, running_aioquic_sink, running_edge_gateway
+from tests.harness.lossy_link import SERVER_ADDRESS, Condition, NoLossyLink, lossy_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.benchmarks.webtransport_servers import EdgeGateway
+
+Result = TypeVar("Result")
+
+_REPOSITORY = Path(__file__).parents[2]
+_SLOTS = 4_000
+_SLACK_S = 60.0
+_HALF_ROUND_TRIP_MS = 20.0
+_SET_UPS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to measure. A cycle is 100 ms; losses are shares of the packets of each way."""
+
+    counts: tuple[int, ...]
+    """Of sessions, rising; a way is tried until one is too many for it."""
+    rounds: int
+    warm_up_cycles: int
+    cycles: int
+    set_ups: int
+    losses: tuple[float, ...]
+    lag_sessions: int
+    lag_messages: int
+    lag_rounds: int
+
+
+SHORT = Plan((8,), 1, 5, 10, 8, (0.05,), 3, 20, 1)
+USUAL = Plan((50, 100, 150, 200, 250, 300, 350, 400), 2, 25, 50, 200, (0.0, 0.02), 20, 150, 2)
+
+
+class Cores:
+    """Measured processes have one core for themselves, everything else has the others."""
+
+    def __init__(self) -> None:
+        cores = sorted(os.sched_getaffinity(0))
+        self.measured = {cores[0]}
+        self.others = set(cores[1:]) or self.measured
+
+    def give(self, target: Target, measured: str) -> None:
+        for name, pid in target.pids.items():
+            pin(pid, self.measured if name == measured else self.others)
+
+
+class Bench:
+    """Runs a plan, one measurement at a time."""
+
+    def __init__(self, plan: Plan, scratch: Path) -> None:
+        self._plan = plan
+        self._scratch = scratch
+        self._issuer = Issuer()
+        self._cores = Cores()
+        self.findings = WebTransportFindings(machine(), {}, {}, {}, {})
+
+    def run(self) -> WebTransportFindings:
+        for number in range(1, self._plan.rounds + 1):
+            with self._gateway(f"round-{number}") as gateway, running_aioquic_sink() as sink:
+                _say(f"round {number} of {self._plan.rounds}: opening sessions")
+                self._set_ups(gateway)
+                self._sweep(number, gateway, sink)
+        try:
+            self._lags()
+        except NoLossyLink as error:
+            self.findings.no_lags = str(error)
+        return self.findings
+
+    def _gateway(self, name: str) -> contextlib.AbstractContextManager[EdgeGateway]:
+        return running_edge_gateway(self._issuer, self._scratch / name, slots=_SLOTS)
+
+    # --- one core ---------------------------------------------------------------------------------------
+
+    def _sweep(self, number: int, gateway: EdgeGateway, sink: Target) -> None:
+        open_ways = {STREAMS: gateway.webtransport, DATAGRAMS: gateway.webtransport, AIOQUIC: sink}
+        most = dict.fromkeys(open_ways, 0)
+        for count in self._plan.counts:
+            if not open_ways:
+                break
+            _say(f"round {number} of {self._plan.rounds}: {count} sessions over websocket, {', '.join(open_ways)}")
+            websocket = self._load(WEBSOCKET, count, gateway.websocket, "gateway")
+            for way, target in list(open_ways.items()):
+                result = self._load(way, count, target, next(iter(target.pids)))
+                if keeps_up(result, websocket):
+                    most[way] = count
+                else:
+                    del open_ways[way]
+        for way, sessions in most.items():
+            self.findings.most.setdefault(way, []).append(sessions)
+
+    def _load(self, way: str, count: int, target: Target, measured: str) -> LoadResult:
+        self._cores.give(target, measured)
+        order = LoadOrder(
+            sessions=count,
+            warm_up_cycles=self._plan.warm_up_cycles,
+            cycles=self._plan.cycles,
+            cpu_of=target.pids,
+            port=target.port,
+            tokens=[] if way == AIOQUIC else [self._issuer.token("ES256")],
+            webtransport={WEBSOCKET: "", DATAGRAMS: "datagrams"}.get(way, "streams"),  # type: ignore[arg-type]
+        )
+        seconds = (order.warm_up_cycles + order.cycles) / 10 + _SLACK_S
+        result = self._client("load_client", order, LoadResult, timeout_s=seconds)
+        self.findings.loads.setdefault(way, {}).setdefault(count, []).append(result)
+        return result
+
+    def _set_ups(self, gateway: EdgeGateway) -> None:
+        for way, target, measured in (
+            (WEBSOCKET, gateway.websocket, "gateway"),
+            (STREAMS, gateway.webtransport, "edge"),
+        ):
+            self._cores.give(target, measured)
+            order = SetUpOrder(
+                port=target.port,
+                tokens=[self._issuer.token("ES256")] * self._plan.set_ups,
+                at_once=_SET_UPS_AT_ONCE,
+                cpu_of=target.pids,
+                is_webtransport=way == STREAMS,
+            )
+            result = self._client("setup_client", order, SetUpResult, timeout_s=_SLACK_S)
+            self.findings.set_ups.setdefault(way, []).append(result)
+
+    def _client(
+        self,
+        module: str,
+        order: msgspec.Struct,
+        answer: type[Result],
+        *,
+        timeout_s: float,
+        within: tuple[str, ...] = (),
+    ) -> Result:
+        """Have a client process carry out an order, on the cores that are not measured."""
+        cores = ",".join(map(str, self._cores.others))
+        done = subprocess.run(
+            [*within, "taskset", "--cpu-list", cores, sys.executable, "-m", f"tests.benchmarks.{module}"],
+            input=msgspec.json.encode(order),
+            stdout=subprocess.PIPE,
+            cwd=_REPOSITORY,
+            timeout=timeout_s,
+            check=True,
+        )
+        return msgspec.json.decode(done.stdout, type=answer)
+
+    # --- a bad network ----------------------------------------------------------------------------------
+
+    def _lags(self) -> None:
+        with (
+            lossy_link(core=max(self._cores.others)) as link,
+            running_edge_gateway(
+                self._issuer, self._scratch / "far", slots=_SLOTS, host=SERVER_ADDRESS, within=link.server
+            ) as gateway,
+        ):
+            for number in range(1, self._plan.lag_rounds + 1):
+                for loss in self._plan.losses:
+                    for way in (WEBSOCKET, STREAMS, DATAGRAMS):
+                        _say(f"round {number} of {self._plan.lag_rounds}: {way}, {100 * loss:g} % of packets lost")
+                        link.change(Condition(delay_ms=_HALF_ROUND_TRIP_MS, loss=loss, seed=number))
+                        result = self._lag(way, gateway, tuple(link.client))
+                        carried = link.carried()
+                        lag = Lag(result, carried.passed, carried.lost, carried.late_p99_ms)
+                        self.findings.lags.setdefault(way, {}).setdefault(f"{loss:g}", []).append(lag)
+
+    def _lag(self, way: str, gateway: EdgeGateway, within: tuple[str, ...]) -> LagResult:
+        target = gateway.websocket if way == WEBSOCKET else gateway.webtransport
+        order = LagOrder(
+            way=way,  # type: ignore[arg-type]
+            host=SERVER_ADDRESS,
+            port=target.port,
+            certificate_sha256=gateway.certificate_sha256,
+            token=self._issuer.token("ES256"),
+            sessions=self._plan.lag_sessions,
+            messages=self._plan.lag_messages,
+        )
+        seconds = order.messages / 10 + _SLACK_S
+        return self._client("lag_client", order, LagResult, timeout_s=seconds, within=within)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="patchbay-bench-") as scratch:
+        yield Path(scratch)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.webtransport", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="few sessions, once: that it runs, not how fast")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round")
+    parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/benchmarks.md")
+    arguments = parser.parse_args()
+    with _scratch() as scratch:
+        findings = Bench(SHORT if arguments.short else USUAL, scratch).run()
+    text = report(findings)
+    print(text)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(msgspec.to_builtins(findings), indent=1) + "\n", encoding="utf-8")
+    if arguments.write_docs:
+        write_section("webtransport", text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
