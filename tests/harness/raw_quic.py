@@ -117,6 +117,11 @@ class RawClient(QuicConnectionProtocol):
         self.finished_handshake: HandshakeCompleted | None = None
         self.terminated: ConnectionTerminated | None = None
         self.was_reset = False
+        self.is_silent = False
+
+    def transmit(self) -> None:
+        if not self.is_silent:
+            super().transmit()
 
     def datagram_received(self, data: bytes | str, addr: Any) -> None:
         quic = cast("Any", self._quic)
@@ -147,11 +152,11 @@ class RawClient(QuicConnectionProtocol):
         self._quic.send_stream_data(stream_id, data, end)
         self.transmit()
 
-    async def rebind(self) -> None:
+    async def rebind(self, *, host: str = "127.0.0.1") -> None:
         """Go on from another port, as after a NAT has forgotten us."""
         loop = asyncio.get_running_loop()
         old = self._transport
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Forwarding(self), local_addr=("127.0.0.1", 0))
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Forwarding(self), local_addr=(host, 0))
         self._transport = transport
         if old is not None:
             old.close()

@@ -36,7 +36,7 @@ from gateway.webtransport.quic.answer_rate import AnswerRate
 from gateway.webtransport.quic.peer import Peer
 from gateway.webtransport.quic.refusals import connection_refusal
 from gateway.webtransport.quic.short_packets import ShortPacketConnection
-from gateway.webtransport.quic.stateless_resets import StatelessResets
+from gateway.webtransport.quic.stateless_resets import SHORTEST_ANSWERED_BYTES, StatelessResets
 from gateway.webtransport.quic.timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
@@ -329,7 +329,7 @@ class QuicListener:
 
     def _reset(self, data: bytes, connection_id: bytes, address: Address, now: float) -> None:
         self._drop("unknown_connection")
-        if len(connection_id) < self._id_bytes or not self._reset_rate.take(now):
+        if len(data) < SHORTEST_ANSWERED_BYTES or not self._reset_rate.take(now):
             return
         packet = self._resets.packet(connection_id, received_bytes=len(data), random=os.urandom(_RESET_NOISE_BYTES))
         if packet is not None:
