@@ -37,6 +37,7 @@ from gateway.residency.metrics import ResidencyMetrics
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.settings import GatewaySettings
 from gateway.transcripts.metrics import TranscriptMetrics
+from gateway.webtransport.quic.metrics import QuicMetrics
 from gateway.wire.messages import (
     SERVER_MESSAGE_TYPES,
     Finalize,
@@ -324,6 +325,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     GlassMetrics(metrics.registry).watch(lambda: 0)
     TranscriptMetrics(metrics.registry)
     DecisionLogMetrics(metrics.registry)
+    QuicMetrics(metrics.registry)
     CapacityMetrics(metrics.registry, lambda: CapacitySnapshot(0, 0, has_reports=True, fleets=()))
     found = {}
     for collector in metrics.registry._collector_to_names:
