@@ -374,7 +374,7 @@ def take_step(session: OpenSession, step: tuple[str, int, object]) -> None:
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=10))
 async def test_whatever_a_client_does_nothing_fails_and_each_session_hears_one_end(
     steps: list[tuple[str, int, object]],
