@@ -42,6 +42,7 @@ _MOST_WAITING_BYTES = 1_048_576
 """Datagrams cannot be paused: what comes above this is dropped, and becomes a gap."""
 _LAST_WORDS_S = 5.0
 """For what a client said before it left."""
+_HALF_CLOSED_S = 0.5
 _OPCODES = {TEXT: aiohttp.WSMsgType.TEXT, AUDIO: aiohttp.WSMsgType.BINARY}
 
 
@@ -86,6 +87,7 @@ class HoppedSession:
         self._is_connected = False
         self._running: asyncio.Task[None] | None = None
         self._last_words: asyncio.TimerHandle | None = None
+        self._half_closed: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """To the end, which the client hears. Raises nothing of its own."""
@@ -97,8 +99,9 @@ class HoppedSession:
                 raise
         finally:
             self._running = None
-            if self._last_words is not None:
-                self._last_words.cancel()
+            for timer in (self._last_words, self._half_closed):
+                if timer is not None:
+                    timer.cancel()
 
     async def _run(self) -> None:
         try:
@@ -159,11 +162,14 @@ class HoppedSession:
         self._put(AUDIO, bytes(self._rules.max_message_bytes + 1))
 
     def finished_sending(self) -> None:
-        """After `finish` that is in order; before, it is as if the connection were gone."""
-        if self._is_deaf or _is_finish(self._last_text):
-            return
-        row = TABLE[Reason.client_gone]
-        self._end(row.ws_close, Reason.client_gone.value, by=EndedBy.client)
+        """After `finish` that is in order; before, it is as if the connection were gone. The gateway may have something
+        to say of what was sent before.
+        """
+        if not self._is_deaf and not _is_finish(self._last_text):
+            self._half_closed = asyncio.get_running_loop().call_later(_HALF_CLOSED_S, self._client_gone)
+
+    def _client_gone(self) -> None:
+        self._end(TABLE[Reason.client_gone].ws_close, Reason.client_gone.value, by=EndedBy.client)
 
     def sent(self) -> None:
         if self._session.unsent_bytes <= _MOST_UNSENT_BYTES:

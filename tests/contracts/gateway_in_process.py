@@ -47,7 +47,7 @@ from tests.harness.webtransport_edge import EdgeBeside, edge_beside
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from prometheus_client import CollectorRegistry
@@ -115,11 +115,13 @@ async def running_gateway(
     max_sessions: int = 100,
     leeway_s: int = 0,
     addresses: AddressSettings | None = None,
+    webtransport: Mapping[str, Any] | None = None,
     steps: Callable[[AdmissionSteps], AdmissionSteps] = lambda standard: standard,
 ) -> AsyncIterator[GatewayInProcess]:
     """Listen on loopback; the caller sweeps deadlines with `registry.sweep`, or runs `sweep_for_ever`.
 
     Args:
+        webtransport: settings of its edge that are not the standard ones.
         steps: gives those of admission, from the standard ones.
     """
     keys = create_or_load(state)
@@ -171,7 +173,7 @@ async def running_gateway(
         websocket = f"ws://127.0.0.1:{runner.addresses[0][1]}{PATH}"
         target = f"127.0.0.1:{grpc_port}"
         try:
-            async with edge_beside(reception, state / "certificate") as edge:
+            async with edge_beside(reception, state / "certificate", **(webtransport or {})) as edge:
                 urls = {"ws": websocket, "grpc": target, "webtransport": edge.url}
                 yield GatewayInProcess(websocket, target, keys, fake, registry, reception, metrics, edge, urls)
         finally:

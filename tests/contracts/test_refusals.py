@@ -21,6 +21,7 @@ from gateway.errors import AuthenticationFailed, QuotaRefused, Reason, SessionRe
 from gateway.wire import codec, proto_codec
 from gateway.wire.messages import ErrorMessage, Start
 from gateway.wire.proto import speech_pb2_grpc
+from gateway.wire.stream_messages import TEXT
 from policies.plans import Level
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.engine_pool import FakePool
@@ -117,9 +118,8 @@ class FullPool(FakePool):
 
 async def reason_heard(gateway: GatewayInProcess, protocol: str, token: str) -> str:
     """The first reason that a client hears."""
-    url = gateway.websocket if protocol == "ws" else gateway.grpc
     try:
-        async with connect(url, token, protocol=TransportChoice(protocol)) as connection:
+        async with gateway.connect(protocol, token) as connection:
             await connection.send(Start())
             async for message in connection.messages():
                 if isinstance(message, ErrorMessage):
@@ -129,8 +129,19 @@ async def reason_heard(gateway: GatewayInProcess, protocol: str, token: str) -> 
     return "nothing"
 
 
-@pytest.mark.parametrize(("first", "second"), [*itertools.combinations(STEPS, 2), *((one, one) for one in STEPS)])
-async def test_of_two_reasons_to_refuse_the_earlier_one_is_told(tmp_path: Path, first: str, second: str) -> None:
+PAIRS = [*itertools.combinations(STEPS, 2), *((one, one) for one in STEPS)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "protocol"),
+    [
+        *((*pair, "ws") for pair in PAIRS),
+        *((*pair, "webtransport") for pair in PAIRS if pair[0] != "placement"),  # which takes its time
+    ],
+)
+async def test_of_two_reasons_to_refuse_the_earlier_one_is_told(
+    tmp_path: Path, first: str, second: str, protocol: str
+) -> None:
     broken = {name: part for step in {first, second} for name, part in _BROKEN.get(step, {}).items()}
     pool: FakePool = FullPool(is_obliging=False) if "placement" in (first, second) else FakePool()
     async with gateway_with(
@@ -144,7 +155,7 @@ async def test_of_two_reasons_to_refuse_the_earlier_one_is_told(tmp_path: Path, 
             with gateway.reception.knock("127.0.0.1"):
                 pass
         token = "nonsense" if "token" in (first, second) else gateway.token()
-        assert await reason_heard(gateway, "ws", token) == STEPS[first].value
+        assert await reason_heard(gateway, protocol, token) == STEPS[first].value
         assert bool(pool.streams) == (first == "placement"), "an engine is asked last"
         sweeping.cancel()
 
@@ -195,10 +206,11 @@ async def test_an_address_that_knocks_too_fast_gets_429_and_nothing_of_its_token
 async def test_wrong_tokens_close_the_door_to_their_address(tmp_path: Path) -> None:
     settings = AddressSettings(failures_per_minute=1, failure_burst=2, exempt_networks=())
     async with gateway_with(tmp_path, addresses=settings) as gateway:
-        heard = [await reason_heard(gateway, protocol, "a.b.c") for protocol in ("ws", "grpc", "ws", "grpc")]
+        tried = ("webtransport", "grpc", "ws", "webtransport", "grpc")
+        heard = [await reason_heard(gateway, protocol, "a.b.c") for protocol in tried]
         assert heard[:2] == ["token_malformed", "token_malformed"]
-        assert heard[2] == "address_limited"
-        assert heard[3].startswith("gRPC RESOURCE_EXHAUSTED: too many wrong tokens")
+        assert heard[2:4] == ["address_limited", "address_limited"]
+        assert heard[4].startswith("gRPC RESOURCE_EXHAUSTED: too many wrong tokens")
 
 
 # --- WebSocket ------------------------------------------------------------------------------------
@@ -228,7 +240,23 @@ async def test_after_the_upgrade_the_close_frame_has_the_reason_and_the_hints(tm
     assert (ending.close_code, ending.close_reason) == (4431, "quota_exhausted; retry_after_ms=1500; level=org")
 
 
-@pytest.mark.parametrize("protocol", ["ws", "grpc"])
+async def test_over_webtransport_the_closing_capsule_has_the_reason_and_the_hints(tmp_path: Path) -> None:
+    """The session is accepted before the gateway is asked: a browser would not be told why it was not."""
+    async with gateway_with(tmp_path, steps=used_up) as gateway:
+        for headers in ({"authorization": f"Bearer {gateway.token()}"}, {}):
+            async with gateway.webtransport.open(headers) as session:
+                await session.send(TEXT, codec.encode_client(Start(token=gateway.token())).encode())
+                async with asyncio.timeout(DEADLINE_S):
+                    messages = [codec.decode_server(payload) async for _, payload in session.messages()]
+            (error,) = messages
+            assert isinstance(error, ErrorMessage)
+            assert (error.reason, error.retry_after_ms, error.level) == ("quota_exhausted", 1_500, "org")
+            close = (session.close_code, session.close_reason)
+            assert close == (4431, "quota_exhausted; retry_after_ms=1500; level=org")
+        assert gateway.refusals() == {("webtransport", "quota_exhausted"): 2.0}
+
+
+@pytest.mark.parametrize("protocol", ["ws", "grpc", "webtransport"])
 async def test_a_limit_that_ends_a_session_is_told_as_one_that_refuses_it(tmp_path: Path, protocol: str) -> None:
     async with gateway_with(tmp_path) as gateway, _session(gateway, protocol) as end_of:
         for runner in list(gateway.registry._runners):
@@ -244,21 +272,28 @@ async def test_a_limit_that_ends_a_session_is_told_as_one_that_refuses_it(tmp_pa
 @contextlib.asynccontextmanager
 async def _session(gateway: GatewayInProcess, protocol: str) -> AsyncIterator[Callable[[], Any]]:
     """A running session, and what its end says outside of its messages."""
+    start = codec.encode_client(Start(token=gateway.token()))
     if protocol == "ws":
         async with raw(gateway) as client:
-            await client.send_text(codec.encode_client(Start(token=gateway.token())))
+            await client.send_text(start)
             await until(lambda: len(gateway.registry) == 1)
 
             async def end_of_socket() -> dict[str, object]:
-                text = (await client.read_to_the_end()).close_reason
-                reason, retry, level = text.split("; ")
-                return {
-                    "reason": reason,
-                    "retry_after_ms": int(retry.removeprefix("retry_after_ms=")),
-                    "level": level.removeprefix("level="),
-                }
+                return _hints_of((await client.read_to_the_end()).close_reason)
 
             yield end_of_socket
+            return
+    if protocol == "webtransport":
+        async with gateway.webtransport.open() as session:
+            await session.send(TEXT, start.encode())
+            await until(lambda: len(gateway.registry) == 1)
+
+            async def end_of_session() -> dict[str, object]:
+                async with asyncio.timeout(DEADLINE_S):
+                    assert [message async for message in session.messages()]
+                return _hints_of(session.close_reason)
+
+            yield end_of_session
             return
     async with grpc.aio.insecure_channel(gateway.grpc) as channel:
         call = speech_pb2_grpc.SpeechStub(channel).Stream()  # type: ignore[no-untyped-call]
@@ -275,6 +310,15 @@ async def _session(gateway: GatewayInProcess, protocol: str) -> AsyncIterator[Ca
             }
 
         yield end_of_call
+
+
+def _hints_of(close_text: str) -> dict[str, object]:
+    reason, retry, level = close_text.split("; ")
+    return {
+        "reason": reason,
+        "retry_after_ms": int(retry.removeprefix("retry_after_ms=")),
+        "level": level.removeprefix("level="),
+    }
 
 
 async def test_a_client_that_only_heard_the_close_frame_knows_why_and_when_to_come_again(tmp_path: Path) -> None:

@@ -10,33 +10,47 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 
 from gateway.dev_certificates import create_or_renew
+from gateway.transports import regions_http
 from gateway.transports.hop_listener import hop_application, hop_listening, hop_path
 from gateway.transports.settings import TlsSettings
 from gateway.transports.websocket import PATH
+from gateway.webtransport.client.client import connect_webtransport
+from gateway.webtransport.client.trust import CertificateHash
 from gateway.webtransport.edge import WebTransportEdge
 from gateway.webtransport.edge_settings import EdgeSettings, connection_ids_of
+from gateway.webtransport.interface import Draft
 from gateway.webtransport.quic.reuseport import bind_reuseport
 from gateway.webtransport.settings import WebTransportSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from aiohttp import web
+    from collections.abc import AsyncIterator, Mapping
 
     from gateway.reception import Reception
+    from gateway.webtransport.client.session import ClientSession
 
 SECRET = bytes(range(32))
 
 
 @dataclass
 class EdgeBeside:
-    """Where it is, and its parts for a test to look at. `hop`: the gateway's application behind the socket."""
+    """Where it is, and its parts for a test to look at. `hop`: closes the gateway's end of it."""
 
     url: str
     certificate_sha256: str
     edge: WebTransportEdge
     registry: CollectorRegistry
-    hop: web.Application
+    hop: contextlib.AsyncExitStack
+
+    async def cut_hop(self) -> None:
+        """As if the gateway were killed."""
+        await self.hop.aclose()
+
+    def open(
+        self, headers: Mapping[str, str] | None = None, *, query: str = "", draft: Draft = Draft.draft02
+    ) -> contextlib.AbstractAsyncContextManager[ClientSession]:
+        """A session of a client that knows the certificate."""
+        trust = CertificateHash((self.certificate_sha256,))
+        return connect_webtransport(f"{self.url}{query}", headers=headers or {}, trust=trust, draft=draft)
 
 
 def edge_settings(folder: Path, hop: Path, *, max_message_bytes: int = 1_048_576, **changes: Any) -> EdgeSettings:
@@ -59,11 +73,13 @@ def edge_settings(folder: Path, hop: Path, *, max_message_bytes: int = 1_048_576
 async def edge_beside(reception: Reception, folder: Path, **changes: Any) -> AsyncIterator[EdgeBeside]:
     """`folder`: of its certificate; a later edge with the same has the same. `changes`: of WebTransportSettings."""
     app = hop_application(reception)
+    app.router.add_get(regions_http.PATH, regions_http.RegionsHttp(reception).handle)
     with hop_path() as path:
         settings = edge_settings(folder, path, max_message_bytes=reception.sessions.max_message_bytes, **changes)
-        async with hop_listening(app, path), edge_running(settings) as (edge, registry, port):
+        async with contextlib.AsyncExitStack() as hop, edge_running(settings) as (edge, registry, port):
+            await hop.enter_async_context(hop_listening(app, path))
             url = f"https://127.0.0.1:{port}{PATH}"
-            yield EdgeBeside(url, edge.certificate_sha256, edge, registry, app)
+            yield EdgeBeside(url, edge.certificate_sha256, edge, registry, hop)
 
 
 @contextlib.asynccontextmanager
