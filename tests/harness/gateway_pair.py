@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.cli.audio_source import KeptAudio
 from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession
+from gateway.dev_certificates import create_or_renew
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, DevClaims, create_or_load
 from gateway.resumption.token_keys import create_key_file
 from gateway.settings import as_environment
@@ -47,13 +48,22 @@ class GatewayPair:
     """Gateways `a` and `b`; each names the other, then itself, to its clients. Every org may have one session."""
 
     def __init__(
-        self, folder: Path, redis: RedisServer, engine: str, *, region_of: dict[str, str] | None = None
+        self,
+        folder: Path,
+        redis: RedisServer,
+        engine: str,
+        *,
+        region_of: dict[str, str] | None = None,
+        has_webtransport: bool = False,
     ) -> None:
         self.folder = folder
         self.redis = redis
         self.keys = create_or_load(folder / "state")
         self._engine = engine
         self._region_of = region_of or {}
+        self._certificate = create_or_renew(folder) if has_webtransport else None
+        self.ready: dict[str, dict[str, Any]] = {}
+        """What each gateway printed when it was."""
         self._ports = {name: (free_port(), free_port(), free_port()) for name in "ab"}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         (folder / "plans.toml").write_text(_PLANS)
@@ -96,6 +106,9 @@ class GatewayPair:
             },
             "drain": {"finish_ms": 0},
         }
+        if self._certificate is not None:
+            files = {"certificate_file": self._certificate.certificate_file, "key_file": self._certificate.key_file}
+            settings["webtransport"] = {"port": 0, "tls": {option: str(path) for option, path in files.items()}}
         with (self.folder / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway", "--json", "--exit-with-parent"),
@@ -109,6 +122,7 @@ class GatewayPair:
         async with asyncio.timeout(_READY_S):
             line = await process.stdout.readline()
         assert line, (self.folder / f"{name}.log").read_text(errors="replace")[-4_000:]
+        self.ready[name] = json.loads(line)
 
     async def kill(self, name: str) -> None:
         """SIGKILL."""
@@ -135,12 +149,12 @@ class GatewayPair:
 
 
 @contextlib.asynccontextmanager
-async def gateway_pair(folder: Path) -> AsyncIterator[GatewayPair]:
-    """Both run, with an engine of scripted words."""
+async def gateway_pair(folder: Path, *, has_webtransport: bool = False) -> AsyncIterator[GatewayPair]:
+    """Both run, with an engine of scripted words. `has_webtransport`: and each with an edge process."""
     redis = RedisServer(folder / "redis").start()
     try:
         async with running_engine(folder, "--recogniser", "scripted") as engine:
-            pair = GatewayPair(folder, redis, engine.address)
+            pair = GatewayPair(folder, redis, engine.address, has_webtransport=has_webtransport)
             try:
                 await asyncio.gather(pair.start("a"), pair.start("b"))
                 yield pair
