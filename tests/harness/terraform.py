@@ -1,7 +1,7 @@
 """Terraform for tests: where it and its providers are found, and a root module that is planned, applied and destroyed.
 
-A provider of 700 MB is linked from a plugin directory, never copied; a root's state and links lie in a folder of the
-test's own, so that several tests may use one root at a time.
+A provider of 700 MB is linked from a plugin directory, never copied. The modules are copied, so that a root's state and
+links lie in a folder of the test's own, and an environment's state in no bucket.
 """
 
 from __future__ import annotations
@@ -52,18 +52,26 @@ def is_set_up() -> bool:
 
 
 class Terraform:
-    """A root module, used from a folder of the test's own.
+    """A copy of a root module.
 
     Args:
-        root: the folder with its .tf files.
-        work: for its state, plans and links to providers.
-        variables: of the environment, such as `TF_VAR_name`.
+        root: the folder with its .tf files, from the repository's own.
+        work: an empty folder, for the copy, its state, plans and links to providers.
+        endpoint: of what stands in for AWS; empty: there is nothing.
+        variables: of its environment, such as `TF_VAR_name`.
     """
 
-    def __init__(self, root: Path, work: Path, *, variables: Mapping[str, str] | None = None) -> None:
-        self.root = root
+    def __init__(
+        self, root: str, work: Path, *, endpoint: str = "", variables: Mapping[str, str] | None = None
+    ) -> None:
+        for folder in ("terraform", "tests/terraform/roots"):
+            if (ROOT / folder).is_dir():
+                shutil.copytree(
+                    ROOT / folder, work / folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
+                )
+        self.root = work / root
         self._work = work
-        work.mkdir(parents=True, exist_ok=True)
+        (self.root / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n', encoding="utf-8")
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))},
             "TF_IN_AUTOMATION": "1",
@@ -74,6 +82,7 @@ class Terraform:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EC2_METADATA_DISABLED": "true",
+            **({"AWS_ENDPOINT_URL": endpoint} if endpoint else {}),
             **(variables or {}),
         }
 
@@ -81,7 +90,7 @@ class Terraform:
         """Raises TerraformFailed."""
         folder = plugin_directory()
         plugins = [] if folder is None else [f"-plugin-dir={folder}"]
-        self._run("init", "-backend=false", "-no-color", *plugins)
+        self._run("init", "-no-color", *plugins)
 
     def validate(self) -> list[str]:
         """Each mistake and warning, as Terraform says it."""
@@ -91,37 +100,34 @@ class Terraform:
 
     def refused(self, **variables: object) -> str:
         """What a plan with these variables says against them. Raises AssertionError: it says nothing against them."""
-        completed = self._start("plan", "-no-color", "-refresh=false", *self._state(), *_options(variables))
+        completed = self._start("plan", "-no-color", *_options(variables))
         assert completed.returncode == 1, completed.stdout
         return " ".join(completed.stderr.replace("│", " ").split())
 
     def plan(self, **variables: object) -> dict[str, Any]:
         """The plan as `terraform show -json` says it. Raises TerraformFailed."""
         file = self._work / "plan"
-        self._run("plan", "-no-color", f"-out={file}", *self._state(), *_options(variables))
+        self._run("plan", "-no-color", f"-out={file}", *_options(variables))
         shown: dict[str, Any] = json.loads(self._run("show", "-json", str(file)))
         return shown
 
     def apply(self, **variables: object) -> str:
         """Raises TerraformFailed."""
-        return self._run("apply", "-auto-approve", "-no-color", *self._state(), *_options(variables))
+        return self._run("apply", "-auto-approve", "-no-color", *_options(variables))
 
     def destroy(self, **variables: object) -> str:
         """Raises TerraformFailed."""
-        return self._run("destroy", "-auto-approve", "-no-color", *self._state(), *_options(variables))
+        return self._run("destroy", "-auto-approve", "-no-color", *_options(variables))
 
     def resources(self) -> list[str]:
         """Addresses of what the state has, data left out."""
-        said = self._run("state", "list", *self._state(), codes=(0, 1))
+        said = self._run("state", "list", codes=(0, 1))
         return [line for line in said.splitlines() if line and "data." not in line]
 
     def outputs(self) -> dict[str, Any]:
         """Values by name."""
-        said = json.loads(self._run("output", "-json", *self._state()))
+        said = json.loads(self._run("output", "-json"))
         return {name: output["value"] for name, output in said.items()}
-
-    def _state(self) -> list[str]:
-        return [f"-state={self._work / 'terraform.tfstate'}"]
 
     def _run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
         completed = self._start(*arguments)

@@ -53,7 +53,7 @@ data "aws_secretsmanager_secret_version" "this" {
 resource "aws_elasticache_user" "this" {
   for_each = local.users
 
-  user_id       = "${local.name}-${each.key}"
+  user_id       = "${var.name}-${each.key}"
   user_name     = each.key
   engine        = var.engine.name
   access_string = each.value
@@ -67,7 +67,7 @@ resource "aws_elasticache_user" "this" {
 
 # A group must hold a user named default: one that may do nothing.
 resource "aws_elasticache_user" "default" {
-  user_id              = "${local.name}-default"
+  user_id              = "${var.name}-default"
   user_name            = "default"
   engine               = var.engine.name
   access_string        = "off ~keys* -@all"

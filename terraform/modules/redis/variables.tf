@@ -3,8 +3,8 @@ variable "name" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,38}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
-    error_message = "ElastiCache takes at most 40 small letters, digits and single hyphens."
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = "At most 32 small letters, digits and single hyphens: ElastiCache takes 40, and more is added to it."
   }
 }
 
