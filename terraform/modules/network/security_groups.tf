@@ -50,6 +50,7 @@ locals {
 }
 
 resource "aws_security_group" "this" {
+  #checkov:skip=CKV2_AWS_5:Other modules attach them: ingress, region, engine_pool, redis
   for_each = local.groups
 
   name        = "${var.name}-${replace(each.key, "_", "-")}"
