@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from gateway.webtransport.interface import QuicPeer
+    from gateway.webtransport.interface import QuicPeer, QuicUser
+
+
+SECRET = bytes(range(32))
 
 
 @dataclass
@@ -82,7 +87,11 @@ class ScriptedServer:
     on_enter: Callable[[ScriptedSession], None] = lambda _session: None
     requests: list[ConnectRequest] = field(default_factory=list)
     sessions: list[ScriptedSession] = field(default_factory=list)
-    listener: QuicListener | None = None
+    port: int = 0
+    forgets: Callable[[bytes], None] = lambda _secret: None
+    """Another process has its socket, with this secret."""
+    dies: Callable[[], None] = lambda: None
+    """Nothing comes of it any more, and its port is free, as if it was killed."""
 
     def knock(self, request: ConnectRequest) -> int:
         self.requests.append(request)
@@ -102,34 +111,62 @@ class ScriptedServer:
         return self.sessions[-1]
 
 
+def _die(bound: socket.socket) -> None:
+    """Another socket takes the place of its own: what it still sends comes from elsewhere."""
+    asyncio.get_running_loop().remove_reader(bound)
+    with socket.socket(bound.family, socket.SOCK_DGRAM) as other:
+        os.dup2(other.fileno(), bound.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where it listens and as whom. `certificate`: its file and its key's; None: one is made."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    certificate: tuple[Path, Path] | None = None
+    secret: bytes = SECRET
+    user: Callable[[QuicPeer], QuicUser] | None = None
+    """In place of HTTP/3 with the scripted server behind it."""
+
+
 @contextlib.asynccontextmanager
-async def running_server(
-    folder: Path, *, host: str = "127.0.0.1", certificate: tuple[Path, Path] | None = None, **options: Any
-) -> AsyncIterator[ScriptedServer]:
-    """Args:
-    folder: where a certificate is made, unless one is given (its own file, its key's).
-    options: of ScriptedServer.
-    """
+async def running_server(folder: Path, place: Place = Place(), **options: Any) -> AsyncIterator[ScriptedServer]:
+    """`folder`: where a certificate is made. `options`: of ScriptedServer."""
     server = ScriptedServer(**options)
+    certificate = place.certificate
     if certificate is None:
         made = create_or_renew(folder)
         certificate = made.certificate_file, made.key_file
     pair = Certificate(*certificate)
-    rules = QuicRules(secret=os.urandom(32), connection_ids=connection_id_scheme("plain"))
 
     def user(peer: QuicPeer) -> Http3User:
         return Http3User(peer, server, Http3Rules(max_message_bytes=1_048_576))
 
-    server.listener = listener = QuicListener(rules, pair, user, QuicMetrics(CollectorRegistry()))
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    def listener_with(secret: bytes) -> QuicListener:
+        rules = QuicRules(secret=secret, connection_ids=connection_id_scheme("plain"))
+        return QuicListener(rules, pair, place.user or user, QuicMetrics(CollectorRegistry()))
+
+    def forget(secret: bytes) -> None:
+        asyncio.get_running_loop().remove_reader(bound)
+        after = listener_with(secret)
+        after.start(bound)
+        listeners.append(after)
+
+    listeners = [listener_with(place.secret)]
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as bound:
         bound.setblocking(False)
-        bound.bind((host, 0))
-        shown = f"[{host}]" if ":" in host else host
-        server.url = f"https://{shown}:{bound.getsockname()[1]}/v1/stream"
+        bound.bind((place.host, place.port))
+        shown = f"[{place.host}]" if ":" in place.host else place.host
+        server.port = bound.getsockname()[1]
+        server.url = f"https://{shown}:{server.port}/v1/stream"
         server.certificate_sha256 = pair.sha256_hex
-        listener.start(bound)
+        server.dies = partial(_die, bound)
+        server.forgets = forget
+        listeners[0].start(bound)
         try:
             yield server
         finally:
-            await listener.close()
+            for listener in reversed(listeners):
+                await listener.close()

@@ -169,9 +169,11 @@ class ClientConnection:
         if self.quic.is_stateless_reset(data):
             self._end(Loss.reset, 0, "")
             return
-        self._unanswered_since_s = None
-        self._has_moved = False
+        heard_until_s = self.quic.idle_at_s
         self.quic.receive_datagram(data, self._address, now=self._loop.time())
+        if self.quic.idle_at_s != heard_until_s:  # it was a packet of the server's, and not of somebody's
+            self._unanswered_since_s = None
+            self._has_moved = False
         self._take_events()
         self.send_soon()
 

@@ -99,6 +99,11 @@ class HeldQuicConnection(QuicConnection):
         return self._handshake_complete
 
     @property
+    def idle_at_s(self) -> float | None:
+        """When it ends for want of packets; each that is the server's puts it off."""
+        return self._close_at
+
+    @property
     def is_owed_an_answer(self) -> bool:
         """Whether a server that lives has something to acknowledge."""
         return self._loss.bytes_in_flight > 0

@@ -94,6 +94,7 @@ class ClientSession:
         self._sent_bytes = 0
         self._is_stream_over = False
         self._is_request_over = False
+        self._is_connection_over = False
         self._has_all = False
         """The server's half of the stream is over."""
         self._datagram_head = encode_uint_var(session_id // 4)
@@ -245,15 +246,17 @@ class ClientSession:
         self._news.set()
 
     def lost(self, loss: Loss, code: int, reason: str) -> None:
+        self._is_connection_over = True
         how = {Loss.closed_here: End.closed_here, Loss.broken: End.broken}.get(loss, End.lost)
         self._finish(SessionEnd(how, code or None, reason, loss))
+        self._news.set()
 
     async def farewell(self) -> None:
         """Close, and give the farewell its time."""
         self.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._options.close_timeout_s):
-                while self.ended is None or (self.ended.loss is None and not self._quic.is_delivered(self._session_id)):
+                while not self._is_connection_over and not self._quic.is_delivered(self._session_id):
                     await self._change()
 
     # --- parts ----------------------------------------------------------------------------------------
