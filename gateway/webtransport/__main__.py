@@ -1,7 +1,7 @@
 """`python -m gateway.webtransport --fd N`: one edge process. Only a gateway starts it, and it ends with its gateway.
 
 Standard input: one line of JSON (EdgeSettings); its end is the gateway's. Standard output: a line of JSON when ready,
-then one with all figures every few seconds. Exit codes: 0 told to stop; 64 the settings or the certificate are wrong.
+then one with all figures every second. Exit codes: 0 told to stop; 64 the settings or the certificate are wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gateway.webtransport.quic.certificates import CertificateRejected
 
 EXIT_WRONG_SETTINGS = 64
 """EX_USAGE of sysexits.h."""
-_FIGURES_EVERY_S = 2.0
+_FIGURES_EVERY_S = 1.0
 
 log = structlog.get_logger("gateway.webtransport")
 

@@ -1,6 +1,6 @@
 """The figures of edge processes on the gateway's own metrics page.
 
-A process tells all of its metrics every few seconds, as plain data; the gateway shows the last that each told, with the
+A process tells all of its metrics every second, as plain data; the gateway shows the last that each told, with the
 process's number as the label `process`. What a process that died had told is forgotten: the next one of its number
 begins at 0, which Prometheus takes for the restart that it is.
 """

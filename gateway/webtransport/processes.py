@@ -37,7 +37,7 @@ log = structlog.get_logger("gateway.webtransport")
 
 _READY_TIMEOUT_S = 60.0
 _SILENT_S = 20.0
-"""A process tells its figures every two seconds."""
+"""A process tells its figures every second."""
 _STOP_S = 5.0
 _EXIT_S = 1.0
 _LINE_BYTES = 1_048_576

@@ -164,6 +164,11 @@ class ClientSession:
         while self.ended is None and self._quic.waiting_datagrams >= self._options.max_unsent_datagrams:
             await self._change()
 
+    async def datagrams_out(self) -> None:
+        """Wait until none waits for the network, or the session is over: what is sent on the stream could overtake it."""
+        while self.ended is None and self._quic.waiting_datagrams:
+            await self._change()
+
     async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
         """Kind and payload of what the server says, until the session is over: then `ended` says why."""
         while True:

@@ -1,0 +1,133 @@
+"""Several processes behind one port, kept running, and none left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from gateway.webtransport.client.session import End
+from gateway.webtransport.processes import EdgeFailed
+from gateway.wire.stream_messages import TEXT
+from tests.harness.region import is_gone
+from tests.harness.waiting import until, until_true
+from tests.harness.webtransport_processes import HELLO, Processes, edge_processes
+
+if TYPE_CHECKING:
+    from gateway.webtransport.client.session import ClientSession
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[3]
+
+
+async def hello(session: ClientSession) -> None:
+    async with asyncio.timeout(10):
+        assert await anext(session.messages()) == (TEXT, HELLO)
+
+
+def sessions(processes: Processes, index: int) -> float | None:
+    return processes.figure("patchbay_webtransport_sessions", process=str(index))
+
+
+def served_by(processes: Processes) -> list[float]:
+    """Sessions that ended as the gateway said, of each process."""
+    name = "patchbay_webtransport_sessions_ended_total"
+    return [processes.figure(name, by="gateway", process=str(index)) or 0.0 for index in range(2)]
+
+
+async def one_more(processes: Processes) -> None:
+    async with processes.open() as session:
+        await hello(session)
+        await session.send(TEXT, b"bye")
+        assert [message async for message in session.messages()] == []
+        assert (session.close_code, session.close_reason) == (4_444, "as asked")
+
+
+async def test_two_processes_serve_one_port_are_restarted_and_leave_nobody_waiting(tmp_path: Path) -> None:
+    """One test, because processes take their time to start."""
+    async with edge_processes(tmp_path, processes=2) as processes:
+        edges = processes.edges
+        before = list(edges.pids)
+        assert len(before) == 2
+        opened = 0
+
+        async def both_have_served() -> bool:
+            nonlocal opened
+            for _ in range(8):
+                await one_more(processes)
+                opened += 1
+            await until(lambda: sum(served_by(processes)) == opened, what="the figures")
+            return all(served_by(processes))
+
+        await until_true(both_have_served, what="that chance brings somebody to each process")
+        async with processes.open() as first:
+            await hello(first)
+            await until(lambda: sum(sessions(processes, index) or 0 for index in range(2)) == 1, what="the figures")
+            at = next(index for index in range(2) if sessions(processes, index))
+            os.kill(before[at], signal.SIGKILL)
+            await until(lambda: len(edges.pids) == 2 and before[at] not in edges.pids, what="another process")
+            assert before[1 - at] in edges.pids, "the other one has nothing to do with it"
+            await until(lambda: sessions(processes, at) is not None, what="that it serves")
+            began_s = asyncio.get_running_loop().time()
+            await first.send(TEXT, b"are you there?")  # a stateless reset answers
+            async with asyncio.timeout(10):
+                await first.wait_closed()
+            assert first.ended is not None
+            assert first.ended.how is End.lost
+            assert asyncio.get_running_loop().time() - began_s < 5, "the idle limit is 30 s"
+        for _ in range(4):
+            await one_more(processes)
+        assert set(processes.peers) == {"127.0.0.1"}
+        pids = list(edges.pids)
+    await until(lambda: all(map(is_gone, pids)), what="the end of the processes")
+
+
+async def test_stopping_tells_clients_to_come_again(tmp_path: Path) -> None:
+    async with edge_processes(tmp_path) as processes, processes.open() as session:
+        await hello(session)
+        await processes.edges.stop()
+        assert b"draining" in (await anext(session.messages()))[1]
+        async with asyncio.timeout(10):
+            await session.wait_closed()
+        assert (session.close_code, session.close_reason) == (1_012, "draining; retry_after_ms=100")
+
+
+async def test_a_process_ends_with_its_gateway_however_that_ends(tmp_path: Path) -> None:
+    """By the end of its standard input, should the signal of the parent's death not reach it."""
+    code = (
+        "import asyncio, sys, pathlib\n"
+        "from tests.harness.webtransport_processes import edge_processes\n"
+        "async def main():\n"
+        "    async with edge_processes(pathlib.Path(sys.argv[1])) as processes:\n"
+        "        print('pid', *processes.edges.pids, flush=True)\n"
+        "        await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    command = (sys.executable, "-c", code, str(tmp_path))
+    parent = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert parent.stdout is not None
+    line = b""
+    while not line.startswith(b"pid "):
+        line = await parent.stdout.readline()
+    pid = int(line.removeprefix(b"pid "))
+    assert "gateway.webtransport" in psutil.Process(pid).cmdline()
+    parent.kill()
+    await parent.communicate()
+    await until(lambda: is_gone(pid), what="the end of the edge process")
+
+
+async def test_a_process_that_cannot_start_is_a_failure_of_the_start(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate")
+    with pytest.raises(EdgeFailed):
+        async with edge_processes(tmp_path, tls={"certificate_file": broken, "key_file": broken}):
+            pytest.fail("it runs")
