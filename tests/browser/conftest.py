@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.console_server import console_served
 from tests.harness.browser import running_browser
 from tests.harness.recordings import RATE_HZ, pcm_of, silence
 
@@ -36,3 +37,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     microphone = write_wav(folder / "microphone.wav", silence(600) + pcm_of(SPOKEN) + silence(6_000))
     with running_browser(folder, microphone=microphone) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def static_console() -> Iterator[str]:
+    """The address of the console's page without a gateway behind it."""
+    with console_served() as address:
+        yield f"{address}/console"

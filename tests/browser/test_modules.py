@@ -12,11 +12,8 @@ from gateway.wire.codec import decode_server, encode_server
 from gateway.wire.heard_once import HeardOnce
 from gateway.wire.messages import FinalMessage, PartialMessage, SpeechStartedMessage, UtteranceEnd, WordMessage
 from gateway.wire.stream_messages import AUDIO, TEXT, encode
-from tests.browser.console_server import console_served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gateway.wire.messages import ServerMessage
     from tests.harness.browser import Browser
 
@@ -26,11 +23,9 @@ NUM_DRAWN = 200
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Browser]:
-    """The console's files without a gateway behind them."""
-    with console_served() as address:
-        browser.open(f"{address}/console")
-        yield browser
+def page(browser: Browser, static_console: str) -> Browser:
+    browser.open(static_console)
+    return browser
 
 
 def in_module(page: Browser, module: str, body: str, *arguments: Any) -> Any:
