@@ -1,0 +1,144 @@
+"""What Terraform writes into hosts is what the product reads: settings, units, and scripts that a shell accepts."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.settings import load
+from tests.harness.terraform import Terraform
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.settings import GatewaySettings
+    from tests.terraform.aws_server import AwsServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.terraform]
+
+KINDS = ("lists", "bundle")
+POOLS = ("spot", "reserved")
+
+
+@pytest.fixture(name="written", scope="module")
+def _written(tmp_path_factory: pytest.TempPathFactory, aws: AwsServer) -> dict[str, Any]:
+    key = Ed25519PrivateKey.generate().public_key()
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    hosts = Terraform("tests/terraform/roots/hosts", tmp_path_factory.mktemp("hosts"), endpoint=aws.endpoint)
+    hosts.init()
+    return {name: entry["value"] for name, entry in hosts.plan(public_key=pem)["planned_values"]["outputs"].items()}
+
+
+def settings_of(written: dict[str, Any], kind: str, folder: Path) -> GatewaySettings:
+    file = folder / "gateway.toml"
+    file.write_text(written["gateway_settings"][kind], encoding="utf-8")
+    return load(file, written["gateway_environments"][kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_settings_of_a_gateway_are_settings_that_a_gateway_takes(
+    written: dict[str, Any], kind: str, tmp_path: Path
+) -> None:
+    settings = settings_of(written, kind, tmp_path)
+
+    assert settings.region == "eu-central"
+    assert settings.regions is not None
+    assert settings.limits.redis is not None
+    assert settings.decision_log is not None
+    assert [copy.kind for copy in settings.decision_log.copies] == ["s3"]
+    assert (settings.residency is not None and settings.residency.bundle is not None) is (kind == "bundle")
+
+
+def test_a_gateway_asks_for_the_engines_that_register_in_its_redis(written: dict[str, Any], tmp_path: Path) -> None:
+    settings = settings_of(written, "lists", tmp_path)
+
+    assert settings.engines.discovery is not None
+    assert settings.engines.discovery.kind == "redis"
+    assert settings.engines.discovery.url.get_secret_value().startswith("rediss://gateway:")
+
+
+def test_no_password_is_in_a_settings_file_or_in_user_data(written: dict[str, Any]) -> None:
+    for kind in KINDS:
+        assert "rediss://gateway:" not in written["gateway_settings"][kind]
+        assert "password@" not in written["gateway_user_data"][kind]
+    for pool in POOLS:
+        assert "engine:password" not in written["engine_user_data"][pool]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("gateway_user_data", kind) for kind in KINDS),
+        *(("engine_user_data", pool) for pool in POOLS),
+        *(("engine_environment_scripts", pool) for pool in POOLS),
+    ],
+)
+def test_a_shell_reads_every_script_to_its_end(written: dict[str, Any], name: str, kind: str) -> None:
+    script = written[name][kind]
+
+    read = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, timeout=20, check=False)
+
+    assert script.startswith("#!/")
+    assert (read.returncode, read.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_an_engine_takes_the_options_of_its_unit(written: dict[str, Any], pool: str) -> None:
+    (command,) = (line for line in written["engine_units"][pool].splitlines() if line.startswith("ExecStart="))
+    words = shlex.split(command.removeprefix("ExecStart="))[3:]
+    place = {"${ADVERTISE}": "10.0.0.1:9000", "${ZONE}": "eu-central-1a", "${ACCELERATOR}": "l4"}
+    options = [place.get(word, word) for word in words]
+    # What comes last wins: no GPU, no AWS and no files of a host are here.
+    here = ["--backend", "scripted", "--recogniser", "scripted", "--listen", "not-an-address"]
+
+    engine = subprocess.run(
+        [sys.executable, "-m", "engines", *options, *here], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert "unrecognized arguments" not in engine.stderr
+    assert "invalid choice" not in engine.stderr
+    assert engine.returncode == 64, engine.stderr
+    assert "not-an-address" in engine.stderr
+
+
+def test_the_engine_of_a_spot_machine_listens_for_its_notice(written: dict[str, Any]) -> None:
+    units = written["engine_units"]
+
+    assert "--preemption aws" in units["spot"]
+    assert "--capacity spot" in units["spot"]
+    assert "--capacity reserved" in units["reserved"]
+    assert "--grant-keys" in units["reserved"]
+
+
+def test_a_unit_waits_longer_than_its_engine_drains(written: dict[str, Any]) -> None:
+    for unit in written["engine_units"].values():
+        drain_ms = int(unit.split("--drain-deadline-ms ")[1].split()[0])
+        stop_s = int(unit.split("TimeoutStopSec=")[1].split()[0])
+        assert stop_s * 1_000 > drain_ms + 5_000
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_systemd_finds_nothing_wrong_with_the_unit(written: dict[str, Any], pool: str, tmp_path: Path) -> None:
+    """Its programs lie where hosts have them, so here another one stands in their place."""
+    unit = tmp_path / "patchbay-engine.service"
+    text = written["engine_units"][pool]
+    for program in ("/opt/patchbay/bin/engine_environment", "/usr/bin/nvidia-smi", "/opt/patchbay/venv/bin/python"):
+        text = text.replace(program, "/bin/true")
+    unit.write_text(text.replace("User=patchbay\nGroup=patchbay\n", ""), encoding="utf-8")
+
+    found = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_what_the_host_is_told_of_aws_is_json_free_of_secrets(written: dict[str, Any]) -> None:
+    assert "BEGIN PRIVATE KEY" not in json.dumps(written)
