@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import revocations
+from gateway.cli.console_link import NoConsole, console_link
 from gateway.cli.exit_codes import ExitCode
 from gateway.dev_keys import DevClaims, DevKeysRefused, create_or_load, state_directory
 
@@ -33,12 +34,16 @@ def token(
     ] = None,
     ttl_s: Annotated[int, typer.Option("--ttl", help="Seconds until it expires.")] = 3_600,
     scope: Annotated[list[str] | None, typer.Option(help="Scopes; may be given several times.")] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Print the address of the console here, with the token in it.")
+    ] = False,
 ) -> None:
     """Print a development token, which `patchbay up` on this machine accepts."""
     if context.invoked_subcommand is not None:
         return
     try:
-        keys = create_or_load(state_directory(os.environ))
+        state = state_directory(os.environ)
+        keys = create_or_load(state)
         scopes = tuple(scope) if scope else DevClaims().scopes
         claims = DevClaims(
             tenant=tenant,
@@ -51,6 +56,11 @@ def token(
             more=dict(map(_claim, claim or ())),
         )
         text = keys.mint(claims, ttl_s=ttl_s, now_s=int(time.time()))
+        if link:
+            text = console_link(state, text)
+    except NoConsole as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(ExitCode.unavailable) from None
     except (DevKeysRefused, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(ExitCode.usage) from None

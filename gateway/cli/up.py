@@ -209,3 +209,5 @@ def _show_table(ready: dict[str, Any], logs: Path | None) -> None:
         table.add_row("[bold]logs", str(logs))
     console.print(table)
     console.print("Speak to it: [bold]patchbay transcribe FILE[/]   Stop it: Ctrl-C", highlight=False)
+    if "console" in ready:
+        console.print("In a browser: the address that [bold]patchbay token --link[/] prints", highlight=False)

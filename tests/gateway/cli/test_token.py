@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.app import app
+from gateway.cli.exit_codes import ExitCode
 from gateway.dev_keys import MAX_TTL_S, create_or_load
 
 if TYPE_CHECKING:
@@ -79,3 +80,9 @@ def test_a_state_folder_that_cannot_be_made_is_70(tmp_path: Path) -> None:
     outcome = run(tmp_path / "state")
     assert outcome.exit_code == 70
     assert "cannot keep the development key" in outcome.stderr
+
+
+def test_a_link_needs_a_region_that_runs(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "--link")
+    assert (outcome.exit_code, outcome.stdout) == (ExitCode.unavailable, "")
+    assert "patchbay up" in outcome.stderr
