@@ -68,9 +68,13 @@ class _WebTransportConnection:
     async def _send_text(self, message: TextMessage) -> None:
         if isinstance(message, Start) and self._choices.has_datagrams and AudioEncoding(message.audio.encoding).is_raw:
             self._lane = _DatagramLane(self._session, message.audio)
-        if self._lane is not None and isinstance(message, Finalize | Finish | Gap):
-            await self._session.send(MARK, self._lane.mark())
+        if self._lane is None or not isinstance(message, Finalize | Finish | Gap):
+            await self._session.send(TEXT, codec.encode_client(message).encode())
+            return
+        await self._session.datagrams_out()  # a mark that overtook them would make them late
+        await self._session.send(MARK, self._lane.mark())
         await self._session.send(TEXT, codec.encode_client(message).encode())
+        await self._session.delivered()  # audio that overtook it would count as sent before it
 
     async def messages(self) -> AsyncIterator[ServerMessage]:
         has_said_why = False
@@ -135,17 +139,18 @@ async def open_webtransport(
 ) -> AsyncIterator[Connection]:
     """Raises ConnectionFailed; UnreachableSo where another protocol may do."""
     choices = choices or WebTransportChoices()
-    opening = connect_webtransport(
-        webtransport_url(url),
-        headers=headers,
-        protocols=_PROTOCOLS,
-        trust=choices.trust,
-        draft=choices.draft,
-        timeout_s=timeout_s,
-    )
     async with contextlib.AsyncExitStack() as stack:
         try:
-            session = await stack.enter_async_context(opening)
+            session = await stack.enter_async_context(
+                connect_webtransport(
+                    webtransport_url(url),
+                    headers=headers,
+                    protocols=_PROTOCOLS,
+                    trust=choices.trust,
+                    draft=choices.draft,
+                    timeout_s=timeout_s,
+                )
+            )
         except NotTrusted as failure:
             raise ConnectionFailed(f"cannot reach {url}: {failure}", ExitCode.unavailable) from None
         except CannotConnect as failure:

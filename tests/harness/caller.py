@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
+from gateway.cli.webtransport_connection import WebTransportChoices
+from gateway.webtransport.client.trust import CertificateHash
 from gateway.wire.messages import (
     Ack,
     Audio,
@@ -173,7 +175,9 @@ async def calling(
 ) -> AsyncIterator[Caller]:
     """A connection whose messages are being written down; `start` is still to be sent."""
     given = region.token(tenant=tenant) if token is None else token
-    async with connect(region.address(protocol), given, protocol=TransportChoice(protocol)) as connection:
+    async with connect(
+        region.address(protocol), given, protocol=TransportChoice(protocol), webtransport=webtransport_of(region)
+    ) as connection:
         caller = Caller(connection)
         listening = asyncio.create_task(caller.listen())
         try:
@@ -181,6 +185,12 @@ async def calling(
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+
+def webtransport_of(region: Region, *, has_datagrams: bool = False) -> WebTransportChoices | None:
+    """None: the region has none."""
+    sha256 = region.ready.get("webtransport_certificate_sha256")
+    return None if sha256 is None else WebTransportChoices(CertificateHash.of(sha256), has_datagrams=has_datagrams)
 
 
 async def transcribe(

@@ -62,7 +62,9 @@ STARTS = st.builds(
     resume=st.none() | st.builds(Resume, token=TEXTS, from_sample=INT64, audio_from_ms=st.none() | INT64),
 )
 
-TEXT_MESSAGES = st.one_of(STARTS, st.builds(Gap, INT64), st.builds(Finalize, TEXTS), st.builds(Finish), st.builds(KeepAlive))
+TEXT_MESSAGES = st.one_of(
+    STARTS, st.builds(Gap, INT64), st.builds(Finalize, TEXTS), st.builds(Finish), st.builds(KeepAlive)
+)
 CLIENT_MESSAGES = TEXT_MESSAGES | st.builds(Audio, st.binary(max_size=64))
 
 SERVER_MESSAGES = st.one_of(

@@ -165,8 +165,15 @@ class ClientSession:
             await self._change()
 
     async def datagrams_out(self) -> None:
-        """Wait until none waits for the network, or the session is over: what is sent on the stream could overtake it."""
+        """Wait until none waits for the network, where the stream could overtake it, or the session is over."""
         while self.ended is None and self._quic.waiting_datagrams:
+            await self._change()
+
+    async def delivered(self) -> None:
+        """Wait until all that was sent on the stream is acknowledged, or the session is over: what is sent in datagrams
+        from here on comes after it.
+        """
+        while self.ended is None and self._stream_id is not None and self._quic.unsent_bytes(self._stream_id):
             await self._change()
 
     async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -201,11 +208,11 @@ class ClientSession:
     # --- what the connection calls --------------------------------------------------------------------
 
     async def open_stream(self) -> None:
-        """The session's one stream, as soon as the draft allows it. Raises SessionOver."""
+        """The session's one stream, as soon as the draft allows it. A session that has ended by then has none."""
         while self.ended is None and not self._max_streams:
             await self._change()
         if self.ended is not None:
-            raise SessionOver("the session ended before it began")
+            return
         self._stream_id = self._quic.get_next_available_stream_id()
         head = encode_uint_var(FrameType.WEBTRANSPORT_STREAM) + encode_uint_var(self._session_id)
         self._quic.send_stream_data(self._stream_id, head)
