@@ -169,8 +169,8 @@ class QuicListener:
                 self._take(data, address, now)
         finally:
             self._is_reading = False
-        self._metrics.received_bytes.inc(received_bytes)
-        self._flush()
+            self._metrics.received_bytes.inc(received_bytes)
+            self._flush()
 
     def _take(self, data: bytes, address: Address, now: float) -> None:
         if not data:

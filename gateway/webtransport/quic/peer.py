@@ -136,18 +136,17 @@ class Peer:
                 self._host.send(data, address)
             if self.quic._events:
                 self._hand_on_events()
+            paths = self.quic._network_paths
+            if paths and paths[0].addr != self._network_address:
+                self._follow(paths[0].addr)
+            if self.quic._state in END_STATES:
+                self._end()
+            self._arm(now)
         except Exception:
             log.exception("quic.connection_failed")
             self._drop("broken")
-            return
         finally:
             self.is_touched = False
-        paths = self.quic._network_paths
-        if paths and paths[0].addr != self._network_address:
-            self._follow(paths[0].addr)
-        if self.quic._state in END_STATES:
-            self._end()
-        self._arm(now)
 
     def drop(self, outcome: str) -> None:
         """Forget it without a word."""
@@ -248,11 +247,11 @@ class Peer:
         if self._handshake_due is not None and now >= self._handshake_due:
             self._drop("overdue")
             return
-        at = self.quic.get_timer()
-        if at is None or at > now:
-            self._arm(now)
-            return
         try:
+            at = self.quic.get_timer()
+            if at is None or at > now:
+                self._arm(now)
+                return
             self.quic.handle_timer(now)
         except Exception:
             log.exception("quic.connection_failed")
