@@ -1,4 +1,4 @@
-"""Environments as they are planned: every resource of three regions, against the real AWS provider and a local server."""
+"""Environments as they are planned: all of three regions, by the real AWS provider against a server on this machine."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.terraform]
 
+REGION_NAMES = ("eu-central", "eu-west", "us-east")
 AREAS = {"eea": {"eu-central", "eu-west"}, "us": {"us-east"}}
 
 
@@ -91,7 +92,9 @@ def test_every_pool_of_the_catalog_has_its_machines_and_every_machine_its_pool(p
         for region in ("eu-central", "eu-west", "us-east")
         for pool in ("gpu-reserved", "gpu-spot")
     }
-    assert {f"patchbay-production-{region}-gateway" for region in ("eu-central", "eu-west", "us-east")} == groups - engines
+    assert {
+        f"patchbay-production-{region}-gateway" for region in ("eu-central", "eu-west", "us-east")
+    } == groups - engines
 
 
 def test_a_spot_pool_has_spot_machines_alone_and_a_reserved_one_none(production: dict[str, Any]) -> None:
@@ -112,7 +115,9 @@ def test_a_spot_pool_has_spot_machines_alone_and_a_reserved_one_none(production:
 
 def test_links_names_and_copies_stay_inside_their_legal_area(production: dict[str, Any]) -> None:
     links = {found["address"] for found in of_type(production, "aws_vpc_peering_connection")}
-    copies = {found["address"].split(".")[1] for found in of_type(production, "aws_s3_bucket_replication_configuration")}
+    copies = {
+        found["address"].split(".")[1] for found in of_type(production, "aws_s3_bucket_replication_configuration")
+    }
     names = {
         (record["name"], record["set_identifier"])
         for record in of_type(production, "aws_route53_record")
@@ -167,6 +172,9 @@ REGIONS: dict[str, dict[str, Any]] = {
 }
 
 
+LAWS = {"eea": {"jurisdictions": ["eu", "eea"]}, "us": {"jurisdictions": ["us"]}}
+
+
 def fence(work: Path, aws: AwsServer) -> Terraform:
     """The module that environments ask first, by itself; it needs no provider."""
     planned = Terraform(
@@ -175,10 +183,11 @@ def fence(work: Path, aws: AwsServer) -> Terraform:
         endpoint=aws.endpoint,
         variables={
             "TF_VAR_domain": "speech.example.com",
-            "TF_VAR_legal_areas": json.dumps({"eea": {"jurisdictions": ["eu", "eea"]}, "us": {"jurisdictions": ["us"]}}),
+            "TF_VAR_legal_areas": json.dumps(
+                {"eea": {"jurisdictions": ["eu", "eea"]}, "us": {"jurisdictions": ["us"]}}
+            ),
             "TF_VAR_regions": json.dumps(REGIONS),
         },
     )
     planned.init()
     return planned
-
