@@ -4,6 +4,7 @@ import { within } from "../connection/deadline.js";
 import { RATE_HZ } from "../connection/kept_audio.js";
 
 const FLUSH_MS = 1_000;
+const RESUME_MS = 3_000;
 
 /** The microphone cannot be had; `title` and `text` say why and what to do. */
 export class MicrophoneRefused extends Error {
@@ -40,7 +41,7 @@ export async function openMicrophone({ isProcessed, hear, lost }) {
     const source = context.createMediaStreamSource(stream);
     const collector = new AudioWorkletNode(context, "patchbay-collector", { numberOfOutputs: 0 });
     source.connect(collector);
-    await context.resume();
+    await within(RESUME_MS, context.resume(), "the audio of the page"); // browsers may hold it back for ever
     return new Microphone(stream, context, collector, hear, lost);
   } catch (error) {
     stream?.getTracks().forEach((track) => track.stop());

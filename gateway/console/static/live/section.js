@@ -32,6 +32,7 @@ const TOO_FAR_BEHIND = {
   title: "The gateway was away for too long.",
   text: "No more audio could be kept, so the session was ended. What stands here is final.",
 };
+const PAGE_FAILED = { title: "This page failed.", text: "Copy what stands here, then reload it." };
 const MICROPHONE_LOST = { title: "The microphone went away.", text: "What was said until then is still recognised." };
 
 export class LiveSection {
@@ -81,8 +82,9 @@ export class LiveSection {
     try {
       outcome = await this.#speak(choice, token);
     } catch (error) {
-      if (!(error instanceof MicrophoneRefused || error instanceof RecordingRefused)) throw error;
-      this.#notice.show(error);
+      const isForeseen = error instanceof MicrophoneRefused || error instanceof RecordingRefused;
+      this.#notice.show(isForeseen ? error : PAGE_FAILED);
+      if (!isForeseen) throw error;
     } finally {
       this.#captions.dropPartial();
       this.#run = null;
