@@ -10,9 +10,11 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from tests.browser.console_server import console_served
+from tests.harness.recordings import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from tests.harness.browser import Browser
 
@@ -332,3 +334,40 @@ def test_a_client_that_waits_says_that_it_is_there(browser: Browser, stage: Stag
     silent = SPEAK.replace("session.finish();", "").replace("audio.push(samples.subarray(finalizeAt));", "")
     answer = browser.run_module(silent, 0, {"keepaliveMs": 200}, 0, False)
     assert answer["value"]["end"]["type"] == "finished"
+
+
+def test_a_refusal_before_the_connection_is_told_although_browsers_hide_it(browser: Browser) -> None:
+    """As of an address that connects too often: HTTP 429 in the place of the upgrade."""
+    told = {"type": "error", "reason": "address_limited", "message": "too many", "retry_after_ms": 7_000}
+
+    async def refuses(_request: web.Request) -> web.Response:
+        return web.json_response(told, status=429)
+
+    with console_served({"/v1/stream": refuses, "/v1/regions": refuses}) as address:
+        browser.open(f"{address}/console#token=a.b.c")
+        browser.choose_file(path_of("digits_rms.wav"))
+        browser.choose("pace", "fast")
+        browser.click("start")
+        browser.until_over()
+        assert browser.part("notice").get_attribute("data-reason") == "address_limited"
+        assert "(in 7 s)" in browser.text("notice-text")
+
+
+def test_a_gateway_that_is_not_there_is_told(browser: Browser) -> None:
+    with console_served() as address:
+        browser.open(f"{address}/console#token=a.b.c")
+        browser.choose_file(path_of("digits_rms.wav"))
+    browser.click("start")
+    browser.until_over()
+    assert browser.text("notice-title") == "The gateway does not answer."
+    assert browser.part("start").is_displayed()
+
+
+def test_a_file_that_is_no_audio_is_told_before_anything_is_sent(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "page.wav").write_text("no audio")
+    with console_served() as address:
+        browser.open(f"{address}/console#token=a.b.c")
+        browser.choose_file(tmp_path / "page.wav")
+        browser.click("start")
+        browser.until_over()
+        assert browser.text("notice-title") == "This browser cannot read the file as audio."
