@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check browser residency-proof bench bench-engine bench-limits bench-residency fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
+.PHONY: help demo test check terraform-check browser residency-proof bench bench-engine bench-limits bench-residency bench-webtransport fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -24,6 +24,7 @@ demo: setup-runtime  ## Speech in, words out: a whole region on this machine tra
 ALONE := tests/scenarios tests/benchmarks tests/triton
 
 test: setup-interop setup-triton check  ## Everything, with the short form of each slow suite
+	@scripts/terraform_check.sh --if-possible
 	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not unit' tests $(ALONE:%=--ignore=%)
 	$(BIN)/pytest -q -m 'not unit' $(ALONE)
 
@@ -59,6 +60,9 @@ bench-residency: setup-dev  ## What a residency decision costs, asked, remembere
 browser: setup-dev  ## The console in headless Chromium; --long also makes the pictures of docs/console.md anew
 	$(BIN)/pytest -q tests/browser
 
+bench-webtransport: setup-dev  ## WebTransport beside WebSocket: CPU a message, sessions a core, lag where packets are lost; see docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.webtransport
+
 chaos: setup-dev  ## The long form of the scenarios in which things are killed
 	$(BIN)/pytest -q --long tests/scenarios
 
@@ -71,6 +75,9 @@ interop: setup-interop  ## The same model and recordings through sherpa-onnx
 triton: setup-interop  ## The backend for NVIDIA Triton, against a real server on the CPU
 	@scripts/triton.sh
 	$(BIN)/pytest -q tests/triton
+
+terraform-check: setup-dev  ## terraform/: fmt, validate, its tests, plans and applies against a local server, checkov; says what was run
+	@scripts/terraform_check.sh
 
 gpu-check:  ## What needs an NVIDIA GPU, in an environment of its own; says what was run
 	@scripts/gpu_check.sh
@@ -92,3 +99,4 @@ lock:  ## Resolve the requirements anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --group dev --extra interop --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/interop.txt
+	echo 'checkov==3.3.30' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/checkov.txt

@@ -60,6 +60,7 @@ variable "kms_key_arn" {
 
 variable "image" {
   description = "An AMI, or resolve:ssm:PARAMETER. The default is Amazon's GPU image with an NVIDIA driver, Ubuntu 24.04."
+  nullable    = false
   type        = string
   default     = "resolve:ssm:/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 
@@ -73,6 +74,7 @@ variable "instance_types" {
   description = "Types in the order in which on-demand machines are tried; each with exactly one GPU. Several, so that one of them can be had."
   type        = list(string)
   default     = ["g6.xlarge", "g5.xlarge", "g6.2xlarge", "g5.2xlarge", "g6e.xlarge"]
+  nullable    = false
 
   validation {
     condition     = var.capacity == "reserved" || length(distinct(var.instance_types)) >= 3
