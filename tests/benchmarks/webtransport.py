@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _REPOSITORY = Path(__file__).parents[2]
+_TCP_SETTING = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 _SLOTS = 4_000
 _SLACK_S = 60.0
 _HALF_ROUND_TRIP_MS = 20.0
@@ -67,8 +68,8 @@ class Plan:
     lag_rounds: int
 
 
-SHORT = Plan((8,), 1, 5, 10, 8, (0.05,), 3, 20, 1)
-USUAL = Plan((50, 100, 150, 200, 250, 300, 350, 400), 2, 25, 50, 200, (0.0, 0.02), 20, 150, 2)
+SHORT = Plan((8,), 1, 3, 6, 4, (0.05,), 2, 10, 1)
+USUAL = Plan((100, 150, 200, 250, 300, 350), 2, 25, 40, 100, (0.0, 0.02), 20, 100, 2)
 
 
 class Cores:
@@ -92,7 +93,7 @@ class Bench:
         self._scratch = scratch
         self._issuer = Issuer()
         self._cores = Cores()
-        self.findings = WebTransportFindings(machine(), {}, {}, {}, {})
+        self.findings = WebTransportFindings(machine(), {}, {}, {}, {}, tcp=_TCP_SETTING.read_text().strip())
 
     def run(self) -> WebTransportFindings:
         for number in range(1, self._plan.rounds + 1):

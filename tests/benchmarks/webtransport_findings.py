@@ -35,7 +35,8 @@ class WebTransportFindings(msgspec.Struct):
     lags: dict[str, dict[str, list[Lag]]]
     no_lags: str = ""
     """Why none were measured."""
-    notes: dict[str, str] = {}
+    tcp: str = ""
+    """The kernel's congestion control."""
 
 
 def keeps_up(result: LoadResult, websocket: LoadResult) -> bool:

@@ -106,7 +106,8 @@ def _lag_table(findings: WebTransportFindings) -> str:
     late = max(
         (lag.link_late_p99_ms for by in findings.lags.values() for lags in by.values() for lag in lags), default=0
     )
-    return f"{markdown_table(header, rows)}\n\nThe link's own lateness: p99 at most {late:.2f} ms."
+    below = f"The link's own lateness: p99 at most {late:.2f} ms. Congestion control: TCP {findings.tcp}, QUIC reno."
+    return f"{markdown_table(header, rows)}\n\n{below}"
 
 
 def _lost_share(lag: Lag) -> float:
