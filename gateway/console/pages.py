@@ -5,12 +5,13 @@ The page holds no secret. Its files are the package's; nothing is read from a di
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from aiohttp import ETag, web
 
-from gateway.console.security import HEADERS, content_security_policy
+from gateway.console.security import HEADERS, content_security_policy, host_of
 from gateway.console.static_files import read_static_files
 from gateway.transports import websocket
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PATH = "/console"
 _PAGE = "console.html"
+_ANY_HOST = frozenset({"0.0.0.0", "::"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class ConsolePages:
         app.router.add_get(PATH + "/{name:.+}", self._file)
 
     async def _page(self, request: web.Request) -> web.Response:
-        offer = self._webtransport()
+        offer = self._offer(request)
         addresses = [*([] if offer is None else [offer.url]), *self._gateways()]
         policy = content_security_policy(addresses, has_hashes=offer is not None and bool(offer.certificate_sha256))
         return _answer(request, self._files[_PAGE], {**HEADERS, "Content-Security-Policy": policy})
@@ -75,11 +77,20 @@ class ConsolePages:
             return web.json_response({"status": "not found"}, status=404, headers=HEADERS)
         return _answer(request, file, HEADERS)
 
-    async def _settings(self, _request: web.Request) -> web.Response:
-        return web.json_response(self._told(), headers={**HEADERS, "Cache-Control": "no-store"})
+    async def _settings(self, request: web.Request) -> web.Response:
+        told = self._told(self._offer(request))
+        return web.json_response(told, headers={**HEADERS, "Cache-Control": "no-store"})
 
-    def _told(self) -> dict[str, Any]:
+    def _offer(self, request: web.Request) -> WebTransportOffer | None:
+        """A gateway that listens on every address of its machine is reached at the one that the page came from."""
         offer = self._webtransport()
+        host = host_of(request.host)
+        if offer is None or host is None or urlsplit(offer.url).hostname not in _ANY_HOST:
+            return offer
+        url = urlsplit(offer.url)
+        return replace(offer, url=url._replace(netloc=f"{host}:{url.port}").geturl())
+
+    def _told(self, offer: WebTransportOffer | None) -> dict[str, Any]:
         return {
             "region": self._region,
             "websocket": {"path": websocket.PATH},

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SCHEMES = frozenset({"ws", "wss", "https"})
-_AUTHORITY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 WEBTRANSPORT_HASHES = "'unsafe-webtransport-hashes'"
 """Of Content Security Policy 3, since January 2026. Browsers that know it open no connection whose certificate is known
-by its hash without it, and with it to any host; so it is there with a development certificate alone. Chromium 156 passes
-over it, goes by the origins, and says so in its log.
+by its hash without it, and with it to any host; so it is there only with a development certificate. Chromium 156 does
+not know it, goes by the origins, and says so in its log.
 """
 
 HEADERS = {
@@ -68,3 +68,9 @@ def origin_of(address: str) -> str | None:
     if parts.scheme not in _SCHEMES or not _AUTHORITY.fullmatch(parts.netloc):
         return None
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def host_of(authority: str) -> str | None:
+    """Of a `Host` header, an IPv6 address in its brackets; None where it is no host and port."""
+    found = _AUTHORITY.fullmatch(authority)
+    return None if found is None else found["host"]

@@ -108,3 +108,21 @@ async def test_the_settings_say_where_sessions_are_opened(client: Client, around
         "webtransport": {"url": "https://eu.example:4433/v1/stream", "certificate_sha256": ["ab" * 32, "cd" * 32]},
         "limits": {"held_audio_ms": 60_000, "idle_timeout_ms": 30_000, "max_message_bytes": 1_048_576},
     }
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("10.0.0.7:8080", "https://10.0.0.7:4433/v1/stream"),
+        ("[fd00::7]:8080", "https://[fd00::7]:4433/v1/stream"),
+        ("no host", "https://0.0.0.0:4433/v1/stream"),
+    ],
+)
+async def test_a_gateway_on_every_address_is_offered_at_the_one_the_page_came_from(
+    client: Client, around: Surroundings, host: str, expected: str
+) -> None:
+    around.offer = WebTransportOffer("https://0.0.0.0:4433/v1/stream")
+    answer = await client.get("/console/settings.json", headers={"Host": host})
+    assert (await answer.json())["webtransport"]["url"] == expected
+    page = await client.get("/console", headers={"Host": host})
+    assert expected.removesuffix("/v1/stream") in page.headers["Content-Security-Policy"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.console.security import WEBTRANSPORT_HASHES, content_security_policy, origin_of
+from gateway.console.security import WEBTRANSPORT_HASHES, content_security_policy, host_of, origin_of
 
 pytestmark = pytest.mark.unit
 
@@ -65,3 +65,18 @@ def test_no_address_can_end_a_directive_or_add_a_source(address: str) -> None:
     policy = content_security_policy([address], has_hashes=False)
     assert len(connect_sources(policy)) <= 2
     assert policy.count(";") == content_security_policy([], has_hashes=False).count(";")
+
+
+@pytest.mark.parametrize(
+    ("authority", "host"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1"),
+        ("eu.example", "eu.example"),
+        ("[::1]:8080", "[::1]"),
+        ("eu.example; script-src *", None),
+        ("user@eu.example", None),
+        ("", None),
+    ],
+)
+def test_a_host_is_read_only_where_it_is_one(authority: str, host: str | None) -> None:
+    assert host_of(authority) == host
