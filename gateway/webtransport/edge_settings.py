@@ -54,6 +54,7 @@ def connection_ids_of(settings: WebTransportSettings, *, index: int = 0) -> Conn
         server_id=server_id,
         key=key,
         rotation=ids.quic_lb_rotation,
+        nonce_bytes=ids.quic_lb_nonce_bytes,
         process_index=index,
         processes=settings.processes,
     )

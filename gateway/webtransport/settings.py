@@ -20,6 +20,8 @@ class ConnectionIdSettings(BaseModel, frozen=True, extra="forbid"):
     quic_lb_key_file: Path | None = None
     """16 bytes: connection ids are encrypted with it; without one they are readable."""
     quic_lb_rotation: int = Field(default=0, ge=0, le=6)
+    quic_lb_nonce_bytes: int | None = Field(default=None, ge=4, le=17)
+    """As the load balancer's configuration says; None: with a key what makes 16 bytes together with the server id."""
 
 
 class WebTransportSettings(BaseModel, frozen=True, extra="forbid"):

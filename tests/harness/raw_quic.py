@@ -28,6 +28,7 @@ from gateway.webtransport.quic.reuseport import bind_reuseport
 from gateway.webtransport.quic.rules import QuicRules
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -66,7 +67,9 @@ class Echo:
 class RunningListener:
     """One listener on a port of its own."""
 
-    def __init__(self, directory: Path, rules: QuicRules | None = None, *, port: int = 0) -> None:
+    def __init__(
+        self, directory: Path, rules: QuicRules | None = None, *, port: int = 0, sock: socket.socket | None = None
+    ) -> None:
         self.files = dev_certificates.create_or_renew(directory)
         self.rules = rules or quic_rules()
         self.registry = CollectorRegistry()
@@ -74,9 +77,12 @@ class RunningListener:
         self.certificate = Certificate(self.files.certificate_file, self.files.key_file)
         self.users: list[Echo] = []
         self.listener = QuicListener(self.rules, self.certificate, self._user, self.metrics)
-        self._group = bind_reuseport("127.0.0.1", port, sockets=1, layout=self.rules.connection_ids.layout)
-        self.address = self._group.address
-        self.listener.start(self._group.sockets[0])
+        self._group = None
+        if sock is None:
+            self._group = bind_reuseport("127.0.0.1", port, sockets=1, layout=self.rules.connection_ids.layout)
+            (sock,) = self._group.sockets
+        self.address: tuple[str, int] = sock.getsockname()[:2]
+        self.listener.start(sock)
 
     def _user(self, peer: QuicPeer) -> Echo:
         user = Echo(peer)
@@ -88,7 +94,8 @@ class RunningListener:
 
     async def close(self) -> None:
         await self.listener.close()
-        self._group.close()
+        if self._group is not None:
+            self._group.close()
 
 
 def quic_rules(**changed: Any) -> QuicRules:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -21,8 +22,11 @@ from aioquic.quic.packet import (
 from cryptography.hazmat.primitives import hashes
 
 from gateway import dev_certificates
+from gateway.webtransport.quic.connection_ids import connection_id_scheme
+from gateway.webtransport.quic.reuseport import bind_reuseport
 from tests.harness.raw_quic import (
     RawClient,
+    RunningListener,
     client_configuration,
     listening,
     quic_rules,
@@ -330,6 +334,28 @@ async def test_a_paused_client_waits_and_goes_on(tmp_path: Path) -> None:
         assert user.heard[0] == 16_384
         user.peer.resume(0)
         await until(lambda: user.heard[0] == 100_000, within_s=5)
+
+
+async def test_processes_behind_one_port_keep_their_clients_wherever_these_go(tmp_path: Path) -> None:
+    schemes = [connection_id_scheme("plain", process_index=index, processes=2) for index in range(2)]
+    group = bind_reuseport("127.0.0.1", 0, sockets=2, layout=schemes[0].layout)
+    processes = [
+        RunningListener(tmp_path, quic_rules(connection_ids=scheme, retry_always=True), sock=sock)
+        for scheme, sock in zip(schemes, group.sockets, strict=True)
+    ]
+    async with contextlib.AsyncExitStack() as clients:
+        for number in range(10):
+            client = await clients.enter_async_context(raw_client(group.address))
+            for turn in range(3):
+                await is_answered(client, b"client %d turn %d" % (number, turn))
+                await client.rebind()
+        inside = [len(process.users) for process in processes]
+        assert sum(inside) == 10
+        assert min(inside) >= 1
+        assert sum(process.count("packets_dropped_total", reason="unknown_connection") for process in processes) == 0
+    for process in processes:
+        await process.close()
+    group.close()
 
 
 # Strangers
