@@ -46,8 +46,6 @@ _WEBSOCKET_SCHEMES = ("ws", "wss", "http", "https")
 _GRPC_SCHEMES = ("grpc", "grpcs")
 _WEBTRANSPORT_ROUNDS = 2
 """After a loss: so often is WebTransport tried again, where another protocol may do."""
-_WEBTRANSPORT_TIMEOUT_S = 3.0
-"""Where another protocol may do. A network that lets no UDP through says nothing."""
 _MOST_ENDS_IN_VAIN = 3
 """So often may a session that was taken up lose its engines for good without one more `ack`: the audio itself may be
 what they die of.
@@ -77,7 +75,8 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class ResumeRules:
     """Elapsed milliseconds. `silent_ms`: a gateway that says nothing for so long is taken for lost (`owed_within_ms`);
-    `open_ms`: how long one may take from the first byte to `started`.
+    `open_ms`: how long one may take from the first byte to `started`; `webtransport_ms`: to answer a request for a
+    session of WebTransport, where another protocol may do: a network that lets no UDP through says nothing.
     """
 
     is_on: bool = True
@@ -86,6 +85,7 @@ class ResumeRules:
     give_up_ms: int = 60_000
     silent_ms: int = 30_000
     open_ms: int = 5_000
+    webtransport_ms: int = 3_000
 
 
 class Resumed(msgspec.Struct, frozen=True, tag="resumed", kw_only=True):
@@ -277,7 +277,7 @@ class ResumingSession:
         timeout_s = self._rules.open_ms / 1_000 if is_again else CONNECT_TIMEOUT_S
         place = self._place
         if place.protocol is TransportChoice.webtransport and endpoint.fallback_url is not None:
-            timeout_s = min(timeout_s, _WEBTRANSPORT_TIMEOUT_S)
+            timeout_s = min(timeout_s, self._rules.webtransport_ms / 1_000)
         resume_token = self._token if is_again else ""
         try:
             async with connect(

@@ -109,6 +109,11 @@ class ClientConnection:
         host, port, *_ = self._socket.getsockname()
         return (host, port)
 
+    @property
+    def unanswered_s(self) -> float:
+        """For how long the server has not acknowledged anything that was sent; 0 where nothing is to be."""
+        return 0.0 if self._unanswered_since_s is None else self._loop.time() - self._unanswered_since_s
+
     def send_soon(self) -> None:
         """At the end of this turn of the loop, with all else of the turn."""
         if self._sending is None and self._loss is None:

@@ -264,8 +264,10 @@ class ClientSession:
         self._news.set()
 
     async def farewell(self) -> None:
-        """Close, and give the farewell its time."""
+        """Close, and give the farewell its time; not to a server that has long fallen silent."""
         self.close()
+        if self._connection.unanswered_s >= self._options.close_timeout_s:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._options.close_timeout_s):
                 while not self._is_connection_over and not self._quic.is_delivered(self._session_id):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from gateway.cli.display import JsonDisplay, TerminalDisplay
-from gateway.cli.resuming import Resumed
+from gateway.cli.resuming import FellBack, Resumed
 from gateway.wire.messages import (
     Ack,
     AudioLost,
@@ -28,6 +28,7 @@ from gateway.wire.messages import (
 from tests.harness.waiting import until_sync
 
 if TYPE_CHECKING:
+    from gateway.cli.display import Display
     from gateway.wire.messages import ServerMessage
 
 pytestmark = pytest.mark.unit
@@ -74,6 +75,17 @@ def test_a_session_that_goes_on_elsewhere_says_so_in_a_line_of_its_own(capsys: p
     with TerminalDisplay(None) as terminal:
         terminal.show(RESUMED)
     assert capsys.readouterr().out == "connection lost, resumed at eu-west after 0.8 s\n"
+
+
+@pytest.mark.parametrize("display", [JsonDisplay(), TerminalDisplay(None)], ids=["json", "terminal"])
+def test_that_webtransport_does_not_come_through_is_said_beside_the_transcript(
+    capsys: pytest.CaptureFixture[str], display: Display
+) -> None:
+    with display:
+        display.show(FellBack(at="wss://a/v1/stream", why="nobody listens"))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "WebTransport cannot be reached; going on over WebSocket at wss://a/v1/stream (nobody listens)\n"
 
 
 def test_without_a_terminal_finals_are_printed_with_their_time_and_partials_are_not(

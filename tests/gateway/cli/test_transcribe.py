@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from gateway.cli.app import app
 from tests.harness.command import patchbay
 from tests.harness.recordings import path_of, pcm_of
+from tests.harness.redis_server import free_port
 from tests.harness.region import PATCHBAY, Region, environment_of, start_region
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 PROTOCOLS = ["ws", "grpc"]
+ALL_PROTOCOLS = [*PROTOCOLS, "webtransport"]
 TIMER = str(path_of("timer_rms.wav"))
+DIALOGUE = str(path_of("dialogue_awb.wav"))
 DEADLINE_S = 20
 
 
 @pytest.fixture(scope="module")
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with start_region(tmp_path_factory.mktemp("scripted"), "--scripted") as region:
+    with start_region(tmp_path_factory.mktemp("scripted"), "--scripted", "--webtransport") as region:
         yield region
 
 
@@ -136,11 +139,30 @@ def test_a_development_key_that_cannot_be_used_is_64(tmp_path: Path) -> None:
     assert "no development key" in outcome.stderr
 
 
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--certificate-hash", "ab" * 32], "are for --protocol webtransport"),
+        (["--no-fallback", "--protocol", "grpc"], "are for --protocol webtransport"),
+        (["--protocol", "webtransport", "--certificate-hash", "ab"], "64 hexadecimal digits"),
+        (["--protocol", "webtransport", "--url", "ws://127.0.0.1:1"], "begins with https://"),
+        (["--protocol", "webtransport", "--datagrams"], "raw audio"),
+        (["--protocol", "webtransport", "--datagrams", "--encoding", "mulaw", "--speed", "0"], "--speed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_of_webtransport_that_mean_nothing_are_64(tmp_path: Path, arguments: list[str], says: str) -> None:
+    outcome = run(tmp_path, TIMER, *arguments)
+    assert outcome.exit_code == 64
+    assert says in outcome.stderr
+
+
 # --- with a gateway -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", ALL_PROTOCOLS)
 def test_a_file_and_its_samples_through_standard_input_give_the_same_words(scripted: Region, protocol: str) -> None:
     options = ("--json", "--speed", "0", "--protocol", protocol)
     from_file = patchbay(scripted.folder, "transcribe", TIMER, *options)
@@ -218,8 +240,10 @@ def _transcribing(region: Region, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("file", ["-", str(path_of("dialogue_awb.wav"))])
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("file", "protocol"),
+    [(file, protocol) for file in ("-", DIALOGUE) for protocol in PROTOCOLS] + [(DIALOGUE, "webtransport")],
+)
 def test_ctrl_c_ends_at_once_with_130_and_no_stack(scripted: Region, file: str, protocol: str) -> None:
     with _transcribing(scripted, file, "--protocol", protocol) as process:
         assert process.stdout is not None
@@ -235,6 +259,41 @@ def test_ctrl_c_ends_at_once_with_130_and_no_stack(scripted: Region, file: str, 
 def test_a_session_that_is_refused_ends_although_standard_input_stays_open(scripted: Region, protocol: str) -> None:
     with _transcribing(scripted, "-", "--protocol", protocol, "--model", "nobody") as process:
         assert process.wait(DEADLINE_S) == 65
+
+
+@pytest.mark.integration
+def test_samples_in_datagrams_all_arrive(scripted: Region, tmp_path: Path) -> None:
+    samples = tmp_path / "timer.raw"
+    samples.write_bytes(pcm_of("timer_rms.wav"))
+    outcome = patchbay(
+        scripted.folder,
+        *("transcribe", str(samples), "--encoding", "pcm_s16le", "--json", "--protocol", "webtransport"),
+        *("--datagrams", "--speed", "4", "--no-fallback"),
+    )
+    assert outcome.exit_code == 0
+    assert outcome.finals
+    assert outcome.messages[-1] == {"type": "finished", "audio_ms": len(pcm_of("timer_rms.wav")) // 32}
+    assert "audio_lost" not in {message["type"] for message in outcome.messages}
+
+
+@pytest.mark.integration
+def test_where_webtransport_does_not_come_through_the_words_come_over_websocket(scripted: Region) -> None:
+    """Its own note says where its WebSocket is, although its WebTransport is somewhere else now."""
+    note = scripted.state / "running" / f"{scripted.process.pid}.json"
+    written = note.read_text()
+    try:
+        moved = json.loads(written) | {"webtransport": f"https://127.0.0.1:{free_port()}/v1/stream"}
+        note.write_text(json.dumps(moved))
+        arguments = ("transcribe", TIMER, "--json", "--speed", "0", "--protocol", "webtransport")
+        outcome = patchbay(scripted.folder, *arguments)
+        without = patchbay(scripted.folder, *arguments, "--no-fallback")
+    finally:
+        note.write_text(written)
+    assert outcome.exit_code == 0
+    assert outcome.finals
+    assert outcome.err.startswith(f"WebTransport cannot be reached; going on over WebSocket at {scripted.websocket} (")
+    assert (without.exit_code, without.messages) == (69, [])
+    assert "nobody listens" in without.err
 
 
 @pytest.mark.integration
