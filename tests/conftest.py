@@ -28,7 +28,7 @@ def is_long(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     """A region with the embedded model that many tests share: leave it as it was."""
-    with start_region(tmp_path_factory.mktemp("region")) as running:
+    with start_region(tmp_path_factory.mktemp("region"), "--webtransport") as running:
         yield running
 
 

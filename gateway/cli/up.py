@@ -41,7 +41,7 @@ def up(
             min=0,
             max=_HIGHEST_PORT,
             help="HTTP and WebSocket; gRPC, metrics and WebTransport (UDP) take the next three. 0: any. "
-            "Default: the settings', else 8080.",
+            "Default: the settings', else 8080, 8081, 8082 and 4433.",
         ),
     ] = None,
     host: Annotated[

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-DEFAULT_PORT = 8_083
-"""The one after those of HTTP, gRPC and metrics."""
 _ANY_HOST = ("0.0.0.0", "::")
 
 
@@ -20,7 +18,7 @@ def webtransport_settings(
 ) -> tuple[dict[str, Any], Callable[[], str] | None]:
     """What goes over the settings in `tree`; and what renews its certificate, None where that is the operator's.
 
-    `port`: 0 for any; None: the settings', else DEFAULT_PORT.
+    `port`: 0 for any; None: the settings'.
 
     Raises:
         DevCertificateRefused: it cannot be made or kept.
@@ -30,8 +28,8 @@ def webtransport_settings(
     settings: dict[str, Any] = {}
     if host is not None:
         settings["webtransport__host"] = host
-    if port is not None or "port" not in named:
-        settings["webtransport__port"] = DEFAULT_PORT if port is None else port
+    if port is not None:
+        settings["webtransport__port"] = port
     if "tls" in named:
         return settings, None
     hosts = [name for name in (host, named.get("host")) if isinstance(name, str) and name not in _ANY_HOST]

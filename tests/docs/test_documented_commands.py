@@ -108,7 +108,7 @@ def example_settings(folder: Path) -> Path:
     etc = folder.parent / "etc"
     (example,) = [block for block in all_blocks("toml") if block.surroundings == "complete settings"]
     text = example.code
-    for port in ("8080", "8081", "8082"):
+    for port in ("8080", "8081", "8082", "4433"):
         text = text.replace(f"port = {port}", "port = 0")
     # Nobody is to be asked for keys, or given traces, by a test.
     text = text.replace("https://login.example.com/.well-known", "http://127.0.0.1:9").replace("4317", "9")
@@ -341,8 +341,9 @@ def test_a_scenario_is_a_good_one(block: Block, example_settings: Path) -> None:
 
 
 @pytest.mark.parametrize("block", tomls("fragment"))
-def test_a_fragment_of_settings_is_loaded(block: Block) -> None:
-    validate(LEAST_SETTINGS | tomllib.loads(block.code))
+def test_a_fragment_of_settings_is_loaded(block: Block, folder: Path, example_settings: Path) -> None:
+    assert example_settings.is_file(), "with its certificate beside it"
+    validate(LEAST_SETTINGS | tomllib.loads(moved(block.code, folder)))
 
 
 def test_the_example_of_plans_is_good_and_without_warnings(example_settings: Path) -> None:

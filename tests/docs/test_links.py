@@ -37,6 +37,7 @@ from gateway.residency.metrics import ResidencyMetrics
 from gateway.resumption.metrics import ResumptionMetrics
 from gateway.settings import GatewaySettings
 from gateway.transcripts.metrics import TranscriptMetrics
+from gateway.webtransport.edge_metrics import EdgeMetrics
 from gateway.webtransport.quic.metrics import QuicMetrics
 from gateway.wire.messages import (
     SERVER_MESSAGE_TYPES,
@@ -186,6 +187,7 @@ OPTIONAL_SECTIONS = (
     "DecisionLogSettings",
     "GrantSettings",
     "RegionsSettings",
+    "WebTransportSettings",
 )
 """Tables that may be left out or repeated, and whose settings have rows of their own."""
 
@@ -326,6 +328,7 @@ def exposed_metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     TranscriptMetrics(metrics.registry)
     DecisionLogMetrics(metrics.registry)
     QuicMetrics(metrics.registry)
+    EdgeMetrics(metrics.registry)
     CapacityMetrics(metrics.registry, lambda: CapacitySnapshot(0, 0, has_reports=True, fleets=()))
     found = {}
     for collector in metrics.registry._collector_to_names:
