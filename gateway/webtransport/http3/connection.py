@@ -13,6 +13,7 @@ It replaces private methods of aioquic 1.7: `_init_connection`, `_get_local_sett
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pylsqpack
@@ -45,8 +46,14 @@ if TYPE_CHECKING:
 
 MAX_SETTINGS_BYTES = 4_096
 MAX_REASON_CHARACTERS = 200
-MAX_IDLE_FRAMES = 4_096
-"""Frames that are empty or unknown, in the life of a connection: each costs as much work as a full one."""
+MAX_SMALL_FRAMES = 512
+"""At once: frames that are unknown, or of DATA with little in it. Each costs as much work as a full one, and a packet
+holds four hundred.
+"""
+SMALL_FRAMES_PER_SECOND = 100.0
+"""That may come again."""
+
+_SMALL_FRAME_BYTES = 64
 
 _FIELD_OVERHEAD_BYTES = 32
 """RFC 9114 §4.2.2."""
@@ -64,7 +71,8 @@ class Http3Connection(H3Connection):
 
     def __init__(self, quic: QuicConnection, rules: Http3Rules) -> None:
         self._rules = rules
-        self._idle_frames = 0
+        self._small_frames_left = float(MAX_SMALL_FRAMES)
+        self._small_frame_at_s = time.monotonic()
         super().__init__(quic, enable_webtransport=True)
 
     @property
@@ -97,7 +105,7 @@ class Http3Connection(H3Connection):
     def answer(self, stream_id: int, status: int, headers: Iterable[tuple[str, str]] = (), *, end: bool) -> bool:
         """False: the client no longer listens to this request."""
         fields = [(b":status", b"%d" % status)]
-        fields += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        fields += [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
         if stream_id not in self._stream:
             return False
         try:
@@ -180,22 +188,24 @@ class Http3Connection(H3Connection):
         elif frame_type == FrameType.WEBTRANSPORT_STREAM:
             if stream.headers_recv_state is not HeadersState.INITIAL:
                 raise FrameError("a WebTransport stream begins with its header")
-        elif frame_type != FrameType.DATA or not stream.frame_size:
-            self._count_idle_frame()
+        elif frame_type != FrameType.DATA or (stream.frame_size or 0) < _SMALL_FRAME_BYTES:
+            self._count_small_frame()
 
     def _check_control_frame_type(self, frame_type: int) -> None:
         super()._check_control_frame_type(frame_type)
         assert self._peer_control_stream_id is not None
         stream = self._stream[self._peer_control_stream_id]
-        if frame_type not in (FrameType.SETTINGS, FrameType.MAX_PUSH_ID):
-            self._count_idle_frame()
-        elif (stream.frame_size or 0) > MAX_SETTINGS_BYTES:
+        self._count_small_frame()
+        if frame_type in (FrameType.SETTINGS, FrameType.MAX_PUSH_ID) and (stream.frame_size or 0) > MAX_SETTINGS_BYTES:
             raise ExcessiveLoad("a frame on the control stream is too large")
 
-    def _count_idle_frame(self) -> None:
-        self._idle_frames += 1
-        if self._idle_frames > MAX_IDLE_FRAMES:
-            raise ExcessiveLoad("too many frames that carry nothing")
+    def _count_small_frame(self) -> None:
+        now_s = time.monotonic()
+        earned = (now_s - self._small_frame_at_s) * SMALL_FRAMES_PER_SECOND
+        self._small_frame_at_s = now_s
+        self._small_frames_left = min(MAX_SMALL_FRAMES, self._small_frames_left + earned) - 1
+        if self._small_frames_left < 0:
+            raise ExcessiveLoad("too many frames that carry little or nothing")
 
     def _decode_headers(self, stream_id: int, frame_data: bytes | None) -> Headers:
         headers = super()._decode_headers(stream_id, frame_data)

@@ -115,7 +115,7 @@ class Pages:
     def _send(self, stream_id: int, answer: PageAnswer, *, with_body: bool) -> bool:
         headers = [(name.lower(), value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
         body = answer.body if with_body and answer.status not in _WITHOUT_BODY else b""
-        if with_body:
+        if with_body and answer.status not in _WITHOUT_BODY:
             headers.append(("content-length", str(len(body))))
         is_sent = self._http3.answer(stream_id, answer.status, headers, end=not body)
         if is_sent and body:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _ENDED_REMEMBERED = 64
 """Sessions whose late streams are told that their session is gone."""
 _MAX_EVENTS_BEFORE_SETTINGS = 16
+_MAX_QUARTER_STREAM_ID = (1 << 60) - 1  # RFC 9297 §2.1
 
 
 class Http3User:
@@ -141,7 +142,8 @@ class Http3User:
         if self._before_settings and self._http3.received_settings is not None:
             held, self._before_settings = self._before_settings, []
             for each in held:
-                self._http3_event(each)
+                if not self._is_over:
+                    self._http3_event(each)
         if isinstance(event, StreamReset | StopSendingReceived):
             self._request_given_up(event)
 
@@ -159,7 +161,9 @@ class Http3User:
     def _headers(self, event: HeadersReceived) -> None:
         stream_id = event.stream_id
         if not any(name == b":method" for name, _ in event.headers):
-            return  # trailers, which mean nothing here
+            # Trailers: they mean nothing here, but a request may end with them.
+            self._request_data(DataReceived(data=b"", stream_id=stream_id, stream_ended=event.stream_ended))
+            return
         is_connect = (b":method", b"CONNECT") in event.headers
         if is_connect and self._http3.received_settings is None:
             self._hold(event)
@@ -189,7 +193,8 @@ class Http3User:
 
     def _hold(self, event: HeadersReceived | DataReceived) -> None:
         """A request for a session waits for the client's SETTINGS: they say which draft it speaks."""
-        if len(self._before_settings) >= _MAX_EVENTS_BEFORE_SETTINGS:
+        held_bytes = sum(len(held.data) for held in (*self._before_settings, event) if isinstance(held, DataReceived))
+        if len(self._before_settings) >= _MAX_EVENTS_BEFORE_SETTINGS or held_bytes > self._rules.max_early_bytes:
             self._close(ErrorCode.H3_EXCESSIVE_LOAD, "too much came before the settings")
         else:
             self._before_settings.append(event)
@@ -199,8 +204,7 @@ class Http3User:
         if is_connect:
             self._refuse_request(event, 503)
         else:
-            code = ErrorCode.H3_REQUEST_REJECTED
-            self._http3.abandon(event.stream_id, code, is_client_done=event.stream_ended)
+            self._refuse_stream(event.stream_id, ErrorCode.H3_REQUEST_REJECTED, is_client_done=event.stream_ended)
 
     def _refuse_request(self, event: HeadersReceived, status: int) -> None:
         if not event.stream_ended:
@@ -283,11 +287,13 @@ class Http3User:
     def _datagram(self, data: bytes) -> None:
         buffer = Buffer(data=data[:8])
         try:
-            session_id = buffer.pull_uint_var() * 4
+            quarter_id = buffer.pull_uint_var()
         except BufferReadError:
+            quarter_id = _MAX_QUARTER_STREAM_ID + 1
+        if quarter_id > _MAX_QUARTER_STREAM_ID:
             self._close(ErrorCode.H3_DATAGRAM_ERROR, "a datagram names no session")
             return
-        session = self._sessions.get(session_id)
+        session = self._sessions.get(quarter_id * 4)
         if session is not None:
             session.datagram(data[buffer.tell() :])
 
@@ -305,8 +311,7 @@ class Http3User:
         elif not self._early.keep(stream_id, session_id, event.data, is_ended=event.stream_ended):
             self._refuse_stream(stream_id, BUFFERED_STREAM_REJECTED, is_client_done=event.stream_ended)
         elif self._early_deadline is None:
-            wait_s = self._rules.early_wait_ms / 1_000
-            self._early_deadline = self._loop.call_later(wait_s, self._refuse_early)
+            self._early_deadline = self._loop.call_later(self._rules.early_wait_ms / 1_000, self._refuse_early)
 
     def _open(self, session: Session, stream_id: int, data: bytes, is_ended: bool) -> None:
         """The first bidirectional stream of a session is that of its messages."""
@@ -331,6 +336,9 @@ class Http3User:
     def _deliver_early(self, session: Session) -> None:
         for stream in self._early.take(session.stream_id):
             self._open(session, stream.stream_id, bytes(stream.data), stream.is_ended)
+        if self._early_deadline is not None and not len(self._early):
+            self._early_deadline.cancel()
+            self._early_deadline = None
 
     def _refuse_early(self) -> None:
         self._early_deadline = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import pylsqpack
 import pytest
 from aioquic.buffer import encode_uint_var
@@ -56,16 +59,49 @@ async def test_a_frame_on_the_control_stream_that_is_gathered_whole_has_a_length
     assert closed_with(connection) == ErrorCode.H3_EXCESSIVE_LOAD
 
 
-@pytest.mark.parametrize("frame", [b"\x21\x00", b"\x00\x00"])
-async def test_frames_that_carry_nothing_have_a_number(frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_IDLE_FRAMES", 100)
+@pytest.mark.parametrize("frame", [b"\x21\x00", b"\x00\x00", b"\x00\x01\x00"])
+async def test_frames_that_carry_little_have_a_number(frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_SMALL_FRAMES", 100)
+    monkeypatch.setattr(bounds, "SMALL_FRAMES_PER_SECOND", 0.0)
     session = OpenSession()
-    session.client.send(session.stream_id, frame * 100)
+    before = session.user._http3._small_frames_left
+    assert before >= 95, "what every client sends"
+    session.client.send(session.stream_id, frame * int(before))
     session.run()
     assert closed_with(session) is None
     session.client.send(session.stream_id, frame)
     session.run()
     assert closed_with(session) == ErrorCode.H3_EXCESSIVE_LOAD
+
+
+@pytest.mark.parametrize("frame", [b"\x0d\x01\x08", b"\x21\x00"])
+async def test_frames_of_the_control_stream_have_a_number_too(frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_SMALL_FRAMES", 50)
+    monkeypatch.setattr(bounds, "SMALL_FRAMES_PER_SECOND", 0.0)
+    connection = Connection()
+    connection.client.send(2, frame * 51)
+    connection.run()
+    assert closed_with(connection) == ErrorCode.H3_EXCESSIVE_LOAD
+
+
+async def test_a_long_session_may_go_on_sending_small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_SMALL_FRAMES", 50)
+    session = OpenSession()
+    now_s = time.monotonic()
+    for second in range(4):
+        monkeypatch.setattr(bounds, "time", SimpleNamespace(monotonic=lambda at_s=now_s + second: at_s))
+        session.client.send(session.stream_id, b"\x00\x01\x21" * 40)
+        session.run()
+    assert closed_with(session) is None
+
+
+async def test_large_frames_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_SMALL_FRAMES", 50)
+    monkeypatch.setattr(bounds, "SMALL_FRAMES_PER_SECOND", 0.0)
+    session = OpenSession()
+    session.client.send(session.stream_id, (b"\x00\x40\x40" + b"\x21\x3e" + bytes(62)) * 60)
+    session.run()
+    assert closed_with(session) is None
 
 
 async def test_a_header_that_is_none_is_told_in_a_reason_that_fits_into_a_packet() -> None:

@@ -68,6 +68,24 @@ async def test_the_answer_to_head_has_no_body_and_says_no_length() -> None:
     assert connection.body_of(stream_id) == b""
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_that_has_no_body_says_no_length(status: int) -> None:
+    """RFC 9110 §8.6: a 204 has none, and that of a 304 would be that of the page."""
+    door = RecordingDoor()
+    door.answer = PageAnswer(status, (("etag", '"1"'), ("content-length", "11")), b"")
+    connection = Connection(door=door)
+    stream_id = connection.ask(get(), end=True)
+    assert await answered(connection, stream_id) == {b":status": b"%d" % status, b"etag": b'"1"'}
+
+
+async def test_a_field_goes_on_as_the_bytes_that_the_gateway_said() -> None:
+    door = RecordingDoor()
+    door.answer = PageAnswer(200, (("x-a", "żółć"), ("x-b", b"\xff".decode(errors="surrogateescape"))), b"page")
+    connection = Connection(door=door)
+    answer = await answered(connection, connection.ask(get(), end=True))
+    assert (answer[b"x-a"], answer[b"x-b"]) == ("żółć".encode(), b"\xff")
+
+
 @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "nonsense"])
 async def test_other_methods_are_not_allowed(method: str) -> None:
     connection = Connection()

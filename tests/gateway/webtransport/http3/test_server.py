@@ -6,7 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+from aioquic.buffer import encode_uint_var
 from aioquic.h3.connection import ErrorCode
+from aioquic.h3.events import DataReceived, HeadersReceived
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -185,6 +187,32 @@ def _request_bytes() -> bytes:
     return encode_frame(FrameType.HEADERS, block)
 
 
+async def test_what_came_before_the_settings_has_a_number_of_bytes() -> None:
+    connection = Connection(starts_http3=False, max_early_bytes=1_000)
+    request = HeadersReceived(headers=list(CONNECT), stream_id=0, stream_ended=False)
+    connection.user._http3_event(request)
+    connection.user._http3_event(DataReceived(data=bytes(1_000), stream_id=0, stream_ended=False))
+    connection.run()
+    assert connection.client.closed is None
+    connection.user._http3_event(DataReceived(data=b"x", stream_id=0, stream_ended=False))
+    connection.run()
+    assert connection.client.closed is not None
+    assert connection.client.closed.error_code == ErrorCode.H3_EXCESSIVE_LOAD
+
+
+async def test_nobody_comes_in_once_the_connection_is_over() -> None:
+    connection = Connection(starts_http3=False, max_refused_streams=0)
+    for request in (0, 4):
+        connection.client.send(request, _request_bytes())
+    for stream_id in (8, 12):
+        connection.client.send(stream_id, b"\x40\x41\x00x")
+    connection.run()
+    connection.client.send(2, b"\x00\x04\x02\x33\x01")
+    connection.run()
+    assert connection.client.closed is not None
+    assert [heard.events for heard in connection.door.sessions] == [[("closed", None, "")]], "the second stayed outside"
+
+
 # Streams and datagrams that nobody asked for.
 
 
@@ -218,6 +246,22 @@ async def test_a_stream_that_overtakes_the_request_for_its_session_waits_for_it(
     connection.client.quic._local_next_stream_id_bidi = session_id
     connection.ask(CONNECT)
     assert connection.door.sessions[0].events == [(TEXT, b"early")]
+
+
+async def test_each_stream_waits_as_long_for_its_session() -> None:
+    connection = Connection(early_wait_ms=30)
+    for _ in range(2):
+        session_id = connection.client.quic.get_next_available_stream_id()
+        connection.client.quic._local_next_stream_id_bidi += 4
+        connection.client.open_stream(session_id, encode(TEXT, b"early"))
+        connection.run()
+        assert connection.user._early_deadline is not None
+        next_id = connection.client.quic._local_next_stream_id_bidi
+        connection.client.quic._local_next_stream_id_bidi = session_id
+        connection.ask(CONNECT)
+        connection.client.quic._local_next_stream_id_bidi = next_id
+        assert connection.user._early_deadline is None, "nobody waits"
+    assert [heard.events for heard in connection.door.sessions] == [[(TEXT, b"early")]] * 2
 
 
 async def test_a_stream_whose_session_does_not_come_is_refused() -> None:
@@ -257,9 +301,10 @@ async def test_a_stream_of_a_session_that_is_over_is_told_so() -> None:
     assert session.client.resets()[late] == drafts.SESSION_GONE
 
 
-async def test_a_datagram_for_no_session_is_dropped() -> None:
+@pytest.mark.parametrize("quarter_id", [100, (1 << 60) - 1])
+async def test_a_datagram_for_no_session_is_dropped(quarter_id: int) -> None:
     session = OpenSession()
-    session.client.http3.send_datagram(400, b"x")
+    session.client.quic.send_datagram_frame(encode_uint_var(quarter_id) + b"x")
     session.run()
     assert session.client.closed is None
     assert session.heard.events == []
@@ -272,6 +317,7 @@ async def test_a_datagram_for_no_session_is_dropped() -> None:
     ("break_rules", "code"),
     [
         (lambda s: s.client.quic.send_datagram_frame(b""), ErrorCode.H3_DATAGRAM_ERROR),
+        (lambda s: s.client.quic.send_datagram_frame(encode_uint_var(1 << 60)), ErrorCode.H3_DATAGRAM_ERROR),
         (lambda s: s.client.open_stream(3, b"x"), ErrorCode.H3_ID_ERROR),
         (lambda s: s.client.send(s.client.quic.get_next_available_stream_id(), b"\x00\x01x"), 0x105),
         (lambda s: s.client.send(2, b"\x04\x00"), ErrorCode.H3_FRAME_UNEXPECTED),
@@ -307,8 +353,9 @@ async def test_a_connection_on_which_nothing_is_asked_for_is_closed() -> None:
 
 
 async def test_a_connection_with_a_session_stays() -> None:
-    session = OpenSession(empty_connection_ms=1, linger_ms=1)
-    await eventually(session, lambda: True)
+    """Another connection of the same age shows that the time was long enough."""
+    session, empty = OpenSession(empty_connection_ms=1, linger_ms=1), Connection(empty_connection_ms=1)
+    await eventually(empty, lambda: empty.client.closed is not None)
     session.send(encode(TEXT, b"still here"))
     assert session.heard.events == [(TEXT, b"still here")]
 
@@ -321,6 +368,19 @@ async def test_while_draining_sessions_go_on_and_requests_are_put_off() -> None:
     refused = session.ask(CONNECT)
     page = session.ask(GET, end=True)
     assert session.answer_to(refused)[b":status"] == b"503"
+    assert session.client.resets() == {page: ErrorCode.H3_REQUEST_REJECTED}
+    session.send(encode(TEXT, b"still here"))
+    assert session.heard.events == [(TEXT, b"still here")]
+
+
+async def test_while_draining_the_body_of_a_page_that_is_put_off_ends_no_session() -> None:
+    session = OpenSession()
+    session.user.drain()
+    session.run()
+    page = session.client.quic.get_next_available_stream_id()
+    session.client.http3.send_headers(page, list(GET))
+    session.client.http3.send_data(page, bytes(4_000), end_stream=True)
+    session.run()
     assert session.client.resets() == {page: ErrorCode.H3_REQUEST_REJECTED}
     session.send(encode(TEXT, b"still here"))
     assert session.heard.events == [(TEXT, b"still here")]

@@ -211,6 +211,14 @@ async def test_a_client_may_close_without_a_code() -> None:
     assert session.client.is_ended(session.stream_id)
 
 
+async def test_a_client_may_end_its_request_with_trailers() -> None:
+    session = OpenSession()
+    session.client.http3.send_headers(session.stream_id, [(b"x", b"y")], end_stream=True)
+    session.run()
+    assert session.heard.events == [LOST]
+    assert session.client.is_ended(session.stream_id)
+
+
 async def test_a_client_may_reset_its_request() -> None:
     session = OpenSession()
     session.client.quic.reset_stream(session.stream_id, 0x10C)
