@@ -179,9 +179,13 @@ class ServerConnection(QuicConnection):
         if limit.sent != limit.value:
             self._write_limit(builder, limit)
         for streams in (self._local_max_streams_bidi, self._local_max_streams_uni):
-            streams.value = min(streams.value, self._rules.max_streams_ever)
-            if streams.value != streams.sent and streams.sent - streams.used < streams.value - streams.sent:
+            if self._owes_streams(streams):
                 self._write_limit(builder, streams)
+
+    def _owes_streams(self, streams: Limit) -> bool:
+        """Fewer are left to the client than closed ones would give it."""
+        streams.value = min(streams.value, self._rules.max_streams_ever)
+        return bool(streams.value != streams.sent and streams.sent - streams.used < streams.value - streams.sent)
 
     def _write_limit(self, builder: QuicPacketBuilder, limit: Limit) -> None:
         frame = builder.start_frame(

@@ -5,6 +5,7 @@ answered by one packet with an ACK and now and then some text. aioquic handles e
 
 Rules that must stay true:
 - Whatever is out of the ordinary is left to aioquic before anything was changed.
+- `_is_settled` says that nothing but an acknowledgement can be due. Whatever changes what is to be sent unsays it.
 - An acknowledgement waits for company, but not where something is missing: the client's repair depends on it
   (RFC 9000 §13.2.1).
 
@@ -61,6 +62,7 @@ class ShortPacketConnection(ServerConnection):
         self._idle_s = 0.0
         self._unacknowledged = 0
         self._has_unsent_ids = True
+        self._is_settled = False
 
     def _confirm_handshake(self) -> None:
         super()._confirm_handshake()
@@ -84,6 +86,7 @@ class ShortPacketConnection(ServerConnection):
             or not paths[0].is_validated
             or not self._receive_short(data, at, now)
         ):
+            self._is_settled = False
             super().receive_datagram(data, addr, now)
 
     def _receive_short(self, data: bytes, at: int, now: float) -> bool:
@@ -209,8 +212,19 @@ class ShortPacketConnection(ServerConnection):
         if is_end:
             receiver._final_size = end
             receiver.is_finished = True
-        self._local_max_data.used += length
-        self._events.append(StreamDataReceived(data=payload[at:following], end_stream=is_end, stream_id=stream_id))
+        limit = self._local_max_data
+        limit.used += length
+        rules = self._rules
+        if (end + rules.stream_window_bytes - stream.max_stream_data_local) * 2 >= rules.stream_window_bytes or (
+            limit.used + rules.connection_window_bytes - limit.value
+        ) * 2 >= rules.connection_window_bytes:
+            self._is_settled = False
+        events = self._events
+        if events and type(last := events[-1]) is StreamDataReceived and last.stream_id == stream_id:
+            last.data += payload[at:following]
+            last.end_stream = is_end
+        else:
+            events.append(StreamDataReceived(data=payload[at:following], end_stream=is_end, stream_id=stream_id))
         return following
 
     def _receive_datagram_frame(self, payload: bytes, at: int, kind: int) -> int:
@@ -225,6 +239,7 @@ class ShortPacketConnection(ServerConnection):
         return following
 
     def _receive_other(self, payload: bytes, at: int, now: float) -> int:
+        self._is_settled = False
         buffer = Buffer(data=payload)
         buffer.seek(at)
         kind = buffer.pull_uint_var()
@@ -251,6 +266,10 @@ class ShortPacketConnection(ServerConnection):
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         space = self._space
+        if self._is_settled and space is not None and not self._close_pending:
+            if space.ack_at is None or space.ack_at > now:
+                return []
+            return self._sent_acknowledgement(space, now)
         if space is None or not self._is_ordinary():
             return self._sent_generally(now)
         self._pacing_at = None
@@ -278,11 +297,10 @@ class ShortPacketConnection(ServerConnection):
                 sender = stream
         if sender is not None:
             return self._sent_with_data(sender, space, now)
+        self._is_settled = True
         if space.ack_at is None or space.ack_at > now:
             return []
-        if len(space.ack_queue) != 1:
-            return self._sent_generally(now)
-        return self._sent(self._acknowledgement(space, now), [self._ack_delivery(space)], now, is_in_flight=False)
+        return self._sent_acknowledgement(space, now)
 
     def _is_ordinary(self) -> bool:
         """Nothing waits to be sent but acknowledgements and data of streams."""
@@ -306,11 +324,17 @@ class ShortPacketConnection(ServerConnection):
             or not self._late_crypto.buffer_is_empty
             or limit.sent != limit.value
             or (limit.used + window_bytes - limit.value) * 2 >= window_bytes
-            or self._local_max_streams_bidi.value != self._local_max_streams_bidi.sent
-            or self._local_max_streams_uni.value != self._local_max_streams_uni.sent
+            or self._owes_streams(self._local_max_streams_bidi)
+            or self._owes_streams(self._local_max_streams_uni)
         )
 
+    def _sent_acknowledgement(self, space: QuicPacketSpace, now: float) -> list[tuple[bytes, Address]]:
+        if len(space.ack_queue) != 1:
+            return self._sent_generally(now)
+        return self._sent(self._acknowledgement(space, now), [self._ack_delivery(space)], now, is_in_flight=False)
+
     def _sent_generally(self, now: float) -> list[tuple[bytes, Address]]:
+        self._is_settled = False
         made: list[tuple[bytes, Address]] = super().datagrams_to_send(now)
         self._idle_s = self._idle_timeout()  # three times the probe timeout at least, which goes with the path
         self._has_unsent_ids = not all(known.was_sent for known in self._host_cids)
@@ -439,6 +463,44 @@ class ShortPacketConnection(ServerConnection):
     def _on_new_connection_id_delivery(self, delivery: Any, connection_id: Any) -> None:
         self._has_unsent_ids = True
         super()._on_new_connection_id_delivery(delivery, connection_id)
+
+    # What unsettles
+
+    def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
+        self._is_settled = False
+        super().send_stream_data(stream_id, data, end_stream)
+
+    def send_datagram_frame(self, data: bytes) -> None:
+        self._is_settled = False
+        super().send_datagram_frame(data)
+
+    def send_ping(self, uid: int) -> None:
+        self._is_settled = False
+        super().send_ping(uid)
+
+    def reset_stream(self, stream_id: int, error_code: int) -> None:
+        self._is_settled = False
+        super().reset_stream(stream_id, error_code)
+
+    def stop_stream(self, stream_id: int, error_code: int) -> None:
+        self._is_settled = False
+        super().stop_stream(stream_id, error_code)
+
+    def resume_stream(self, stream_id: int) -> None:
+        self._is_settled = False
+        super().resume_stream(stream_id)
+
+    def change_connection_id(self) -> None:
+        self._is_settled = False
+        super().change_connection_id()
+
+    def request_key_update(self) -> None:
+        self._is_settled = False
+        super().request_key_update()
+
+    def handle_timer(self, now: float) -> None:
+        self._is_settled = self._is_settled and (self._loss_at is None or now < self._loss_at)
+        super().handle_timer(now)
 
     # Time
 
