@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from gateway.webtransport.datagram_order import OrderCounts, Piece
 
+MESSAGE_OVERHEAD_BYTES = 64
+"""What a message that waits costs beside its payload: empty ones take room, too."""
+
 _BOTH_WAYS = "audio came on the stream and in datagrams; a session uses one of them"
 
 
@@ -73,7 +76,7 @@ class DatagramLane:
         """A message of the session's stream."""
         if self._held or (self._order is not None and self._order.is_marked):
             self._held.append((kind, payload))
-            self.held_bytes += len(payload)
+            self.held_bytes += len(payload) + MESSAGE_OVERHEAD_BYTES
             return
         self._pass_on(kind, payload)
 
@@ -131,7 +134,7 @@ class DatagramLane:
             self._out_all(step(_now_ms()))
             while self._held and not order.is_marked:
                 kind, payload = self._held.popleft()
-                self.held_bytes -= len(payload)
+                self.held_bytes -= len(payload) + MESSAGE_OVERHEAD_BYTES
                 if kind == MARK:
                     self._out_all(_marking(order, payload)(_now_ms()))
                 else:

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from gateway.errors import TABLE, ClientFault, Reason
-from gateway.webtransport.datagram_lane import DatagramLane
+from gateway.webtransport.datagram_lane import MESSAGE_OVERHEAD_BYTES, DatagramLane
 from gateway.webtransport.hop import HopLost, HopRefused
 from gateway.wire.close_text import close_text
 from gateway.wire.codec import encode_server_utf8
@@ -104,6 +104,8 @@ class HoppedSession:
                     timer.cancel()
 
     async def _run(self) -> None:
+        if self._ended_by is not None:
+            return  # its client asked and left at once
         try:
             socket = await self._hop.connect(self._session.request)
         except HopRefused as refused:
@@ -183,7 +185,7 @@ class HoppedSession:
 
     def _put(self, kind: int, payload: bytes) -> None:
         self._waiting.append((kind, payload))
-        self._waiting_bytes += len(payload)
+        self._waiting_bytes += len(payload) + MESSAGE_OVERHEAD_BYTES
         self._more.set()
 
     def _pause_or_resume(self) -> None:
@@ -201,7 +203,7 @@ class HoppedSession:
             while True:
                 while self._waiting:
                     kind, payload = self._waiting.popleft()
-                    self._waiting_bytes -= len(payload)
+                    self._waiting_bytes -= len(payload) + MESSAGE_OVERHEAD_BYTES
                     if self._is_paused:
                         self._pause_or_resume()
                     await socket.send_frame(payload, _OPCODES[kind])
