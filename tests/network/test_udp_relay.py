@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-NUM_PACKETS = 300
+NUM_PACKETS = 150
+"""Few enough for the buffer of a socket that nobody reads yet."""
 
 
 class Sink(asyncio.DatagramProtocol):
@@ -69,7 +70,7 @@ async def test_the_log_says_of_every_packet_what_became_of_it() -> None:
         await ask(relay, packets, is_over=is_over)
         lost = relay.there.packets(Fate.lost)
         got = [data for data, _ in sink.got]
-        assert 10 <= len(lost) <= 60
+        assert 5 <= len(lost) <= 30
         assert set(got) == set(packets) - set(lost)
         assert len(got) > len(set(got))
         assert got != sorted(got, key=int)
