@@ -6,7 +6,8 @@ import { within } from "./deadline.js";
 import { AUDIO, TEXT, FrameReader, encodeFrame } from "./frames.js";
 
 const LONGEST_MESSAGE_BYTES = 4 * 2 ** 20; // of the server: a final with the words of half a minute has some 4 KB
-const LEAVING_CODE = 1001;
+const LEAVING_CODE = 1001; // as of WebSocket
+const DONE_CODE = 1000;
 
 export function isSupported() {
   return typeof WebTransport === "function";
@@ -60,7 +61,7 @@ class StreamConnection {
   }
 
   close() {
-    close(this.#transport, LEAVING_CODE, "");
+    close(this.#transport, DONE_CODE, "");
   }
 
   async #send(kind, payload) {

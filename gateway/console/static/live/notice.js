@@ -1,5 +1,7 @@
 // One thing at a time that whoever speaks has to know, with what to do about it.
 
+import { withCode } from "../shell/parts.js";
+
 export class Notice {
   #box;
   #title;
@@ -15,8 +17,8 @@ export class Notice {
   show({ title, text, reason = "" }, { isError = true } = {}) {
     this.#box.classList.toggle("is-error", isError);
     this.#box.dataset.reason = reason;
-    this.#title.textContent = title;
-    this.#text.textContent = reason ? `${text} (${reason})` : text;
+    this.#title.replaceChildren(...withCode(title));
+    this.#text.replaceChildren(...withCode(reason ? `${text} (${reason})` : text));
     this.#box.hidden = false;
   }
 

@@ -105,9 +105,13 @@ export class LiveSection {
     const source = await this.#source(choice, audio, session);
     this.#run = source;
     this.#showState();
-    const end = await session.run();
-    source.isOver = true;
-    await source.close();
+    let end;
+    try {
+      end = await session.run();
+    } finally {
+      source.isOver = true;
+      await source.close(); // whatever happens, nobody is listened to any longer
+    }
     return this.#ended(end, token);
   }
 

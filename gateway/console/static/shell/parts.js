@@ -16,3 +16,8 @@ export function element(name, className, ...children) {
   made.append(...children);
   return made;
 }
+
+/** Text in which what stands between backticks is code. */
+export function withCode(text) {
+  return text.split("`").map((piece, number) => (number % 2 ? element("code", "", piece) : piece));
+}
