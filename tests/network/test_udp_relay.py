@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.figures import quantile
 from tests.harness.udp_relay import Fate, UdpRelay, Way
 from tests.harness.waiting import until
 
@@ -74,7 +73,7 @@ async def test_the_log_says_of_every_packet_what_became_of_it() -> None:
         assert set(got) == set(packets) - set(lost)
         assert len(got) > len(set(got))
         assert got != sorted(got, key=int)
-        assert quantile(relay.late_ms, 0.5) < 5
+        assert len(relay.late_ms) == len(got)
         seen_before = {address for _, address in sink.got}
         relay.rebind()
         relay.there.way = Way()
