@@ -119,11 +119,12 @@ resource "aws_autoscaling_group" "gateway" {
     strategy = "Rolling"
 
     preferences {
-      min_healthy_percentage       = 100
-      max_healthy_percentage       = 150
-      instance_warmup              = 120
-      auto_rollback                = true
-      skip_matching                = true
+      min_healthy_percentage = 100
+      max_healthy_percentage = 150
+      instance_warmup        = 120
+      # AWS can neither go back to, nor compare, a launch template that asks for the newest image.
+      auto_rollback                = startswith(var.image_id, "ami-")
+      skip_matching                = startswith(var.image_id, "ami-")
       scale_in_protected_instances = "Ignore"
       standby_instances            = "Ignore"
     }

@@ -62,9 +62,14 @@ variable "target_group_arns" {
 }
 
 variable "image_id" {
-  description = "Image of hosts: Amazon Linux 2023. The default asks AWS for the newest at each start of a host; name an `ami-` id to know which."
+  description = "Image of hosts: Amazon Linux 2023. The default asks AWS for the newest at each start of a host. With an `ami-` id you know which, and a refresh that fails goes back by itself."
   type        = string
   default     = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+
+  validation {
+    condition     = can(regex("^(ami-[0-9a-f]+|resolve:ssm:/.+)$", var.image_id))
+    error_message = "An image is ami-... or resolve:ssm:/..."
+  }
 }
 
 variable "instance_type" {

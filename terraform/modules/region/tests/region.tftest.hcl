@@ -65,6 +65,18 @@ run "the_end_of_a_host_waits_for_the_drain" {
   }
 }
 
+run "only_a_named_image_can_be_gone_back_to" {
+  command = plan
+  variables {
+    image_id = "ami-0123456789abcdef0"
+  }
+
+  assert {
+    condition     = one(one(aws_autoscaling_group.gateway.instance_refresh).preferences).auto_rollback
+    error_message = "back by itself"
+  }
+}
+
 run "no_secret_stands_in_the_plan" {
   command = plan
 
