@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 TERRAFORM = ROOT / "terraform"
 PLUGIN_VARIABLE = "PATCHBAY_TERRAFORM_PLUGINS"
 _AWS = "registry.terraform.io/hashicorp/aws"
-_COMMAND_S = 240.0
+_COMMAND_S = 600.0
 
 
 class TerraformFailed(AssertionError):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +15,17 @@ from tests.terraform.aws_server import AwsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-NEED_TERRAFORM = ["test_apply.py", "test_environments.py", "test_rendered_hosts.py"]
+_NEED_TERRAFORM = {"test_apply.py", "test_environments.py", "test_rendered_hosts.py"}
+_LONG = {"test_apply.py"}
 
-collect_ignore = [] if terraform.is_set_up() else NEED_TERRAFORM
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Whether a file stays away; None: as pytest has it."""
+    is_long = config.getoption("--long") or os.environ.get("PATCHBAY_LONG") == "1"
+    away = (set() if terraform.is_set_up() else _NEED_TERRAFORM) | (set() if is_long else _LONG)
+    return True if collection_path.name in away else None
 
 
 @pytest.fixture(scope="session")

@@ -142,8 +142,8 @@ def test_nothing_is_made_outside_the_three_regions_of_the_plan(production: dict[
     }
 
 
-def test_an_accelerator_across_legal_areas_is_refused(tmp_path: Path, aws: AwsServer, is_long: bool) -> None:
-    planned = environment("staging", tmp_path, aws) if is_long else fence(tmp_path, aws)
+def test_an_accelerator_across_legal_areas_is_refused(tmp_path: Path, aws: AwsServer) -> None:
+    planned = fence(tmp_path, aws)
 
     said = planned.refused(accelerators={"global": ["eu-west", "us-east"]})
 
