@@ -57,7 +57,7 @@ bench-residency: setup-dev  ## What a residency decision costs, asked, remembere
 	$(BIN)/python -m tests.benchmarks.residency
 	$(BIN)/python -m tests.benchmarks.decision_log
 
-browser: setup-dev  ## The console in headless Chromium; --long also makes the pictures of docs/console.md anew
+browser: setup-dev  ## The console in headless Chromium; with PATCHBAY_LONG=1 the pictures of docs/console.md are taken anew
 	$(BIN)/pytest -q tests/browser
 
 bench-webtransport: setup-dev  ## WebTransport beside WebSocket: CPU a message, sessions a core, lag where packets are lost; see docs/benchmarks.md
