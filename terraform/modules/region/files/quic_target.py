@@ -1,8 +1,8 @@
 #!/opt/patchbay/venv/bin/python
 """Enters this host into the load balancer's targets for QUIC, and takes it out: `enter`, `leave`, `server-id`.
 
-Each target has a server id that no other has and that the host's connection ids carry; it follows from the instance id. In
-Python with the bundle's own boto3, because the AWS CLI of an image may be older than server ids.
+Each target has a server id that no other has and that the host's connection ids carry; it follows from the instance id.
+In Python with the bundle's own boto3, because the AWS CLI of an image may be older than server ids.
 
 Environment: QUIC_TARGET_GROUP, QUIC_PORT, AWS_DEFAULT_REGION; METADATA, if not http://169.254.169.254.
 """
@@ -20,8 +20,8 @@ _LEAVE_WITHIN_S = 20
 
 
 def metadata(path: str, *, method: str = "GET", headers: dict[str, str]) -> str:
-    request = urllib.request.Request(f"{_METADATA}/latest/{path}", method=method, headers=headers)  # noqa: S310 - http, of this host
-    with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
+    request = urllib.request.Request(f"{_METADATA}/latest/{path}", method=method, headers=headers)
+    with urllib.request.urlopen(request, timeout=2) as answer:
         return str(answer.read().decode())
 
 
@@ -38,7 +38,7 @@ def server_id(instance: str) -> str:
 def main(command: str) -> None:
     instance = instance_id()
     if command == "server-id":
-        print(server_id(instance))
+        sys.stdout.write(f"{server_id(instance)}\n")
         return
     group = os.environ["QUIC_TARGET_GROUP"]
     target = {"Id": instance, "Port": int(os.environ["QUIC_PORT"])}
