@@ -53,6 +53,7 @@ class Hop:
     """`path`: of the gateway's socket (gateway.transports.hop_listener). Made and closed on the loop that uses it."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._http = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(str(path), limit=0),
             timeout=aiohttp.ClientTimeout(total=None),
