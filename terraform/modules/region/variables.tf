@@ -115,7 +115,7 @@ variable "capacity" {
 }
 
 variable "max_instance_lifetime_days" {
-  description = "Hosts are replaced after so long, in turn: so come patches of the image and renewed certificates of TCP. 0: never."
+  description = "Hosts are replaced after so long, in turn: so come patches of the image, and renewed certificates to gRPC. 0: never."
   type        = number
   default     = 14
 
