@@ -52,6 +52,6 @@ class WebTransportSettings(BaseModel, frozen=True, extra="forbid"):
     public_url: str = ""
     """What `/console` and clients are told; empty: from the address that it listens on."""
     connection_ids: ConnectionIdSettings = ConnectionIdSettings()
-    reorder_ms: int = Field(default=150, ge=0, le=2_000)
+    reorder_ms: int = Field(default=50, ge=0, le=2_000)
     """How long audio in datagrams waits for one that is missing."""
     reorder_datagrams: int = Field(default=256, ge=1, le=4_096)
