@@ -16,6 +16,7 @@ from gateway.transports.grpc_stream import SpeechService
 from gateway.transports.proxy_protocol_listener import bound_sockets, listening
 from gateway.transports.regions_http import RegionsHttp
 from gateway.transports.request_deadline import RequestDeadline
+from gateway.transports.tls_reload import ReloadedTls
 from gateway.transports.websocket import WebSocketTransport
 from gateway.webtransport_building import advertise, mistakes_of, start_edges
 
@@ -79,8 +80,9 @@ class Certificates:
 
     def __init__(self, settings: GatewaySettings) -> None:
         mistakes: list[str] = []
-        self.http = _ssl_context("http", settings.http.tls, mistakes)
-        self.admin = _ssl_context("admin", settings.admin.tls, mistakes)
+        self.reloaded = ReloadedTls()
+        self.http = self._followed("http", settings.http.tls, mistakes)
+        self.admin = self._followed("admin", settings.admin.tls, mistakes)
         _ssl_context("grpc", settings.grpc.tls, mistakes)  # gRPC itself would only say that it cannot bind
         if settings.webtransport is not None:
             mistakes += mistakes_of(settings.webtransport)
@@ -88,6 +90,13 @@ class Certificates:
             raise SettingsRefused(mistakes)
         tls = settings.grpc.tls
         self.grpc = None if tls is None else (tls.key_file.read_bytes(), tls.certificate_file.read_bytes())
+
+    def _followed(self, name: str, tls: TlsSettings | None, mistakes: list[str]) -> ssl.SSLContext | None:
+        """A context whose files may change while it is in use."""
+        context = _ssl_context(name, tls, mistakes)
+        if context is not None and tls is not None:
+            self.reloaded.add(name, context, tls)
+        return context
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,7 @@ async def _running(
                 tasks.create_task(clients_away.run()),
                 tasks.create_task(limited.run()),
                 tasks.create_task(geography.run()),
+                tasks.create_task(certificates.reloaded.run()),
                 *([] if transcripts is None else [tasks.create_task(transcripts.run())]),
                 *([] if edges is None else [tasks.create_task(edges.run())]),
             ]
