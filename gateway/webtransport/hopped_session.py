@@ -54,7 +54,7 @@ class EndedBy(StrEnum):
     lost = "lost"
     """The client's connection is gone without a word."""
     edge = "edge"
-    """What the client sent is no stream of messages, or its datagrams contradict each other."""
+    """What the client sent is no stream of messages, its datagrams contradict each other, or it reads nothing."""
     gateway_lost = "gateway_lost"
 
 
@@ -63,6 +63,10 @@ class SessionRules:
     max_message_bytes: int
     """The gateway's: sessions.max_message_bytes."""
     lane: LaneRules
+    unread_s: float = 30.0
+    """So long may a client take nothing of what waits for it. While it does, nobody looks whether the gateway has
+    given it up.
+    """
 
 
 class HoppedSession:
@@ -218,7 +222,9 @@ class HoppedSession:
     async def _read(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
         while True:
             message = await socket.receive()
-            if self._ended_by is not None and message.type is not aiohttp.WSMsgType.TEXT:
+            if self._ended_by is not None:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    continue  # nobody is there to hear it
                 return
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._session.send(TEXT, message.data)
@@ -233,7 +239,11 @@ class HoppedSession:
     async def _until_it_may_send(self) -> None:
         while self._ended_by is None and self._session.unsent_bytes > _MOST_UNSENT_BYTES:
             self._may_send.clear()
-            await self._may_send.wait()
+            try:
+                async with asyncio.timeout(self._rules.unread_s):
+                    await self._may_send.wait()
+            except TimeoutError:
+                self._end_with(error_message(Reason.client_too_slow), by=EndedBy.edge)
 
     # --- the end --------------------------------------------------------------------------------------------------
 

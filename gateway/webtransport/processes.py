@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("gateway.webtransport")
 
 _READY_TIMEOUT_S = 60.0
-_SILENT_S = 20.0
-"""A process tells its figures every second."""
 _STOP_S = 5.0
 _EXIT_S = 1.0
 _LINE_BYTES = 1_048_576
@@ -55,6 +53,8 @@ class EdgeGiven:
     max_message_bytes: int
     log_level: LogLevel
     core_dumps: bool
+    silent_s: float = 20.0
+    """A process tells its figures every second; one that tells nothing for so long is killed."""
 
 
 class EdgeProcesses:
@@ -230,7 +230,7 @@ class EdgeProcesses:
                 self._figures.note(index, told["figures"])
                 continue
             log.info("edge.started", process=index, pid=process.pid)
-            patience_s = _SILENT_S
+            patience_s = self._given.silent_s
             if not first.done():
                 first.set_result(True)
 

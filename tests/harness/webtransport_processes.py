@@ -59,13 +59,13 @@ class Processes:
 
 
 @contextlib.asynccontextmanager
-async def edge_processes(folder: Path, **changes: Any) -> AsyncIterator[Processes]:
+async def edge_processes(folder: Path, *, silent_s: float = 20.0, **changes: Any) -> AsyncIterator[Processes]:
     """`changes`: of WebTransportSettings."""
     pair = create_or_renew(folder)
     tls = TlsSettings(certificate_file=pair.certificate_file, key_file=pair.key_file)
     settings = WebTransportSettings(**({"port": 0, "tls": tls} | changes))
     with hop_path() as path:
-        given = EdgeGiven(hop=path, max_message_bytes=65_536, log_level="info", core_dumps=False)
+        given = EdgeGiven(path, max_message_bytes=65_536, log_level="info", core_dumps=False, silent_s=silent_s)
         registry = CollectorRegistry()
         processes = Processes(EdgeProcesses(settings, given, registry), registry)
         app = web.Application()

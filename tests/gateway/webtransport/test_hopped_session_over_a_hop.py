@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,14 +54,14 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(*, is_there: bool = True, status: int = 101) -> AsyncIterator[Running]:
+async def running(rules: SessionRules = RULES, *, is_there: bool = True, status: int = 101) -> AsyncIterator[Running]:
     async with hop_and_its_end() as (hop, end):
         end.status = status
         if not is_there:
             await end.listening.aclose()
         session = FakeWebTransportSession()
         registry = CollectorRegistry()
-        hopped = HoppedSession(session, hop, RULES, EdgeMetrics(registry))
+        hopped = HoppedSession(session, hop, rules, EdgeMetrics(registry))
         session.listen(hopped)
         task = asyncio.create_task(hopped.run())
         try:
@@ -259,6 +259,18 @@ async def test_a_client_that_reads_nothing_stops_the_gateway() -> None:
         told.session.read_all()
         await until(lambda: len(told.session.sent) == MANY)
         await sending
+
+
+async def test_a_client_that_never_reads_is_given_up_though_its_connection_lives() -> None:
+    async with running(replace(RULES, unread_s=0.05)) as told:
+        socket = await told.end.socket()
+        told.session.is_reading = False
+        sending = asyncio.create_task(_send_many(socket, "x" * 8_000))
+        await until(told.task.done)
+        assert told.error().reason == "client_too_slow"
+        assert told.session.closed == (4_429, "client_too_slow")
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
 
 
 async def _send_many(socket: web.WebSocketResponse, text: str) -> None:

@@ -89,8 +89,18 @@ async def test_two_processes_serve_one_port_are_restarted_and_leave_nobody_waiti
     await until(lambda: all(map(is_gone, pids)), what="the end of the processes")
 
 
-async def test_stopping_tells_clients_to_come_again(tmp_path: Path) -> None:
-    async with edge_processes(tmp_path) as processes, processes.open() as session:
+async def test_one_that_stands_still_is_replaced_and_stopping_tells_clients_to_come_again(tmp_path: Path) -> None:
+    async with edge_processes(tmp_path, silent_s=3.0) as processes:
+        (frozen,) = processes.edges.pids
+        os.kill(frozen, signal.SIGSTOP)
+        await until(lambda: processes.edges.pids not in ([], [frozen]), what="another process")
+        assert is_gone(frozen)
+        await until(lambda: sessions(processes, 0) == 0, what="that it serves")
+        await _told_when_stopped(processes)
+
+
+async def _told_when_stopped(processes: Processes) -> None:
+    async with processes.open() as session:
         await hello(session)
         await processes.edges.stop()
         assert b"draining" in (await anext(session.messages()))[1]
