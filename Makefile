@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check terraform-check browser residency-proof bench bench-engine bench-limits bench-residency bench-webtransport fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton
+.PHONY: help demo test check terraform-check browser residency-proof bench bench-engine bench-limits bench-residency bench-webtransport fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton setup-webtransport-client
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -16,6 +16,8 @@ setup-interop:
 	@scripts/setup.sh interop
 setup-triton: setup-interop
 	@scripts/triton.sh --if-possible
+setup-webtransport-client: setup-interop
+	@scripts/webtransport_client.sh --if-possible
 
 demo: setup-runtime  ## Speech in, words out: a whole region on this machine transcribes a shipped recording, live
 	@$(BIN)/python scripts/demo.py
@@ -23,7 +25,7 @@ demo: setup-runtime  ## Speech in, words out: a whole region on this machine tra
 # These measure, kill, or fill the memory: each of their tests has the machine to itself.
 ALONE := tests/scenarios tests/benchmarks tests/triton
 
-test: setup-interop setup-triton check  ## Everything, with the short form of each slow suite
+test: setup-interop setup-triton setup-webtransport-client check  ## Everything, with the short form of each slow suite
 	@scripts/terraform_check.sh --if-possible
 	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not unit' tests $(ALONE:%=--ignore=%)
 	$(BIN)/pytest -q -m 'not unit' $(ALONE)
@@ -69,7 +71,7 @@ chaos: setup-dev  ## The long form of the scenarios in which things are killed
 soak: setup-dev  ## The long form of the isolation tests
 	$(BIN)/pytest -q --long -m soak tests
 
-interop: setup-interop  ## The same model and recordings through sherpa-onnx
+interop: setup-webtransport-client  ## The same model and recordings through sherpa-onnx; sessions of a WebTransport client that is not ours
 	$(BIN)/pytest -q --long -m interop tests
 
 triton: setup-interop  ## The backend for NVIDIA Triton, against a real server on the CPU
@@ -99,4 +101,6 @@ lock:  ## Resolve the requirements anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --group dev --extra interop --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/interop.txt
+	echo 'pywebtransport==0.5.1' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/webtransport-client.txt
+	echo 'pywebtransport==0.8.1' | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/webtransport-client-newer.txt
 	echo 'checkov==3.3.30' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/checkov.txt
