@@ -1,0 +1,128 @@
+"""A gateway process with WebTransport: what it tells, what it serves there, and its way out with all its processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import aiohttp
+import psutil
+import pytest
+
+from gateway.cli.connection import TransportChoice, connect
+from gateway.cli.webtransport_connection import WebTransportChoices
+from gateway.webtransport.client.trust import CertificateHash
+from gateway.wire.messages import Audio, ErrorMessage, Finish, Finished, Start, Started
+from tests.gateway.test_serve import certificate_in, engine_of, gateway_of, process_of
+from tests.harness.http3_client import ask_over_http3
+from tests.harness.metrics import Figures
+from tests.harness.region import is_gone
+from tests.harness.waiting import until, until_true
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.cli.connection import Connection
+    from gateway.wire.messages import ServerMessage
+    from tests.gateway.test_serve import Gateway
+
+pytestmark = pytest.mark.integration
+
+DEADLINE_S = 20
+PCM_100_MS = b"\x01\x00" * 1_600
+
+
+def session_of(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[Connection]:
+    trust = CertificateHash((gateway.ready["webtransport_certificate_sha256"],))
+    return connect(
+        gateway.ready["webtransport"],
+        gateway.token(),
+        protocol=TransportChoice.webtransport,
+        webtransport=WebTransportChoices(trust),
+    )
+
+
+async def all_of(connection: Connection) -> list[ServerMessage]:
+    async with asyncio.timeout(DEADLINE_S):
+        return [message async for message in connection.messages()]
+
+
+async def test_it_is_told_served_watched_and_drained(tmp_path: Path) -> None:
+    """One test, because processes take their time to start."""
+    pair = certificate_in(tmp_path / "tls")
+    settings = {"webtransport__port": 0, "webtransport__processes": 2, "webtransport__tls": pair.setting}
+    more = {"drain__finish_ms": 40_000, "http__tls": pair.setting}
+    async with (
+        engine_of(tmp_path),
+        gateway_of(tmp_path, **settings, **more) as gateway,
+        aiohttp.ClientSession() as http,
+    ):
+        ready = gateway.ready
+        address = ready["webtransport"]
+        port = int(address.removesuffix("/v1/stream").rpartition(":")[2])
+        assert address == f"https://127.0.0.1:{port}/v1/stream"
+        edges = [child.pid for child in psutil.Process(gateway.process.pid).children()]
+        assert len(edges) == 2
+
+        async def is_ready() -> bool:
+            async with http.get(f"{ready['http']}/readyz", ssl=pair.client_context) as response:
+                assert response.headers["Alt-Svc"] == f'h3=":{port}"; ma=3600'
+                return response.status == 200
+
+        await until_true(is_ready)
+        for page in ("/healthz", "/readyz", "/v1/regions", "/console", "/console/settings.json"):
+            answer = await ask_over_http3(address.replace("/v1/stream", page))
+            assert answer.status == 200, page
+        told = json.loads(answer.body)
+        assert ready["webtransport_certificate_sha256"] in json.dumps(told), "the page can know it by its hash"
+
+        async with session_of(gateway) as client:
+            for message in (Start(), Audio(PCM_100_MS), Finish()):
+                await client.send(message)
+            assert (await all_of(client))[-1] == Finished(100)
+
+        async def figures() -> Figures:
+            async with http.get(ready["metrics"]) as response:
+                return Figures(await response.text())
+
+        async def has_counted() -> bool:
+            page = await figures()
+            counts = [page("patchbay_webtransport_sessions_ended_total", by="gateway", process=str(n)) for n in (0, 1)]
+            return sum(counts) == 1
+
+        await until_true(has_counted, what="the figures of the processes")
+        assert (await figures())("patchbay_sessions_opened_total", transport="webtransport") == 1
+
+        async with session_of(gateway) as client:
+            await client.send(Start())
+            await client.send(Audio(PCM_100_MS))
+            assert isinstance(await anext(aiter(client.messages())), Started)
+            gateway.process.send_signal(signal.SIGTERM)
+            last = (await all_of(client))[-1]
+        assert isinstance(last, ErrorMessage)
+        assert (last.reason, last.retryable) == ("draining", True)
+        assert await gateway.end() == 0
+        await until(lambda: all(map(is_gone, edges)), what="the end of the edge processes")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"webtransport__connection_ids": {"scheme": "nlb"}}, "webtransport.connection_ids: "),
+        ({"webtransport__host": "192.0.2.1"}, "cannot listen for webtransport on 192.0.2.1:0: "),
+    ],
+)
+async def test_what_cannot_be_served_ends_the_start_with_words(
+    tmp_path: Path, changes: dict[str, object], says: str
+) -> None:
+    pair = certificate_in(tmp_path / "tls")
+    settings = {"webtransport__port": 0, "webtransport__tls": pair.setting, **changes}
+    async with process_of(tmp_path, **settings) as process:
+        async with asyncio.timeout(DEADLINE_S):
+            _, said = await process.communicate()
+        assert process.returncode == (64 if "connection_ids" in says else 69)
+        assert says in said.decode()
+        assert b"Traceback" not in said
