@@ -1,268 +1,41 @@
-"""The short way of what nearly every packet of an established connection is; all else goes aioquic's general way.
+"""The short way out: acknowledgements and small data of an established connection; all else is left to aioquic.
 
-A message of audio is three packets with one STREAM frame each, in order, on one path, to one connection id; it is
-answered by one packet with an ACK and now and then some text. aioquic handles each of them as if it could be anything.
+A message of audio is answered by one packet with an acknowledgement, and now and then some text. aioquic looks for
+everything that could be said, twice a packet.
 
 Rules that must stay true:
 - Whatever is out of the ordinary is left to aioquic before anything was changed.
 - `_is_settled` says that nothing but an acknowledgement can be due. Whatever changes what is to be sent unsays it.
-- An acknowledgement waits for company, but not where something is missing: the client's repair depends on it
-  (RFC 9000 §13.2.1).
 
-The private parts of aioquic that are used here are pinned by test_short_packets.py.
+The private parts of aioquic that are used here are pinned by test_server_connection.py.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aioquic import tls
-from aioquic._buffer import Buffer, BufferReadError
-from aioquic.quic.connection import (
-    END_STATES,
-    QuicConnectionError,
-    QuicConnectionState,
-    QuicReceiveContext,
-)
-from aioquic.quic.events import DatagramFrameReceived, StreamDataReceived
-from aioquic.quic.packet import NON_ACK_ELICITING_FRAME_TYPES, QuicErrorCode, QuicFrameType, QuicPacketType
+from aioquic.quic.connection import QuicConnectionState
+from aioquic.quic.packet import QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicSentPacket
-from aioquic.quic.recovery import MAX_ACK_RANGES
-from aioquic.quic.stream import QuicStream, StreamFinishedError
-from cryptography.exceptions import InvalidTag
 
-from gateway.webtransport.quic.server_connection import ServerConnection
+from gateway.webtransport.quic.short_numbers import encoded
+from gateway.webtransport.quic.short_receiving import NONCE_BYTES, SAMPLE_BYTES, SHORT_FORM, ShortReceiving
 
 if TYPE_CHECKING:
     from aioquic.quic.recovery import QuicPacketSpace
+    from aioquic.quic.stream import QuicStream
 
     from gateway.webtransport.quic.addresses import Address
 
-_FORM_BITS, _SHORT_FORM = 0xC0, 0x40
-_RESERVED_BITS = 0x18
-_KEY_PHASE_BIT = 0x04
-_SAMPLE_BYTES = 16
 _PACKET_NUMBER_BYTES = 2
 _TAG_BYTES = 16
-_NONCE_BYTES = 12
 _STREAM_OVERHEAD_BYTES = 1 + 8 + 8 + 2
 _ACK_BYTES = 1 + 3 * 8 + 1
-_EARLY_PACKETS, _EARLY_ACK_EVERY, _ACK_EVERY = 100, 2, 10
-"""An acknowledgement at the latest for so many packets: for few while a client's window still grows."""
 
 
-class ShortPacketConnection(ServerConnection):
-    """Says and does what ServerConnection does, for about half of the cost."""
-
-    def __init__(self, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self._one_rtt: Any = None  # a CryptoPair, once the handshake is confirmed
-        self._space: QuicPacketSpace | None = None
-        self._idle_s = 0.0
-        self._unacknowledged = 0
-        self._has_unsent_ids = True
-        self._is_settled = False
-
-    def _confirm_handshake(self) -> None:
-        super()._confirm_handshake()
-        self._one_rtt = self._cryptos[tls.Epoch.ONE_RTT]
-        self._space = self._spaces[tls.Epoch.ONE_RTT]
-        self._late_crypto = self._crypto_streams[tls.Epoch.ONE_RTT].sender
-        self._idle_s = self._idle_timeout()
-
-    # Receiving
-
-    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
-        paths = self._network_paths
-        at = 1 + len(self.host_cid)
-        if (
-            self._one_rtt is None
-            or self._state is not QuicConnectionState.CONNECTED
-            or self._close_pending
-            or data[0] & _FORM_BITS != _SHORT_FORM
-            or data[1:at] != self.host_cid
-            or paths[0].addr != addr
-            or not paths[0].is_validated
-            or not self._receive_short(data, at, now)
-        ):
-            self._is_settled = False
-            super().receive_datagram(data, addr, now)
-
-    def _receive_short(self, data: bytes, at: int, now: float) -> bool:
-        """False: nothing was done; it is one for aioquic."""
-        keys, space = self._one_rtt.recv, self._space
-        assert space is not None
-        sample = data[at + 4 : at + 4 + _SAMPLE_BYTES]
-        if len(sample) < _SAMPLE_BYTES:
-            return False
-        mask = keys.hp._mask(sample)
-        first = data[0] ^ mask[0] & 0x1F
-        if bool(first & _KEY_PHASE_BIT) is not bool(keys.key_phase) or first & _RESERVED_BITS:
-            return False
-        number_bytes = (first & 0x03) + 1
-        end_of_header = at + number_bytes
-        truncated = int.from_bytes(data[at:end_of_header], "big") ^ int.from_bytes(mask[1 : 1 + number_bytes], "big")
-        header = b"".join((bytes((first,)), data[1:at], truncated.to_bytes(number_bytes, "big")))
-        number = _packet_number(truncated, number_bytes * 8, space.expected_packet_number)
-        try:
-            payload = keys.aead._aead.decrypt(
-                (keys.aead._iv ^ number).to_bytes(_NONCE_BYTES, "big"), data[end_of_header:], header
-            )
-        except InvalidTag:
-            return True  # not of this client
-        if not payload:
-            return False
-        is_next = number == space.largest_received_packet + 1
-        if is_next or number not in space.received_packets:
-            self._receive_payload(payload, number, now, is_next=is_next)
-        return True
-
-    def _receive_payload(self, payload: bytes, number: int, now: float, *, is_next: bool) -> None:
-        space = self._space
-        assert space is not None
-        if number > space.expected_packet_number:
-            space.expected_packet_number = number + 1
-        try:
-            is_ack_eliciting = self._receive_frames(payload, now)
-        except QuicConnectionError as error:
-            self.close(error_code=error.error_code, frame_type=error.frame_type, reason_phrase=error.reason_phrase)
-        except (IndexError, BufferReadError):
-            self.close(
-                error_code=QuicErrorCode.FRAME_ENCODING_ERROR,
-                frame_type=QuicFrameType.PADDING,
-                reason_phrase="Failed to parse frame",
-            )
-        if self._close_pending or self._state in END_STATES:
-            return
-        self._close_at = now + self._idle_s
-        self._ack_eliciting_sent_since_receipt = False
-        if number > space.largest_received_packet:
-            space.largest_received_packet = number
-            space.largest_received_time = now
-        ranges = space.ack_queue._RangeSet__ranges  # type: ignore[attr-defined]
-        if ranges and ranges[-1].stop == number:
-            ranges[-1] = range(ranges[-1].start, number + 1)
-        else:
-            space.ack_queue.add(number)
-            if len(ranges) > MAX_ACK_RANGES:
-                space.ack_queue.shift()
-        space.received_packets.add(number)
-        if is_ack_eliciting:
-            self._unacknowledged += 1
-            if not is_next or self._unacknowledged >= (_EARLY_ACK_EVERY if number < _EARLY_PACKETS else _ACK_EVERY):
-                space.ack_at = now
-            elif space.ack_at is None:
-                space.ack_at = now + self._ack_delay
-
-    def _receive_frames(self, payload: bytes, now: float) -> bool:
-        """True: the packet asks for an acknowledgement. Raises IndexError where a frame ends too early."""
-        at, end = 0, len(payload)
-        is_ack_eliciting = False
-        while at < end:
-            kind = payload[at]
-            if 0x08 <= kind <= 0x0F:
-                following = self._receive_stream_data(payload, at, kind)
-                is_ack_eliciting = True
-            elif kind == 0x00:
-                at += 1
-                continue
-            elif 0x30 <= kind <= 0x31:
-                following = self._receive_datagram_frame(payload, at, kind)
-                is_ack_eliciting = True
-            else:
-                following = 0
-            if not following:
-                following = self._receive_other(payload, at, now)
-                is_ack_eliciting = is_ack_eliciting or kind not in NON_ACK_ELICITING_FRAME_TYPES
-                if self._close_pending or self._state in END_STATES:
-                    return is_ack_eliciting
-            at = following
-        return is_ack_eliciting
-
-    def _receive_stream_data(self, payload: bytes, at: int, kind: int) -> int:
-        """The place after the frame; 0: it is not the next piece of a stream that goes on."""
-        stream_id, at = _varint(payload, at + 1)
-        offset = 0
-        if kind & 0x04:
-            offset, at = _varint(payload, at)
-        if kind & 0x02:
-            length, at = _varint(payload, at)
-            following = at + length
-            if following > len(payload):
-                raise IndexError
-        else:
-            following = len(payload)
-            length = following - at
-        stream: QuicStream | None = self._streams.get(stream_id)
-        if stream is None or not length:
-            return 0
-        receiver, end = stream.receiver, offset + length
-        if (
-            receiver._buffer_start != offset
-            or receiver._buffer
-            or receiver._final_size is not None
-            or receiver.is_finished
-            or end > stream.max_stream_data_local
-            or self._local_max_data.used + length > self._local_max_data.value
-        ):
-            return 0
-        is_end = bool(kind & 0x01)
-        receiver.highest_offset = receiver._buffer_start = end
-        if is_end:
-            receiver._final_size = end
-            receiver.is_finished = True
-        limit = self._local_max_data
-        limit.used += length
-        rules = self._rules
-        if (end + rules.stream_window_bytes - stream.max_stream_data_local) * 2 >= rules.stream_window_bytes or (
-            limit.used + rules.connection_window_bytes - limit.value
-        ) * 2 >= rules.connection_window_bytes:
-            self._is_settled = False
-        events = self._events
-        if events and type(last := events[-1]) is StreamDataReceived and last.stream_id == stream_id:
-            last.data += payload[at:following]
-            last.end_stream = is_end
-        else:
-            events.append(StreamDataReceived(data=payload[at:following], end_stream=is_end, stream_id=stream_id))
-        return following
-
-    def _receive_datagram_frame(self, payload: bytes, at: int, kind: int) -> int:
-        at += 1
-        following = len(payload)
-        if kind & 0x01:
-            length, at = _varint(payload, at)
-            following = at + length
-            if following > len(payload):
-                raise IndexError
-        self._events.append(DatagramFrameReceived(data=payload[at:following]))
-        return following
-
-    def _receive_other(self, payload: bytes, at: int, now: float) -> int:
-        self._is_settled = False
-        buffer = Buffer(data=payload)
-        buffer.seek(at)
-        kind = buffer.pull_uint_var()
-        handler, epochs = self._QuicConnection__frame_handlers.get(kind, (None, ()))  # type: ignore[attr-defined]
-        if handler is None or tls.Epoch.ONE_RTT not in epochs:
-            raise QuicConnectionError(
-                error_code=QuicErrorCode.FRAME_ENCODING_ERROR if handler is None else QuicErrorCode.PROTOCOL_VIOLATION,
-                frame_type=kind,
-                reason_phrase="Unexpected frame type",
-            )
-        context = QuicReceiveContext(
-            epoch=tls.Epoch.ONE_RTT,
-            host_cid=self.host_cid,
-            network_path=self._network_paths[0],
-            quic_logger_frames=None,
-            time=now,
-            version=None,
-        )
-        with suppress(StreamFinishedError):  # raised once the frame was read whole
-            handler(context, kind, buffer)
-        return buffer.tell()
-
-    # Sending
+class ShortPacketConnection(ShortReceiving):
+    """Says and does what ServerConnection does, for less than half of the cost."""
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         space = self._space
@@ -372,9 +145,9 @@ class ShortPacketConnection(ServerConnection):
             handlers.append(self._ack_delivery(space))
             parts.append(self._acknowledgement(space, now))
         kind = QuicFrameType.STREAM_BASE | 0x02 | (0x04 if frame.offset else 0) | (0x01 if frame.fin else 0)
-        parts += (bytes((kind,)), _encoded(stream.stream_id or 0))
+        parts += (bytes((kind,)), encoded(stream.stream_id or 0))
         if frame.offset:
-            parts.append(_encoded(frame.offset))
+            parts.append(encoded(frame.offset))
         parts += ((len(frame.data) | 0x4000).to_bytes(2, "big"), frame.data)
         handlers.append((sender.on_data_delivery, (frame.offset, frame.offset + len(frame.data), frame.fin)))
         self._remote_max_data_used += sender.highest_offset - before
@@ -412,10 +185,10 @@ class ShortPacketConnection(ServerConnection):
         return b"".join(
             (
                 b"\x02",
-                _encoded(received.stop - 1),
-                _encoded(delay_us >> self._local_ack_delay_exponent),
+                encoded(received.stop - 1),
+                encoded(delay_us >> self._local_ack_delay_exponent),
                 b"\x00",
-                _encoded(received.stop - 1 - received.start),
+                encoded(received.stop - 1 - received.start),
             )
         )
 
@@ -425,12 +198,12 @@ class ShortPacketConnection(ServerConnection):
         keys, space = self._one_rtt.send, self._space
         assert space is not None
         number = self._packet_number
-        first = _SHORT_FORM | keys.key_phase << 2 | _PACKET_NUMBER_BYTES - 1
+        first = SHORT_FORM | keys.key_phase << 2 | _PACKET_NUMBER_BYTES - 1
         truncated = number & 0xFFFF
         peer_id = self._peer_cid.cid
         header = b"".join((bytes((first,)), peer_id, truncated.to_bytes(_PACKET_NUMBER_BYTES, "big")))
-        sealed = keys.aead._aead.encrypt((keys.aead._iv ^ number).to_bytes(_NONCE_BYTES, "big"), payload, header)
-        mask = keys.hp._mask(sealed[4 - _PACKET_NUMBER_BYTES : 4 - _PACKET_NUMBER_BYTES + _SAMPLE_BYTES])
+        sealed = keys.aead._aead.encrypt((keys.aead._iv ^ number).to_bytes(NONCE_BYTES, "big"), payload, header)
+        mask = keys.hp._mask(sealed[4 - _PACKET_NUMBER_BYTES : 4 - _PACKET_NUMBER_BYTES + SAMPLE_BYTES])
         masked = truncated ^ mask[1] << 8 ^ mask[2]
         datagram = b"".join(
             (bytes((first ^ mask[0] & 0x1F,)), peer_id, masked.to_bytes(_PACKET_NUMBER_BYTES, "big"), sealed)
@@ -524,38 +297,3 @@ class ShortPacketConnection(ServerConnection):
         if self._pacing_at is not None and self._pacing_at < at:
             at = self._pacing_at
         return at
-
-
-def _packet_number(truncated: int, bits: int, expected: int) -> int:
-    """RFC 9000 §A.3."""
-    window = 1 << bits
-    candidate = expected & ~(window - 1) | truncated
-    if candidate <= expected - window // 2 and candidate < (1 << 62) - window:
-        return candidate + window
-    if candidate > expected + window // 2 and candidate >= window:
-        return candidate - window
-    return candidate
-
-
-def _varint(payload: bytes, at: int) -> tuple[int, int]:
-    """The number and the place after it (RFC 9000 §16). Raises IndexError where it ends too early."""
-    first = payload[at]
-    if first < 0x40:
-        return first, at + 1
-    if first < 0x80:
-        return (first & 0x3F) << 8 | payload[at + 1], at + 2
-    size = 1 << (first >> 6)
-    end = at + size
-    if end > len(payload):
-        raise IndexError
-    return int.from_bytes(payload[at:end], "big") & (1 << size * 8 - 2) - 1, end
-
-
-def _encoded(number: int) -> bytes:
-    if number < 0x40:
-        return bytes((number,))
-    if number < 0x4000:
-        return (number | 0x4000).to_bytes(2, "big")
-    if number < 0x40000000:
-        return (number | 0x80000000).to_bytes(4, "big")
-    return (number | 0xC000000000000000).to_bytes(8, "big")

@@ -10,11 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import dev_certificates
-from gateway.webtransport.quic import short_packets
 from gateway.webtransport.quic.server_connection import ServerConnection
 from gateway.webtransport.quic.short_packets import ShortPacketConnection
 from tests.harness.quic_pair import pair, read
-from tests.harness.raw_quic import quic_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,44 +69,6 @@ def test_everything_arrives_in_order_in_both_directions(
     assert two.server.unsent_bytes(0) == 0
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 2**32))
-def test_noise_in_place_of_packets_changes_nothing(files: dev_certificates.DevCertificate, seed: int) -> None:
-    two = pair(files, kind=ShortPacketConnection)
-    two.run()
-    dice = random.Random(seed)
-    for _ in range(40):
-        length = dice.randrange(1, 80)
-        noise = bytes((0x40 | dice.randrange(64),)) + two.server.host_cid + dice.randbytes(length)
-        two.server.receive_datagram(noise[: dice.randrange(1, len(noise) + 1)], ("192.0.2.1", 1_000), now=two.now)
-    two.client.send_stream_data(0, b"still here")
-    two.run()
-    assert read(two.server_events, 0) == b"still here"
-    assert two.server._close_event is None
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(payload=st.binary(min_size=1, max_size=60))
-def test_any_frames_of_a_client_end_as_they_would_the_general_way(
-    files: dev_certificates.DevCertificate, payload: bytes
-) -> None:
-    """Sealed by a client that has the keys: the worst that can come."""
-    ends = []
-    for kind in (ServerConnection, ShortPacketConnection):
-        two = pair(files, kind=kind)
-        two.run(for_s=0.2)
-        two.client.send_stream_data(0, b"begun")
-        two.run(for_s=0.2)
-        error: object = None
-        try:
-            two.send_from_client(payload)
-        except Exception as raised:  # noqa: BLE001 - what aioquic raises, peer.py catches
-            error = type(raised)
-        closed = two.server._close_event
-        ends.append((error, None if closed is None else closed.error_code, read(two.server_events, 0)))
-    assert ends[0] == ends[1]
-
-
 def test_most_of_a_call_goes_the_short_way(files: dev_certificates.DevCertificate, monkeypatch: Any) -> None:
     general = {"received": 0, "sent": 0}
     received, sent = ServerConnection.receive_datagram, ServerConnection.datagrams_to_send
@@ -134,44 +94,6 @@ def test_most_of_a_call_goes_the_short_way(files: dev_certificates.DevCertificat
     assert read(two.server_events, 0) == b"begun" + bytes(320_000)
     assert general["received"] == 0
     assert general["sent"] < 20  # windows that slide
-
-
-def test_an_acknowledgement_waits_for_company_but_not_at_a_gap(files: dev_certificates.DevCertificate) -> None:
-    two = pair(files, kind=ShortPacketConnection)
-    for _ in range(120):
-        two.client.send_ping(1)
-        two.run(for_s=0.1)
-    server, space = two.server, two.server._space
-
-    def due_in_ms() -> int | None:
-        return None if space.ack_at is None else round((space.ack_at - two.now) * 1_000)
-
-    two.send_from_client(b"\x01")
-    assert due_in_ms() == quic_rules().ack_delay_ms
-    two.client._packet_number += 1  # one is lost
-    two.send_from_client(b"\x01")
-    assert due_in_ms() == 0
-    server.datagrams_to_send(now=two.now)
-    assert due_in_ms() is None
-    for _ in range(9):
-        two.send_from_client(b"\x01")
-    assert due_in_ms() == quic_rules().ack_delay_ms
-    two.send_from_client(b"\x01")
-    assert due_in_ms() == 0
-
-
-@given(st.integers(0, 2**62 - 1))
-def test_numbers_are_read_as_they_are_written(number: int) -> None:
-    written = short_packets._encoded(number)
-    assert short_packets._varint(b"x" + written + b"y", 1) == (number, 1 + len(written))
-    with pytest.raises(IndexError):
-        short_packets._varint(written[:-1], 0)
-
-
-@given(st.integers(0, 2**40), st.integers(-100, 100), st.sampled_from([8, 16, 24, 32]))
-def test_packet_numbers_are_found_again(expected: int, apart: int, bits: int) -> None:
-    number = max(0, expected + apart)
-    assert short_packets._packet_number(number & (1 << bits) - 1, bits, expected) == number
 
 
 def test_a_key_update_of_the_client_is_followed(files: dev_certificates.DevCertificate) -> None:
