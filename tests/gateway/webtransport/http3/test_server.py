@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.webtransport.http3 import capsules, drafts
+from gateway.webtransport.http3 import capsules, drafts, server
 from gateway.webtransport.http3.capsules import CapsuleReader, LimitCapsule
 from gateway.webtransport.interface import Draft
 from gateway.wire.stream_messages import TEXT, encode
@@ -187,6 +188,20 @@ def _request_bytes() -> bytes:
     return encode_frame(FrameType.HEADERS, block)
 
 
+async def test_a_request_that_is_taken_back_before_the_settings_opens_no_session() -> None:
+    connection = Connection(starts_http3=False)
+    connection.client.send(0, _request_bytes())
+    connection.run()
+    connection.client.quic.reset_stream(0, 0)
+    connection.run()
+    connection.client.send(2, b"\x00\x04\x00")
+    connection.run()
+    assert connection.door.requests == []
+    connection.client.send(4, _request_bytes())
+    connection.run()
+    assert len(connection.door.requests) == 1
+
+
 async def test_what_came_before_the_settings_has_a_number_of_bytes() -> None:
     connection = Connection(starts_http3=False, max_early_bytes=1_000)
     request = HeadersReceived(headers=list(CONNECT), stream_id=0, stream_ended=False)
@@ -301,6 +316,39 @@ async def test_a_stream_of_a_session_that_is_over_is_told_so() -> None:
     assert session.client.resets()[late] == drafts.SESSION_GONE
 
 
+async def test_only_so_many_ended_sessions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_ENDED_REMEMBERED", 2)
+    connection = Connection()
+    ended = [connection.ask(CONNECT) for _ in range(3)]
+    for session_id in ended:
+        connection.client.http3.send_data(session_id, b"", end_stream=True)
+    connection.run()
+    late = [connection.client.open_stream(session_id, b"late") for session_id in ended]
+    connection.run()
+    assert connection.client.resets() == dict.fromkeys(late[1:], drafts.SESSION_GONE)
+
+
+async def test_what_still_comes_on_the_stream_of_an_ended_session_harms_no_other() -> None:
+    session = OpenSession()
+    second = session.ask(CONNECT)
+    session.client.http3.send_data(session.stream_id, capsules.encode_close(0, ""), end_stream=True)
+    session.client.send(session.message_stream_id, bytes(5_000))
+    session.run()
+    assert session.client.closed is None
+    session.client.open_stream(second, encode(TEXT, b"still here"))
+    session.run()
+    assert session.door.sessions[1].events == [(TEXT, b"still here")]
+
+
+async def test_a_client_that_writes_on_to_a_refused_stream_gets_no_credit_for_it() -> None:
+    session = OpenSession()
+    refused = session.client.open_stream(session.stream_id, bytes(10))
+    session.client.send(refused, bytes(5_000))
+    session.run()
+    assert session.pair.peer.paused == {refused}
+    assert session.client.closed is None
+
+
 @pytest.mark.parametrize("quarter_id", [100, (1 << 60) - 1])
 async def test_a_datagram_for_no_session_is_dropped(quarter_id: int) -> None:
     session = OpenSession()
@@ -339,7 +387,7 @@ async def test_breaking_the_rules_ends_the_connection_with_its_code_and_every_se
 
 
 async def test_a_connection_is_closed_when_its_last_session_is_over_and_the_client_does_not() -> None:
-    session = OpenSession(linger_ms=30)
+    session = OpenSession(linger_ms=30, empty_connection_ms=60_000)
     session.capsules(capsules.encode_close(0, ""), end=True)
     assert session.client.closed is None
     await eventually(session, lambda: session.client.closed is not None)
@@ -392,6 +440,27 @@ async def test_the_end_of_a_connection_is_told_once() -> None:
     session.user.quic_closed()
     session.user.drain()
     assert session.heard.events == [("closed", None, "")]
+
+
+async def test_a_connection_that_is_gone_leaves_no_timer_and_no_task_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+    call_later = loop.call_later
+    monkeypatch.setattr(loop, "call_later", lambda *args: timers.append(call_later(*args)) or timers[-1])
+    session = OpenSession()
+    session.door.may_answer.clear()
+    session.ask(GET, end=True)
+    session.client.open_stream(400, b"early")
+    session.heard.session.send(TEXT, b"last")
+    session.heard.session.close(4_400, "ours")
+    session.run()
+    empty = Connection()
+    assert sum(not timer.cancelled() for timer in timers) == 4
+    for user in (session.user, empty.user):
+        user.quic_closed()
+    await asyncio.sleep(0)
+    assert all(timer.cancelled() for timer in timers)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 STREAMS = (2, 6, 10, 0, 4, 8, 12, 14, 18, 22)
