@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from gateway.decision_log.copy_to_s3 import S3Copy
-from gateway.decision_log.settings import S3CopySettings
 from tests.harness.terraform import Terraform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.terraform.aws_server import AwsServer
 
@@ -68,30 +65,18 @@ def test_engines_of_both_classes_start_behind_hooks_that_wait_for_them(made: Ter
     }
 
 
-def test_a_decision_log_is_copied_into_the_audit_bucket_for_as_long_as_it_promises(
-    made: Terraform, aws: AwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_nothing_in_the_audit_bucket_can_be_changed_for_as_long_as_was_promised(
+    made: Terraform, aws: AwsServer
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     bucket = made.outputs()["audit_bucket"]
-    settings = S3CopySettings(
-        kind="s3",
-        bucket=bucket,
-        prefix="eu-central/",
-        retention_days=30,
-        region=REGION,
-        endpoint_url=aws.endpoint,
-    )
-    record = tmp_path / "eu-central.0123456789abcdef.000001.jsonl"
-    record.write_bytes(b"{}\n")
-
-    S3Copy("audit", settings).put(record.name, record)
-
     client = asked(aws, "s3")
+
     lock = client.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
-    kept = client.head_object(Bucket=bucket, Key=f"eu-central/{record.name}")
+    (rule,) = client.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]["Rules"]
+
+    assert client.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     assert lock["Rule"]["DefaultRetention"] == {"Mode": "COMPLIANCE", "Days": 30}
-    assert kept["ObjectLockMode"] == "COMPLIANCE"
+    assert rule["Destination"]["Bucket"] == "arn:aws:s3:::acme-patchbay-test-eu-west-audit"
 
 
 def test_nobody_outside_reaches_a_bucket(made: Terraform, aws: AwsServer) -> None:

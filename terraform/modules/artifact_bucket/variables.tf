@@ -9,9 +9,9 @@ variable "kms_key_arn" {
 }
 
 variable "log_bucket" {
-  description = "Where S3 writes down who read what; empty: nowhere."
+  description = "Where S3 writes down who read what; null: nowhere."
   type        = string
-  default     = ""
+  default     = null
 }
 
 variable "is_deletable" {

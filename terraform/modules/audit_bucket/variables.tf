@@ -67,9 +67,9 @@ variable "replica" {
 }
 
 variable "log_bucket" {
-  description = "Where S3 writes down who read what; empty: nowhere."
+  description = "Where S3 writes down who read what; null: nowhere."
   type        = string
-  default     = ""
+  default     = null
 }
 
 variable "tags" {

@@ -5,13 +5,13 @@
 
 locals {
   # AWS writes a tag of one's own as user:KEY$VALUE.
-  environment_tag = "user:patchbay:environment$${var.environment}"
+  environment_tag = format("user:patchbay:environment$%s", var.environment)
 
   budgets = merge(
     { (var.environment) = { limit = var.monthly_limit, tags = [local.environment_tag] } },
     {
       for region, limit in var.region_limits :
-      "${var.environment}-${region}" => { limit = limit, tags = ["user:patchbay:region$${var.environment}.${region}"] }
+      "${var.environment}-${region}" => { limit = limit, tags = [format("user:patchbay:region$%s.%s", var.environment, region)] }
     },
   )
 }

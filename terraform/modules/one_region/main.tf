@@ -51,6 +51,7 @@ module "artifacts" {
   bucket       = "${var.bucket_prefix}-${var.environment}-${var.region}-artifacts"
   kms_key_arn  = module.kms.key_arns.data
   is_deletable = !var.is_protected
+  log_bucket   = aws_s3_bucket.access_logs.bucket
   tags         = local.tags
 }
 
@@ -64,6 +65,7 @@ module "audit" {
   retention_days = var.audit.retention_days
   mode           = var.audit.mode
   replica        = var.audit_replica
+  log_bucket     = aws_s3_bucket.access_logs.bucket
   tags           = local.tags
 }
 

@@ -15,7 +15,8 @@ locals {
   }
 }
 
-ephemeral "aws_secretsmanager_random_password" "this" {
+# Another one at each look; only that of the first look, and of a new password_version, becomes a password.
+data "aws_secretsmanager_random_password" "this" {
   for_each = local.users
 
   password_length     = 48
@@ -37,7 +38,7 @@ resource "aws_secretsmanager_secret_version" "this" {
   for_each = local.users
 
   secret_id                = aws_secretsmanager_secret.this[each.key].id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.this[each.key].random_password
+  secret_string_wo         = data.aws_secretsmanager_random_password.this[each.key].random_password
   secret_string_wo_version = var.password_version
 }
 
