@@ -14,6 +14,7 @@ from gateway.errors import Reason
 from gateway.wire.messages import (
     Ack,
     Audio,
+    AudioLost,
     AudioSpec,
     Endpointing,
     ErrorMessage,
@@ -21,6 +22,7 @@ from gateway.wire.messages import (
     FinalMessage,
     Finish,
     Finished,
+    Gap,
     Resume,
     Start,
     Started,
@@ -121,6 +123,27 @@ async def test_what_is_sent_only_to_get_there_is_dropped(tmp_path: Path, transpo
         heard = await gone_on_with(gateway, transport, start)
     assert heard[-1] == Finished(150)
     assert bytes(gateway.pool.last.audio) == PCM_100_MS[: len(PCM_100_MS) // 2]
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+async def test_a_gap_that_is_told_again_is_dropped_as_far_as_it_is_final_and_told_for_the_rest(
+    tmp_path: Path, transport: str, rate_hz: int
+) -> None:
+    """From 50 ms on 100 ms are lost; what follows the `ack` at 100 ms is what the client hears of."""
+    spec = AudioSpec(sample_rate_hz=rate_hz)
+    piece = bytes(2 * rate_hz // 20)
+    async with gateway_with(tmp_path) as gateway:
+        token, sample = await broken_off(gateway, transport, Start())
+        resume = Resume(token=token, from_sample=sample, audio_from_ms=0)
+        async with gateway.connect(transport, gateway.token()) as client:
+            said = (Start(audio=spec, resume=resume), Audio(piece), Gap(rate_hz // 10), Audio(piece), Finish())
+            for message in said:
+                await client.send(message)
+            async with asyncio.timeout(DEADLINE_S):
+                heard = [message async for message in client.messages()]
+    assert [message for message in heard if isinstance(message, AudioLost)] == [AudioLost(100, 150)]
+    assert heard[-1] == Finished(200)
+    assert bytes(gateway.pool.last.audio) == bytes(3_200)
 
 
 async def test_the_same_session_may_be_written_in_another_way(tmp_path: Path, transport: str) -> None:

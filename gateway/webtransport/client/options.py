@@ -19,7 +19,7 @@ class ClientOptions:
         max_unread_bytes: received and not taken from a session; then the server is held back.
         max_message_bytes: the longest message that a server may send.
         max_unsent_datagrams: waiting for the network; then `send_datagram` refuses, and `datagram_room` waits.
-        datagram_bytes: the largest UDP payload that is sent.
+        datagram_bytes: the largest UDP payload that is sent; more may not fit through the narrowest path of IPv6.
         close_timeout_s: how long the farewell may take.
         secrets_log: where the secrets of the connection go, for a person who reads its packets.
     """
@@ -32,6 +32,6 @@ class ClientOptions:
     max_unread_bytes: int = 262_144
     max_message_bytes: int = 4_194_304
     max_unsent_datagrams: int = 64
-    datagram_bytes: int = 1_252
+    datagram_bytes: int = 1_232
     close_timeout_s: float = 1.0
     secrets_log: TextIO | None = None

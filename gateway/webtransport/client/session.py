@@ -93,6 +93,8 @@ class ClientSession:
         self._max_data: int | None = 0 if needs_limits(draft) else None
         self._sent_bytes = 0
         self._is_stream_over = False
+        self._is_stopped = False
+        """The server takes nothing of the stream any more."""
         self._is_request_over = False
         self._is_connection_over = False
         self._has_all = False
@@ -173,7 +175,7 @@ class ClientSession:
         """Wait until all that was sent on the stream is acknowledged, or the session is over: what is sent in datagrams
         from here on comes after it.
         """
-        while self.ended is None and self._stream_id is not None and self._quic.unsent_bytes(self._stream_id):
+        while self.ended is None and self._unsent_bytes:
             await self._change()
 
     async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -226,7 +228,7 @@ class ClientSession:
             case StreamReset(stream_id=stream_id) if stream_id == self._stream_id:
                 pass  # with the end of the session, whose reason comes by itself
             case StopSendingReceived(stream_id=stream_id, error_code=code) if stream_id == self._stream_id:
-                self._is_stream_over = True
+                self._is_stream_over = self._is_stopped = True
                 if application_error(code) is not None:
                     self._finish(SessionEnd(End.broken, reason="the server does not read the session's stream"))
             case DatagramFrameReceived():
@@ -284,7 +286,14 @@ class ClientSession:
             return False
         if self._max_data is not None and self._sent_bytes + num_bytes > self._max_data:
             return False
-        return self._quic.unsent_bytes(self._stream_id) <= self._options.max_unsent_bytes
+        return self._unsent_bytes <= self._options.max_unsent_bytes
+
+    @property
+    def _unsent_bytes(self) -> int:
+        """On the session's stream, and not acknowledged."""
+        if self._stream_id is None or self._is_stopped:
+            return 0
+        return self._quic.unsent_bytes(self._stream_id)
 
     def _take_stream(self, data: bytes, *, is_end: bool) -> None:
         if self.ended is not None:
@@ -312,9 +321,7 @@ class ClientSession:
 
     def _say_farewell(self) -> None:
         """The capsule, once what was sent before it is acknowledged: it travels on another stream."""
-        if self._closing is None or self.ended is not None:
-            return
-        if self._stream_id is not None and self._quic.unsent_bytes(self._stream_id):
+        if self._closing is None or self.ended is not None or self._unsent_bytes:
             return
         code, reason = self._closing
         self._end_request(encode_close(code, reason))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,7 @@ from gateway.webtransport.client.errors import CannotConnect, SessionOver
 from gateway.webtransport.client.options import ClientOptions
 from gateway.webtransport.client.session import End, SessionEnd
 from gateway.webtransport.client.trust import CertificateHash
+from gateway.webtransport.http3.drafts import wire_error
 from gateway.webtransport.interface import Draft
 from gateway.wire import stream_messages
 from gateway.wire.stream_messages import AUDIO, TEXT
@@ -22,7 +23,6 @@ from tests.harness.webtransport_server import ScriptedServer, ScriptedSession, r
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-    from typing import Any
 
     from gateway.webtransport.client.session import ClientSession
 
@@ -196,6 +196,25 @@ async def test_a_server_that_breaks_the_protocol_is_left(tmp_path: Path, data: b
         assert session.ended is not None
         assert session.ended.how is End.broken
         assert why in session.ended.reason
+
+
+async def pour(session: ClientSession) -> None:
+    """For ever."""
+    while True:
+        await session.send(AUDIO, bytes(50_000))
+
+
+async def test_a_server_that_stops_reading_the_stream_is_left_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    def stopping(scripted: ScriptedSession, _kind: int, _payload: bytes) -> None:
+        session: Any = scripted.session
+        session._http3.abort_reading(session.message_stream_id, wire_error(5))
+
+    async with talking(tmp_path, on_message=stopping) as (_, session):
+        await session.send(TEXT, b"go")
+        with pytest.raises(SessionOver):
+            await pour(session)
+        await session.delivered()
+        assert session.ended == SessionEnd(End.broken, reason="the server does not read the session's stream")
 
 
 async def test_bytes_of_no_message_are_refused_by_the_server_with_a_reason(tmp_path: Path) -> None:
