@@ -1,12 +1,8 @@
-"""The UDP socket of a process: whose packet is this, and may a stranger come in.
+"""The UDP socket of a process: whose packet is this; and the connections themselves, from the first packet to the last.
 
 Rules that must stay true:
-- A packet of an established connection is handled before the first packet of a stranger that came with it, and
-  strangers get one handshake a turn of the loop: a flood of them delays nobody who is inside.
-- A stranger costs memory only within three bounds: waiting first packets, unfinished handshakes, and those of one
-  address. Under load it first shows that its address is its own (Retry), which costs no memory at all.
-- What is answered without a connection (Retry, version negotiation, refusals, stateless resets) is smaller than what
-  came, has a rate, and never answers itself.
+- Packets of a turn are all read and given to their connections, then each connection that was touched speaks once.
+- Who belongs to no connection is left to strangers.py, and comes after those who do.
 """
 
 from __future__ import annotations
@@ -14,54 +10,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
-from collections import Counter, deque
+from collections import Counter
 from typing import TYPE_CHECKING
 
-import structlog
-from aioquic._buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.packet import (
-    QuicErrorCode,
-    QuicPacketType,
-    QuicProtocolVersion,
-    encode_quic_retry,
-    encode_quic_version_negotiation,
-    pull_quic_header,
-)
 
-from gateway.webtransport.quic.address_tokens import NONCE_BYTES, AddressTokens, TokenRefused, is_ours
-from gateway.webtransport.quic.addresses import network_of
-from gateway.webtransport.quic.answer_rate import AnswerRate
 from gateway.webtransport.quic.peer import Peer
-from gateway.webtransport.quic.refusals import connection_refusal
 from gateway.webtransport.quic.short_packets import ShortPacketConnection
-from gateway.webtransport.quic.stateless_resets import SHORTEST_ANSWERED_BYTES, StatelessResets
+from gateway.webtransport.quic.stateless_resets import StatelessResets
+from gateway.webtransport.quic.strangers import VERSIONS, Strangers
 from gateway.webtransport.quic.timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from aioquic.quic.packet import QuicHeader
-
     from gateway.webtransport.interface import QuicPeer, QuicUser
     from gateway.webtransport.quic.addresses import Address
     from gateway.webtransport.quic.certificates import Certificate
     from gateway.webtransport.quic.metrics import QuicMetrics
     from gateway.webtransport.quic.rules import QuicRules
+    from gateway.webtransport.quic.strangers import Newcomer
 
-log = structlog.get_logger("gateway")
-
-VERSIONS = (QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2)
-SMALLEST_INITIAL_BYTES = 1_200
-_SMALLEST_CLIENTS_ID_BYTES = 8
-_LARGEST_ID_BYTES = 20
 _READ_BYTES = 2_048
 _READS_A_TURN = 64
 _LONG_HEADER_BIT = 0x80
 _SHORTEST_LONG_HEADER_BYTES = 7
-_RESET_NOISE_BYTES = 32
 _H3_NO_ERROR = 0x100
 _CLOSE_TURNS = 3
 
@@ -83,9 +57,7 @@ class QuicListener:
         self._ids = rules.connection_ids
         self._id_bytes = rules.connection_ids.length_bytes
         self._resets = StatelessResets(rules.secret)
-        self._tokens = AddressTokens(rules.secret)
-        self._answer_rate = AnswerRate(rules.max_retries_per_second)
-        self._reset_rate = AnswerRate(rules.max_resets_per_second)
+        self._strangers = Strangers(self, rules, metrics)
         self._peers: dict[bytes, Peer] = {}
         self._alive: set[Peer] = set()
         self._handshakes_of: Counter[str] = Counter()
@@ -94,8 +66,6 @@ class QuicListener:
         self._touched: list[Peer] = []
         self._is_reading = False
         self._is_flush_due = False
-        self._initials: deque[tuple[bytes, Address]] = deque()
-        self._is_admission_due = False
         self._is_draining = False
         self._sock: socket.socket | None = None
         self._configurations: tuple[object, QuicConfiguration] | None = None
@@ -128,7 +98,7 @@ class QuicListener:
     def drain(self) -> None:
         """Refuse new connections; those there go on."""
         self._is_draining = True
-        self._initials.clear()
+        self._strangers.clear()
 
     async def close(self) -> None:
         """Tell all clients that their connection ends, and forget them."""
@@ -177,164 +147,51 @@ class QuicListener:
             return
         if data[0] & _LONG_HEADER_BIT:
             if len(data) < _SHORTEST_LONG_HEADER_BYTES:
-                self._drop("malformed")
-                return
-            peer = self._peers.get(data[6 : 6 + data[5]])
-            if peer is None:
-                self._take_stranger(data, address)
-                return
+                self._metrics.dropped.labels(reason="malformed").inc()
+            elif not self.deliver(data, address, now):
+                self._strangers.take(data, address)
+            return
+        peer = self._peers.get(data[1 : 1 + self._id_bytes])
+        if peer is None:
+            self._strangers.reset(data, address, now)
         else:
-            connection_id = data[1 : 1 + self._id_bytes]
-            peer = self._peers.get(connection_id)
-            if peer is None:
-                self._reset(data, connection_id, address, now)
-                return
-        peer.receive(data, address, now)
-
-    def _take_stranger(self, data: bytes, address: Address) -> None:
-        """Only first packets and foreign versions are worth a look; they wait for their turn."""
-        if len(data) < SMALLEST_INITIAL_BYTES or data[5] > _LARGEST_ID_BYTES:
-            self._drop("unknown_connection")
-            return
-        if len(self._initials) >= self._rules.max_waiting_initials:
-            self._drop("flooded")
-            return
-        self._initials.append((data, address))
-        if not self._is_admission_due:
-            self._is_admission_due = True
-            self.loop.call_soon(self._admit_next)
-
-    def _admit_next(self) -> None:
-        """One stranger a turn."""
-        self._is_admission_due = False
-        if not self._initials:
-            return
-        data, address = self._initials.popleft()
-        if self._initials:
-            self._is_admission_due = True
-            self.loop.call_soon(self._admit_next)
-        now = self.loop.time()
-        peer = self._peers.get(data[6 : 6 + data[5]])
-        if peer is not None:
             peer.receive(data, address, now)
-        else:
-            self._meet(data, address, now)
 
-    # Strangers
+    # What strangers ask (gateway.webtransport.quic.strangers.StrangersHost)
 
-    def _meet(self, data: bytes, address: Address, now: float) -> None:
-        try:
-            header = pull_quic_header(Buffer(data=data), host_cid_length=self._id_bytes)
-        except ValueError:
-            self._drop("malformed")
-            return
-        if header.version not in VERSIONS:
-            if header.version and self._answer_rate.take(now):
-                self.send(
-                    encode_quic_version_negotiation(
-                        source_cid=header.destination_cid,
-                        destination_cid=header.source_cid,
-                        supported_versions=list(VERSIONS),
-                    ),
-                    address,
-                )
-            self._drop("version")
-            return
-        if header.packet_type is not QuicPacketType.INITIAL or len(header.destination_cid) < _SMALLEST_CLIENTS_ID_BYTES:
-            self._drop("unknown_connection")
-            return
-        if self._is_draining or self._connections >= self._rules.max_connections:
-            self._metrics.handshakes.labels(outcome="refused").inc()
-            self._refuse(header, QuicErrorCode.CONNECTION_REFUSED, address, now)
-            return
-        self._let_in_with_token(header, data, address, now)
+    @property
+    def is_refusing(self) -> bool:
+        return self._is_draining or self._connections >= self._rules.max_connections
 
-    def _let_in_with_token(self, header: QuicHeader, data: bytes, address: Address, now: float) -> None:
-        original_id, retry_id = header.destination_cid, None
-        if header.token and is_ours(header.token):
-            told = self._tokens.original_id(
-                header.token, address, destination_id=header.destination_cid, now_ms=_unix_ms()
-            )
-            if isinstance(told, TokenRefused):
-                self._metrics.tokens_refused.labels(reason=told.value).inc()
-                self._refuse(header, QuicErrorCode.INVALID_TOKEN, address, now)
-                return
-            original_id, retry_id = told, header.destination_cid
-        elif self._rules.retry_always or self._handshakes >= self._rules.retry_above_handshakes:
-            self._ask_again(header, address, now)
-            return
-        network = network_of(address)
-        if self._handshakes >= self._rules.max_handshakes:
-            self._drop("handshakes")
-        elif self._handshakes_of[network] >= self._rules.max_handshakes_per_address:
-            self._drop("handshakes_of_address")
-        else:
-            self._begin(header, data, address, now, original_id, retry_id)
+    def handshakes_of(self, network: str) -> int:
+        return self._handshakes_of[network]
 
-    def _begin(
-        self,
-        header: QuicHeader,
-        data: bytes,
-        address: Address,
-        now: float,
-        original_id: bytes,
-        retry_id: bytes | None,
-    ) -> None:
+    def deliver(self, data: bytes, address: Address, now: float) -> bool:
+        peer = self._peers.get(data[6 : 6 + data[5]])
+        if peer is None:
+            return False
+        peer.receive(data, address, now)
+        return True
+
+    def begin(self, newcomer: Newcomer, now: float) -> None:
         quic = ShortPacketConnection(
             configuration=self._configuration(),
             rules=self._rules,
             new_id=self._new_id,
-            original_destination_connection_id=original_id,
-            retry_source_connection_id=retry_id,
+            original_destination_connection_id=newcomer.original_id,
+            retry_source_connection_id=newcomer.retry_id,
         )
-        peer = Peer(self, quic, address, handshake_due=now + self._rules.handshake_timeout_ms / 1000)
+        peer = Peer(self, quic, newcomer.address, handshake_due=now + self._rules.handshake_timeout_ms / 1000)
         self._alive.add(peer)
         self._handshakes += 1
-        self._handshakes_of[network_of(address)] += 1
-        self.id_issued(peer, header.destination_cid)
+        self._handshakes_of[peer.first_network] += 1
+        self.id_issued(peer, newcomer.destination_id)
         self.id_issued(peer, quic.host_cid)
-        peer.receive(data, address, now)
+        peer.receive(newcomer.data, newcomer.address, now)
         if peer.has_understood_nothing():
             peer.drop("not_understood")
             return
         self._metrics.handshakes.labels(outcome="begun").inc()
-
-    def _ask_again(self, header: QuicHeader, address: Address, now: float) -> None:
-        if not self._answer_rate.take(now):
-            self._drop("flooded")
-            return
-        retry_id = self._ids.make(os.urandom(self._id_bytes))
-        token = self._tokens.make(
-            address,
-            original_id=header.destination_cid,
-            retry_id=retry_id,
-            now_ms=_unix_ms(),
-            nonce=os.urandom(NONCE_BYTES),
-        )
-        self._metrics.retries.inc()
-        self.send(
-            encode_quic_retry(
-                version=header.version or 0,
-                source_cid=retry_id,
-                destination_cid=header.source_cid,
-                original_destination_cid=header.destination_cid,
-                retry_token=token,
-            ),
-            address,
-        )
-
-    def _refuse(self, header: QuicHeader, code: QuicErrorCode, address: Address, now: float) -> None:
-        if self._answer_rate.take(now):
-            self.send(connection_refusal(header, code), address)
-
-    def _reset(self, data: bytes, connection_id: bytes, address: Address, now: float) -> None:
-        self._drop("unknown_connection")
-        if len(data) < SHORTEST_ANSWERED_BYTES or not self._reset_rate.take(now):
-            return
-        packet = self._resets.packet(connection_id, received_bytes=len(data), random=os.urandom(_RESET_NOISE_BYTES))
-        if packet is not None:
-            self._metrics.resets.inc()
-            self.send(packet, address)
 
     def _configuration(self) -> QuicConfiguration:
         """Of new connections; made again when the certificate was."""
@@ -362,9 +219,6 @@ class QuicListener:
             made = self._ids.make(os.urandom(self._id_bytes))
             if made not in self._peers:
                 return made, self._resets.token(made)
-
-    def _drop(self, reason: str) -> None:
-        self._metrics.dropped.labels(reason=reason).inc()
 
     # What peers say (gateway.webtransport.quic.peer.PeerHost)
 
@@ -436,7 +290,3 @@ class QuicListener:
             peer.flush(now)
         self._metrics.sent_bytes.inc(self._sent_bytes)
         self._sent_bytes = 0
-
-
-def _unix_ms() -> int:
-    return time.time_ns() // 1_000_000
