@@ -413,6 +413,7 @@ async def test_while_draining_sessions_go_on_and_requests_are_put_off() -> None:
     session.user.drain()
     session.user.drain()
     session.run()
+    assert session.client.stream_data(3).endswith(b"\x07\x01\x04"), "GOAWAY: the first request that is not answered"
     refused = session.ask(CONNECT)
     page = session.ask(GET, end=True)
     assert session.answer_to(refused)[b":status"] == b"503"

@@ -10,7 +10,7 @@ from gateway.webtransport.http3 import capsules, drafts
 from gateway.webtransport.http3.capsules import CapsuleReader, CloseCapsule
 from gateway.wire.stream_messages import AUDIO, TEXT, encode
 from tests.harness.waiting import until
-from tests.harness.webtransport_session import CONNECT, OpenSession
+from tests.harness.webtransport_session import CONNECT, Connection, OpenSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,6 +209,14 @@ async def test_a_client_may_close_without_a_code() -> None:
     session.capsules(b"", end=True)
     assert session.heard.events == [LOST]
     assert session.client.is_ended(session.stream_id)
+
+
+async def test_a_client_may_end_its_request_with_its_head() -> None:
+    connection = Connection()
+    stream_id = connection.ask(CONNECT, end=True)
+    assert connection.door.sessions[0].events == [LOST]
+    assert connection.answer_to(stream_id)[b":status"] == b"200"
+    assert connection.client.is_ended(stream_id)
 
 
 async def test_a_client_may_end_its_request_with_trailers() -> None:
