@@ -106,12 +106,8 @@ class TerminalDisplay:
                     Text(f"connection lost, resumed at {message.region} after {pause_s:.1f} s", style="dim yellow")
                 )
             case AudioLost():
-                lost_s = (message.end_ms - message.start_ms) / 1_000
-                self._print(
-                    Text.assemble(
-                        (f"{_clock(message.start_ms)}  ", "dim cyan"), (f"{lost_s:.1f} s of audio lost", "dim yellow")
-                    )
-                )
+                lost = (f"{_duration(message.end_ms - message.start_ms)} of audio lost", "dim yellow")
+                self._print(Text.assemble((f"{_clock(message.start_ms)}  ", "dim cyan"), lost))
             case Migrated():
                 self._print(Text(f"moved to another engine after {message.reason}", style="dim yellow"))
                 if message.model_version not in ("", self._version):
@@ -145,6 +141,10 @@ class TerminalDisplay:
 
 def _fell_back(message: FellBack) -> str:
     return f"WebTransport cannot be reached; going on over WebSocket at {message.at} ({message.why})"
+
+
+def _duration(num_ms: int) -> str:
+    return f"{num_ms} ms" if num_ms < 1_000 else f"{num_ms / 1_000:.1f} s"
 
 
 def _clock(at_ms: int) -> str:

@@ -97,9 +97,15 @@ def test_without_a_terminal_finals_are_printed_with_their_time_and_partials_are_
     out, err = capsys.readouterr()
     assert (
         out
-        == "01:01.3  call me\n01:02.0  0.2 s of audio lost\nmoved to another engine after heartbeat_missed\n01:02.0  \n"
+        == "01:01.3  call me\n01:02.0  240 ms of audio lost\nmoved to another engine after heartbeat_missed\n01:02.0  \n"
     )
     assert err == ""
+
+
+def test_much_lost_audio_is_told_in_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalDisplay(None) as display:
+        display.show(AudioLost(500, 1_749))
+    assert capsys.readouterr().out == "00:00.5  1.2 s of audio lost\n"
 
 
 def test_a_move_to_another_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
