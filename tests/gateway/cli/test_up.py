@@ -142,27 +142,13 @@ def test_the_ports_are_the_one_given_and_the_next_three(tmp_path: Path) -> None:
         assert ready["webtransport_certificate_sha256"] == shown.sha256_hex
 
 
-def test_without_webtransport_nothing_of_it_is_started_or_told(tmp_path: Path) -> None:
-    with ready_of(tmp_path, "--port", "0", "--no-webtransport") as ready:
-        assert "webtransport" not in ready
-        assert not any("gateway.webtransport" in process.cmdline() for process in _of_folder(tmp_path))
-
-
-def test_the_certificate_that_the_settings_name_is_taken(tmp_path: Path) -> None:
-    pair = create_or_renew(tmp_path)
-    config = tmp_path / "gateway.toml"
-    tls = f'certificate_file = "{pair.certificate_file}", key_file = "{pair.key_file}"'
-    config.write_text(f"[webtransport]\nport = 0\ntls = {{ {tls} }}\n")
-    with ready_of(tmp_path, "--port", "0", "--config", str(config)) as ready:
-        assert ready["webtransport_certificate_sha256"] == pair.sha256_hex
-
-
 def test_two_at_once_are_two_regions_and_each_ends_alone(tmp_path: Path) -> None:
     """With one state folder, as two terminals of one user have."""
     with start_region(tmp_path, "--scripted") as first, start_region(tmp_path, "--scripted") as second:
         assert first.token() != ""
         ports = {port_of(address) for region in (first, second) for address in (region.http, region.grpc)}
         assert len(ports) == 4
+        assert "webtransport" not in first.ready, "it was told `--no-webtransport`"
         assert newest(first.state) == second.ready
         assert second.stop() == 0
         assert newest(first.state) == first.ready
@@ -199,11 +185,16 @@ def test_stopping_is_exit_0_and_leaves_no_process(tmp_path: Path) -> None:
 def test_the_settings_file_says_where_to_listen_unless_the_command_line_does(tmp_path: Path) -> None:
     port = free_ports()
     config = tmp_path / "gateway.toml"
+    pair = create_or_renew(tmp_path)
+    tls = f'certificate_file = "{pair.certificate_file}", key_file = "{pair.key_file}"'
     config.write_text(
         f'region = "eu-1"\n[http]\nport = {port}\n[grpc]\nport = {port + 1}\n[admin]\nport = {port + 2}\n'
+        f"[webtransport]\nport = {port + 3}\ntls = {{ {tls} }}\n"
     )
-    with ready_of(tmp_path, "--no-webtransport", "--config", str(config)) as ready:
+    with ready_of(tmp_path, "--config", str(config)) as ready:
         assert [port_of(ready[name]) for name in ("http", "grpc", "metrics")] == [port, port + 1, port + 2]
+        assert ready["webtransport"] == f"https://127.0.0.1:{port + 3}/v1/stream"
+        assert ready["webtransport_certificate_sha256"] == pair.sha256_hex
     with start_region(tmp_path, "--scripted", "--config", str(config), "--port", "0") as region:
         assert port_of(region.http) != port
         assert [row["region"] for row in region.events("gateway.ready")] == ["eu-1"]
