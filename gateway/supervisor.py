@@ -38,7 +38,6 @@ _READY_TIMEOUT_S = 60.0
 _READY_POLL_S = 0.05
 _MAY_BE_OFF = ("console", "webtransport", "webtransport_certificate_sha256")
 """What a gateway's ready line tells only where it is."""
-_RENEW_EVERY_S = 3_600.0
 _STOP_OTHERS_S = 5.0
 _LAST_WORDS_BYTES = 16_384
 _LAST_WORDS_LINES = 8
@@ -269,7 +268,7 @@ class Supervisor:
 
     async def _keep_renewed(self, renew: Callable[[], str]) -> None:
         """The gateway notices by itself that its certificate was changed; whoever reads the note does not."""
-        while await self._unless_stopping(asyncio.sleep(_RENEW_EVERY_S)):
+        while await self._unless_stopping(asyncio.sleep(self._plan.renew_every_s)):
             try:
                 sha256 = await asyncio.to_thread(renew)
             except DevCertificateRefused as refused:

@@ -14,8 +14,9 @@ import aiohttp
 import psutil
 import pytest
 
+from gateway.dev_certificates import create_or_renew
 from gateway.dev_keys import DEV_ALGORITHM, DEV_AUDIENCE, DEV_ISSUER, create_or_load
-from gateway.region_plan import EnginePlan, RegionPlan
+from gateway.region_plan import EnginePlan, RegionPlan, webtransport_secret_file
 from gateway.running_regions import newest
 from gateway.supervisor import ChildFailed, RegionFailed, Supervisor
 from tests.harness.region import is_gone, start_region, wait_until_gone
@@ -197,6 +198,25 @@ async def test_a_child_that_is_killed_before_it_is_there_again_takes_nothing_wit
         os.kill(region.ready["gateway_pid"], signal.SIGKILL)
         await until(kill_engines, what="the renewed note")
         await until_true(region.is_serving, what="the engine's return")
+
+
+async def test_webtransport_stays_where_clients_know_it_and_its_renewed_certificate_is_noted(tmp_path: Path) -> None:
+    pair = create_or_renew(tmp_path)
+    tls = {"certificate_file": str(pair.certificate_file), "key_file": str(pair.key_file)}
+    plan = plan_of(tmp_path, webtransport__port=0, webtransport__tls=tls)
+    plan.makes_webtransport_secret = plan.has_any_webtransport_port = True
+    hashes = iter(("one", "two"))
+    plan.renew_certificate, plan.renew_every_s = lambda: next(hashes, "three"), 0.1
+    async with running(plan) as region:
+        assert region.ready["webtransport_certificate_sha256"] == pair.sha256_hex
+        await until(
+            lambda: region.note["webtransport_certificate_sha256"] == "three", what="the note of the renewed one"
+        )
+        secret = webtransport_secret_file(tmp_path / "region-0").read_bytes()
+        os.kill(region.ready["gateway_pid"], signal.SIGKILL)
+        await until(lambda: bool(region.note["gateway_pid"] != region.ready["gateway_pid"]), what="another gateway")
+        assert region.note["webtransport"] == region.ready["webtransport"]
+        assert webtransport_secret_file(tmp_path / "region-0").read_bytes() == secret
 
 
 async def test_stop_does_not_wait_for_a_child_that_is_being_started_again(tmp_path: Path) -> None:
