@@ -38,7 +38,7 @@ def run(region: Region, *arguments: str, stdin: bytes = b"", **environment: str)
 
 def test_the_ready_line_says_where_everything_is(region: Region) -> None:
     assert set(region.ready) == {
-        *("http", "websocket", "grpc", "metrics", "console"),
+        *("http", "websocket", "grpc", "metrics", "console", "webtransport", "webtransport_certificate_sha256"),
         *("pid", "gateway_pid", "engines", "redis_pid", "redis", "decisions"),
     }
     assert region.ready["pid"] == region.process.pid
