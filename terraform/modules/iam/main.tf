@@ -164,9 +164,21 @@ data "aws_iam_policy_document" "host" {
     for_each = each.key == "gateway" && var.audit_bucket_arn != null ? [var.audit_bucket_arn] : []
 
     content {
-      sid       = "AddToAudit"
-      actions   = ["s3:PutObject", "s3:PutObjectRetention", "s3:GetObject"]
+      sid = "AddToAudit"
+      # A copier asks whether an object is there, and under which lock; without GetObjectRetention S3 does not say.
+      actions   = ["s3:PutObject", "s3:PutObjectRetention", "s3:GetObject", "s3:GetObjectRetention"]
       resources = ["${statement.value}/${var.region}/*"]
+    }
+  }
+
+  # Without it S3 answers "forbidden" instead of "not there", and no copier would ever begin.
+  dynamic "statement" {
+    for_each = each.key == "gateway" && var.audit_bucket_arn != null ? [var.audit_bucket_arn] : []
+
+    content {
+      sid       = "SeeWhatAuditLacks"
+      actions   = ["s3:ListBucket"]
+      resources = [statement.value]
     }
   }
 

@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "s3_endpoint" {
 
     content {
       sid       = "OwnBuckets"
-      actions   = ["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject", "s3:PutObjectRetention"]
+      actions   = ["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject", "s3:GetObjectRetention", "s3:PutObjectRetention"]
       resources = concat(statement.value, [for arn in statement.value : "${arn}/*"])
 
       principals {

@@ -76,6 +76,22 @@ run "a_gateway_adds_to_the_audit_bucket_and_deletes_nothing_anywhere" {
   }
 }
 
+run "a_gateway_may_ask_what_the_audit_bucket_lacks" {
+  command = plan
+
+  # Of an object that is not there S3 says so only to those who may list, and of its lock to those who may read that.
+  assert {
+    condition = alltrue([
+      for action in ["s3:ListBucket", "s3:GetObject", "s3:GetObjectRetention", "s3:PutObject", "s3:PutObjectRetention"] : anytrue([
+        for statement in data.aws_iam_policy_document.host["gateway"].statement :
+        contains(statement.actions, action) && alltrue([for resource in statement.resources : startswith(resource, "arn:aws:s3:::audit")])
+        && length(statement.condition) == 0
+      ])
+    ])
+    error_message = "copies of the decision log would never begin, or never end"
+  }
+}
+
 run "without_anybody_who_may_deploy_there_is_no_such_role" {
   command = plan
 
