@@ -65,7 +65,7 @@ def test_engines_of_both_classes_start_behind_hooks_that_wait_for_them(made: Ter
     }
 
 
-def test_nothing_in_the_audit_bucket_can_be_changed_for_as_long_as_was_promised(
+def test_what_is_in_the_audit_bucket_stays_as_long_as_was_promised(
     made: Terraform, aws: AwsServer
 ) -> None:
     bucket = made.outputs()["audit_bucket"]
