@@ -154,6 +154,10 @@ class Session:
         if self._last_word is not None:
             self._finish_writing()
             self._wait(self._say_last_word, self._rules.close_wait_ms)
+        else:
+            self._write(b"")  # which fails where the client stopped reading before its first byte came
+        if self._is_mute:
+            self.stream_stopped()
 
     def stream_data(self, data: bytes, ended: bool) -> None:
         """Of the message stream, in order."""

@@ -263,6 +263,18 @@ async def test_a_stream_that_overtakes_the_request_for_its_session_waits_for_it(
     assert connection.door.sessions[0].events == [(TEXT, b"early")]
 
 
+async def test_a_stream_that_waited_for_a_session_that_is_over_at_once_is_refused() -> None:
+    connection = Connection()
+    session_id = connection.client.quic.get_next_available_stream_id()
+    connection.client.quic._local_next_stream_id_bidi += 4
+    early = connection.client.open_stream(session_id, encode(TEXT, b"early"))
+    connection.run()
+    connection.client.quic._local_next_stream_id_bidi = session_id
+    connection.ask(CONNECT, end=True)
+    assert connection.door.sessions[0].events == [("closed", None, "")]
+    assert connection.client.resets() == {early: STREAM_REFUSED}
+
+
 async def test_each_stream_waits_as_long_for_its_session() -> None:
     connection = Connection(early_wait_ms=30)
     for _ in range(2):

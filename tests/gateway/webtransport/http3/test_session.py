@@ -8,6 +8,7 @@ import pytest
 
 from gateway.webtransport.http3 import capsules, drafts
 from gateway.webtransport.http3.capsules import CapsuleReader, CloseCapsule
+from gateway.webtransport.http3.session import MAX_UNSENT_DATAGRAMS
 from gateway.wire.stream_messages import AUDIO, TEXT, encode
 from tests.harness.waiting import until
 from tests.harness.webtransport_session import CONNECT, Connection, OpenSession
@@ -93,6 +94,13 @@ async def test_a_datagram_that_fits_no_packet_is_not_sent() -> None:
     assert session.heard.session.send_datagram(b"small")
     session.run()
     assert session.datagrams() == [b"small"]
+
+
+async def test_only_so_many_datagrams_wait_for_their_turn() -> None:
+    session = OpenSession()
+    session.pair.is_cut = True
+    sent = [session.heard.session.send_datagram(b"x") for _ in range(MAX_UNSENT_DATAGRAMS + 1)]
+    assert sent == [True] * MAX_UNSENT_DATAGRAMS + [False]
 
 
 async def test_pausing_holds_the_stream_that_the_client_opens_later_too() -> None:
@@ -323,6 +331,24 @@ async def test_a_client_that_does_not_read_its_messages_is_told_by_the_code() ->
     session.heard.session.close(4_400, "malformed_message")
     session.run()
     assert last_words(session) == [CloseCapsule(4_400, "malformed_message")]
+
+
+async def test_a_client_that_stops_reading_before_it_sends_is_told_as_well() -> None:
+    session = OpenSession(opens_stream=False)
+    stream_id = session.client.open_stream(session.stream_id, encode(TEXT, b"start"))
+    session.client.quic.stop_stream(stream_id, drafts.wire_error(3))
+    session.run()
+    assert session.heard.events == [("broken", "the client stopped reading the session's stream")]
+
+
+async def test_a_client_that_stops_reading_before_it_hears_why_hears_the_code_at_once() -> None:
+    session = OpenSession(opens_stream=False)
+    session.heard.session.send(TEXT, b"token_missing")
+    session.heard.session.close(4_401, "token_missing")
+    stream_id = session.client.open_stream(session.stream_id, b"")
+    session.client.quic.stop_stream(stream_id, drafts.wire_error(3))
+    session.run()
+    assert last_words(session) == [CloseCapsule(4_401, "token_missing")]
 
 
 async def test_a_broken_capsule_is_told_and_unknown_ones_are_not() -> None:
