@@ -8,6 +8,7 @@ Rules that must stay true:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -28,6 +29,7 @@ from gateway.webtransport.quic.addresses import network_of, plain_host
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Callable
 
     from gateway.webtransport.interface import QuicUser
     from gateway.webtransport.quic.addresses import Address
@@ -79,6 +81,7 @@ class Peer:
         self._user: QuicUser | None = None
         self._handshake_due: float | None = handshake_due
         self.soon_tick = self.late_tick = 0
+        self._has_failed = False
         self._is_ended = False
         self._is_forgotten = False
         self._network_address = address
@@ -166,7 +169,7 @@ class Peer:
                 event = _joined(event, events)
             if type(event) in _PASSED_ON:
                 if self._user is not None:
-                    self._pass_on(event)
+                    self._tell(partial(self._user.quic_event, event))
             elif isinstance(event, ConnectionIdIssued):
                 self._host.id_issued(self, event.connection_id)
             elif isinstance(event, ConnectionIdRetired):
@@ -176,30 +179,24 @@ class Peer:
             elif isinstance(event, ConnectionTerminated):
                 self._drop("idle" if event.reason_phrase == "Idle timeout" else "closed")
 
-    def _pass_on(self, event: QuicEvent) -> None:
-        if self._user is None:
+    def _tell(self, call: Callable[[], None]) -> None:
+        """The layer above, until it fails: a fault there ends this connection, and no other."""
+        if self._has_failed:
             return
         try:
-            self._user.quic_event(event)
+            call()
         except Exception:
             log.exception("quic.user_failed")
-            self.quic.close_for_application(H3_INTERNAL_ERROR, "internal error")
-
-    def _tell(self, call: object) -> None:
-        try:
-            call()  # type: ignore[operator]
-        except Exception:
-            log.exception("quic.user_failed")
+            self._has_failed = True
             self.quic.close_for_application(H3_INTERNAL_ERROR, "internal error")
 
     def _finish_handshake(self) -> None:
         self.is_finished = True
         self._handshake_due = None
-        try:
-            self._user = self._host.handshake_finished(self)
-        except Exception:
-            log.exception("quic.user_failed")
-            self.quic.close_for_application(H3_INTERNAL_ERROR, "internal error")
+        self._tell(self._let_in)
+
+    def _let_in(self) -> None:
+        self._user = self._host.handshake_finished(self)
 
     def _follow(self, address: Address) -> None:
         host = plain_host(address)

@@ -163,7 +163,9 @@ def test_the_user_learns_when_what_was_sent_arrived(call: Call) -> None:
 def test_a_fault_of_the_user_ends_the_connection_in_order(call: Call) -> None:
     call.host.user.fault = RuntimeError("a fault")
     call.two.client.send_stream_data(0, b"a")
+    call.two.client.send_stream_data(4, b"b")
     call.say()
+    assert len(call.host.user.events) == 1
     assert call.two.client._close_event.error_code == 0x102
     assert call.host.user.closed == 1
     assert ("ended", "closed") in call.host.said
