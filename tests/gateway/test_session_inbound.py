@@ -256,3 +256,30 @@ def test_no_byte_is_lost_or_moved_however_room_comes(sizes: list[int], rooms: li
     sink.room = 10**6
     inbound.go_on()
     assert b"".join(piece for piece in sink.got if isinstance(piece, bytes)) == sent
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(1, 40_000)), max_size=10),
+    st.lists(st.integers(0, 3), max_size=30),
+)
+def test_gaps_and_audio_keep_their_order_and_length_however_room_comes(
+    parts: list[tuple[bool, int]], rooms: list[int]
+) -> None:
+    sink, inbound = make(room=0, max_waiting_bytes=10**9)
+    expected, told = b"", []
+    for is_gap, samples in parts:
+        if is_gap:
+            expected += bytes(2 * samples)
+            told.append(f"lost {samples}")
+            inbound.accept(Gap(samples))
+        else:
+            expected += b"\x01" * (2 * samples)
+            inbound.accept(Audio(b"\x01" * (2 * samples)))
+        if rooms:
+            sink.room = rooms.pop()
+            inbound.go_on()
+    sink.room = 10**6
+    inbound.go_on()
+    assert b"".join(piece for piece in sink.got if isinstance(piece, bytes)) == expected
+    assert [piece for piece in sink.got if isinstance(piece, str)] == told
+    assert all(len(piece) <= SECOND for piece in sink.got if isinstance(piece, bytes))
