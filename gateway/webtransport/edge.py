@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from gateway.webtransport.door import SessionDoor
 from gateway.webtransport.edge_metrics import EdgeMetrics
@@ -45,6 +46,7 @@ class WebTransportEdge:
         self._certificate = Certificate(tls.certificate_file, tls.key_file, watcher=_Reloads(quic_metrics))
         self._listener = QuicListener(quic_rules_of(settings), self._certificate, self._user, quic_metrics)
         self._http3 = Http3Rules(max_message_bytes=settings.max_message_bytes)
+        self._users: WeakSet[Http3User] = WeakSet()
         self._hop: Hop | None = None
         self._door: SessionDoor | None = None
         self._following: asyncio.Task[None] | None = None
@@ -77,11 +79,15 @@ class WebTransportEdge:
     def _user(self, peer: QuicPeer) -> Http3User:
         if self._door is None:
             raise RuntimeError("nobody can connect before start()")
-        return Http3User(peer, self._door, self._http3)
+        user = Http3User(peer, self._door, self._http3)
+        self._users.add(user)
+        return user
 
     def drain(self) -> None:
-        """Nobody new comes in; sessions go on."""
+        """Nobody new comes in, also over connections that there are; sessions go on."""
         self._listener.drain()
+        for user in list(self._users):
+            user.drain()
         if self._door is not None:
             self._door.close()
 
