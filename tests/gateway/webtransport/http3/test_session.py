@@ -11,6 +11,7 @@ from gateway.webtransport.http3.capsules import CapsuleReader, CloseCapsule
 from gateway.webtransport.http3.session import MAX_UNSENT_DATAGRAMS
 from gateway.wire.stream_messages import AUDIO, TEXT, encode
 from tests.harness.waiting import until
+from tests.harness.webtransport_door import HeardSession
 from tests.harness.webtransport_session import CONNECT, Connection, OpenSession
 
 if TYPE_CHECKING:
@@ -285,6 +286,30 @@ async def test_after_a_close_nothing_more_is_heard_of_the_client() -> None:
     session.client.http3.send_datagram(session.stream_id, b"late")
     session.run()
     assert session.heard.events == []
+
+
+async def test_a_listener_may_close_while_it_is_told_of_a_message() -> None:
+    session = OpenSession()
+
+    class Closing(HeardSession):
+        def received(self, kind: int, payload: bytes) -> None:
+            super().received(kind, payload)
+            self.session.close(4_400, "enough")
+
+    heard = Closing(session.heard.session)
+    session.heard.session.listen(heard)
+    session.send(encode(TEXT, b"one") + encode(TEXT, b"two") + b"\x09\x00\x00\x00", end=True)
+    assert heard.events == [(TEXT, b"one")]
+
+
+async def test_a_client_that_does_not_take_the_last_word_is_not_waited_for() -> None:
+    session = OpenSession(opens_stream=False, close_wait_ms=30)
+    session.pair.is_cut = True
+    session.heard.session.close(7, "bye")
+    session.run()
+    assert session.heard.events == []
+    await eventually(session, lambda: session.heard.events == [LOST])
+    assert session.client.closed is None, "the connection itself has not been idle for long enough"
 
 
 # What is wrong with what came.
