@@ -41,6 +41,8 @@ class QuicPair:
         rules: QuicRules,
     ) -> None:
         self.now = 1.0
+        self.client_address = CLIENT
+        """Where the client's packets come from; a test may move it."""
         self.client: Any = client
         self.made_ids: list[tuple[bytes, bytes]] = []
         self._resets = StatelessResets(SECRET)
@@ -107,7 +109,7 @@ class QuicPair:
         self.on_the_way = [passage for passage in self.on_the_way if passage[0] > self.now]
         for _, data, to_server in due:
             if to_server:
-                self.server.receive_datagram(data, CLIENT, now=self.now)
+                self.server.receive_datagram(data, self.client_address, now=self.now)
             else:
                 self.client.receive_datagram(data, SERVER, now=self.now)
 
@@ -125,7 +127,7 @@ class QuicPair:
         builder._buffer.push_bytes(payload)
         datagrams, _ = builder.flush()
         self.client._packet_number = builder.packet_number
-        self.server.receive_datagram(datagrams[0], CLIENT, now=self.now)
+        self.server.receive_datagram(datagrams[0], self.client_address, now=self.now)
 
     def server_read(self, stream_id: int) -> int:
         """Bytes that the layer above the server got of this stream."""

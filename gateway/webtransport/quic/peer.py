@@ -224,6 +224,7 @@ class Peer:
             return
         self._is_forgotten = True
         self._end(outcome)
+        self._host.wheel.forget(self)
         self._host.forget(self)
 
     # Time

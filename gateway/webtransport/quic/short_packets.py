@@ -23,6 +23,7 @@ from gateway.webtransport.quic.short_numbers import encoded
 from gateway.webtransport.quic.short_receiving import NONCE_BYTES, SAMPLE_BYTES, SHORT_FORM, ShortReceiving
 
 if TYPE_CHECKING:
+    from aioquic.quic.connection import QuicNetworkPath
     from aioquic.quic.recovery import QuicPacketSpace
     from aioquic.quic.stream import QuicStream
 
@@ -83,7 +84,7 @@ class ShortPacketConnection(ShortReceiving):
         return not (
             self._close_pending
             or self._state is not QuicConnectionState.CONNECTED
-            or len(paths) != 1
+            or (len(paths) > 1 and any(_has_to_be_probed(path) for path in paths[1:]))
             or not paths[0].is_validated
             or paths[0].remote_challenges
             or self._has_unsent_ids
@@ -297,3 +298,8 @@ class ShortPacketConnection(ShortReceiving):
         if self._pacing_at is not None and self._pacing_at < at:
             at = self._pacing_at
         return at
+
+
+def _has_to_be_probed(path: QuicNetworkPath) -> bool:
+    """Another path of the client, such as the one from which it moved away, wants something to be sent."""
+    return bool(path.remote_challenges) or not (path.is_validated or path.local_challenge_sent)

@@ -69,7 +69,10 @@ def test_everything_arrives_in_order_in_both_directions(
     assert two.server.unsent_bytes(0) == 0
 
 
-def test_most_of_a_call_goes_the_short_way(files: dev_certificates.DevCertificate, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("has_moved", [False, True])
+def test_most_of_a_call_goes_the_short_way(
+    files: dev_certificates.DevCertificate, monkeypatch: Any, has_moved: bool
+) -> None:
     general = {"received": 0, "sent": 0}
     received, sent = ServerConnection.receive_datagram, ServerConnection.datagrams_to_send
 
@@ -84,6 +87,10 @@ def test_most_of_a_call_goes_the_short_way(files: dev_certificates.DevCertificat
     two = pair(files, kind=ShortPacketConnection)
     two.client.send_stream_data(0, b"begun")
     two.run()
+    if has_moved:
+        two.client_address = ("192.0.2.9", 2_000)
+        two.client.send_ping(1)
+        two.run()
     monkeypatch.setattr(ServerConnection, "receive_datagram", receive)
     monkeypatch.setattr(ServerConnection, "datagrams_to_send", send)
     for number in range(100):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 
 from gateway.webtransport.quic.timer_wheel import TimerWheel
 from tests.harness.waiting import until
@@ -48,3 +49,19 @@ async def test_a_time_that_has_passed_comes_at_once_and_a_closed_wheel_calls_nob
     wheel.close()
     await asyncio.sleep(0.02)
     assert len(late.called_at) == 1
+
+
+async def test_who_is_forgotten_is_neither_called_nor_kept() -> None:
+    loop = asyncio.get_running_loop()
+    wheel = TimerWheel(loop, after_all=lambda: None)
+    now = loop.time()
+    gone, other = Sleeper(due=now), Sleeper(due=now + 0.03)
+    for at in (now + 3_600, now + 1_800, now + 0.5, now):
+        wheel.call_at(at, gone, now)
+    gone_ref = weakref.ref(gone)
+    wheel.call_at(other.due, other, now)
+    wheel.forget(gone)
+    del gone
+    assert gone_ref() is None
+    await until(lambda: bool(other.called_at), within_s=3)
+    wheel.close()
