@@ -67,7 +67,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-NOT_RUN_BECAUSE = {"sets up the machine", "needs systemd", "needs a microphone", "needs a Triton server", "needs a GPU"}
+NOT_RUN_BECAUSE = {
+    "sets up the machine",
+    "needs systemd",
+    "needs a microphone",
+    "needs a Triton server",
+    "needs a GPU",
+    "needs an AWS account",
+}
 """Reasons for which a block is not run. Think twice before adding one: what is not run does not stay true."""
 
 SERVES = ("serves", "serves with the example settings")
