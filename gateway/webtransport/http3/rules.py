@@ -14,6 +14,8 @@ class Http3Rules:
         protocol: what is chosen where a client offers it; nothing else is.
         max_headers_bytes: all fields of a request together, counted as RFC 9114 §4.2.2 does (32 bytes more for each).
         max_early_streams, max_early_bytes: of streams that came before the request for their session.
+        max_requests: streams of requests and of sessions, in the life of a connection; then GOAWAY sends its client to
+            another one. Below what QUIC allows, because at that a client waits without a word.
         max_refused_streams: in the life of a connection; a client that goes on opening them is closed.
         early_wait_ms: how long they wait for that request, and a session that is to close for the client's stream.
         close_wait_ms: how long what was sent to a session that closes may take to its client, and its last word again.
@@ -30,6 +32,7 @@ class Http3Rules:
     max_headers: int = 64
     max_headers_bytes: int = 32_768
     max_path_bytes: int = 16_384
+    max_requests: int = 900
     max_early_streams: int = 8
     max_early_bytes: int = 65_536
     max_refused_streams: int = 256

@@ -148,15 +148,13 @@ class Http3User:
             self._request_given_up(event)
 
     def _http3_event(self, event: H3Event) -> None:
-        match event:
+        match event:  # pushes are for clients; datagrams do not come this way
             case WebTransportStreamDataReceived():
                 self._stream(event)
             case DataReceived():
                 self._request_data(event)
             case HeadersReceived():
                 self._headers(event)
-            case _:
-                """Pushes are for clients; datagrams do not come this way."""
 
     def _headers(self, event: HeadersReceived) -> None:
         stream_id = event.stream_id
@@ -172,6 +170,8 @@ class Http3User:
             self._too_late(event, is_connect=is_connect)
             return
         self._next_request = max(self._next_request, stream_id + 4)
+        if self._next_request // 4 >= self._rules.max_requests:
+            self.drain()
         head = read_head(event.headers, max_path_bytes=self._rules.max_path_bytes)
         if isinstance(head, int):
             self._refuse_request(event, head)
@@ -180,9 +180,9 @@ class Http3User:
         elif head.protocol:
             self._refuse_request(event, 501)
         else:
-            if not event.stream_ended:
-                self._stop_reading(stream_id, ErrorCode.H3_NO_ERROR)
+            self._stop_reading(event)
             self._pages.asked(stream_id, self._request(head, None))
+            self._watch_emptiness()
 
     def _request_data(self, event: DataReceived) -> None:
         session = self._sessions.get(event.stream_id)
@@ -207,14 +207,14 @@ class Http3User:
             self._refuse_stream(event.stream_id, ErrorCode.H3_REQUEST_REJECTED, is_client_done=event.stream_ended)
 
     def _refuse_request(self, event: HeadersReceived, status: int) -> None:
-        if not event.stream_ended:
-            self._stop_reading(event.stream_id, ErrorCode.H3_NO_ERROR)
+        self._stop_reading(event)
         self._pages.refuse(event.stream_id, status)
 
-    def _stop_reading(self, stream_id: int, code: int) -> None:
+    def _stop_reading(self, request: HeadersReceived) -> None:
         """Whether the client hears it or not, no more than one window of flow control still comes."""
-        self._http3.abort_reading(stream_id, code)
-        self._peer.pause(stream_id)
+        if not request.stream_ended:
+            self._http3.abort_reading(request.stream_id, ErrorCode.H3_NO_ERROR)
+            self._peer.pause(request.stream_id)
 
     def _request(self, head: RequestHead, draft: Draft | None) -> ConnectRequest:
         offers = parse_offers(value for name, value in head.headers if name == OFFERS_HEADER)
@@ -237,8 +237,7 @@ class Http3User:
         is_full = len(self._sessions) >= self._rules.max_sessions_per_connection
         status = 429 if is_full else self._door.knock(request)
         if status != 200:
-            if not event.stream_ended:
-                self._stop_reading(stream_id, ErrorCode.H3_NO_ERROR)
+            self._stop_reading(event)
             self._http3.answer(stream_id, status, end=True)
             self._peer.send_soon()
             return

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from gateway.webtransport.http3 import capsules, drafts, server
 from gateway.webtransport.http3.capsules import CapsuleReader, LimitCapsule
+from gateway.webtransport.http3.rules import Http3Rules
 from gateway.webtransport.interface import Draft
+from gateway.webtransport.quic.rules import QuicRules
 from gateway.wire.stream_messages import TEXT, encode
 from tests.harness.waiting import until
 from tests.harness.webtransport_door import RecordingDoor
@@ -412,6 +414,18 @@ async def test_a_connection_on_which_nothing_is_asked_for_is_closed() -> None:
     await eventually(connection, lambda: connection.client.closed is not None)
 
 
+async def test_a_connection_stays_until_a_page_that_was_asked_for_is_there() -> None:
+    connection, empty = Connection(empty_connection_ms=20), Connection(empty_connection_ms=20)
+    connection.door.may_answer.clear()
+    page = connection.ask(GET, end=True)
+    await eventually(empty, lambda: empty.client.closed is not None)
+    connection.run()
+    assert connection.client.closed is None
+    connection.door.may_answer.set()
+    await eventually(connection, lambda: connection.client.closed is not None)
+    assert connection.client.is_ended(page)
+
+
 async def test_a_connection_with_a_session_stays() -> None:
     """Another connection of the same age shows that the time was long enough."""
     session, empty = OpenSession(empty_connection_ms=1, linger_ms=1), Connection(empty_connection_ms=1)
@@ -432,6 +446,20 @@ async def test_while_draining_sessions_go_on_and_requests_are_put_off() -> None:
     assert session.client.resets() == {page: ErrorCode.H3_REQUEST_REJECTED}
     session.send(encode(TEXT, b"still here"))
     assert session.heard.events == [(TEXT, b"still here")]
+
+
+async def test_a_client_is_sent_to_another_connection_before_it_runs_out_of_streams() -> None:
+    connection = Connection(max_requests=2)
+    first, second, third = (connection.ask(GET, end=True) for _ in range(3))
+    await eventually(connection, lambda: connection.client.is_ended(second))
+    assert connection.answer_to(first)[b":status"] == connection.answer_to(second)[b":status"] == b"200"
+    assert connection.client.stream_data(3).endswith(b"\x07\x01\x08")
+    assert connection.client.resets() == {third: ErrorCode.H3_REQUEST_REJECTED}
+
+
+def test_quic_allows_more_streams_than_requests() -> None:
+    fields = QuicRules.__dataclass_fields__
+    assert Http3Rules(max_message_bytes=1).max_requests < fields["max_streams_ever"].default
 
 
 async def test_while_draining_the_body_of_a_page_that_is_put_off_ends_no_session() -> None:
