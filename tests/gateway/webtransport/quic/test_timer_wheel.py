@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import weakref
 
-from gateway.webtransport.quic.timer_wheel import TimerWheel
+from gateway.webtransport.quic.timer_wheel import Alarm, TimerWheel
 from tests.harness.waiting import until
 
 
 class Sleeper:
     def __init__(self, *, due: float) -> None:
-        self.soon_tick = self.late_tick = 0
+        self.alarm = Alarm(self.on_time)
         self.due = due
         self.called_at: list[float] = []
 
@@ -26,15 +27,15 @@ async def test_each_is_called_at_its_time_and_once_for_many_wishes() -> None:
     start = loop.time()
     sleepers = [Sleeper(due=start + delay_ms / 1000) for delay_ms in (0, 12, 30, 31, 60)]
     for sleeper in sleepers:
-        wheel.call_at(sleeper.due + 0.5, sleeper, start)
-        wheel.call_at(sleeper.due, sleeper, start)
-        wheel.call_at(sleeper.due + 0.2, sleeper, start)
-        wheel.call_at(start + 3_600, sleeper, start)
+        wheel.call_at(sleeper.due + 0.5, sleeper.alarm, start)
+        wheel.call_at(sleeper.due, sleeper.alarm, start)
+        wheel.call_at(sleeper.due + 0.2, sleeper.alarm, start)
+        wheel.call_at(start + 3_600, sleeper.alarm, start)
     await until(lambda: all(sleeper.called_at for sleeper in sleepers), within_s=3)
     for sleeper in sleepers:
         assert sleeper.called_at[0] >= sleeper.due
         assert len(sleeper.called_at) == 1
-        assert (sleeper.soon_tick, sleeper.late_tick > 0) == (0, True)
+        assert (sleeper.alarm.soon_tick, sleeper.alarm.late_tick > 0) == (0, True)
     assert turns
     wheel.close()
 
@@ -43,9 +44,9 @@ async def test_a_time_that_has_passed_comes_at_once_and_a_closed_wheel_calls_nob
     loop = asyncio.get_running_loop()
     wheel = TimerWheel(loop, after_all=lambda: None)
     late = Sleeper(due=loop.time() - 5)
-    wheel.call_at(late.due, late, loop.time())
+    wheel.call_at(late.due, late.alarm, loop.time())
     await until(lambda: bool(late.called_at), within_s=3)
-    wheel.call_at(loop.time(), late, loop.time())
+    wheel.call_at(loop.time(), late.alarm, loop.time())
     wheel.close()
     await asyncio.sleep(0.02)
     assert len(late.called_at) == 1
@@ -64,4 +65,22 @@ async def test_who_is_forgotten_is_neither_called_nor_kept() -> None:
     del gone
     assert gone_ref() is None
     await until(lambda: bool(other.called_at), within_s=3)
+    wheel.close()
+
+
+async def test_an_alarm_that_is_silenced_keeps_nothing_alive_until_its_tick() -> None:
+    loop = asyncio.get_running_loop()
+    wheel = TimerWheel(loop, after_all=lambda: None)
+    gone = Sleeper(due=loop.time() + 0.02)
+    still = Sleeper(due=gone.due)
+    for sleeper in (gone, still):
+        wheel.call_at(sleeper.due, sleeper.alarm, loop.time())
+        wheel.call_at(loop.time() + 60, sleeper.alarm, loop.time())
+    calls, there = gone.called_at, weakref.ref(gone)
+    gone.alarm.silence()
+    del gone, sleeper
+    gc.collect()
+    assert there() is None
+    await until(lambda: bool(still.called_at), within_s=3)
+    assert calls == []
     wheel.close()
