@@ -21,9 +21,10 @@ from aioquic.h3.events import H3Event, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, ProtocolNegotiated, StreamDataReceived
-from aioquic.quic.packet import pull_ack_frame, push_ack_frame
+from aioquic.quic.packet import decode_packet_number, pull_ack_frame, push_ack_frame
 from aioquic.quic.rangeset import RangeSet
 from aioquic.tls import Epoch
+from cryptography.exceptions import InvalidTag
 
 from gateway.wire import audio_datagrams, stream_messages
 from gateway.wire.codec import encode_client
@@ -154,30 +155,28 @@ class WebTransportLoadSession:
             self._send_packet(packet)
 
     def _readable(self) -> None:
-        while True:
-            try:
-                packet = self._socket.recv(2_048)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                self._break(str(error))
-                return
-            if self._is_hand_written:
-                self._take_packet(packet)
-            else:
-                self._quic.receive_datagram(packet, self._address, now=self._loop.time())
-        if not self._is_hand_written:
-            while (event := self._quic.next_event()) is not None:
-                if isinstance(event, ProtocolNegotiated):
-                    self._ask()
-                elif isinstance(event, ConnectionTerminated):
-                    self._break(event.reason_phrase or hex(event.error_code))
-                if isinstance(event, StreamDataReceived) and event.stream_id == self._stream_id:
-                    self._take_text(event.data)
-                elif self._http is not None:
-                    for http_event in self._http.handle_event(event):
-                        self._answered(http_event)
-            self._turn()
+        try:
+            packet = self._socket.recv(2_048)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._break(str(error))
+            return
+        if self._is_hand_written:
+            self._take_packet(packet)
+            return
+        self._quic.receive_datagram(packet, self._address, now=self._loop.time())
+        while (event := self._quic.next_event()) is not None:
+            if isinstance(event, ProtocolNegotiated):
+                self._ask()
+            elif isinstance(event, ConnectionTerminated):
+                self._break(event.reason_phrase or hex(event.error_code))
+            if isinstance(event, StreamDataReceived) and event.stream_id == self._stream_id:
+                self._take_text(event.data)
+            elif self._http is not None:
+                for http_event in self._http.handle_event(event):
+                    self._answered(http_event)
+        self._turn()
 
     def _ask(self) -> None:
         self._http = H3Connection(self._quic, enable_webtransport=True)
@@ -213,8 +212,8 @@ class WebTransportLoadSession:
         crypto = quic._cryptos[Epoch.ONE_RTT]
         space = quic._spaces[Epoch.ONE_RTT]
         stream = quic._streams[self._stream_id]
-        self._encrypt = crypto.send.encrypt_packet
-        self._decrypt = crypto.recv.decrypt_packet
+        self._sending, self._receiving = crypto.send, crypto.recv
+        self._encrypt, self._decrypt = crypto.send.aead._aead.encrypt, crypto.recv.aead._aead.decrypt
         self._peer_id: bytes = quic._peer_cid.cid
         self._id_bytes = len(quic.host_cid)
         self._number: int = quic._packet_number
@@ -273,8 +272,14 @@ class WebTransportLoadSession:
         self._number += 1
         if self._owes_ack:
             frames = self._ack_frame() + frames
-        header = b"\x41" + self._peer_id + (number & 0xFFFF).to_bytes(2, "big")
-        self._send_packet(self._encrypt(header, frames, number))
+        sending = self._sending
+        number_sent = number & 0xFFFF
+        header = b"\x41" + self._peer_id + number_sent.to_bytes(2, "big")
+        sealed = self._encrypt((sending.aead._iv ^ number).to_bytes(12, "big"), frames, header)
+        mask = sending.hp._mask(sealed[2:18])
+        first_byte = 0x41 ^ (mask[0] & 0x1F)
+        hidden = number_sent ^ (mask[1] << 8 | mask[2])
+        self._send_packet(b"".join((bytes((first_byte,)), self._peer_id, hidden.to_bytes(2, "big"), sealed)))
         return number
 
     def _send_packet(self, packet: bytes) -> None:
@@ -316,16 +321,55 @@ class WebTransportLoadSession:
     def _take_packet(self, packet: bytes) -> None:
         if packet[0] & 0x80:
             return
-        try:
-            _, plain, number, _ = self._decrypt(packet, 1 + self._id_bytes, self._expected)
-        except Exception as error:  # noqa: BLE001 -- of the C library; a stateless reset looks the same
-            self._break(f"a packet that nobody can read: {error}")
+        opened = self._opened(packet)
+        if opened is None:
+            self._break("a packet that nobody can read, such as a stateless reset")
             return
+        number, plain = opened
         self._expected = max(self._expected, number + 1)
         self._got.add(number)
+        if self._take_acknowledgement(plain):
+            return
         if self._take_frames(Buffer(data=plain)) and not self._owes_ack:
             self._owes_ack = True
             self._keeper.acknowledge_later(self)
+
+    def _opened(self, packet: bytes) -> tuple[int, bytes] | None:
+        """Its number and its frames; None: it is not one of this connection's. Source: RFC 9001 §5.3, §5.4."""
+        receiving = self._receiving
+        at = 1 + self._id_bytes
+        sample = packet[at + 4 : at + 20]
+        if len(sample) < 16:
+            return None
+        mask = receiving.hp._mask(sample)
+        first_byte = packet[0] ^ (mask[0] & 0x1F)
+        size = (first_byte & 0x03) + 1
+        end = at + size
+        truncated = int.from_bytes(packet[at:end], "big") ^ int.from_bytes(mask[1 : 1 + size], "big")
+        number = decode_packet_number(truncated, 8 * size, self._expected)
+        header = bytes((first_byte,)) + packet[1:at] + truncated.to_bytes(size, "big")
+        try:
+            plain = self._decrypt((receiving.aead._iv ^ number).to_bytes(12, "big"), packet[end:], header)
+        except InvalidTag:
+            return None
+        return number, plain
+
+    def _take_acknowledgement(self, plain: bytes) -> bool:
+        """Whether that was all: the usual packet, which says that everything came up to a number."""
+        if plain[0] != _ACK_ONLY:
+            return False
+        largest, at = _number(plain, 1)
+        _, at = _number(plain, at)
+        more_ranges, at = _number(plain, at)
+        first_range, at = _number(plain, at)
+        flying = self._flying
+        if more_ranges or at != len(plain) or (flying and next(iter(flying)) < largest - first_range):
+            return False
+        for number in list(flying):
+            if number > largest:
+                break
+            del flying[number]
+        return True
 
     def _take_frames(self, buffer: Buffer) -> bool:
         """Whether the packet wants an acknowledgement. Source: RFC 9000 §19."""
@@ -426,3 +470,9 @@ class WebTransportLoadSession:
             self._write(_CLOSE_FRAME)
         self._loop.remove_reader(self._socket)
         self._socket.close()
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """The integer there and the place behind it. Source: RFC 9000 §16."""
+    size = 1 << (data[at] >> 6)
+    return int.from_bytes(data[at : at + size], "big") & ((1 << (8 * size - 2)) - 1), at + size
