@@ -268,7 +268,6 @@ class QuicListener:
             self._metrics.handshakes.labels(outcome=outcome).inc()
 
     def forget(self, peer: Peer) -> None:
-        self.wheel.forget(peer)
         for connection_id in peer.ids:
             del self._peers[connection_id]
         peer.ids.clear()

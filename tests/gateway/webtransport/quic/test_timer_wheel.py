@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import weakref
 
-from gateway.webtransport.quic.timer_wheel import Alarm, TimerWheel
+from gateway.webtransport.quic.timer_wheel import TimerWheel
 from tests.harness.waiting import until
 
 
 class Sleeper:
     def __init__(self, *, due: float) -> None:
-        self.alarm = Alarm(self.on_time)
+        self.soon_tick = self.late_tick = 0
         self.due = due
         self.called_at: list[float] = []
 
@@ -27,15 +25,15 @@ async def test_each_is_called_at_its_time_and_once_for_many_wishes() -> None:
     start = loop.time()
     sleepers = [Sleeper(due=start + delay_ms / 1000) for delay_ms in (0, 12, 30, 31, 60)]
     for sleeper in sleepers:
-        wheel.call_at(sleeper.due + 0.5, sleeper.alarm, start)
-        wheel.call_at(sleeper.due, sleeper.alarm, start)
-        wheel.call_at(sleeper.due + 0.2, sleeper.alarm, start)
-        wheel.call_at(start + 3_600, sleeper.alarm, start)
+        wheel.call_at(sleeper.due + 0.5, sleeper, start)
+        wheel.call_at(sleeper.due, sleeper, start)
+        wheel.call_at(sleeper.due + 0.2, sleeper, start)
+        wheel.call_at(start + 3_600, sleeper, start)
     await until(lambda: all(sleeper.called_at for sleeper in sleepers), within_s=3)
     for sleeper in sleepers:
         assert sleeper.called_at[0] >= sleeper.due
         assert len(sleeper.called_at) == 1
-        assert (sleeper.alarm.soon_tick, sleeper.alarm.late_tick > 0) == (0, True)
+        assert (sleeper.soon_tick, sleeper.late_tick > 0) == (0, True)
     assert turns
     wheel.close()
 
@@ -44,43 +42,9 @@ async def test_a_time_that_has_passed_comes_at_once_and_a_closed_wheel_calls_nob
     loop = asyncio.get_running_loop()
     wheel = TimerWheel(loop, after_all=lambda: None)
     late = Sleeper(due=loop.time() - 5)
-    wheel.call_at(late.due, late.alarm, loop.time())
+    wheel.call_at(late.due, late, loop.time())
     await until(lambda: bool(late.called_at), within_s=3)
-    wheel.call_at(loop.time(), late.alarm, loop.time())
+    wheel.call_at(loop.time(), late, loop.time())
     wheel.close()
     await asyncio.sleep(0.02)
     assert len(late.called_at) == 1
-
-
-async def test_who_is_forgotten_is_neither_called_nor_kept() -> None:
-    loop = asyncio.get_running_loop()
-    wheel = TimerWheel(loop, after_all=lambda: None)
-    now = loop.time()
-    gone, other = Sleeper(due=now), Sleeper(due=now + 0.03)
-    for at in (now + 3_600, now + 1_800, now + 0.5, now):
-        wheel.call_at(at, gone, now)
-    gone_ref = weakref.ref(gone)
-    wheel.call_at(other.due, other, now)
-    wheel.forget(gone)
-    del gone
-    assert gone_ref() is None
-    await until(lambda: bool(other.called_at), within_s=3)
-    wheel.close()
-
-
-async def test_an_alarm_that_is_silenced_keeps_nothing_alive_until_its_tick() -> None:
-    loop = asyncio.get_running_loop()
-    wheel = TimerWheel(loop, after_all=lambda: None)
-    gone = Sleeper(due=loop.time() + 0.02)
-    still = Sleeper(due=gone.due)
-    for sleeper in (gone, still):
-        wheel.call_at(sleeper.due, sleeper.alarm, loop.time())
-        wheel.call_at(loop.time() + 60, sleeper.alarm, loop.time())
-    calls, there = gone.called_at, weakref.ref(gone)
-    gone.alarm.silence()
-    del gone, sleeper
-    gc.collect()
-    assert there() is None
-    await until(lambda: bool(still.called_at), within_s=3)
-    assert calls == []
-    wheel.close()
