@@ -59,8 +59,8 @@ class Host:
             folder.mkdir(parents=True)
         # Who owns a file is not looked at here: the group patchbay is on hosts alone.
         for name, text in {"aws": AWS, "install": INSTALL, "chown": "#!/bin/sh\n"}.items():
-            self._program(name, text)
-        self._program("patchbay-quic-target", "#!/bin/sh\necho 0x0123456789abcdef\n")
+            self.program(name, text)
+        self.program("patchbay-quic-target", "#!/bin/sh\necho 0x0123456789abcdef\n")
         (self.etc / "functions.sh").write_text(self._at_home(FUNCTIONS.read_text(encoding="utf-8")), encoding="utf-8")
 
     def says(self, **environment: str) -> None:
@@ -75,14 +75,17 @@ class Host:
         file.write_text(text, encoding="utf-8")
 
     def runs(self, script: str) -> None:
-        text = self._at_home((SCRIPTS / script).read_text(encoding="utf-8"))
-        environment = {**os.environ, "PATH": f"{self._programs}:{os.environ['PATH']}", "CLOUD": str(self.cloud)}
-        ran = subprocess.run(
-            ["bash", "-c", text], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        ran = self.tries(script)
         assert ran.returncode == 0, ran.stderr
 
-    def _program(self, name: str, text: str) -> None:
+    def tries(self, script: str) -> subprocess.CompletedProcess[str]:
+        text = self._at_home((SCRIPTS / script).read_text(encoding="utf-8"))
+        environment = {**os.environ, "PATH": f"{self._programs}:{os.environ['PATH']}", "CLOUD": str(self.cloud)}
+        return subprocess.run(
+            ["bash", "-c", text], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def program(self, name: str, text: str) -> None:
         file = self._programs / name
         file.write_text(text, encoding="utf-8")
         file.chmod(0o755)
@@ -102,10 +105,26 @@ def _host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
+def pair(folder: Path) -> tuple[str, str]:
+    """A private key and its certificate, PEM."""
+    key, certificate = folder / "pair.key", folder / "pair.crt"
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *curve, "-subj", "/CN=host", "-keyout", str(key), "-out", str(certificate)],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    return key.read_text(encoding="utf-8"), certificate.read_text(encoding="utf-8")
+
+
 REDIS = {"REDIS_SECRET": "redis", "REDIS_USER": "gateway", "REDIS_HOST": "redis.example", "REDIS_PORT": "6379"}
 
 
-def test_secrets_become_files_of_the_group_alone_and_an_environment_that_the_gateway_reads(host: Host) -> None:
+def test_secrets_become_files_of_the_group_alone_and_an_environment_that_the_gateway_reads(
+    host: Host, tmp_path: Path
+) -> None:
+    key, certificate = pair(tmp_path)
     host.says(
         **REDIS,
         CERTIFICATE_SECRET="certificate",
@@ -114,18 +133,18 @@ def test_secrets_become_files_of_the_group_alone_and_an_environment_that_the_gat
         QUIC_TARGET_GROUP="arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/q/1",
     )
     host.keeps("secrets/redis", "pass1word")
-    host.keeps("secrets/certificate", json.dumps({"certificate": "CHAIN\n", "private_key": "KEY"}))
-    host.keeps("secrets/link", json.dumps({"certificate": "LINK", "private_key": "LINK KEY", "ca": "CA"}))
+    host.keeps("secrets/certificate", json.dumps({"certificate": certificate + "\n", "private_key": key.strip()}))
+    host.keeps("secrets/link", json.dumps({"certificate": certificate, "private_key": key, "ca": "CA"}))
     host.keeps("secrets/quic", "s" * 32)
 
     host.runs("secrets.sh")
 
     files = {file.name: file.read_text(encoding="utf-8") for file in host.run_folder.iterdir()}
     assert {name: text for name, text in files.items() if name != "environment"} == {
-        "tls.crt": "CHAIN\n",
-        "tls.key": "KEY\n",
-        "region.crt": "LINK\n",
-        "region.key": "LINK KEY\n",
+        "tls.crt": certificate,
+        "tls.key": key,
+        "region.crt": certificate,
+        "region.key": key,
         "regions-ca.crt": "CA\n",
         "webtransport.secret": "s" * 32 + "\n",
     }
@@ -147,6 +166,67 @@ def test_without_a_certificate_a_host_makes_one_and_keeps_it(host: Host) -> None
 
     assert b"BEGIN CERTIFICATE" in first
     assert (host.run_folder / "tls.crt").read_bytes() == first
+
+
+def test_a_secret_that_was_filled_wrongly_takes_the_place_of_nothing(host: Host, tmp_path: Path) -> None:
+    key, certificate = pair(tmp_path)
+    host.says(**REDIS, CERTIFICATE_SECRET="certificate")
+    host.keeps("secrets/redis", "pass1word")
+    host.keeps("secrets/certificate", json.dumps({"certificate": certificate, "private_key": key}))
+    host.runs("secrets.sh")
+    _, other_certificate = pair(tmp_path)
+
+    for wrong in (
+        {"private_key": key},
+        {"certificate": certificate},
+        {"certificate": other_certificate, "private_key": key},
+    ):
+        host.keeps("secrets/certificate", json.dumps(wrong))
+        assert host.tries("secrets.sh").returncode != 0
+
+        assert (host.run_folder / "tls.key").read_text(encoding="utf-8") == key
+        assert (host.run_folder / "tls.crt").read_text(encoding="utf-8") == certificate
+
+
+def test_without_its_server_id_a_host_writes_no_environment(host: Host) -> None:
+    host.says(**REDIS, QUIC_TARGET_GROUP="arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/q/1")
+    host.keeps("secrets/redis", "pass1word")
+    host.program("patchbay-quic-target", "#!/bin/sh\nexit 1\n")
+
+    assert host.tries("secrets.sh").returncode != 0
+
+    assert not (host.run_folder / "environment").exists()
+
+
+def test_a_catalog_that_cannot_be_fetched_leaves_nothing_behind(host: Host) -> None:
+    host.says(ARTIFACT_BUCKET="artifacts", HAS_POLICY="no")
+
+    assert host.tries("configuration.sh").returncode != 0
+
+    assert [file.name for file in host.etc.iterdir() if file.name.startswith("catalog")] == []
+
+
+@pytest.mark.parametrize(("ended_with", "is_tried"), [("64", True), ("1", False)])
+def test_a_gateway_that_ended_for_its_settings_is_tried_again(
+    host: Host, tmp_path: Path, ended_with: str, is_tried: bool
+) -> None:
+    host.says(ADMIN_PORT="1")
+    host.program(
+        "systemctl",
+        f"""#!/bin/sh
+case "$*" in
+  *ActiveState*) echo failed ;;
+  *ExecMainStatus*) echo {ended_with} ;;
+  *SubState*) echo failed ;;
+  *) echo "$*" >> {tmp_path}/told ;;
+esac
+""",
+    )
+
+    host.runs("watch_health.sh")
+
+    told = (tmp_path / "told").read_text(encoding="utf-8") if (tmp_path / "told").exists() else ""
+    assert told == ("start --no-block patchbay-gateway\n" if is_tried else "")
 
 
 def test_a_catalog_that_is_the_same_is_left_alone(host: Host) -> None:
@@ -232,9 +312,10 @@ def _elsewhere() -> Iterator[Elsewhere]:
         thread.join(timeout=10)
 
 
-def test_a_host_enters_the_targets_of_quic_with_a_server_id_and_leaves_them_again(elsewhere: Elsewhere) -> None:
+def quic_target(elsewhere: Elsewhere, command: str, *, path: str = os.environ["PATH"]) -> str:
     environment = {
         **os.environ,
+        "PATH": path,
         "METADATA": elsewhere.url,
         "AWS_ENDPOINT_URL": elsewhere.url,
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -243,16 +324,27 @@ def test_a_host_enters_the_targets_of_quic_with_a_server_id_and_leaves_them_agai
         "QUIC_TARGET_GROUP": "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/q/1",
         "QUIC_PORT": "4433",
     }
+    script = [sys.executable, str(SCRIPTS / "quic_target.py"), command]
+    return subprocess.run(
+        script, env=environment, capture_output=True, text=True, timeout=60, check=True
+    ).stdout.strip()
 
-    def runs(command: str) -> str:
-        script = [sys.executable, str(SCRIPTS / "quic_target.py"), command]
-        return subprocess.run(
-            script, env=environment, capture_output=True, text=True, timeout=60, check=True
-        ).stdout.strip()
 
-    server_id = runs("server-id")
-    runs("enter")
-    runs("leave")
+@pytest.mark.parametrize(("state", "asked"), [("failed", 0), ("activating", 0), ("active", 2)])
+def test_a_host_whose_gateway_fell_stays_a_target(
+    elsewhere: Elsewhere, host: Host, state: str, asked: int, tmp_path: Path
+) -> None:
+    host.program("systemctl", f"#!/bin/sh\necho {state}\n")
+
+    quic_target(elsewhere, "leave", path=f"{tmp_path}/bin:{os.environ['PATH']}")
+
+    assert len(elsewhere.asked) == asked
+
+
+def test_a_host_enters_the_targets_of_quic_with_a_server_id_and_leaves_them_again(elsewhere: Elsewhere) -> None:
+    server_id = quic_target(elsewhere, "server-id")
+    quic_target(elsewhere, "enter")
+    quic_target(elsewhere, "leave")
 
     entered, left, looked = elsewhere.asked
     assert re.fullmatch("0x[0-9a-f]{16}", server_id)

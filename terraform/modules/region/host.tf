@@ -36,12 +36,13 @@ locals {
   }
 
   unit_head = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n"
-  once      = "[Service]\nType=oneshot\nTimeoutStartSec=180\nEnvironment=AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=8\n"
+  once      = "[Service]\nType=oneshot\nTimeoutStartSec=90\nEnvironment=AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=8\n"
   timers = {
     secrets       = "OnCalendar=daily\nRandomizedDelaySec=6h\n"
     configuration = "OnUnitInactiveSec=60\nOnBootSec=90\n"
     health        = "OnUnitInactiveSec=15\nOnBootSec=120\n"
     capacity      = "OnUnitInactiveSec=15\nOnBootSec=60\n"
+    logs          = "OnUnitInactiveSec=300\nOnBootSec=300\n"
   }
   scripts = merge(
     {
@@ -63,7 +64,13 @@ locals {
       "/etc/patchbay/host.env"        = { mode = "0640", text = join("", [for name, value in local.host_environment : "${name}='${value == null ? "" : value}'\n"]) }
       "/etc/patchbay/settings.env"    = { mode = "0640", text = join("", [for name, value in var.settings : "${name}='${value}'\n"]) }
       "/etc/patchbay/cloudwatch.json" = { mode = "0640", text = local.cloudwatch_agent }
-      "/etc/logrotate.d/patchbay"     = { mode = "0644", text = "/var/log/patchbay/*.log {\n  hourly\n  size 64M\n  rotate 4\n  copytruncate\n  compress\n  missingok\n  su root root\n}\n" }
+      # Not in /etc/logrotate.d, which is looked at once a day: a log may fill the volume by then.
+      "/etc/patchbay/logrotate.conf" = { mode = "0640", text = "/var/log/patchbay/*.log {\n  size 64M\n  rotate 4\n  copytruncate\n  compress\n  missingok\n}\n" }
+      "/etc/systemd/system/patchbay-logs.service" = {
+        mode = "0644"
+        text = "[Service]\nType=oneshot\nExecStart=/usr/sbin/logrotate --state /var/log/patchbay/logrotate.state /etc/patchbay/logrotate.conf\n"
+      }
+      "/etc/sysctl.d/60-patchbay.conf" = { mode = "0644", text = "# What an edge process of QUIC asks for (docs/webtransport.md).\nnet.core.rmem_max = 4194304\n" }
 
       "/etc/systemd/system/patchbay-gateway.service" = { mode = "0644", text = templatefile("${path.module}/templates/gateway.service.tftpl", { stop_s = local.stop_s }) }
       "/etc/systemd/system/patchbay-lifecycle.service" = {
@@ -83,7 +90,7 @@ locals {
     var.quic == null ? {} : {
       "/etc/systemd/system/patchbay-quic-target.service" = {
         mode = "0644"
-        text = "[Unit]\nAfter=network-online.target patchbay-gateway.service\nBindsTo=patchbay-gateway.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nEnvironmentFile=/etc/patchbay/host.env\nExecStart=/usr/local/sbin/patchbay-quic-target enter\nExecStop=/usr/local/sbin/patchbay-quic-target leave\nTimeoutStopSec=45\n[Install]\nWantedBy=patchbay-gateway.service\n"
+        text = "[Unit]\nAfter=network-online.target patchbay-gateway.service\nBindsTo=patchbay-gateway.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nEnvironmentFile=/etc/patchbay/host.env\nExecStart=/usr/local/sbin/patchbay-quic-target enter\nExecStop=/usr/local/sbin/patchbay-quic-target leave\nRestart=on-failure\nRestartSec=15\nTimeoutStopSec=45\n[Install]\nWantedBy=patchbay-gateway.service\n"
       }
     },
   )

@@ -8,10 +8,9 @@ export AWS_DEFAULT_REGION
 
 # In one step, and only where it differs: a file that is written anew each minute would be read anew each minute.
 new=$(mktemp /etc/patchbay/catalog.XXXXXX)
+trap 'rm --force "$new"' EXIT
 aws s3 cp --only-show-errors "s3://$ARTIFACT_BUCKET/catalog/catalog.toml" "$new"
-if cmp --silent "$new" /etc/patchbay/catalog.toml; then
-  rm "$new"
-else
+if ! cmp --silent "$new" /etc/patchbay/catalog.toml; then
   chmod 0640 "$new"
   chown root:patchbay "$new"
   mv --force "$new" /etc/patchbay/catalog.toml

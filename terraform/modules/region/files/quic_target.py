@@ -9,6 +9,7 @@ Environment: QUIC_TARGET_GROUP, QUIC_PORT, AWS_DEFAULT_REGION; METADATA, if not 
 
 import hashlib
 import os
+import subprocess
 import sys
 import time
 import urllib.request
@@ -35,6 +36,13 @@ def server_id(instance: str) -> str:
     return f"0x{hashlib.sha256(instance.encode()).hexdigest()[:16]}"
 
 
+def is_coming_back() -> bool:
+    """Whether the gateway fell, so that systemd starts it again. Its health check tells the load balancer meanwhile."""
+    asked = ["systemctl", "show", "--property", "ActiveState", "--value", "patchbay-gateway"]
+    state = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+    return state in {"failed", "activating"}
+
+
 def main(command: str) -> None:
     instance = instance_id()
     if command == "server-id":
@@ -46,6 +54,8 @@ def main(command: str) -> None:
     if command == "enter":
         balancers.register_targets(TargetGroupArn=group, Targets=[{**target, "QuicServerId": server_id(instance)}])
         return
+    if is_coming_back():
+        return  # entering anew takes minutes until clients come, starting anew takes seconds
     balancers.deregister_targets(TargetGroupArn=group, Targets=[target])
     # No new connections come once it is said to drain; what is there goes on.
     ends_at = time.monotonic() + _LEAVE_WITHIN_S

@@ -7,13 +7,28 @@ export AWS_DEFAULT_REGION
 
 install --directory --owner root --group patchbay --mode 0750 /run/patchbay
 
-# part NAME: one field of a JSON object on standard input, with a line feed at its end.
+# part NAME: one field of a JSON object on standard input.
 part() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]].rstrip())' "$1"; }
+
+# pair JSON NAME: a key and its certificate as NAME.key and NAME.crt. Nothing is written before both are there and belong
+# together: a secret that somebody filled wrongly must not take the place of one that a gateway can start with.
+pair() {
+  local key certificate of_key of_certificate
+  key=$(printf '%s' "$1" | part private_key)
+  certificate=$(printf '%s' "$1" | part certificate)
+  of_key=$(printf '%s\n' "$key" | openssl pkey -pubout)
+  of_certificate=$(printf '%s\n' "$certificate" | openssl x509 -noout -pubkey)
+  if [ "$of_key" != "$of_certificate" ]; then
+    echo "secrets: the private key of $2 is not that of its certificate" >&2
+    exit 1
+  fi
+  printf '%s\n' "$key" | put_file "/run/patchbay/$2.key"
+  printf '%s\n' "$certificate" | put_file "/run/patchbay/$2.crt"
+}
 
 if [ -n "$CERTIFICATE_SECRET" ]; then
   certificate=$(secret "$CERTIFICATE_SECRET")
-  printf '%s' "$certificate" | part private_key | put_file /run/patchbay/tls.key
-  printf '%s' "$certificate" | part certificate | put_file /run/patchbay/tls.crt
+  pair "$certificate" tls
 elif [ ! -e /run/patchbay/tls.crt ]; then
   # For the way from the load balancer alone, which does not look at it.
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 400 -subj "/CN=patchbay-gateway" \
@@ -25,9 +40,9 @@ fi
 
 if [ -n "$REGION_LINK_SECRET" ]; then
   link=$(secret "$REGION_LINK_SECRET")
-  printf '%s' "$link" | part private_key | put_file /run/patchbay/region.key
-  printf '%s' "$link" | part certificate | put_file /run/patchbay/region.crt
-  printf '%s' "$link" | part ca | put_file /run/patchbay/regions-ca.crt
+  ca=$(printf '%s' "$link" | part ca)
+  pair "$link" region
+  printf '%s\n' "$ca" | put_file /run/patchbay/regions-ca.crt
 fi
 
 # file_from ARN NAME: a secret that is a file as it is.
@@ -44,10 +59,10 @@ file_from "$GRANT_KEY_SECRET" grant.key
 
 password=$(secret "$REDIS_SECRET")
 url="rediss://$REDIS_USER:$password@$REDIS_HOST:$REDIS_PORT/0"
+server_id=
+[ -z "$QUIC_TARGET_GROUP" ] || server_id=$(/usr/local/sbin/patchbay-quic-target server-id)
 {
   printf "PATCHBAY__LIMITS__REDIS__URLS='[\"%s\"]'\n" "$url"
   printf "PATCHBAY__ENGINES__DISCOVERY__URL='%s'\n" "$url"
-  if [ -n "$QUIC_TARGET_GROUP" ]; then
-    printf "PATCHBAY__WEBTRANSPORT__CONNECTION_IDS__SERVER_ID='%s'\n" "$(/usr/local/sbin/patchbay-quic-target server-id)"
-  fi
+  [ -z "$server_id" ] || printf "PATCHBAY__WEBTRANSPORT__CONNECTION_IDS__SERVER_ID='%s'\n" "$server_id"
 } | put_file /run/patchbay/environment

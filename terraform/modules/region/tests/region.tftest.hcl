@@ -65,6 +65,40 @@ run "the_end_of_a_host_waits_for_the_drain" {
   }
 }
 
+run "a_gateway_that_falls_on_a_bad_day_is_started_with_what_it_had" {
+  command = plan
+
+  assert {
+    condition     = !strcontains(local.files["/etc/systemd/system/patchbay-gateway.service"].text, "Requires=")
+    error_message = "systemd never again starts what required something that failed"
+  }
+  assert {
+    condition     = strcontains(local.files["/etc/systemd/system/patchbay-quic-target.service"].text, "Restart=on-failure")
+    error_message = "a host that could not enter tries again"
+  }
+}
+
+run "a_log_is_cut_before_it_fills_the_volume" {
+  command = plan
+
+  assert {
+    condition     = contains(local.units, "patchbay-logs.timer") && !anytrue([for path, file in local.files : startswith(path, "/etc/logrotate.d/")])
+    error_message = "logrotate looks once a day"
+  }
+}
+
+run "few_sessions_of_a_gateway_are_few_of_each_tenant" {
+  command = plan
+  variables {
+    max_sessions = 500
+  }
+
+  assert {
+    condition     = strcontains(output.settings_text, "max_sessions_per_tenant = 500\n")
+    error_message = "a gateway refuses settings by which a tenant may have more sessions than there are"
+  }
+}
+
 run "only_a_named_image_can_be_gone_back_to" {
   command = plan
   variables {
