@@ -121,6 +121,14 @@ async def test_a_client_that_stops_a_stream_of_ours_ends_the_connection_with_its
     assert closed_with(session) == ErrorCode.H3_CLOSED_CRITICAL_STREAM
 
 
+async def test_a_request_that_comes_just_after_that_ends_the_connection_in_the_same_way() -> None:
+    session = OpenSession()
+    session.pair.server_quic.reset_stream(session.user._http3._local_decoder_stream_id or 0, 0)
+    session.ask(CONNECT)
+    assert closed_with(session) == ErrorCode.H3_CLOSED_CRITICAL_STREAM
+    assert session.heard.events == [("closed", None, "")]
+
+
 async def test_sending_to_a_client_that_no_longer_listens_says_so() -> None:
     session = OpenSession()
     http3 = session.user._http3
