@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -143,3 +144,31 @@ def test_systemd_finds_nothing_wrong_with_the_unit(written: dict[str, Any], pool
     )
 
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_systemd_finds_nothing_wrong_with_the_units_of_a_gateways_host(written: dict[str, Any], tmp_path: Path) -> None:
+    """Every unit that its user data writes, with what it starts, and in the order in which they want each other."""
+    script = written["gateway_user_data"]["bundle"]
+    files = dict(
+        re.findall(r"^cat > (\S+) << 'END_OF_PATCHBAY_FILE'\n(.*?)^END_OF_PATCHBAY_FILE$", script, re.M | re.S)
+    )
+    units = {path.rsplit("/", 1)[1]: text for path, text in files.items() if path.startswith("/etc/systemd/system/")}
+    enabled = re.search(r"^systemctl enable --now --no-block (.*)$", script, re.M)
+    for name, text in units.items():
+        here = re.sub(r"^(Exec\w+)=\S+", r"\1=/bin/true", text, flags=re.M)
+        (tmp_path / name).write_text(here.replace("User=patchbay\nGroup=patchbay\n", ""), encoding="utf-8")
+
+    found = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, sorted(tmp_path.glob("patchbay-*")))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (found.returncode, found.stderr) == (0, "")
+    assert enabled is not None
+    assert set(enabled[1].split()) <= set(units)
+    assert {
+        program for text in units.values() for program in re.findall(r"^Exec\w+=(/usr/local\S+)", text, re.M)
+    } <= set(files)
