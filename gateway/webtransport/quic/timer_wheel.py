@@ -40,7 +40,7 @@ class TimerWheel:
         """
         self._loop = loop
         self._after_all = after_all
-        self._entries: dict[int, list[Timed]] = {}
+        self._entries: dict[int, dict[Timed, None]] = {}
         self._ticks: list[int] = []
         self._handle: asyncio.TimerHandle | None = None
         self._handle_tick = 0
@@ -51,19 +51,27 @@ class TimerWheel:
         if tick - int(now / TICK_S) <= _SOON_TICKS:
             if timed.soon_tick and timed.soon_tick <= tick:
                 return
+            self._remove(timed.soon_tick, timed)
             timed.soon_tick = tick
         else:
             if timed.late_tick and timed.late_tick <= tick:
                 return
+            self._remove(timed.late_tick, timed)
             timed.late_tick = tick
         entries = self._entries.get(tick)
         if entries is not None:
-            entries.append(alarm)
+            entries[timed] = None
             return
-        self._entries[tick] = [timed]
+        self._entries[tick] = {timed: None}
         heapq.heappush(self._ticks, tick)
         if self._handle is None or tick < self._handle_tick:
             self._arm(tick)
+
+    def forget(self, timed: Timed) -> None:
+        """Keep it no longer: it may hold much memory, and its deadline may be far away."""
+        self._remove(timed.soon_tick, timed)
+        self._remove(timed.late_tick, timed)
+        timed.soon_tick = timed.late_tick = 0
 
     def close(self) -> None:
         if self._handle is not None:
@@ -71,6 +79,11 @@ class TimerWheel:
             self._handle = None
         self._entries.clear()
         self._ticks.clear()
+
+    def _remove(self, tick: int, timed: Timed) -> None:
+        entries = self._entries.get(tick)
+        if entries is not None:
+            entries.pop(timed, None)
 
     def _arm(self, tick: int) -> None:
         if self._handle is not None:
@@ -90,7 +103,7 @@ class TimerWheel:
                 elif timed.late_tick == tick:
                     timed.late_tick = 0
                 else:
-                    continue  # it was set to an earlier time after this one
+                    continue  # forgotten by one that was called before it in this tick
                 timed.on_time(now)
         if self._ticks and self._handle is None:
             self._arm(self._ticks[0])

@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.unit
 
 
+class Wheel:
+    """Notes in how many seconds it is to call."""
+
+    def __init__(self, timers: list[float]) -> None:
+        self._timers = timers
+
+    def call_at(self, at: float, timed: Any, now: float) -> None:
+        self._timers.append(at - now)
+
+    def forget(self, timed: Any) -> None:
+        self._timers.clear()
+
+
 class Host:
     """A listener that only notes what it is told."""
 
@@ -29,10 +42,7 @@ class Host:
         self.said: list[object] = []
         self.timers: list[float] = []
         self.user = User()
-        self.wheel: Any = self
-
-    def call_at(self, at: float, timed: Any, now: float) -> None:
-        self.timers.append(at - now)
+        self.wheel: Any = Wheel(self.timers)
 
     def flush_soon(self, peer: Peer) -> None:
         peer.is_touched = True

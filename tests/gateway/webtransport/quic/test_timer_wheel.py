@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 from gateway.webtransport.quic.timer_wheel import TimerWheel
 from tests.harness.waiting import until
@@ -48,3 +50,21 @@ async def test_a_time_that_has_passed_comes_at_once_and_a_closed_wheel_calls_nob
     wheel.close()
     await asyncio.sleep(0.02)
     assert len(late.called_at) == 1
+
+
+async def test_who_is_forgotten_is_neither_called_nor_kept() -> None:
+    loop = asyncio.get_running_loop()
+    wheel = TimerWheel(loop, after_all=lambda: None)
+    gone = Sleeper(due=loop.time() + 0.02)
+    still = Sleeper(due=gone.due)
+    for sleeper in (gone, still):
+        wheel.call_at(sleeper.due, sleeper, loop.time())
+        wheel.call_at(loop.time() + 60, sleeper, loop.time())
+    calls, there = gone.called_at, weakref.ref(gone)
+    wheel.forget(gone)
+    del gone, sleeper
+    gc.collect()
+    assert there() is None
+    await until(lambda: bool(still.called_at), within_s=3)
+    assert calls == []
+    wheel.close()
