@@ -35,10 +35,16 @@ while [ -z "$instance" ]; do
   [ -n "$instance" ] || sleep 1
 done
 
-# complete HOOK RESULT, and beat HOOK: Auto Scaling may have given up on the hook already, which is no failure here.
+# complete HOOK RESULT: fails where Auto Scaling was not reached, and so has not heard it. A hook that does not wait, because
+# it was answered before or given up on, is no failure. beat HOOK: the next one comes soon.
 complete() {
-  aws autoscaling complete-lifecycle-action --region "$AWS_REGION" --auto-scaling-group-name "$AUTO_SCALING_GROUP" \
-    --lifecycle-hook-name "$1" --instance-id "$instance" --lifecycle-action-result "$2" || say "the hook $1 was not waiting"
+  local answer
+  if answer=$(aws autoscaling complete-lifecycle-action --region "$AWS_REGION" --auto-scaling-group-name "$AUTO_SCALING_GROUP" \
+    --lifecycle-hook-name "$1" --instance-id "$instance" --lifecycle-action-result "$2" 2>&1); then
+    return 0
+  fi
+  say "the hook $1: $answer"
+  [[ $answer == *'No active Lifecycle Action'* ]]
 }
 beat() {
   aws autoscaling record-lifecycle-action-heartbeat --region "$AWS_REGION" --auto-scaling-group-name "$AUTO_SCALING_GROUP" \
@@ -56,7 +62,7 @@ empty_the_host() {
     [ $((since % heartbeat_s)) -ne 0 ] || beat "$TERMINATE_HOOK"
   done
   wait "$stopping" || say "$UNIT did not stop in order"
-  complete "$TERMINATE_HOOK" CONTINUE
+  until complete "$TERMINATE_HOOK" CONTINUE; do sleep "$poll_s"; done
   say "the host is empty"
 }
 
@@ -67,8 +73,8 @@ while true; do
     empty_the_host
     exit 0
   fi
-  if [ -z "$is_announced" ] && bash -c "$READY_COMMAND" >/dev/null 2>&1; then
-    complete "$LAUNCH_HOOK" CONTINUE
+  # One that serves and is not heard would be given up as one that does not.
+  if [ -z "$is_announced" ] && bash -c "$READY_COMMAND" >/dev/null 2>&1 && complete "$LAUNCH_HOOK" CONTINUE; then
     is_announced=yes
     say "$UNIT serves"
   fi

@@ -27,6 +27,15 @@ echo "systemctl $*" >>"$CALLS"
 RECORDS = """#!/usr/bin/env bash
 echo "aws $*" >>"$CALLS"
 """
+FAILS_TWICE = """#!/usr/bin/env bash
+echo "aws $*" >>"$CALLS"
+[ "$(grep -c "^aws.*$6 " "$CALLS")" -gt 2 ] || { echo 'Could not connect to the endpoint' >&2; exit 255; }
+"""
+IS_NOT_WAITED_FOR = """#!/usr/bin/env bash
+echo "aws $*" >>"$CALLS"
+echo 'An error occurred (ValidationError): No active Lifecycle Action found with instance ID i-0123' >&2
+exit 254
+"""
 
 
 class Pages(ThreadingHTTPServer):
@@ -101,12 +110,19 @@ class Host:
             "READY_COMMAND": f"test -e {folder}/ready",
         }
         self._ready = folder / "ready"
+        self._aws = folder / "aws"
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         self._process = subprocess.Popen(
             [str(HOST / "lifecycle.sh")], env=self.environment, stderr=subprocess.PIPE, text=True
         )
+
+    def has_aws(self, text: str) -> None:
+        new = self._aws.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o755)
+        new.replace(self._aws)  # one that runs goes on as it was
 
     def serves(self) -> None:
         self._ready.touch()
@@ -156,6 +172,31 @@ def test_a_host_that_is_to_end_drains_its_engine_first_and_then_lets_go(host: Ho
 
 
 def test_a_host_whose_engine_never_served_still_ends_in_order(host: Host) -> None:
+    host.is_to_end()
+
+    host.start()
+
+    assert host.exit_code() == 0
+    assert [call.split()[0] for call in host.calls()] == ["systemctl", "aws"]
+
+
+def test_a_host_that_auto_scaling_did_not_hear_says_it_again(host: Host) -> None:
+    """Whoever is not heard in time is given up; whose end is not heard waits for nothing."""
+    host.has_aws(FAILS_TWICE.replace("$6", "complete-lifecycle-action"))
+    host.serves()
+
+    host.start()
+
+    until_sync(lambda: len(host.calls()) == 3, what="the third answer to the launch hook")
+    host.has_aws(FAILS_TWICE.replace("$6", "--lifecycle-hook-name drains"))
+    host.is_to_end()
+    assert host.exit_code() == 0
+    assert [" drains " in call for call in host.calls()] == [False] * 4 + [True] * 3
+
+
+def test_a_host_that_is_not_waited_for_says_it_once(host: Host) -> None:
+    host.has_aws(IS_NOT_WAITED_FOR)
+    host.serves()
     host.is_to_end()
 
     host.start()

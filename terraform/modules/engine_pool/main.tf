@@ -201,7 +201,8 @@ resource "aws_autoscaling_group" "this" {
       min_healthy_percentage = 100
       max_healthy_percentage = 150
       instance_warmup        = 60
-      auto_rollback          = true
+      # AWS cannot go back to a launch template that asks for the newest image, and refuses a refresh that would have to.
+      auto_rollback = startswith(var.image, "ami-")
     }
   }
 

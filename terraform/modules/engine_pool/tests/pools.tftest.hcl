@@ -164,3 +164,12 @@ run "a_drain_longer_than_a_notice_is_refused" {
     engine = { drain_deadline_ms = 120000 }
   }
 }
+
+run "a_refresh_goes_back_by_itself_only_where_aws_can" {
+  command = plan
+
+  assert {
+    condition     = !one(one(aws_autoscaling_group.this.instance_refresh).preferences).auto_rollback
+    error_message = "AWS refuses every refresh that would have to go back to the newest image"
+  }
+}
