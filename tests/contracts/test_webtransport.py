@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from gateway.admission.settings import AddressSettings
@@ -221,6 +222,17 @@ async def test_no_client_can_say_from_which_address_it_comes(tmp_path: Path) -> 
                 heard = await heard_by(session)
             reasons.append([message.reason for message in heard if isinstance(message, ErrorMessage)])
         assert reasons == [[], ["address_limited"]]
+
+
+async def test_nobody_but_an_edge_process_is_believed_about_addresses(tmp_path: Path) -> None:
+    settings = AddressSettings(handshakes_per_minute=1, handshake_burst=1, exempt_networks=())
+    async with gateway_with(tmp_path, addresses=settings) as gateway, aiohttp.ClientSession() as http:
+        statuses = []
+        for number in range(2):
+            headers = {"Authorization": "Basic nonsense", "Patchbay-Peer-Address": f"192.0.2.{number}"}
+            async with http.get(gateway.websocket.replace("ws://", "http://"), headers=headers) as response:
+                statuses.append(response.status)
+        assert statuses == [401, 429]
 
 
 # --- datagrams ----------------------------------------------------------------------------------------------------
