@@ -141,13 +141,14 @@ class _WebSocketConnection:
         has_said_why = False
         while (message := await self._socket.receive()).type is aiohttp.WSMsgType.TEXT:
             try:
-                decoded = codec.decode_server(message.data)
+                decoded = codec.read_server(message.data)
             except msgspec.DecodeError as error:
                 raise ConnectionFailed(
                     f"the server sent what is no message: {error}", ExitCode.protocol_broken
                 ) from error
             has_said_why = has_said_why or isinstance(decoded, ErrorMessage)
-            yield decoded
+            if decoded is not None:
+                yield decoded
         if message.type is aiohttp.WSMsgType.CLOSE and not has_said_why:
             check_close(str(message.extra or ""))
         elif message.type is aiohttp.WSMsgType.BINARY:
@@ -233,9 +234,10 @@ class _GrpcConnection:
         has_said_why = False
         try:
             while (message := await self._call.read()) is not grpc.aio.EOF:
-                decoded = proto_codec.decode_server(message)
+                decoded = proto_codec.read_server(message)
                 has_said_why = has_said_why or isinstance(decoded, ErrorMessage)
-                yield decoded
+                if decoded is not None:
+                    yield decoded
             status = await self._call.code()
             if status is not grpc.StatusCode.OK and not has_said_why:
                 raise _call_failure(status, await self._call.details(), await self._call.trailing_metadata())

@@ -82,13 +82,14 @@ class _WebTransportConnection:
             if kind != TEXT:
                 raise ConnectionFailed("the server sent what is no message", ExitCode.protocol_broken)
             try:
-                decoded = codec.decode_server(payload)
+                decoded = codec.read_server(payload)
             except msgspec.DecodeError as error:
                 raise ConnectionFailed(
                     f"the server sent what is no message: {error}", ExitCode.protocol_broken
                 ) from error
             has_said_why = has_said_why or isinstance(decoded, ErrorMessage)
-            yield decoded
+            if decoded is not None:
+                yield decoded
         ended = self._session.ended
         if ended is None or has_said_why:
             return

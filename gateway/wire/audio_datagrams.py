@@ -2,7 +2,8 @@
 
 A datagram is a sequence number (four bytes, big-endian, from 0, one more for each), the place of its first sample on
 the connection's own clock (eight bytes, in samples at the announced rate, of one channel; 0 is the first sample sent
-over this connection), then audio in the announced encoding. A mark (gateway.wire.stream_messages.MARK) is the same twelve bytes: the next number and the next place.
+over this connection), then audio in the announced encoding. A mark (gateway.wire.stream_messages.MARK) is the same
+twelve bytes: the next number and the next place.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.errors import ClientFault, Reason
 from gateway.wire.messages import (
+    SERVER_MESSAGE_TYPES,
     AudioSpec,
     ClientMessage,
     Endpointing,
@@ -29,12 +30,19 @@ from gateway.wire.messages import (
 MAX_JSON_BYTES = 65_536
 """Text messages are small; audio travels as binary messages. A start may carry a token."""
 
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
 TextMessage = Start | Gap | Finalize | Finish | KeepAlive
 
 _client_decoder: msgspec.json.Decoder[TextMessage] = msgspec.json.Decoder(TextMessage)
 _client_encoder = msgspec.json.Encoder()
 _server_encoder = msgspec.json.Encoder()
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+_typed_decoder = msgspec.json.Decoder(_Typed)
+_SERVER_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in SERVER_MESSAGE_TYPES)
 
 
 _WITH_FIELDS = (Start, Gap, Finalize, AudioSpec, Endpointing, KeywordSpec, TextSpec, Resume, ResidencySpec)
@@ -94,3 +102,13 @@ def encode_server_utf8(message: ServerMessage) -> bytes:
 def decode_server(text: str | bytes) -> ServerMessage:
     """For clients. Raises msgspec.DecodeError when a server does not speak the protocol."""
     return _server_decoder.decode(text)
+
+
+def read_server(text: str | bytes) -> ServerMessage | None:
+    """As `decode_server`; None: a message of a type that this version does not know, which clients pass over."""
+    try:
+        return decode_server(text)
+    except msgspec.ValidationError:
+        if _typed_decoder.decode(text).type in _SERVER_TYPES:
+            raise
+        return None

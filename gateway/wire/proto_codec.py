@@ -326,3 +326,8 @@ def decode_server(message: pb.ServerMessage) -> ServerMessage:
             return Finished(message.finished.audio_ms)
         case _:
             raise ValueError("the server sent a message with nothing in it")
+
+
+def read_server(message: pb.ServerMessage) -> ServerMessage | None:
+    """As `decode_server`; None: nothing in it that this version knows, which clients pass over."""
+    return None if message.WhichOneof("message") is None else decode_server(message)

@@ -189,7 +189,7 @@ async def serving(handle: Callable[[web.Request], object]) -> AsyncIterator[str]
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("data", ["hello", '{"type":"from_the_future"}', '{"type":"final"}', b"\x00\x01"])
+@pytest.mark.parametrize("data", ["hello", '{"kind":"from_the_future"}', '{"type":"final"}', b"\x00\x01"])
 async def test_a_server_that_does_not_speak_the_protocol_is_76(data: str | bytes) -> None:
     async with serving(_says(data)) as url:
         failure = await failure_of(url, "t", "ws")
@@ -227,3 +227,17 @@ async def test_a_server_that_hangs_up_ends_the_messages(gateway: GatewayInProces
 async def test_grpc_to_what_is_no_grpc_is_a_typed_failure(gateway: GatewayInProcess) -> None:
     target = gateway.websocket.removeprefix("ws://").removesuffix("/v1/stream")
     assert (await failure_of(target, "t", "grpc")).exit_code is ExitCode.unavailable
+
+
+@pytest.mark.integration
+async def test_a_message_of_a_later_server_is_passed_over() -> None:
+    async def says(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str('{"type": "weather", "is_fine": true}')
+        await socket.send_str('{"type": "finished", "audio_ms": 100}')
+        await socket.close()
+        return socket
+
+    async with serving(says) as url:
+        assert await conversation(url, "t", "ws") == [Finished(100)]

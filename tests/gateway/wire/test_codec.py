@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import ClientFault, Reason
-from gateway.wire.codec import MAX_JSON_BYTES, decode_client, decode_server, encode_client, encode_server
+from gateway.wire.codec import MAX_JSON_BYTES, decode_client, decode_server, encode_client, encode_server, read_server
 from gateway.wire.messages import (
     SERVER_MESSAGE_TYPES,
     Ack,
@@ -306,3 +307,21 @@ def test_a_text_message_may_have_so_many_bytes_and_not_one_more(letter: str) -> 
     longest = (MAX_JSON_BYTES - frame) // len(letter.encode())
     assert isinstance(decode_client(f'{{"type":"finalize","id":"{letter * longest}"}}'), Finalize)
     assert fault_of(f'{{"type":"finalize","id":"{letter * (longest + 1)}"}}').reason is Reason.message_too_large
+
+
+@given(SERVER_MESSAGES)
+def test_what_a_later_server_adds_to_a_message_is_passed_over(message: ServerMessage) -> None:
+    said = json.loads(encode_server(message)) | {"a_later_field": {"of": ["any", "kind"]}}
+    assert read_server(json.dumps(said)) == message
+
+
+def test_a_type_of_message_that_a_later_server_adds_is_passed_over() -> None:
+    assert read_server('{"type": "weather", "at_ms": "soon"}') is None
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"type": 7}', '{"type": "finished"}', '{"type": "ack", "audio_ms": "x"}']
+)
+def test_what_breaks_the_protocol_is_not_passed_over(text: str) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        read_server(text)

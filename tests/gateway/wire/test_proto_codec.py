@@ -17,6 +17,7 @@ from gateway.wire.messages import (
     Endpointing,
     Finalize,
     Finish,
+    Finished,
     Gap,
     KeepAlive,
     KeywordSpec,
@@ -25,7 +26,7 @@ from gateway.wire.messages import (
     TextSpec,
 )
 from gateway.wire.proto import speech_pb2 as pb
-from gateway.wire.proto_codec import decode_client, decode_server, encode_client, encode_server
+from gateway.wire.proto_codec import decode_client, decode_server, encode_client, encode_server, read_server
 from tests.harness.wire_messages import CLIENT_MESSAGES, SERVER_MESSAGES
 
 pytestmark = pytest.mark.unit
@@ -115,3 +116,9 @@ def test_audio_may_be_larger_than_a_text_message() -> None:
 def test_a_server_message_with_nothing_in_it_is_an_error_for_clients() -> None:
     with pytest.raises(ValueError, match="nothing in it"):
         decode_server(pb.ServerMessage())
+
+
+def test_a_type_of_message_that_a_later_server_adds_is_passed_over() -> None:
+    in_field_1000 = b"\xc2\x3e\x02\x08\x01"
+    assert read_server(pb.ServerMessage.FromString(in_field_1000)) is None
+    assert read_server(encode_server(Finished(7))) == Finished(7)
