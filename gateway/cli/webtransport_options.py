@@ -84,12 +84,17 @@ def place_of(given_url: str, options: WebTransportOptions, running: dict[str, An
 
 
 def _trust(options: WebTransportOptions, ours: dict[str, Any] | None) -> Trust | None:
-    from gateway.webtransport.client.trust import CaFile, CertificateHash
+    from gateway.webtransport.client.errors import NotTrusted
+    from gateway.webtransport.client.trust import CaFile, CertificateHash, check_authorities
 
     if options.certificate_hashes and options.ca_file is not None:
         raise OptionsRefused("give --certificate-hash or --ca-file, not both")
     hashes = tuple(options.certificate_hashes)
     if options.ca_file is not None:
+        try:
+            check_authorities(options.ca_file)
+        except NotTrusted as refused:
+            raise OptionsRefused(f"--ca-file: {refused}") from None
         return CaFile(options.ca_file)
     if not hashes and ours is not None and (announced := ours.get("webtransport_certificate_sha256")):
         hashes = (str(announced),)

@@ -117,6 +117,7 @@ async def connect_webtransport(
 async def _secure(target: Target, trust: Trust | None, draft: Draft, options: ClientOptions) -> SessionRequest:
     """A connection whose handshake is complete, to the first address of the host that answers. Raises CannotConnect."""
     waiting = deque(await _addresses(target))
+    begun: dict[asyncio.Task[SessionRequest], SessionRequest] = {}
     running: set[asyncio.Task[SessionRequest]] = set()
     failures: list[CannotConnect] = []
     winner: SessionRequest | None = None
@@ -126,7 +127,9 @@ async def _secure(target: Target, trust: Trust | None, draft: Draft, options: Cl
                 family, address = waiting.popleft()
                 connection = ClientConnection(_configuration(target, trust, options), address, family, options)
                 request = SessionRequest(connection, trust, draft, options)
-                running.add(asyncio.create_task(request.secured()))
+                task = asyncio.create_task(request.secured())
+                begun[task] = request
+                running.add(task)
             done, running = await asyncio.wait(
                 running, timeout=_NEXT_ADDRESS_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
@@ -136,16 +139,16 @@ async def _secure(target: Target, trust: Trust | None, draft: Draft, options: Cl
                     failures.append(failure)
                 elif failure is not None:
                     raise failure
-                elif winner is None:
-                    winner = task.result()
                 else:
-                    task.result().connection.abandon()
+                    winner = winner or task.result()
             if winner is not None:
                 return winner
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        # Without a wait, in which a cancellation would leave the winner to nobody.
+        for task, request in begun.items():
+            if request is not winner:
+                task.cancel()
+                request.connection.abandon()
     raise failures[0] if failures else CannotConnect(f"{target.host} has no address")
 
 
@@ -159,7 +162,7 @@ async def _addresses(target: Target) -> list[tuple[int, SocketAddress]]:
 
 
 def _configuration(target: Target, trust: Trust | None, options: ClientOptions) -> QuicConfiguration:
-    """Raises CannotConnect: the authorities that are to be trusted cannot be read."""
+    """Raises NotTrusted: there are no authorities to trust, or they cannot be read."""
     configuration = QuicConfiguration(
         is_client=True,
         alpn_protocols=H3_ALPN,

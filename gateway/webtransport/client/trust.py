@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import ssl
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.webtransport.client.errors import CannotConnect, NotTrusted
+from gateway.webtransport.client.errors import NotTrusted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,18 +76,27 @@ Trust = CertificateHash | CaFile
 
 
 def configure(configuration: QuicConfiguration, trust: Trust | None) -> None:
-    """Raises CannotConnect: the file of authorities cannot be read."""
+    """Raises NotTrusted: there are no authorities in the file, or it cannot be read."""
     match trust:
         case CertificateHash():
             configuration.verify_mode = ssl.CERT_NONE
         case CaFile(path):
-            if not os.access(path, os.R_OK):
-                raise CannotConnect(f"{path} cannot be read")
+            check_authorities(path)
             configuration.load_verify_locations(cafile=str(path))
         case None:
             known = ssl.get_default_verify_paths()
             if known.cafile or known.capath:
                 configuration.load_verify_locations(cafile=known.cafile, capath=known.capath)
+
+
+def check_authorities(path: Path) -> None:
+    """Raises NotTrusted, before anybody is asked: TLS would find out in the middle of the handshake."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        raise NotTrusted(f"{path} holds no certificates in PEM") from None
+    except OSError as error:
+        raise NotTrusted(f"{path} cannot be read: {error.strerror}") from None
 
 
 def check(trust: Trust | None, certificates: Sequence[Certificate]) -> None:

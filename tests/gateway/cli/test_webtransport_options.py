@@ -16,6 +16,7 @@ from gateway.cli.webtransport_options import (
 )
 from gateway.webtransport.client.trust import CaFile, CertificateHash
 from gateway.wire.messages import AudioSpec
+from tests.harness.certificates import Authority
 
 pytestmark = pytest.mark.unit
 
@@ -46,13 +47,21 @@ def test_another_gateway_is_trusted_by_authorities_and_has_its_websocket_at_the_
     )
 
 
-def test_what_is_given_goes_before_what_is_announced() -> None:
+def test_what_is_given_goes_before_what_is_announced(tmp_path: Path) -> None:
     other = WebTransportOptions(certificate_hashes=("CD" * 32, "ef" * 32), has_datagrams=True, may_fall_back=False)
     assert place_of("", other, RUNNING) == WebTransportPlace(
         OURS.url, WebTransportChoices(CertificateHash.of("cd" * 32, "ef" * 32), has_datagrams=True), None
     )
-    by_file = WebTransportOptions(ca_file=Path("ca.pem"))
-    assert place_of("", by_file, RUNNING).choices.trust == CaFile(Path("ca.pem"))
+    ca_file = Authority(tmp_path).issue("localhost").ca_file
+    by_file = WebTransportOptions(ca_file=ca_file)
+    assert place_of("", by_file, RUNNING).choices.trust == CaFile(ca_file)
+
+
+def test_a_file_of_authorities_that_holds_none_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("no certificate")
+    for name, says in (("nothing.pem", "cannot be read"), ("no.pem", "no certificates in PEM")):
+        with pytest.raises(OptionsRefused, match=f"--ca-file: .*{says}"):
+            place_of("", WebTransportOptions(ca_file=tmp_path / name), RUNNING)
 
 
 @pytest.mark.parametrize(

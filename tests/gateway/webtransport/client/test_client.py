@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -132,6 +135,34 @@ async def test_where_nobody_answers_a_deadline_ends_it() -> None:
                 pass
 
 
+async def test_whoever_gives_up_at_any_moment_leaves_no_socket_behind(tmp_path: Path) -> None:
+    """Also in the turn of the loop in which the handshake is complete and nobody has heard so yet."""
+    sockets = set_of_sockets()
+    async with running_server(tmp_path) as server:
+        at_rest = set_of_sockets() - sockets
+
+        async def connects() -> None:
+            async with connect_webtransport(server.url, trust=known(server), options=SHORT):
+                pass
+
+        for turns in range(1, 40):
+            connecting = asyncio.create_task(connects())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+            assert set_of_sockets() - sockets == at_rest, f"after {turns} turns"
+
+
+def set_of_sockets() -> set[str]:
+    """Of this process."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(f"/proc/self/fd/{number}"))
+    return {name for name in found if name.startswith("socket:")}
+
+
 @pytest.mark.parametrize("status", [403, 404, 429, 503])
 async def test_a_refusal_has_its_status(tmp_path: Path, status: int) -> None:
     async with running_server(tmp_path, status=status) as server:
@@ -160,9 +191,11 @@ async def test_a_certificate_of_an_authority_is_trusted_for_its_name_alone(tmp_p
                 async with connect_webtransport(address, trust=trust):
                     pass
         assert len(server.requests) == 1
-    with pytest.raises(CannotConnect, match="cannot be read"):
-        async with connect_webtransport(url, trust=CaFile(tmp_path / "nothing.pem")):
-            pass
+    (tmp_path / "no.pem").write_text("no certificate")
+    for name, why in (("nothing.pem", "cannot be read"), (".", "cannot be read"), ("no.pem", "no certificates in PEM")):
+        with pytest.raises(NotTrusted, match=why):
+            async with connect_webtransport(url, trust=CaFile(tmp_path / name), timeout_s=0.2):
+                pass
 
 
 async def _first(messages: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[tuple[int, bytes]]:
