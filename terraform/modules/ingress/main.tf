@@ -8,6 +8,10 @@ locals {
 
   is_tls = var.tls_ends_at == "load_balancer"
 
+  # Target groups that replace each other exist side by side for a while, so what cannot change of one is in its name.
+  target_protocol = local.is_tls ? "TLS" : "TCP"
+  group_marks     = { for name, door in local.doors : name => substr(md5("${local.target_protocol} ${door.port}"), 0, 3) }
+
   # `has_proxy_header`: the gRPC listener does not speak it.
   doors = {
     http = { public_port = var.ports.public_http, port = var.ports.http, alpn = "HTTP1Only", has_proxy_header = var.has_proxy_protocol }
@@ -50,9 +54,9 @@ resource "aws_lb" "tcp" {
 resource "aws_lb_target_group" "door" {
   for_each = local.doors
 
-  name               = "${local.short_name}-${each.key}"
+  name               = "${local.short_name}-${substr(each.key, 0, 1)}${local.group_marks[each.key]}"
   target_type        = "instance"
-  protocol           = local.is_tls ? "TLS" : "TCP"
+  protocol           = local.target_protocol
   port               = each.value.port
   vpc_id             = var.vpc_id
   preserve_client_ip = !each.value.has_proxy_header
@@ -80,6 +84,11 @@ resource "aws_lb_target_group" "door" {
   }
 
   tags = merge(local.tags, { Name = "${var.name}-${each.key}" })
+
+  # A listener holds its group: the new one must be there before the old one can go.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_lb_listener" "door" {

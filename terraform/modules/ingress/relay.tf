@@ -20,7 +20,7 @@ resource "aws_lb" "relay" {
 resource "aws_lb_target_group" "relay" {
   count = var.has_relay ? 1 : 0
 
-  name        = "${local.short_name}-relay"
+  name        = "${local.short_name}-r${var.ports.relay}"
   target_type = "instance"
   protocol    = "TCP"
   port        = var.ports.relay
@@ -47,6 +47,10 @@ resource "aws_lb_target_group" "relay" {
   }
 
   tags = merge(local.tags, { Name = "${var.name}-relay" })
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_lb_listener" "relay" {

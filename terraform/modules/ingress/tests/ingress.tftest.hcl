@@ -54,8 +54,21 @@ run "names_fit_into_what_aws_allows" {
   }
 
   assert {
-    condition     = alltrue([for name in [aws_lb.tcp.name, aws_lb.quic[0].name, aws_lb.relay[0].name, output.quic_target_group_name, aws_lb_target_group.relay[0].name] : length(name) <= 32])
+    condition     = alltrue([for name in [aws_lb.tcp.name, aws_lb.quic[0].name, aws_lb.relay[0].name, output.quic_target_group_name, aws_lb_target_group.relay[0].name, aws_lb_target_group.door["http"].name, aws_lb_target_group.door["grpc"].name] : length(name) <= 32])
     error_message = "32 characters"
+  }
+}
+
+run "targets_that_take_the_place_of_others_have_another_name" {
+  command = plan
+  variables {
+    tls_ends_at = "gateway"
+  }
+
+  # A listener holds the old group, so AWS refuses to delete it first, and two groups cannot share a name.
+  assert {
+    condition     = aws_lb_target_group.door["http"].protocol == "TCP" && !endswith(aws_lb_target_group.door["http"].name, "-h${substr(md5("TLS 8080"), 0, 3)}")
+    error_message = "TLS could never again end elsewhere"
   }
 }
 
