@@ -29,11 +29,12 @@ finish() {
   say 'nothing failed'
   exit 0
 }
+missing=
 not_here() {
-  note "not run  $1"
-  [ -n "$short" ] && finish
-  fail 'Terraform or its provider is missing: most of the check was not run'
-  finish
+  missing=yes
+  note "not run $1"
+  [ -z "$short" ] || finish
+  fail 'Terraform or its provider is missing: only what needs neither was run'
 }
 
 # Nothing of the caller's own account or configuration takes part.
@@ -44,81 +45,96 @@ export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_EC2_METADATA_DISABL
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-command -v terraform >/dev/null || not_here 'Terraform is not installed: https://developer.hashicorp.com/terraform/install'
-version=$(terraform version -json | python3 -c 'import json, sys; print(json.load(sys.stdin)["terraform_version"])')
-python3 -c 'import sys; sys.exit(tuple(map(int, sys.argv[1].split(".")[:2])) < (1, 11))' "$version" ||
-  not_here "Terraform 1.11 or later is needed, this is $version"
+if ! command -v terraform >/dev/null; then
+  not_here 'Terraform is not installed: https://developer.hashicorp.com/terraform/install'
+else
+  version=$(terraform version -json | python3 -c 'import json, sys; print(json.load(sys.stdin)["terraform_version"])')
+  python3 -c 'import sys; sys.exit(tuple(map(int, sys.argv[1].split(".")[:2])) < (1, 11))' "$version" ||
+    not_here "Terraform 1.11 or later is needed, this is $version"
+fi
 
 # has_provider DIRECTORY: laid out as `terraform providers mirror` does, packed or not.
 has_provider() {
   compgen -G "$1/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*" >/dev/null ||
     compgen -G "$1/registry.terraform.io/hashicorp/aws/*.zip" >/dev/null
 }
-if [ -n "$plugins" ]; then
-  has_provider "$plugins" || not_here "there is no AWS provider in $plugins, which the environment names"
-else
+# find_provider: sets plugins, or says that there is none.
+find_provider() {
+  local folder
+  if [ -n "$plugins" ]; then
+    has_provider "$plugins" || not_here "there is no AWS provider in $plugins, which the environment names"
+    return
+  fi
   for folder in "$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /usr/share/terraform/plugins \
     .terraform-plugins /opt/*plugins* /opt/*/plugins; do
-    if has_provider "$folder"; then plugins=$(cd "$folder" && pwd); break; fi
+    if has_provider "$folder"; then
+      plugins=$(cd "$folder" && pwd)
+      return
+    fi
   done
-fi
-if [ -z "$plugins" ] && [ -z "$short" ]; then
-  say 'no plugin directory has the AWS provider: asking the registry (some 700 MB)'
-  if timeout 900 terraform -chdir=terraform/environments/production providers mirror "$PWD/.terraform-plugins" >"$work/mirror" 2>&1; then
-    plugins=$PWD/.terraform-plugins
+  if [ -z "$short" ]; then
+    say 'no plugin directory has the AWS provider: asking the registry (some 700 MB)'
+    if timeout 900 terraform -chdir=terraform/environments/production providers mirror "$PWD/.terraform-plugins" >"$work/mirror" 2>&1; then
+      plugins=$PWD/.terraform-plugins
+      return
+    fi
   fi
-fi
-[ -n "$plugins" ] || not_here 'the AWS provider is in no plugin directory and no registry can be reached: name a folder
-            that `terraform providers mirror` made in PATCHBAY_TERRAFORM_PLUGINS'
-export PATCHBAY_TERRAFORM_PLUGINS=$plugins
-provider=$(find "$plugins/registry.terraform.io/hashicorp/aws" -mindepth 1 -maxdepth 1 | sed 's/.*_\([0-9.]*[0-9]\)_.*/\1/; s|.*/||' | sort -V | tail -1)
-note "Terraform $version, the real AWS provider $provider"
+  not_here 'the AWS provider is in no plugin directory and no registry can be reached: name a folder
+          that `terraform providers mirror` made in PATCHBAY_TERRAFORM_PLUGINS'
+}
+[ -n "$missing" ] || find_provider
 
-say 'fmt'
-if terraform fmt -check -recursive -diff terraform tests/terraform >"$work/fmt" 2>&1; then
-  note 'ok      fmt'
-else
-  cat "$work/fmt"; fail 'fmt: terraform fmt -recursive terraform tests/terraform'
-fi
+check_terraform() {
+  local provider roots root name valid=0 ran=0 passed=0 tests module
+  export PATCHBAY_TERRAFORM_PLUGINS=$plugins
+  provider=$(find "$plugins/registry.terraform.io/hashicorp/aws" -mindepth 1 -maxdepth 1 | sed 's/.*_\([0-9.]*[0-9]\)_.*/\1/; s|.*/||' | sort -V | tail -1)
+  note "Terraform $version, the real AWS provider $provider"
 
-# The tree is copied, so that links to the provider and locks lie in no working tree.
-cp -r terraform "$work/terraform"
-find "$work" -name '.terraform*' -prune -exec rm -rf {} +
-printf 'terraform {\n  backend "local" {}\n}\n' | tee "$work"/terraform/environments/{production,staging}/backend_override.tf >/dev/null
-
-# Both environments are the same files; production alone stands for them in the short form.
-roots=("$work/terraform/environments/production/")
-[ -n "$short" ] || roots+=("$work/terraform/environments/staging/" "$work"/terraform/modules/*/)
-valid=0
-for root in "${roots[@]}"; do
-  name=${root#"$work"/}
-  say "validate ${name%/}"
-  # A module whose providers the caller names cannot be validated by itself; environments do so.
-  if grep -qs configuration_aliases "$root"versions.tf; then continue; fi
-  if terraform -chdir="$root" init -no-color -plugin-dir="$plugins" >"$work/said" 2>&1 &&
-    terraform -chdir="$root" validate -no-color >"$work/said" 2>&1; then
-    valid=$((valid + 1))
+  say 'fmt'
+  if terraform fmt -check -recursive -diff terraform tests/terraform >"$work/fmt" 2>&1; then
+    note 'ok      fmt'
   else
-    cat "$work/said"; fail "validate ${name%/}"
+    cat "$work/fmt"; fail 'fmt: terraform fmt -recursive terraform tests/terraform'
   fi
-done
-note "ok      validate: $valid of ${#roots[@]} roots and modules (the rest take their providers from an environment, and are valid there)"
-[ -z "$short" ] || finish
 
-ran=0 passed=0
-for tests in "$work"/terraform/modules/*/tests/; do
-  module=$(dirname "$tests")
-  name=${module#"$work"/}
-  say "test ${name}"
-  terraform -chdir="$module" init -no-color -plugin-dir="$plugins" >"$work/said" 2>&1 || true
-  if terraform -chdir="$module" test -no-color >"$work/said" 2>&1; then
-    passed=$((passed + $(grep -oE '[0-9]+ passed' "$work/said" | tail -1 | cut -d' ' -f1)))
-  else
-    cat "$work/said"; fail "terraform test in $name"
-  fi
-  ran=$((ran + 1))
-done
-note "ok      terraform test: $passed runs in $ran modules (plans, with the provider mocked)"
+  # The tree is copied, so that links to the provider and locks lie in no working tree.
+  cp -r terraform "$work/terraform"
+  find "$work" -name '.terraform*' -prune -exec rm -rf {} +
+  printf 'terraform {\n  backend "local" {}\n}\n' | tee "$work"/terraform/environments/{production,staging}/backend_override.tf >/dev/null
+
+  # Both environments are the same files; production alone stands for them in the short form.
+  roots=("$work/terraform/environments/production/")
+  [ -n "$short" ] || roots+=("$work/terraform/environments/staging/" "$work"/terraform/modules/*/)
+  for root in "${roots[@]}"; do
+    name=${root#"$work"/}
+    say "validate ${name%/}"
+    # A module whose providers the caller names cannot be validated by itself; environments do so.
+    if grep -qs configuration_aliases "$root"versions.tf; then continue; fi
+    if terraform -chdir="$root" init -no-color -plugin-dir="$plugins" >"$work/said" 2>&1 &&
+      terraform -chdir="$root" validate -no-color >"$work/said" 2>&1; then
+      valid=$((valid + 1))
+    else
+      cat "$work/said"; fail "validate ${name%/}"
+    fi
+  done
+  note "ok      validate: $valid of ${#roots[@]} roots and modules (the rest take their providers from an environment, and are valid there)"
+  [ -z "$short" ] || finish
+
+  for tests in "$work"/terraform/modules/*/tests/; do
+    module=$(dirname "$tests")
+    name=${module#"$work"/}
+    say "test ${name}"
+    terraform -chdir="$module" init -no-color -plugin-dir="$plugins" >"$work/said" 2>&1 || true
+    if terraform -chdir="$module" test -no-color >"$work/said" 2>&1; then
+      passed=$((passed + $(grep -oE '[0-9]+ passed' "$work/said" | tail -1 | cut -d' ' -f1)))
+    else
+      cat "$work/said"; fail "terraform test in $name"
+    fi
+    ran=$((ran + 1))
+  done
+  note "ok      terraform test: $passed runs in $ran modules (plans, with the provider mocked)"
+}
+[ -n "$missing" ] || check_terraform
 
 say 'plans, apply and destroy against a local server (moto)'
 if .venv/bin/python -m pytest -q --long tests/terraform 2>&1 | tee "$work/pytest"; then

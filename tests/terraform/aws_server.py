@@ -11,6 +11,7 @@ from io import BytesIO
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from moto.budgets.models import budgets_backends
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -20,6 +21,8 @@ from werkzeug.wrappers import Response
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+NUM_APPLIED = pytest.StashKey[int]()
+"""How many resources were made here and taken away again, for the summary of a test run."""
 _BUDGETS = "AWSBudgetServiceGateway"
 
 

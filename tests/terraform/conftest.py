@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness import terraform
-from tests.terraform.aws_server import AwsServer
+from tests.terraform.aws_server import NUM_APPLIED, AwsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,3 +34,8 @@ def aws() -> Iterator[AwsServer]:
     server = AwsServer().start()
     yield server
     server.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if num_applied := config.stash.get(NUM_APPLIED, 0):
+        terminalreporter.write_line(f"{num_applied} resources applied and destroyed")

@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from tests.harness.terraform import Terraform
+from tests.terraform.aws_server import NUM_APPLIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,9 @@ REGION = "eu-central-1"
 
 
 @pytest.fixture(name="made", scope="module")
-def _made(tmp_path_factory: pytest.TempPathFactory, aws: AwsServer) -> Iterator[Terraform]:
+def _made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, aws: AwsServer
+) -> Iterator[Terraform]:
     """What is made is taken away at the end, and nothing of it is left."""
     account = Terraform("tests/terraform/roots/account", tmp_path_factory.mktemp("account"), endpoint=aws.endpoint)
     account.init()
@@ -35,7 +38,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory, aws: AwsServer) -> Iterator[
     assert asked(aws, "autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
     assert asked(aws, "s3").list_buckets()["Buckets"] == []
     assert [vpc for vpc in asked(aws, "ec2").describe_vpcs()["Vpcs"] if not vpc["IsDefault"]] == []
-    print(f"{num_made} resources applied and destroyed")
+    request.config.stash[NUM_APPLIED] = num_made
 
 
 def asked(aws: AwsServer, service: str) -> Any:
@@ -65,9 +68,7 @@ def test_engines_of_both_classes_start_behind_hooks_that_wait_for_them(made: Ter
     }
 
 
-def test_what_is_in_the_audit_bucket_stays_as_long_as_was_promised(
-    made: Terraform, aws: AwsServer
-) -> None:
+def test_what_is_in_the_audit_bucket_stays_as_long_as_was_promised(made: Terraform, aws: AwsServer) -> None:
     bucket = made.outputs()["audit_bucket"]
     client = asked(aws, "s3")
 
