@@ -15,6 +15,7 @@ import os
 import random
 import secrets
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -94,8 +95,8 @@ def lossy_link(condition: Condition = Condition(), *, core: int | None = None) -
     Raises:
         NoLossyLink
     """
-    if os.geteuid() != 0 or not os.access(_TUN, os.R_OK | os.W_OK):
-        raise NoLossyLink("a lossy link needs root and /dev/net/tun")
+    if os.geteuid() != 0 or not os.access(_TUN, os.R_OK | os.W_OK) or shutil.which("ip") is None:
+        raise NoLossyLink("a lossy link needs root, /dev/net/tun and the program `ip` (Debian: iproute2)")
     name = f"lossy-{secrets.token_hex(3)}"
     spaces = [f"{name}-c", f"{name}-s"]
     with contextlib.ExitStack() as cleaning:
