@@ -47,8 +47,8 @@ variable "regions" {
   }))
 
   validation {
-    condition     = alltrue([for name, _ in var.regions : can(regex("^[a-z0-9][a-z0-9-]{0,62}$", name))])
-    error_message = "Names of regions: lower case, digits and hyphens, as Patchbay's setting `region` wants them."
+    condition     = alltrue([for name, _ in var.regions : can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", name)) && name != "quic"])
+    error_message = "Names of regions are parts of host names: lower case, digits and hyphens. `quic` is taken: quic.AREA.DOMAIN leads to QUIC of the whole area."
   }
 
   validation {

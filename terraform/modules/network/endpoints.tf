@@ -5,7 +5,7 @@ data "aws_partition" "current" {}
 
 locals {
   endpoint_actions = {
-    autoscaling          = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "autoscaling:DescribeAutoScalingInstances"]
+    autoscaling          = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "autoscaling:SetInstanceHealth", "autoscaling:DescribeAutoScalingInstances"]
     ec2messages          = ["ec2messages:*"]
     elasticloadbalancing = ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:DescribeTargetHealth"]
     kms                  = ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"]

@@ -23,8 +23,9 @@ resource "aws_vpc" "this" {
 
   lifecycle {
     precondition {
-      condition     = alltrue([for zone in var.availability_zones : startswith(zone, data.aws_region.current.id)])
-      error_message = "availability_zones must be zones of ${data.aws_region.current.id}, the region of this module's provider."
+      # Local zones have longer names, and some of them stand in other countries: us-east-1-bue-1a is Buenos Aires.
+      condition     = alltrue([for zone in var.availability_zones : can(regex("^${data.aws_region.current.id}[a-z]$", zone))])
+      error_message = "availability_zones must be availability zones of ${data.aws_region.current.id}, the region of this module's provider, and no local zones."
     }
   }
 }

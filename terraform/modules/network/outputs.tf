@@ -11,11 +11,21 @@ output "vpc_cidr" {
 output "public_subnet_ids" {
   description = "For load balancers, in the order of availability_zones."
   value       = [for zone in var.availability_zones : aws_subnet.public[zone].id]
+
+  # AWS refuses a public load balancer in a network without a way to the internet.
+  depends_on = [aws_route.public_ipv4, aws_route.public_ipv6, aws_route_table_association.public]
 }
 
 output "private_subnet_ids" {
   description = "For gateways and engines, in the order of availability_zones."
   value       = [for zone in var.availability_zones : aws_subnet.private[zone].id]
+
+  # Hosts install from S3 and read secrets at their first start, and answer hooks at their end: the ways there must stand
+  # before they come, and until they are gone.
+  depends_on = [
+    aws_route_table_association.private, aws_route.private_nat, aws_vpc_endpoint.s3, aws_vpc_endpoint.interface,
+    aws_vpc_security_group_ingress_rule.between, aws_vpc_security_group_egress_rule.between, aws_vpc_security_group_egress_rule.s3,
+  ]
 }
 
 output "data_subnet_ids" {

@@ -102,3 +102,14 @@ run "an_accelerator_inside_one_legal_area_is_fine" {
     error_message = "its area"
   }
 }
+
+run "a_region_that_would_take_the_areas_name_for_quic_is_refused" {
+  command = plan
+  variables {
+    regions = {
+      quic = { aws_region = "eu-west-1", jurisdictions = ["eu", "eea"], legal_area = "eu", cidr = "10.16.0.0/16" }
+    }
+    links = []
+  }
+  expect_failures = [var.regions]
+}

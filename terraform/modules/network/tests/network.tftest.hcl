@@ -93,6 +93,14 @@ run "zones_of_another_region_are_refused" {
   expect_failures = [aws_vpc.this]
 }
 
+run "a_local_zone_which_may_stand_in_another_country_is_refused" {
+  command = plan
+  variables {
+    availability_zones = ["eu-west-1a", "eu-west-1-bue-1a"]
+  }
+  expect_failures = [aws_vpc.this]
+}
+
 run "a_public_range_is_refused" {
   command = plan
   variables {
