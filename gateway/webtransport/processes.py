@@ -160,15 +160,7 @@ class EdgeProcesses:
         quick_deaths = 0
         while not self._is_stopping.is_set():
             began_s = time.monotonic()
-            process = child.process = await self._spawn(child.index)
-            if self._is_stopping.is_set():  # it was told of nothing yet
-                child.signal(signal.SIGTERM)
-            try:
-                await self._listen_to(child.index, process, first)
-            finally:
-                self._figures.forget(child.index)
-                exit_code = await _end_of(process)
-                child.process = None
+            exit_code = await self._life_of(child, first)
             if self._is_stopping.is_set():
                 return
             if not first.done():
@@ -179,6 +171,24 @@ class EdgeProcesses:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(restart_delay_s(quick_deaths)):
                     await self._is_stopping.wait()
+
+    async def _life_of(self, child: _Child, first: asyncio.Future[bool]) -> int | None:
+        """From its start to its end; its exit code, None where it could not be started."""
+        try:
+            process = child.process = await self._spawn(child.index)
+        except OSError:  # no memory, no process more: that may pass
+            return None
+        if self._is_stopping.is_set():  # it was told of nothing yet
+            child.signal(signal.SIGTERM)
+        try:
+            await self._listen_to(child.index, process, first)
+        except (ValueError, KeyError):  # no line of ours: something in it writes where it must not
+            process.kill()
+        finally:
+            self._figures.forget(child.index)
+            exit_code = await _end_of(process)
+            child.process = None
+        return exit_code
 
     async def _spawn(self, index: int) -> asyncio.subprocess.Process:
         if self._group is None:
