@@ -4,6 +4,7 @@ These must stay true:
   - Every message is shown once; what was heard before the loss is not repeated.
   - Only what the last `ack` covers is let go of; all audio from there on can be sent again.
   - Attempts are spread: the pauses grow, and each client draws its own.
+  - Who began on an encrypted connection goes on over none that others can read along.
   - Who asked for WebTransport gets WebSocket where that does not come through, once, and stays with it.
 """
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 _WEBSOCKET_SCHEMES = ("ws", "wss", "http", "https")
 _GRPC_SCHEMES = ("grpc", "grpcs")
+_ENCRYPTED_SCHEMES = ("wss", "https", "grpcs")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _WEBTRANSPORT_ROUNDS = 2
 """After a loss: so often is WebTransport tried again, where another protocol may do."""
 _MOST_ENDS_IN_VAIN = 3
@@ -130,6 +133,7 @@ class ResumingSession:
         self._resume_at: tuple[str, ...] = ()
         self._acked_sample = 0
         self._sent_at_s = 0.0
+        self._has_sent_all = False
         self._is_throttled = False
         self._lost: _Loss | None = None
         self._ends_in_vain = 0
@@ -139,6 +143,8 @@ class ResumingSession:
         self._has_fallen_back = False
         self._is_sent_elsewhere = False
         """By policy or a drain, to the gateways in `_resume_at`."""
+        self._is_secret = _scheme_of(endpoint.url) in _ENCRYPTED_SCHEMES
+        """Who was told to use encrypted connections takes the token and the audio to no other."""
 
     async def run(self) -> Finished | ErrorMessage:
         """To the end of the session.
@@ -245,7 +251,11 @@ class ResumingSession:
         return list(dict.fromkeys([*others, given] if self._is_sent_elsewhere else [given, *others]))
 
     def _named(self, schemes: tuple[str, ...], protocol: TransportChoice) -> list[_Place]:
-        return [_Place(url, protocol) for url in self._resume_at if urlsplit(url).scheme in schemes]
+        return [
+            _Place(url, protocol)
+            for url in self._resume_at
+            if _scheme_of(url) in schemes and (_is_kept_secret(url) or not self._is_secret)
+        ]
 
     def _begins_elsewhere(self, outcome: ServerMessage | ConnectionFailed | None) -> bool:
         """Whether a session that never began over WebTransport is begun over WebSocket."""
@@ -309,11 +319,13 @@ class ResumingSession:
 
     async def _send(self, connection: Connection, start: Start, pieces: AsyncIterator[bytes]) -> None:
         """Raises InputLost. What is wrong with the connection is not ours to tell: whoever reads hears why it ended."""
+        self._has_sent_all = False
         await connection.send(start)
         async for piece in pieces:
             await connection.send(Audio(piece))
             self._sent_at_s = asyncio.get_running_loop().time()
         await connection.send(Finish())
+        self._has_sent_all = True
 
     async def _receive(self, connection: Connection, *, is_again: bool) -> Finished | ErrorMessage | None:
         """Show what comes, to the end of the session. None: the connection broke, or the gateway fell silent."""
@@ -357,8 +369,8 @@ class ResumingSession:
         return (owed_within_ms(self._start, self._rules) if has_heard else self._rules.open_ms) / 1_000
 
     def _is_owed_an_answer(self, since_s: float) -> bool:
-        """Whether audio was taken since then, by a gateway that had no reason to let it wait."""
-        return self._sent_at_s > since_s and not self._is_throttled
+        """Whether audio was taken since then, or all of it, by a gateway that had no reason to let it wait."""
+        return (self._sent_at_s > since_s or self._has_sent_all) and not self._is_throttled
 
     def _note(self, message: ServerMessage) -> None:
         if isinstance(message, Usage):
@@ -372,6 +384,7 @@ class ResumingSession:
         if shown is not None:
             self._show(shown)
         if isinstance(message, Started):
+            self._is_throttled = False  # a gateway that lets audio wait says so itself
             self._token = message.resume_token or self._token
             self._resume_at = message.resume_at or self._resume_at
             if self._lost is not None:
@@ -415,6 +428,19 @@ class _Loss:
             pause_elapsed_ms=pause_ms,
             attempts=self.attempts,
         )
+
+
+def _scheme_of(url: str) -> str:
+    """Empty where it is no address: a server may name anything."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
+def _is_kept_secret(url: str) -> bool:
+    """Whether nobody between here and there can read along: it is encrypted, or does not leave this machine."""
+    return _scheme_of(url) in _ENCRYPTED_SCHEMES or urlsplit(url).hostname in _LOOPBACK
 
 
 def _failure(outcome: object) -> ConnectionFailed:

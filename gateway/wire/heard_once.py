@@ -15,6 +15,9 @@ from gateway.wire.messages import AudioLost, FinalMessage, PartialMessage, Speec
 if TYPE_CHECKING:
     from gateway.wire.messages import ServerMessage
 
+_MOST_LOSSES = 1_024
+"""That are remembered; more than a gateway holds of audio that is not final."""
+
 
 class HeardOnce:
     """One a session, for all its connections."""
@@ -23,7 +26,8 @@ class HeardOnce:
         self._final_end_ms = 0
         self._utterance_end_ms = -1
         self._speech_ms = -1
-        self._lost_end_ms = 0
+        self._lost: list[tuple[int, int]] = []
+        """What was told of it beyond the last final, in milliseconds; apart from each other, in order."""
 
     def take(self, message: ServerMessage) -> ServerMessage | None:
         """The message, or what is new in it; None: it was heard before."""
@@ -33,8 +37,7 @@ class HeardOnce:
             case PartialMessage(end_ms=end_ms) if end_ms <= self._final_end_ms:
                 return None
             case AudioLost(start_ms=start_ms, end_ms=end_ms):
-                heard_ms, self._lost_end_ms = self._lost_end_ms, max(self._lost_end_ms, end_ms)
-                return AudioLost(max(start_ms, heard_ms), end_ms) if end_ms > heard_ms else None
+                return self._loss(start_ms, end_ms)
             case UtteranceEnd(at_ms=at_ms):
                 if at_ms <= self._utterance_end_ms:
                     return None
@@ -44,6 +47,26 @@ class HeardOnce:
                     return None
                 self._speech_ms = at_ms
         return message
+
+    def _loss(self, start_ms: int, end_ms: int) -> AudioLost | None:
+        """What was lost before may come at the next try, and what came before may be lost then."""
+        start_ms = max(start_ms, self._final_end_ms)
+        if start_ms >= end_ms:
+            return None
+        untold_ms, untold_end_ms = start_ms, end_ms
+        apart: list[tuple[int, int]] = []
+        for told_ms, told_end_ms in self._lost:
+            if told_ms <= untold_ms < told_end_ms:
+                untold_ms = told_end_ms
+            if told_ms < untold_end_ms <= told_end_ms:
+                untold_end_ms = told_ms
+            if told_end_ms < start_ms or told_ms > end_ms:
+                if told_end_ms > self._final_end_ms:
+                    apart.append((told_ms, told_end_ms))
+            else:
+                start_ms, end_ms = min(start_ms, told_ms), max(end_ms, told_end_ms)
+        self._lost = sorted([*apart, (start_ms, end_ms)])[-_MOST_LOSSES:]
+        return AudioLost(untold_ms, untold_end_ms) if untold_ms < untold_end_ms else None
 
     def _final(self, final: FinalMessage) -> FinalMessage | None:
         heard_ms, self._final_end_ms = self._final_end_ms, max(self._final_end_ms, final.end_ms)

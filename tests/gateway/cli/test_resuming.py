@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from gateway.cli.audio_source import KeptAudio
 from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
@@ -296,3 +298,75 @@ async def test_a_session_that_policy_sends_elsewhere_goes_on_there(tmp_path: Pat
         assert len(here.pool.last.audio) == len(PIECE)
         assert len(there.pool.last.audio) == len(PIECE), "what became final here is not said again"
         assert not talk.has(ErrorMessage)
+
+
+def _names_of(places: list[Any]) -> list[str]:
+    return [place.url for place in places]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "goes_on_at"),
+    [
+        (Endpoint("wss://asr.example", "t"), ["wss://b.example", "ws://127.0.0.1:9", "wss://asr.example"]),
+        (
+            Endpoint("ws://asr.example", "t"),
+            ["ws://b.example", "wss://b.example", "http://c.example", "ws://127.0.0.1:9", "ws://asr.example"],
+        ),
+        (Endpoint("grpcs://asr.example", "t", TransportChoice.grpc), ["grpcs://asr.example"]),
+        (Endpoint("asr.example:1", "t", TransportChoice.grpc), ["grpc://b.example", "asr.example:1"]),
+        (
+            Endpoint("https://a.example", "t", TransportChoice.webtransport, None, "wss://a.example"),
+            ["https://a.example", "wss://b.example", "ws://127.0.0.1:9", "wss://a.example"],
+        ),
+    ],
+)
+def test_who_began_encrypted_takes_the_token_to_no_address_that_is_not(
+    endpoint: Endpoint, goes_on_at: list[str]
+) -> None:
+    source = KeptAudio(AudioSpec(), _nothing())
+    session = ResumingSession(endpoint, Start(), source, lambda _message: None)
+    session._resume_at = (
+        "ws://b.example",
+        "ws://[::1",
+        "wss://b.example",
+        "http://c.example",
+        "grpc://b.example",
+        "ws://127.0.0.1:9",
+    )
+    assert _names_of(session._places()) == goes_on_at
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+async def test_a_gateway_that_falls_silent_is_left_though_the_one_before_let_audio_wait() -> None:
+    """What one gateway said of the plan's credit says nothing of the next."""
+    talks = 0
+
+    async def talk_with(request: web.Request) -> web.StreamResponse:
+        nonlocal talks
+        talks += 1
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive_str()
+        known = {"session_id": "s", "model": "m", "model_version": "v", "region": "here", "protocol_version": 1}
+        await socket.send_json({"type": "started", **known, "resume_token": "r"})
+        if talks == 1:
+            await socket.send_json({"type": "usage", "audio_ms": 0, "compute_us": 0, "is_throttled": True})
+        elif talks == 2:
+            while not (await socket.receive(timeout=10)).type.name.startswith("CLOS"):
+                """It takes all, and says nothing to it."""
+        else:
+            await socket.send_json({"type": "finished", "audio_ms": 0})
+        await socket.close()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/v1/stream", talk_with)
+    async with asyncio.timeout(20), TestServer(app) as server:
+        talk = Conversation(str(server.make_url("")), "t", "ws", replace(RULES, silent_ms=300))
+        talk.say(PIECE, None)
+        assert await talk.session.run() == Finished(0)
+    assert talks == 3

@@ -67,6 +67,42 @@ def test_audio_that_was_lost_is_told_once_and_where_more_of_it_is_only_that() ->
     assert heard.take(AudioLost(900, 950)) == AudioLost(900, 950)
 
 
+def test_audio_that_came_before_and_is_lost_when_it_is_sent_again_is_told() -> None:
+    heard = HeardOnce()
+    heard.take(AudioLost(5_000, 5_100))
+    assert heard.take(AudioLost(4_000, 4_100)) == AudioLost(4_000, 4_100)
+    assert heard.take(AudioLost(4_000, 4_100)) is None
+    assert heard.take(AudioLost(4_050, 5_050)) == AudioLost(4_100, 5_000)
+    assert heard.take(AudioLost(4_000, 5_100)) is None
+
+
+def test_losses_behind_which_words_are_final_are_not_told_again() -> None:
+    heard = HeardOnce()
+    heard.take(AudioLost(100, 300))
+    heard.take(FIRST)
+    assert heard.take(AudioLost(100, 300)) is None
+    assert heard.take(AudioLost(550, 700)) == AudioLost(600, 700)
+
+
+LOSSES = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=12)
+
+
+@given(LOSSES)
+def test_every_place_that_is_lost_is_told_and_none_that_is_not(losses: list[tuple[int, int]]) -> None:
+    heard = HeardOnce()
+    lost: set[int] = set()
+    told: set[int] = set()
+    for start_ms, num_ms in losses:
+        lost |= set(range(start_ms, start_ms + num_ms))
+        message = heard.take(AudioLost(start_ms, start_ms + num_ms))
+        if message is not None:
+            assert isinstance(message, AudioLost)
+            assert message.start_ms >= start_ms
+            assert message.end_ms <= start_ms + num_ms
+            told |= set(range(message.start_ms, message.end_ms))
+    assert told == lost
+
+
 @given(st.lists(st.integers(0, 3), max_size=8), st.integers(0, 8))
 def test_a_transcript_that_is_told_again_from_any_utterance_reads_the_same(pauses: list[int], again_from: int) -> None:
     finals, at_ms = [], 0
