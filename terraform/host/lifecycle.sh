@@ -11,6 +11,9 @@
 #   METADATA                the metadata service, if it is not http://169.254.169.254
 #   POLL_S                  between two questions to it: 5
 #
+# A host that served and whose unit stays down (an operator drained its engine; a notice did) is told unhealthy, so that
+# Auto Scaling puts another one in its place.
+#
 # A notice that a spot machine goes is not awaited here: the engine itself asks for that (--preemption aws).
 set -euo pipefail
 
@@ -66,6 +69,19 @@ empty_the_host() {
   say "the host is empty"
 }
 
+# is_down: the unit ran, ended, and nothing starts it again. One look may fall between two starts.
+has_run=
+down_looks=0
+is_down() {
+  case "$(systemctl is-active "$UNIT" || true)" in
+    active) has_run=yes down_looks=0 ;;
+    inactive | failed) down_looks=$((down_looks + 1)) ;;
+    *) down_looks=0 ;;
+  esac
+  [ -n "$has_run" ] && [ "$down_looks" -ge 3 ]
+}
+
+is_given_up=
 is_announced=
 [ -n "${LAUNCH_HOOK:-}" ] || is_announced=yes
 while true; do
@@ -77,6 +93,12 @@ while true; do
   if [ -z "$is_announced" ] && bash -c "$READY_COMMAND" >/dev/null 2>&1 && complete "$LAUNCH_HOOK" CONTINUE; then
     is_announced=yes
     say "$UNIT serves"
+  fi
+  if [ -z "$is_given_up" ] && is_down; then
+    say "$UNIT stays down: the host is of no more use"
+    aws autoscaling set-instance-health --region "$AWS_REGION" --instance-id "$instance" --health-status Unhealthy ||
+      say 'Auto Scaling was not told'
+    is_given_up=yes
   fi
   sleep "$poll_s"
 done

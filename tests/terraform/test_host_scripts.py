@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 HOST = TERRAFORM / "host"
 STOPS = """#!/usr/bin/env bash
-echo "systemctl $*" >>"$CALLS"
+if [ "$1" = is-active ]; then touch "$CALLS.looked"; cat "$CALLS.state"; else echo "systemctl $*" >>"$CALLS"; fi
 """
 RECORDS = """#!/usr/bin/env bash
 echo "aws $*" >>"$CALLS"
@@ -93,6 +93,7 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self._calls = folder / "calls"
         self._calls.touch()
+        self.unit_is("active")
         for name, text in (("aws", RECORDS), ("systemctl", STOPS)):
             (folder / name).write_text(text, encoding="utf-8")
             (folder / name).chmod(0o755)
@@ -123,6 +124,16 @@ class Host:
         new.write_text(text, encoding="utf-8")
         new.chmod(0o755)
         new.replace(self._aws)  # one that runs goes on as it was
+
+    def unit_is(self, state: str) -> None:
+        """As `systemctl is-active` says it."""
+        self._calls.with_name("calls.state").write_text(state, encoding="utf-8")
+
+    def until_looked_at(self) -> None:
+        """Until `systemctl is-active` was asked once more."""
+        looked = self._calls.with_name("calls.looked")
+        looked.unlink(missing_ok=True)
+        until_sync(looked.exists, what="a look at the unit")
 
     def serves(self) -> None:
         self._ready.touch()
@@ -203,6 +214,34 @@ def test_a_host_that_is_not_waited_for_says_it_once(host: Host) -> None:
 
     assert host.exit_code() == 0
     assert [call.split()[0] for call in host.calls()] == ["systemctl", "aws"]
+
+
+def test_a_host_whose_engine_went_and_stays_away_is_replaced(host: Host) -> None:
+    host.serves()
+    host.start()
+    until_sync(lambda: len(host.calls()) == 1)
+    host.until_looked_at()
+
+    host.unit_is("inactive")
+
+    until_sync(lambda: len(host.calls()) == 2, what="word to Auto Scaling")
+    assert "set-instance-health" in host.calls()[1]
+    assert "--instance-id i-0123 --health-status Unhealthy" in host.calls()[1]
+    host.is_to_end()
+    assert host.exit_code() == 0
+
+
+def test_a_host_whose_engine_starts_again_is_kept(host: Host) -> None:
+    host.serves()
+    host.start()
+    until_sync(lambda: len(host.calls()) == 1)
+
+    for state in ("failed", "activating", "active"):
+        host.unit_is(state)
+    host.is_to_end()
+
+    assert host.exit_code() == 0
+    assert not any("set-instance-health" in call for call in host.calls())
 
 
 def published(folder: Path, pages: dict[str, str | None]) -> tuple[int, list[str]]:

@@ -155,7 +155,7 @@ data "aws_iam_policy_document" "host" {
 
     content {
       sid       = "AnswerLifecycleHooks"
-      actions   = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"]
+      actions   = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "autoscaling:SetInstanceHealth"]
       resources = statement.value
     }
   }
