@@ -64,6 +64,9 @@ class Connection:
     async def say(self, type_: str, **fields: Any) -> None:
         await self._socket.send_json({"type": type_, **fields})
 
+    async def write(self, text: str) -> None:
+        await self._socket.send_str(text)
+
     async def started(self, **fields: Any) -> None:
         known = {"session_id": "s", "model": "m", "model_version": "v", "region": "local", "resume_token": "r"}
         await self.say("started", **(known | fields))
@@ -206,6 +209,23 @@ def test_a_finalize_with_its_ack_is_not_asked_for_again(browser: Browser, stage:
 
     speak(browser, stage, acknowledges, finishes, finalize_at=7_001)
     assert stage.connections[1].asked == [("finish", NUM_SAMPLES - 7_001)]
+
+
+def test_acks_of_what_was_never_sent_and_what_is_no_message_lose_no_audio(browser: Browser, stage: Stage) -> None:
+    async def says_odd_things(connection: Connection) -> None:
+        await connection.started()
+        for sample in (10**9, "5001", 1.5, -3, None, [7]):
+            await connection.say("ack", audio_ms=0, sample=sample)
+        for text in ("null", "7", "no json", "[]", "{}", '{"type": 5}', '{"type": "of_a_later_version"}'):
+            await connection.write(text)
+        await connection.listen_to_the_end()
+        await connection.break_off()
+
+    told = speak(browser, stage, says_odd_things, finishes)
+    first, again = stage.connections
+    assert told["end"]["type"] == "finished"
+    assert first.audio == AUDIO
+    assert again.audio == AUDIO[2 * again.start["resume"]["from_sample"] :]
 
 
 def test_the_session_goes_on_at_the_gateway_that_was_named(browser: Browser, stage: Stage) -> None:

@@ -31,7 +31,7 @@ export class HeardOnce {
     const heardMs = this.#finalEndMs;
     this.#finalEndMs = Math.max(heardMs, message.end_ms);
     if (message.start_ms >= heardMs) return message;
-    const words = message.words.filter((word) => word.start_ms >= heardMs);
+    const words = (message.words ?? []).filter((word) => word.start_ms >= heardMs);
     if (!words.length) return null;
     return { ...message, words, text: words.map((word) => word.text).join(" "), start_ms: words[0].start_ms };
   }

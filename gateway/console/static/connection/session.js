@@ -182,9 +182,9 @@ export class Session {
       const most = finalize ? Math.min(MOST_SAMPLES_A_MESSAGE, finalize.sample - sample) : MOST_SAMPLES_A_MESSAGE;
       const samples = this.#audio.from(sample, most);
       if (samples.length) {
-        await connection.sendAudio(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength));
         sample += samples.length;
-        talk.sentSample = sample;
+        talk.sentSample = sample; // before it goes: its `ack` may be there before whoever sends goes on
+        await connection.sendAudio(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength));
         continue;
       }
       if (this.#isFinishing) {
@@ -221,12 +221,8 @@ export class Session {
 
   #hear(text, talk) {
     if (talk.isOver) return;
-    let message;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      return; // nothing of ours
-    }
+    const message = parsed(text);
+    if (!message) return; // nothing of ours
     talk.heardAtMs = performance.now();
     this.#note(message, talk);
     const isNew = this.#heard.take(message);
@@ -237,14 +233,13 @@ export class Session {
   #note(message, talk) {
     switch (message.type) {
       case "started":
+        this.#isThrottled = false; // a gateway that lets audio wait says so itself
         this.#resumeToken = message.resume_token ?? this.#resumeToken;
         this.#resumeAt = message.resume_at ?? this.#resumeAt;
         talk.start();
         break;
       case "ack":
-        if ((message.sample ?? 0) > this.#ackedSample) this.#endsInVain = 0;
-        this.#ackedSample = Math.max(this.#ackedSample, message.sample ?? 0);
-        this.#audio.release(this.#ackedSample);
+        this.#acknowledge(message.sample, talk);
         this.#finalizes = this.#finalizes.filter(({ id }) => !message.finalized?.includes(id));
         this.#bell.ring();
         break;
@@ -256,6 +251,25 @@ export class Session {
         if (talk.isStarted && message.reason === "engine_unavailable") this.#endsInVain += 1;
         break;
     }
+  }
+
+  /** Audio up to there is done with; as far as this connection carried it, for nothing else can be. */
+  #acknowledge(sample, talk) {
+    const doneSample = Number.isInteger(sample) ? Math.min(sample, talk.sentSample) : 0;
+    if (doneSample <= this.#ackedSample) return;
+    this.#endsInVain = 0;
+    this.#ackedSample = doneSample;
+    this.#audio.release(doneSample);
+  }
+}
+
+/** An object with a type, or null. */
+function parsed(text) {
+  try {
+    const message = JSON.parse(text);
+    return typeof message?.type === "string" ? message : null;
+  } catch {
+    return null;
   }
 }
 
