@@ -30,9 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> int:
     os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)
-    os.environ.setdefault(
-        "GRPC_ENABLE_FORK_SUPPORT", "false"
-    )  # what is forked becomes another program
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # what is forked becomes another program
     from gateway.listening import ListenFailed
     from gateway.serve import serve
 
