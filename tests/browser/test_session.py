@@ -225,6 +225,7 @@ def test_acks_of_what_was_never_sent_and_what_is_no_message_lose_no_audio(browse
     first, again = stage.connections
     assert told["end"]["type"] == "finished"
     assert first.audio == AUDIO
+    assert again.start["resume"]["from_sample"] <= NUM_SAMPLES
     assert again.audio == AUDIO[2 * again.start["resume"]["from_sample"] :]
 
 
@@ -371,6 +372,24 @@ def test_a_refusal_before_the_connection_is_told_although_browsers_hide_it(brows
         browser.until_over()
         assert browser.part("notice").get_attribute("data-reason") == "address_limited"
         assert "(in 7 s)" in browser.text("notice-text")
+
+
+def test_whoever_sent_a_whole_file_need_not_wait_for_its_words(browser: Browser, stage: Stage) -> None:
+    """The file is sent before anything else happens on the page."""
+
+    async def says_nothing(connection: Connection) -> None:
+        await connection.started()
+        await connection.listen(lambda: False)
+
+    stage.scripts = [says_nothing]
+    browser.open(f"{stage.address}/console#token=a.b.c")
+    browser.choose_file(path_of("digits_rms.wav"))
+    browser.choose("pace", "fast")
+    browser.click("start")
+    browser.until(lambda: browser.state == "Finishing…", what="the end of the file")
+    assert browser.text("stop") == "Do not wait"
+    browser.click("stop")
+    browser.until_over()
 
 
 def test_a_gateway_that_is_not_there_is_told(browser: Browser) -> None:

@@ -102,15 +102,14 @@ export class LiveSection {
     }
     const audio = new KeptAudio(settings.limits.held_audio_ms + AWAY_MS);
     const session = this.#session(choice, token, audio);
-    const source = await this.#source(choice, audio, session);
-    this.#run = source;
+    const run = Object.assign(this.#run, await this.#source(choice, audio, session)); // a short file is read by then
     this.#showState();
     let end;
     try {
       end = await session.run();
     } finally {
-      source.isOver = true;
-      await source.close(); // whatever happens, nobody is listened to any longer
+      run.isOver = true;
+      await run.close(); // whatever happens, nobody is listened to any longer
     }
     return this.#ended(end, token);
   }
