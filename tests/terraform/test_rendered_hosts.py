@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -112,6 +113,26 @@ def test_an_engine_takes_the_options_of_its_unit(written: dict[str, Any], pool: 
     assert "invalid choice" not in engine.stderr
     assert engine.returncode == 64, engine.stderr
     assert "not-an-address" in engine.stderr
+
+
+def test_an_engine_whose_host_does_not_know_its_address_is_tried_again(written: dict[str, Any], tmp_path: Path) -> None:
+    """Instead of ending for good, with 64, for half an address."""
+    (tmp_path / "curl").write_text("#!/bin/sh\nexit 28\n", encoding="utf-8")
+    (tmp_path / "curl").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    ran = subprocess.run(
+        ["bash", "-s"],
+        input=written["engine_environment_scripts"]["spot"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode not in {0, 64, 65}
+    assert "address: the metadata service did not say it" in ran.stderr
 
 
 def test_the_engine_of_a_spot_machine_listens_for_its_notice(written: dict[str, Any]) -> None:
