@@ -405,11 +405,23 @@ def test_audio_that_was_lost_before_an_engine_is_there_is_told_behind_started() 
     assert AudioLost(0, 50) not in sent_to_client(machine.engine_event(Lost(1, LossReason.silent), 20))
 
 
+def test_gaps_that_touch_are_one_until_they_are_told() -> None:
+    """A long loss comes in pieces of a minute at most, and a piece may be a single sample."""
+    machine = make()
+    machine.begin(0)
+    for number in range(500):
+        assert machine.client_lost(number, number + 1, 0) == []
+    assert machine.client_lost(16_000, 32_000, 0) == []
+    assert machine.client_lost(32_000, 992_000, 0) == []
+    told = sent_to_client(machine.engine_event(granted(), 10))
+    assert told[1:] == [AudioLost(0, 32), AudioLost(1_000, 62_000)]
+
+
 def test_a_session_that_begins_with_nothing_but_gaps_is_ended() -> None:
     machine = make()
     machine.begin(0)
     effects: list[Any] = []
-    for number in range(65):
+    for number in range(193):
         assert not effects
         effects = machine.client_lost(320 * number, 320 * number + 160, 0)
     assert effects[-1] == CloseClient(Reason.client_too_slow)
