@@ -21,12 +21,11 @@ def test_every_way_is_loaded_and_its_results_come_back(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.webtransport", "--short", "--json", str(figures)]
     done = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, timeout=240, check=True)
     findings: dict[str, Any] = json.loads(figures.read_text())
-    for way in (*_WAYS, "aioquic"):
+    for way in _WAYS:
         (result,) = findings["loads"][way]["8"]
         assert result["results"] > 0
         assert result["broken"] == 0
         assert all(cost_us > 0 for cost_us in result["cpu_us_per_message"].values())
-    assert findings["set_ups"]["streams"][0]["cpu_us_per_session"]["edge"] > 0
     if not findings["no_lags"]:
         for way in _WAYS:
             (lag,) = findings["lags"][way]["0.05"]

@@ -35,7 +35,7 @@ from tests.benchmarks.webtransport_findings import (
 )
 from tests.benchmarks.webtransport_report import report
 from tests.benchmarks.webtransport_servers import pin, running_aioquic_sink, running_edge_gateway
-from tests.harness.lossy_link import SERVER_ADDRESS, Condition, NoLossyLink, lossy_link
+from tests.harness.lossy_link import SERVER_ADDRESS, Condition, LossyLink, NoLossyLink, lossy_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,14 +62,16 @@ class Plan:
     warm_up_cycles: int
     cycles: int
     set_ups: int
+    has_library: bool
+    """Whether a plain aioquic server is measured beside."""
     losses: tuple[float, ...]
     lag_sessions: int
     lag_messages: int
     lag_rounds: int
 
 
-SHORT = Plan((8,), 1, 3, 6, 4, (0.05,), 2, 10, 1)
-USUAL = Plan((100, 150, 200, 250, 300, 350), 2, 25, 40, 100, (0.0, 0.02), 20, 100, 2)
+SHORT = Plan((8,), 1, 3, 6, 0, False, (0.05,), 2, 10, 1)
+USUAL = Plan((100, 150, 200, 250, 300, 350), 2, 25, 40, 100, True, (0.0, 0.02), 20, 100, 2)
 
 
 class Cores:
@@ -93,18 +95,38 @@ class Bench:
         self._scratch = scratch
         self._issuer = Issuer()
         self._cores = Cores()
+        self._host = "127.0.0.1"
+        self._within: tuple[str, ...] = ()
+        """What the commands of clients start with."""
         self.findings = WebTransportFindings(machine(), {}, {}, {}, {}, tcp=_TCP_SETTING.read_text().strip())
 
     def run(self) -> WebTransportFindings:
         for number in range(1, self._plan.rounds + 1):
-            with self._gateway(f"round-{number}") as gateway, running_aioquic_sink() as sink:
-                _say(f"round {number} of {self._plan.rounds}: opening sessions")
-                self._set_ups(gateway)
-                self._sweep(number, gateway, sink)
+            with contextlib.ExitStack() as running:
+                gateway = running.enter_context(self._gateway(f"round-{number}"))
+                library = running.enter_context(running_aioquic_sink()) if self._plan.has_library else None
+                if self._plan.set_ups:
+                    _say(f"round {number} of {self._plan.rounds}: opening sessions")
+                    self._set_ups(gateway)
+                self._sweep(number, gateway, library)
         try:
             self._lags()
         except NoLossyLink as error:
             self.findings.no_lags = str(error)
+        return self.findings
+
+    def run_in_short(self) -> WebTransportFindings:
+        """All at one gateway, the one behind the link."""
+        try:
+            with self._far_gateway() as (link, gateway):
+                self._host, self._within = SERVER_ADDRESS, tuple(link.client)
+                link.change(Condition(delay_ms=0.0))
+                self._sweep(1, gateway, None)
+                self._lags_over(link, gateway)
+        except NoLossyLink as error:
+            self.findings.no_lags = str(error)
+            with self._gateway("short") as gateway:
+                self._sweep(1, gateway, None)
         return self.findings
 
     def _gateway(self, name: str) -> contextlib.AbstractContextManager[EdgeGateway]:
@@ -112,8 +134,10 @@ class Bench:
 
     # --- one core ---------------------------------------------------------------------------------------
 
-    def _sweep(self, number: int, gateway: EdgeGateway, sink: Target) -> None:
-        open_ways = {STREAMS: gateway.webtransport, DATAGRAMS: gateway.webtransport, AIOQUIC: sink}
+    def _sweep(self, number: int, gateway: EdgeGateway, library: Target | None) -> None:
+        open_ways = {STREAMS: gateway.webtransport, DATAGRAMS: gateway.webtransport}
+        if library is not None:
+            open_ways[AIOQUIC] = library
         most = dict.fromkeys(open_ways, 0)
         for count in self._plan.counts:
             if not open_ways:
@@ -136,6 +160,7 @@ class Bench:
             warm_up_cycles=self._plan.warm_up_cycles,
             cycles=self._plan.cycles,
             cpu_of=target.pids,
+            host=self._host,
             port=target.port,
             tokens=[] if way == AIOQUIC else [self._issuer.token("ES256")],
             webtransport={WEBSOCKET: "", DATAGRAMS: "datagrams"}.get(way, "streams"),  # type: ignore[arg-type]
@@ -168,12 +193,11 @@ class Bench:
         answer: type[Result],
         *,
         timeout_s: float,
-        within: tuple[str, ...] = (),
     ) -> Result:
         """Have a client process carry out an order, on the cores that are not measured."""
         cores = ",".join(map(str, self._cores.others))
         done = subprocess.run(
-            [*within, "taskset", "--cpu-list", cores, sys.executable, "-m", f"tests.benchmarks.{module}"],
+            [*self._within, "taskset", "--cpu-list", cores, sys.executable, "-m", f"tests.benchmarks.{module}"],
             input=msgspec.json.encode(order),
             stdout=subprocess.PIPE,
             cwd=_REPOSITORY,
@@ -185,23 +209,33 @@ class Bench:
     # --- a bad network ----------------------------------------------------------------------------------
 
     def _lags(self) -> None:
+        with self._far_gateway() as (link, gateway):
+            self._within = tuple(link.client)
+            self._lags_over(link, gateway)
+
+    @contextlib.contextmanager
+    def _far_gateway(self) -> Iterator[tuple[LossyLink, EdgeGateway]]:
+        """Raises NoLossyLink."""
         with (
             lossy_link(core=max(self._cores.others)) as link,
             running_edge_gateway(
                 self._issuer, self._scratch / "far", slots=_SLOTS, host=SERVER_ADDRESS, within=link.server
             ) as gateway,
         ):
-            for number in range(1, self._plan.lag_rounds + 1):
-                for loss in self._plan.losses:
-                    for way in (WEBSOCKET, STREAMS, DATAGRAMS):
-                        _say(f"round {number} of {self._plan.lag_rounds}: {way}, {100 * loss:g} % of packets lost")
-                        link.change(Condition(delay_ms=_HALF_ROUND_TRIP_MS, loss=loss, seed=number))
-                        result = self._lag(way, gateway, tuple(link.client))
-                        carried = link.carried()
-                        lag = Lag(result, carried.passed, carried.lost, carried.late_p99_ms)
-                        self.findings.lags.setdefault(way, {}).setdefault(f"{loss:g}", []).append(lag)
+            yield link, gateway
 
-    def _lag(self, way: str, gateway: EdgeGateway, within: tuple[str, ...]) -> LagResult:
+    def _lags_over(self, link: LossyLink, gateway: EdgeGateway) -> None:
+        for number in range(1, self._plan.lag_rounds + 1):
+            for loss in self._plan.losses:
+                for way in (WEBSOCKET, STREAMS, DATAGRAMS):
+                    _say(f"round {number} of {self._plan.lag_rounds}: {way}, {100 * loss:g} % of packets lost")
+                    link.change(Condition(delay_ms=_HALF_ROUND_TRIP_MS, loss=loss, seed=number))
+                    result = self._lag(way, gateway)
+                    carried = link.carried()
+                    lag = Lag(result, carried.passed, carried.lost, carried.late_p99_ms)
+                    self.findings.lags.setdefault(way, {}).setdefault(f"{loss:g}", []).append(lag)
+
+    def _lag(self, way: str, gateway: EdgeGateway) -> LagResult:
         target = gateway.websocket if way == WEBSOCKET else gateway.webtransport
         order = LagOrder(
             way=way,  # type: ignore[arg-type]
@@ -213,7 +247,7 @@ class Bench:
             messages=self._plan.lag_messages,
         )
         seconds = order.messages / 10 + _SLACK_S
-        return self._client("lag_client", order, LagResult, timeout_s=seconds, within=within)
+        return self._client("lag_client", order, LagResult, timeout_s=seconds)
 
 
 def _say(text: str) -> None:
@@ -233,7 +267,7 @@ def main() -> int:
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = parser.parse_args()
     with _scratch() as scratch:
-        findings = Bench(SHORT if arguments.short else USUAL, scratch).run()
+        findings = Bench(SHORT, scratch).run_in_short() if arguments.short else Bench(USUAL, scratch).run()
     text = report(findings)
     print(text)
     if arguments.json is not None:

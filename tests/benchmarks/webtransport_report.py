@@ -26,7 +26,8 @@ def report(findings: WebTransportFindings) -> str:
     """Markdown."""
     parts = [machine_line(findings.machine), "### CPU a message, and how late results are", _load_table(findings)]
     parts += ["### Sessions that one core keeps up with", _most_table(findings)]
-    parts += ["### Opening and closing WebTransport sessions", _set_up_table(findings)]
+    if findings.set_ups:
+        parts += ["### Opening and closing sessions", _set_up_table(findings)]
     parts += ["### Lag over a network that loses packets"]
     parts += [findings.no_lags or _lag_table(findings)]
     return "\n\n".join(parts)
