@@ -53,7 +53,8 @@ resource "aws_security_group" "this" {
   #checkov:skip=CKV2_AWS_5:Other modules attach them: ingress, region, engine_pool, redis
   for_each = local.groups
 
-  name        = "${var.name}-${replace(each.key, "_", "-")}"
+  # With an end of AWS's own: one that takes another's place stands beside it for a while.
+  name_prefix = "${var.name}-${replace(each.key, "_", "-")}-"
   description = each.value
   vpc_id      = aws_vpc.this.id
   tags        = merge(local.tags, { Name = "${var.name}-${replace(each.key, "_", "-")}" })

@@ -60,8 +60,12 @@ variable "permitted_area_pairs" {
   description = "Pairs of legal areas between which a link may be made. Inside one area it always may."
   type        = list(set(string))
   default     = []
-}
 
+  validation {
+    condition     = alltrue([for pair in var.permitted_area_pairs : length(pair) == 2])
+    error_message = "Each of permitted_area_pairs names two legal areas: a longer list would permit more than anybody wrote down."
+  }
+}
 
 variable "far_account_id" {
   description = "Account of the far end, if it is another one."

@@ -64,3 +64,15 @@ run "networks_that_overlap_are_refused" {
   }
   expect_failures = [var.far]
 }
+
+run "a_pair_of_three_areas_is_refused" {
+  command = plan
+  providers = {
+    aws.near = aws.near
+    aws.far  = aws.far
+  }
+  variables {
+    permitted_area_pairs = [["eu", "us", "uk"]]
+  }
+  expect_failures = [var.permitted_area_pairs]
+}
