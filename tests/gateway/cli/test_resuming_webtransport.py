@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from gateway.cli.resuming import Endpoint, FellBack, Resumed, ResumeRules, Resum
 from gateway.cli.webtransport_connection import WebTransportChoices
 from gateway.errors import Reason, WrongRegion
 from gateway.webtransport.client.trust import CertificateHash
-from gateway.wire.messages import AudioSpec, FinalMessage, Finished, Start, Started
+from gateway.wire.messages import Ack, AudioLost, AudioSpec, FinalMessage, Finished, Start, Started
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.harness.redis_server import free_port
 from tests.harness.udp_relay import UdpRelay
@@ -38,11 +39,12 @@ RULES = ResumeRules(first_delay_ms=20, max_delay_ms=100, give_up_ms=5_000, open_
 class Talk:
     """A session whose audio the test gives."""
 
-    def __init__(self, endpoint: Endpoint, rules: ResumeRules = RULES) -> None:
+    def __init__(self, endpoint: Endpoint, rules: ResumeRules = RULES, *, audio: AudioSpec | None = None) -> None:
         self.shown: list[Shown] = []
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
-        source = KeptAudio(AudioSpec(), self._coming())
-        self.session = ResumingSession(endpoint, Start(), source, self.shown.append, rules=rules)
+        audio = audio or AudioSpec()
+        source = KeptAudio(audio, self._coming())
+        self.session = ResumingSession(endpoint, Start(audio=audio), source, self.shown.append, rules=rules)
 
     async def _coming(self) -> AsyncIterator[bytes]:
         while (piece := await self._pieces.get()) is not None:
@@ -61,12 +63,22 @@ class Talk:
     def count(self, kind: type[object]) -> int:
         return sum(isinstance(message, kind) for message in self.shown)
 
+    def has(self, kind: type[object], times: int) -> bool:
+        return self.count(kind) == times
 
-def endpoint_of(gateway: GatewayInProcess, url: str, fallback_url: str | None) -> Endpoint:
-    trust = CertificateHash.of(gateway.webtransport.certificate_sha256)
-    return Endpoint(
-        url, gateway.token(), TransportChoice.webtransport, WebTransportChoices(trust), fallback_url=fallback_url
+
+def has_heard(gateway: GatewayInProcess, sample: int) -> bool:
+    """Whether an engine was sent the audio up to there."""
+    return bool(gateway.pool.streams) and gateway.pool.last.end_sample > sample
+
+
+def endpoint_of(
+    gateway: GatewayInProcess, url: str, fallback_url: str | None, *, has_datagrams: bool = False
+) -> Endpoint:
+    choices = WebTransportChoices(
+        CertificateHash.of(gateway.webtransport.certificate_sha256), has_datagrams=has_datagrams
     )
+    return Endpoint(url, gateway.token(), TransportChoice.webtransport, choices, fallback_url=fallback_url)
 
 
 @contextlib.asynccontextmanager
@@ -113,6 +125,36 @@ async def test_a_gateway_that_answers_over_webtransport_is_gone_on_with_so(
     assert not talk.count(FellBack)
     assert [message.at for message in talk.shown if isinstance(message, Resumed)] == [url]
     assert bytes(gateway.pool.last.audio) == PIECE * 2
+
+
+@pytest.mark.parametrize(
+    "audio", [AudioSpec(), AudioSpec(sample_rate_hz=8_000, channels=2)], ids=["plain", "resampled"]
+)
+async def test_audio_in_datagrams_is_gone_on_with_from_its_own_first_sample(tmp_path: Path, audio: AudioSpec) -> None:
+    """Places in datagrams begin anew with each connection, wherever in the session its audio begins."""
+    async with behind_a_relay(tmp_path) as (gateway, _, url):
+        talk = Talk(endpoint_of(gateway, url, None, has_datagrams=True), audio=audio)
+        running = asyncio.create_task(talk.session.run())
+        instants = audio.sample_rate_hz // 10
+        pieces = [
+            b"".join((at & 0x7FFF).to_bytes(2, "little") * audio.channels for at in range(first, first + instants))
+            for first in range(0, 21 * instants, instants)
+        ]
+        for number in (1, 2):
+            talk.say(*pieces[10 * (number - 1) : 10 * number])
+            cut_sample = 16_000 * number - 6_001
+            await until(partial(has_heard, gateway, cut_sample))
+            gateway.pool.last.finalize(cut_sample)  # as an engine that found a pause
+            await until(partial(talk.has, Ack, number))
+            gateway.registry.end_all_now(Reason.draining)
+            await until(partial(talk.has, Resumed, number))
+        talk.say(pieces[20], None)
+        assert await running == Finished(2_100)
+    assert talk.count(AudioLost) == 0
+    finals = [(f.start_ms, f.end_ms) for f in talk.shown if isinstance(f, FinalMessage)]
+    assert finals == [(0, 624), (624, 1_624), (1_624, 2_100)]
+    if audio == AudioSpec():
+        assert bytes(gateway.pool.last.audio) == b"".join(pieces)[2 * 25_999 :]
 
 
 @pytest.mark.parametrize("is_listening", [False, True], ids=["refused", "swallowed"])
