@@ -28,6 +28,11 @@ variable "zone_id" {
 variable "bucket_prefix" {
   description = "Before the names of all buckets, which the world shares."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,20}[a-z0-9]$", var.bucket_prefix))
+    error_message = "bucket_prefix: 3 to 22 small letters, digits and hyphens. A bucket's name may be 63 long, and that of a role which copies one 64."
+  }
 }
 
 variable "releases" {

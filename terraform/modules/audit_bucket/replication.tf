@@ -40,7 +40,7 @@ data "aws_iam_policy_document" "replication" {
   }
   statement {
     sid       = "EncryptThere"
-    actions   = ["kms:GenerateDataKey"]
+    actions   = ["kms:Encrypt", "kms:GenerateDataKey"]
     resources = [var.replica.kms_key_arn]
   }
 }

@@ -44,6 +44,10 @@ run "a_copy_goes_to_another_region_of_the_legal_area" {
     condition     = one(one(one(aws_s3_bucket_replication_configuration.this[0].rule).destination).encryption_configuration).replica_kms_key_id == "arn:aws:kms:eu-west-1:123456789012:key/2"
     error_message = "encrypted with the other region's key"
   }
+  assert {
+    condition     = anytrue([for statement in data.aws_iam_policy_document.replication[0].statement : contains(statement.actions, "kms:Encrypt") && statement.resources == toset([var.replica.kms_key_arn])])
+    error_message = "S3 encrypts replicas with the role's leave"
+  }
 }
 
 run "a_copy_beyond_the_legal_area_is_refused" {
