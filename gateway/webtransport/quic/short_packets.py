@@ -33,10 +33,19 @@ _PACKET_NUMBER_BYTES = 2
 _TAG_BYTES = 16
 _STREAM_OVERHEAD_BYTES = 1 + 8 + 8 + 2
 _ACK_BYTES = 1 + 3 * 8 + 1
+PACKETS_A_KEY = 1 << 22
+"""Half of what may be sealed with one key (RFC 9001 §6.6)."""
+KEPT_ACKNOWLEDGEMENTS = 128
+"""Sent in packets of their own. A client acknowledges those only together with something else, which may never come."""
 
 
 class ShortPacketConnection(ShortReceiving):
     """Says and does what ServerConnection does, for less than half of the cost."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._keys_until = PACKETS_A_KEY
+        self._tidy_above = 2 * KEPT_ACKNOWLEDGEMENTS
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         space = self._space
@@ -103,6 +112,12 @@ class ShortPacketConnection(ShortReceiving):
         )
 
     def _sent_acknowledgement(self, space: QuicPacketSpace, now: float) -> list[tuple[bytes, Address]]:
+        if (
+            self._packet_number - space.largest_acked_packet > KEPT_ACKNOWLEDGEMENTS
+            and not space.ack_eliciting_in_flight
+        ):
+            self._probe_pending = True  # a PING: what the client has of us must be known (RFC 9000 §13.2.4, §17.1)
+            return self._sent_generally(now)
         if len(space.ack_queue) != 1:
             return self._sent_generally(now)
         return self._sent(self._acknowledgement(space, now), [self._ack_delivery(space)], now, is_in_flight=False)
@@ -112,9 +127,23 @@ class ShortPacketConnection(ShortReceiving):
         made: list[tuple[bytes, Address]] = super().datagrams_to_send(now)
         self._idle_s = self._idle_timeout()  # three times the probe timeout at least, which goes with the path
         self._has_unsent_ids = not all(known.was_sent for known in self._host_cids)
-        if self._space is not None and self._space.ack_at is None:
-            self._unacknowledged = 0
+        if self._space is not None:
+            if self._space.ack_at is None:
+                self._unacknowledged = 0
+            self._tidy(self._space)
         return made
+
+    def _tidy(self, space: QuicPacketSpace) -> None:
+        """Forget acknowledgements that were sent long ago, and ask for new keys before the old ones wear out."""
+        if self._packet_number >= self._keys_until:
+            self._keys_until = self._packet_number + PACKETS_A_KEY
+            self.request_key_update()
+        sent = space.sent_packets
+        if len(sent) > self._tidy_above:
+            alone = [number for number, packet in sent.items() if not packet.in_flight]
+            for number in alone[:-KEPT_ACKNOWLEDGEMENTS]:
+                del sent[number]
+            self._tidy_above = len(sent) + KEPT_ACKNOWLEDGEMENTS
 
     def _sent_with_data(self, stream: QuicStream, space: QuicPacketSpace, now: float) -> list[tuple[bytes, Address]]:
         sender = stream.sender
@@ -226,6 +255,7 @@ class ShortPacketConnection(ShortReceiving):
             self._idle_s = self._idle_timeout()
             self._close_at = now + self._idle_s
             self._ack_eliciting_sent_since_receipt = True
+        self._tidy(space)
         path = self._network_paths[0]
         path.bytes_sent += len(datagram)
         return [(datagram, path.addr)]

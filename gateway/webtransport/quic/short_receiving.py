@@ -210,6 +210,7 @@ class ShortReceiving(ServerConnection):
         if is_end:
             receiver._final_size = end
             receiver.is_finished = True
+            self._is_settled = False  # the stream may be over, and another may take its place
         limit = self._local_max_data
         limit.used += length
         rules = self._rules

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import dev_certificates
+from gateway.webtransport.quic import short_packets
 from gateway.webtransport.quic.server_connection import ServerConnection
-from gateway.webtransport.quic.short_packets import ShortPacketConnection
+from gateway.webtransport.quic.short_packets import KEPT_ACKNOWLEDGEMENTS, ShortPacketConnection
 from tests.harness.quic_pair import pair, read
 
 if TYPE_CHECKING:
@@ -114,3 +115,58 @@ def test_a_key_update_of_the_client_is_followed(files: dev_certificates.DevCerti
         two.run()
     assert read(two.server_events, 0) == b"under new keys;" * 3
     assert read(two.client_events, 0) == b"indeed;" * 3
+
+
+@pytest.mark.parametrize("pieces", [[b"whole"], [b"in ", b"two"]])
+def test_a_stream_that_ended_the_short_way_makes_room_for_another(
+    files: dev_certificates.DevCertificate, pieces: list[bytes]
+) -> None:
+    two = pair(files, kind=ShortPacketConnection)
+    two.run()
+    two.client.send_stream_data(2, b"begun")
+    two.run()
+    limit = two.server._local_max_streams_uni.value
+    for number, piece in enumerate(pieces):
+        two.client.send_stream_data(2, piece, end_stream=number == len(pieces) - 1)
+        two.run(for_s=0.2)
+    assert list(two.server._streams) == []
+    assert two.server._local_max_streams_uni.value == limit + 1
+
+
+@pytest.mark.parametrize("acknowledges", [True, False])
+def test_a_client_that_only_sends_makes_us_keep_little(
+    files: dev_certificates.DevCertificate, acknowledges: bool
+) -> None:
+    """An honest one is asked now and then what it has; one that never says so is bounded all the same."""
+    two = pair(files, kind=ShortPacketConnection)
+    two.run()
+    for _ in range(2_000):
+        two.send_from_client(b"\x01")
+        two.now += 0.03
+        made = two.server.datagrams_to_send(now=two.now)
+        if acknowledges:
+            for data, _ in made:
+                two.client.receive_datagram(data, ("192.0.2.2", 443), now=two.now)
+            if two.client.get_timer() <= two.now + 0.03:
+                for data, _ in two.client.datagrams_to_send(now=two.now + 0.03):
+                    two.server.receive_datagram(data, two.client_address, now=two.now)
+    space = two.server._space
+    assert len(space.sent_packets) <= 3 * KEPT_ACKNOWLEDGEMENTS
+    if acknowledges:
+        assert two.server._packet_number - space.largest_acked_packet < 2 * KEPT_ACKNOWLEDGEMENTS
+    assert two.server._loss.bytes_in_flight < 2_000
+
+
+def test_keys_are_changed_before_they_wear_out(files: dev_certificates.DevCertificate, monkeypatch: Any) -> None:
+    monkeypatch.setattr(short_packets, "PACKETS_A_KEY", 40)
+    two = pair(files, kind=ShortPacketConnection)
+    two.run()
+    phases = set()
+    for number in range(100):
+        two.client.send_stream_data(0, b"%d;" % number)
+        two.server.send_stream_data(0, b"%d," % number) if number else None
+        two.run(for_s=0.1)
+        phases.add(two.server._one_rtt.send.key_phase)
+    assert phases == {0, 1}
+    assert read(two.server_events, 0) == b"".join(b"%d;" % number for number in range(100))
+    assert read(two.client_events, 0) == b"".join(b"%d," % number for number in range(1, 100))
