@@ -144,6 +144,14 @@ def test_the_engine_of_a_spot_machine_listens_for_its_notice(written: dict[str, 
     assert "--grant-keys" in units["reserved"]
 
 
+def test_engines_learn_new_keys_of_grants_while_they_run(written: dict[str, Any]) -> None:
+    script = written["engine_user_data"]["reserved"]
+
+    assert "enable --now patchbay-grant-keys.timer" in script
+    assert "s3 sync --only-show-errors --delete s3://acme-artifacts/config/keys/ /etc/patchbay/grant-keys" in script
+    assert "grant-keys" not in written["engine_user_data"]["spot"]
+
+
 def test_a_unit_waits_longer_than_its_engine_drains(written: dict[str, Any]) -> None:
     for unit in written["engine_units"].values():
         drain_ms = int(unit.split("--drain-deadline-ms ")[1].split()[0])
