@@ -13,10 +13,13 @@ class AnswerRate:
 
     def take(self, now: float) -> bool:
         """Whether one more may go out at `now`, in seconds of any clock that only goes forward."""
-        if now > self._at:
-            self._left = min(self._per_second, self._left + (now - self._at) * self._per_second)
-            self._at = now
-        if self._left < 1:
+        if not self.has_left(now):
             return False
         self._left -= 1
         return True
+
+    def has_left(self, now: float) -> bool:
+        if now > self._at:
+            self._left = min(self._per_second, self._left + (now - self._at) * self._per_second)
+            self._at = now
+        return self._left >= 1

@@ -80,6 +80,12 @@ class ConnectionIdScheme:
         """The index of the process that made this id."""
         return connection_id[self.layout.process_index_at] % self.processes
 
+    def is_own(self, connection_id: bytes) -> bool:
+        """Whether this process can have made it: its own index, and its own server id where there is one."""
+        if len(connection_id) != self.layout.length_bytes or self.process_of(connection_id) != self.process_index:
+            return False
+        return self.routing is None or self.routing.decode(connection_id) == self.routing.server_id
+
     def _process_byte(self, random: int) -> int:
         slots = (_MAX_PROCESSES - 1 - self.process_index) // self.processes + 1
         return self.process_index + self.processes * (random % slots)

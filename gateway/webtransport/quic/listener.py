@@ -173,7 +173,7 @@ class QuicListener:
         peer.receive(data, address, now)
         return True
 
-    def begin(self, newcomer: Newcomer, now: float) -> None:
+    def begin(self, newcomer: Newcomer, now: float) -> bool:
         quic = ShortPacketConnection(
             configuration=self._configuration(),
             rules=self._rules,
@@ -190,8 +190,9 @@ class QuicListener:
         peer.receive(newcomer.data, newcomer.address, now)
         if peer.has_understood_nothing():
             peer.drop("not_understood")
-            return
+            return False
         self._metrics.handshakes.labels(outcome="begun").inc()
+        return True
 
     def _configuration(self) -> QuicConfiguration:
         """Of new connections; made again when the certificate was."""

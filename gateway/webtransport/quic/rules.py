@@ -16,6 +16,7 @@ class QuicRules:
     Attributes:
         secret: at least 16 bytes; the same in all processes and gateways behind one address.
         retry_above_handshakes: unfinished handshakes from which a client must first show that its address is its own.
+        retry_above_misunderstood_per_second: first packets that could not be decrypted, from which likewise.
         max_handshakes: unfinished handshakes of this process; what comes above it is dropped.
         max_connections: with a finished handshake; above it no new one is begun.
         stream_window_bytes: what a client may send on one stream ahead of what was read of it, and so also the most
@@ -30,6 +31,7 @@ class QuicRules:
     idle_timeout_ms: int = 30_000
     retry_always: bool = False
     retry_above_handshakes: int = 64
+    retry_above_misunderstood_per_second: int = 32
     max_handshakes: int = 512
     max_handshakes_per_address: int = 64
     handshake_timeout_ms: int = 10_000

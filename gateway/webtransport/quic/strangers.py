@@ -86,7 +86,8 @@ class StrangersHost(Protocol):
     def deliver(self, data: bytes, address: Address, now: float) -> bool:
         """To the connection that it belongs to; False: to none."""
 
-    def begin(self, newcomer: Newcomer, now: float) -> None: ...
+    def begin(self, newcomer: Newcomer, now: float) -> bool:
+        """False: its first packet could not be understood."""
 
 
 class Strangers:
@@ -101,6 +102,7 @@ class Strangers:
         self._resets = StatelessResets(rules.secret)
         self._answer_rate = AnswerRate(rules.max_retries_per_second)
         self._reset_rate = AnswerRate(rules.max_resets_per_second)
+        self._misunderstandings = AnswerRate(rules.retry_above_misunderstood_per_second)
         self._waiting: deque[tuple[bytes, Address]] = deque()
         self._is_turn_due = False
 
@@ -123,11 +125,17 @@ class Strangers:
         self._next_turn()
 
     def reset(self, data: bytes, address: Address, now: float) -> None:
-        """A packet with a short header: its client believes in a connection that nobody knows."""
+        """A packet with a short header: its client believes in a connection that nobody knows.
+
+        Only ids that this process can have made are answered: the token for another's would let anybody who sees an id
+        end a connection that lives there, for all of them share the secret (RFC 9000 §21.11).
+        """
         self._drop("unknown_connection")
         if len(data) < SHORTEST_ANSWERED_BYTES or not self._reset_rate.take(now):
             return
         connection_id = data[1 : 1 + self._ids.length_bytes]
+        if not self._ids.is_own(connection_id):
+            return
         packet = self._resets.packet(connection_id, received_bytes=len(data), random=os.urandom(_RESET_NOISE_BYTES))
         if packet is not None:
             self._metrics.resets.inc()
@@ -167,7 +175,8 @@ class Strangers:
         newcomer = self._with_address_shown(header, data, address, now)
         if newcomer is None or not self._has_room_for(address):
             return False
-        self._host.begin(newcomer, now)
+        if not self._host.begin(newcomer, now):
+            self._misunderstandings.take(now)
         return True
 
     def _with_address_shown(self, header: QuicHeader, data: bytes, address: Address, now: float) -> Newcomer | None:
@@ -180,7 +189,11 @@ class Strangers:
                 self._refuse(header, QuicErrorCode.INVALID_TOKEN, address, now)
                 return None
             return Newcomer(data, address, destination_id, original_id=told, retry_id=destination_id)
-        if self._rules.retry_always or self._host.handshakes >= self._rules.retry_above_handshakes:
+        if (
+            self._rules.retry_always
+            or self._host.handshakes >= self._rules.retry_above_handshakes
+            or not self._misunderstandings.has_left(now)  # noise costs as much as half a handshake, and leaves no trace
+        ):
             self._ask_again(header, address, now)
             return None
         return Newcomer(data, address, destination_id, original_id=destination_id, retry_id=None)

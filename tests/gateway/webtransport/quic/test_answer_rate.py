@@ -12,7 +12,9 @@ pytestmark = pytest.mark.unit
 def test_a_second_gives_its_number_and_no_more() -> None:
     rate = AnswerRate(3)
     assert [rate.take(10.0) for _ in range(4)] == [True, True, True, False]
+    assert rate.has_left(10.1) is False
     assert rate.take(10.1) is False
+    assert rate.has_left(10.34) is True
     assert rate.take(10.34) is True
     assert [rate.take(99.0) for _ in range(4)] == [True, True, True, False]
 

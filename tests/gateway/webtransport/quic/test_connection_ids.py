@@ -40,6 +40,29 @@ def test_the_worked_example_of_the_draft_holds() -> None:
     assert routing.encode(bytes.fromhex("9c69c275")).hex() == "0767947d29be054a"
 
 
+@pytest.mark.parametrize("scheme", ["plain", "nlb", "quic_lb", "encrypted"])
+def test_an_id_is_known_as_own_only_by_the_process_that_made_it(scheme: str) -> None:
+    def made(process_index: int, server: bytes) -> ConnectionIdScheme:
+        parts = {"key": KEY} if scheme == "encrypted" else {}
+        name = "quic_lb" if scheme == "encrypted" else scheme
+        server_id = b"" if scheme == "plain" else server * 8
+        return connection_id_scheme(
+            name,
+            server_id=server_id,
+            process_index=process_index,
+            processes=3,
+            **parts,  # type: ignore[arg-type]
+        )
+
+    one = made(1, b"a")
+    for number in range(40):
+        own = one.make(bytes((number * 37 + at * 11) % 256 for at in range(one.length_bytes)))
+        assert one.is_own(own)
+        assert not made(2, b"a").is_own(own)
+        assert made(1, b"b").is_own(own) is (scheme == "plain")
+        assert not one.is_own(own[:-1])
+
+
 def schemes(processes: int, process_index: int) -> st.SearchStrategy[ConnectionIdScheme]:
     parts = {"process_index": process_index, "processes": processes}
     return st.one_of(

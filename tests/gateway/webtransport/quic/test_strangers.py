@@ -17,6 +17,7 @@ from aioquic.quic.packet import (
     pull_quic_header,
 )
 
+from gateway.webtransport.quic.connection_ids import connection_id_scheme
 from tests.harness.quic_strangers import Spoofer, answer_of, first_packet, is_answered
 from tests.harness.raw_quic import client_configuration, listening, quic_rules, raw_client
 from tests.harness.waiting import until
@@ -108,6 +109,32 @@ async def test_resets_have_a_rate_and_do_not_answer_short_noise(tmp_path: Path) 
         await until(lambda: server.count("packets_dropped_total", reason="unknown_connection") >= 60, within_s=5)
         assert 5 <= server.count("stateless_resets_total") <= 8
         assert all(len(answer) < 61 for answer in spoofer.answers())
+        spoofer.close()
+
+
+async def test_no_reset_is_told_for_a_connection_that_lives_elsewhere(tmp_path: Path) -> None:
+    """Whoever sees an id could else ask another process for the token that ends the connection."""
+    ids = [connection_id_scheme("plain", process_index=index, processes=2) for index in range(2)]
+    async with listening(tmp_path, quic_rules(connection_ids=ids[0])) as server:
+        spoofer = Spoofer(server.address, sockets=1)
+        for scheme in (ids[1], ids[0]):
+            spoofer.send(b"\x40" + scheme.make(os.urandom(scheme.length_bytes)) + bytes(60))
+        await until(lambda: server.count("packets_dropped_total", reason="unknown_connection") == 2, within_s=5)
+        assert server.count("stateless_resets_total") == 1
+        spoofer.close()
+
+
+async def test_noise_in_place_of_first_packets_soon_costs_little(tmp_path: Path) -> None:
+    rules = quic_rules(retry_above_misunderstood_per_second=5)
+    async with listening(tmp_path, rules) as server:
+        spoofer = Spoofer(server.address)
+        packet = first_packet()
+        for number in range(40):
+            spoofer.send(packet[:6] + os.urandom(8) + packet[14:], number)
+        await until(lambda: server.count("retries_total") >= 25, within_s=5)
+        assert server.count("handshakes_total", outcome="not_understood") <= 15
+        async with raw_client(server.address) as client:
+            await is_answered(client)
         spoofer.close()
 
 
