@@ -45,16 +45,20 @@ def edge_processes(region: Region) -> list[psutil.Process]:
     return [child for child in children if "gateway.webtransport" in child.cmdline()]
 
 
-def test_a_file_becomes_the_right_words_over_webtransport(page: Browser) -> None:
+def test_a_file_becomes_the_right_words_and_nothing_goes_to_another_host_or_breaks_a_rule_of_the_page(
+    page: Browser,
+) -> None:
     page.choose_file(path_of(DIGITS))
+    page.choose("pace", "fast")
     page.click("start")
     page.until_over()
     assert page.said == [WORDS]
     assert (page.state, page.figure("transport"), page.figure("words")) == ("Done", "WebTransport", "10")
     assert (page.figure("region"), page.figure("engine-region")) == ("local", "local")
-    assert int(page.figure("first-partial").replace(",", "")) > 0
     assert page.figure("final-note").startswith("after it was asked for")
     assert page.remarks == []
+    assert page.violations == []
+    assert page.hosts() == {"127.0.0.1"}
 
 
 def test_a_microphone_becomes_the_right_words(page: Browser) -> None:
@@ -66,6 +70,7 @@ def test_a_microphone_becomes_the_right_words(page: Browser) -> None:
     page.until_over()
     assert page.said[0] == transcripts()[SPOKEN]
     assert page.figure("transport") == "WebTransport"
+    assert int(page.figure("first-partial").replace(",", "")) > 0
     assert page.figure("final-note").startswith("after speech ends")
 
 
@@ -81,20 +86,6 @@ def test_webtransport_that_does_not_answer_is_given_up_for_websocket(
     assert page.said == [WORDS]
     assert page.figure("transport") == "WebSocket"
     assert page.remarks == ["WebTransport did not answer, so WebSocket is used"]
-
-
-def test_a_killed_gateway_costs_no_word_and_doubles_none(
-    page: Browser, webtransport_region: Region, tmp_path: Path
-) -> None:
-    recording = write_wav(tmp_path / "two.wav", pcm_of(SPOKEN) + silence(1_000) + pcm_of(FORWARD) + silence(300))
-    page.choose_file(recording)
-    page.click("start")
-    page.until(lambda: page.said and page.text("partial"), what="a word of the second utterance")
-    os.kill(webtransport_region.gateway_pid, signal.SIGKILL)
-    page.until_over(within_s=60)
-    assert page.said == [transcripts()[SPOKEN], transcripts()[FORWARD]]
-    assert page.figure("resumed") == "once"
-    assert any("Connection lost" in remark for remark in page.remarks)
 
 
 def test_a_token_that_is_refused_is_told_in_plain_words_and_can_be_mended(
@@ -139,13 +130,15 @@ def test_the_token_stays_in_the_tabs_memory(page: Browser) -> None:
     assert all(token not in url.partition("#")[0] for url in page.requests())
 
 
-def test_nothing_goes_to_another_host_and_no_rule_of_the_page_is_broken(
-    page: Browser, webtransport_region: Region
+def test_a_killed_gateway_costs_no_word_and_doubles_none(
+    page: Browser, webtransport_region: Region, tmp_path: Path
 ) -> None:
-    page.choose_file(path_of(DIGITS))
-    page.choose("pace", "fast")
+    recording = write_wav(tmp_path / "two.wav", pcm_of(SPOKEN) + silence(1_000) + pcm_of(FORWARD) + silence(300))
+    page.choose_file(recording)
     page.click("start")
-    page.until_over()
-    assert page.said == [WORDS]
-    assert page.violations == []
-    assert page.hosts() == {"127.0.0.1"}
+    page.until(lambda: page.said and page.text("partial"), what="a word of the second utterance")
+    os.kill(webtransport_region.gateway_pid, signal.SIGKILL)
+    page.until_over(within_s=60)
+    assert page.said == [transcripts()[SPOKEN], transcripts()[FORWARD]]
+    assert page.figure("resumed") == "once"
+    assert any("Connection lost" in remark for remark in page.remarks)

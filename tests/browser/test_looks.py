@@ -72,71 +72,35 @@ return low;
 """
 
 
-@pytest.fixture
-def page(browser: Browser, static_console: str) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def empty_page(browser: Browser, static_console: str) -> Browser:
+    """As it comes. Its tests stand before those of the one that is filled: there is one window."""
     browser.set_size(WIDTH_PX, HEIGHT_PX)
     browser.open(static_console)
-    yield browser
+    return browser
+
+
+@pytest.fixture
+def page(empty_page: Browser) -> Iterator[Browser]:
+    yield empty_page
+    empty_page.prefer()
+
+
+@pytest.fixture(scope="module")
+def filled_page(browser: Browser, static_console: str) -> Browser:
+    """With something of everything that the page can show."""
     browser.set_size(WIDTH_PX, HEIGHT_PX)
-    browser.prefer()
-
-
-def fill(page: Browser) -> None:
-    """Something of everything that the page can show."""
-    answer = page.run_module(FILL)
+    browser.open(static_console)
+    answer = browser.run_module(FILL)
     assert "error" not in answer, answer["error"]
+    return browser
 
 
-@pytest.mark.parametrize("size_px", [PHONE_PX, SMALL_PHONE_PX, (860, 600), (WIDTH_PX, HEIGHT_PX)], ids=str)
-def test_nothing_scrolls_sideways(page: Browser, size_px: tuple[int, int]) -> None:
-    page.set_size(*size_px, is_phone=size_px[0] < 600)
-    fill(page)
-    width, seen = page.run("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    assert width <= seen
-    too_wide = page.run(
-        """return [...document.querySelectorAll("main *")]
-             .filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth + 1)
-             .map((each) => each.outerHTML.slice(0, 80))"""
-    )
-    assert too_wide == []
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_every_text_stands_out_from_its_ground(page: Browser, scheme: str) -> None:
-    """WCAG 2.2, 1.4.3: 4.5 to 1, of large text 3 to 1."""
-    page.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")  # no colour on its way
-    fill(page)
-    assert page.run(LOW_CONTRASTS) == []
-
-
-def test_the_dark_page_is_dark(page: Browser) -> None:
-    page.prefer(prefers_color_scheme="dark")
-    assert page.run("return matchMedia('(prefers-color-scheme: dark)').matches")
-    red, green, blue = page.run(
-        "return getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)"
-    )
-    assert max(red, green, blue) < 64
-
-
-def test_nothing_moves_for_those_who_asked_for_rest(page: Browser) -> None:
-    page.prefer(prefers_reduced_motion="reduce")
-    page.run("document.querySelector('[data-part=state]').dataset.state = 'live'")
-    assert page.run("return getComputedStyle(document.querySelector('.lamp')).animationName") == "none"
-
-
-def test_everything_that_is_used_has_a_name_for_those_who_hear_it(page: Browser) -> None:
-    fill(page)
-    roles = {"button", "textbox", "radio", "combobox", "checkbox", "DisclosureTriangle", "log", "region", "status"}
-    tree: list[dict[str, Any]] = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    used = [node for node in tree if not node["ignored"] and node["role"]["value"] in roles]
-    nameless = [node["role"]["value"] for node in used if not node.get("name", {}).get("value")]
-    assert len(used) > 12
-    assert [role for role in nameless if role != "status"] == []  # a status is named by what it says
-
-
-def test_finals_are_read_out_and_what_still_changes_is_not(page: Browser) -> None:
-    assert page.part("log").get_attribute("aria-live") == "polite"
-    assert page.part("partial").get_attribute("aria-live") == "off"
+@pytest.fixture
+def filled(filled_page: Browser) -> Iterator[Browser]:
+    yield filled_page
+    filled_page.set_size(WIDTH_PX, HEIGHT_PX)
+    filled_page.prefer()
 
 
 def test_the_keyboard_reaches_everything_in_the_order_of_the_page(page: Browser) -> None:
@@ -149,10 +113,18 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(page: Browser)
     assert reached == ["a", "token", "show-token", "source", "summary", "start", "scroll"]
 
 
-def test_enter_in_the_tokens_field_starts(page: Browser) -> None:
-    page.part("token").send_keys(Keys.ENTER)
-    assert page.text("notice-title") == "A token is needed."
-    assert page.driver.current_url.endswith("/console")
+def test_finals_are_read_out_and_what_still_changes_is_not(page: Browser) -> None:
+    assert page.part("log").get_attribute("aria-live") == "polite"
+    assert page.part("partial").get_attribute("aria-live") == "off"
+
+
+def test_the_dark_page_is_dark(page: Browser) -> None:
+    page.prefer(prefers_color_scheme="dark")
+    assert page.run("return matchMedia('(prefers-color-scheme: dark)').matches")
+    red, green, blue = page.run(
+        "return getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)"
+    )
+    assert max(red, green, blue) < 64
 
 
 def test_a_shown_token_can_be_hidden_again(page: Browser) -> None:
@@ -163,13 +135,53 @@ def test_a_shown_token_can_be_hidden_again(page: Browser) -> None:
     assert shown == ["password", "text", "password"]
 
 
-def test_the_transcript_is_copied_as_it_stands(page: Browser) -> None:
-    fill(page)
-    page.permit("clipboard-write", "granted")
-    page.permit("clipboard-read", "granted")
-    page.click("copy")
-    page.until(lambda: page.text("copy") == "Copied", what="the copy")
-    answer = page.run_module("return navigator.clipboard.readText()")
+def test_nothing_moves_for_those_who_asked_for_rest(page: Browser) -> None:
+    page.prefer(prefers_reduced_motion="reduce")
+    page.run("document.querySelector('[data-part=state]').dataset.state = 'live'")
+    assert page.run("return getComputedStyle(document.querySelector('.lamp')).animationName") == "none"
+
+
+def test_enter_in_the_tokens_field_starts(page: Browser) -> None:
+    page.part("token").send_keys(Keys.ENTER)
+    assert page.text("notice-title") == "A token is needed."
+    assert page.driver.current_url.endswith("/console")
+
+
+@pytest.mark.parametrize("size_px", [PHONE_PX, SMALL_PHONE_PX, (860, 600), (WIDTH_PX, HEIGHT_PX)], ids=str)
+def test_nothing_scrolls_sideways(filled: Browser, size_px: tuple[int, int]) -> None:
+    filled.set_size(*size_px, is_phone=size_px[0] < 600)
+    width, seen = filled.run("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert width <= seen
+    too_wide = filled.run(
+        """return [...document.querySelectorAll("main *")]
+             .filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth + 1)
+             .map((each) => each.outerHTML.slice(0, 80))"""
+    )
+    assert too_wide == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_text_stands_out_from_its_ground(filled: Browser, scheme: str) -> None:
+    """WCAG 2.2, 1.4.3: 4.5 to 1, of large text 3 to 1."""
+    filled.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")  # no colour on its way
+    assert filled.run(LOW_CONTRASTS) == []
+
+
+def test_everything_that_is_used_has_a_name_for_those_who_hear_it(filled: Browser) -> None:
+    roles = {"button", "textbox", "radio", "combobox", "checkbox", "DisclosureTriangle", "log", "region", "status"}
+    tree: list[dict[str, Any]] = filled.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    used = [node for node in tree if not node["ignored"] and node["role"]["value"] in roles]
+    nameless = [node["role"]["value"] for node in used if not node.get("name", {}).get("value")]
+    assert len(used) > 12
+    assert [role for role in nameless if role != "status"] == []  # a status is named by what it says
+
+
+def test_the_transcript_is_copied_as_it_stands(filled: Browser) -> None:
+    filled.permit("clipboard-write", "granted")
+    filled.permit("clipboard-read", "granted")
+    filled.click("copy")
+    filled.until(lambda: filled.text("copy") == "Copied", what="the copy")
+    answer = filled.run_module("return navigator.clipboard.readText()")
     assert answer["value"] == "transfer two hundred dollars to account four seven one\n" + "a" * 120
 
 
