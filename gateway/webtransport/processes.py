@@ -182,7 +182,7 @@ class EdgeProcesses:
             child.signal(signal.SIGTERM)
         try:
             await self._listen_to(child.index, process, first)
-        except (ValueError, KeyError):  # no line of ours: something in it writes where it must not
+        except (ValueError, KeyError, TypeError):  # no line of ours: something in it writes where it must not
             process.kill()
         finally:
             self._figures.forget(child.index)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import socket
 import stat
 import tempfile
 from pathlib import Path
@@ -42,6 +46,51 @@ def test_its_path_fits_into_the_address_of_a_socket(tmp_path: Path, monkeypatch:
     with hop_path() as path:
         assert len(str(path)) < 108
         assert not path.is_relative_to(long)
+
+
+def test_what_a_killed_gateway_left_goes_and_what_a_living_one_has_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    abandoned = tmp_path / "patchbay-hop-abandoned"
+    abandoned.mkdir()
+    (abandoned / "hop.sock").touch()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "patchbay-hop-link").symlink_to(elsewhere)
+    with hop_path() as living, hop_path() as another:
+        assert living.parent.exists()
+        assert another.parent.exists()
+        assert not abandoned.exists()
+        assert elsewhere.exists()
+
+
+def test_a_folder_that_is_taken_for_an_abandoned_one_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lock = fcntl.flock
+    taken: list[Path] = []
+
+    def lock_late(fd: int, operation: int) -> None:
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            os.rmdir(taken[0])
+        lock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with hop_path() as path:
+        assert path.parent.exists()
+        assert path.parent not in taken
+
+
+async def test_many_may_come_at_once_while_the_gateway_is_busy() -> None:
+    with hop_path() as path, contextlib.ExitStack() as waiting:
+        async with hop_listening(web.Application(), path):
+            for _ in range(300):
+                comer = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                comer.setblocking(False)
+                comer.connect(str(path))  # raises BlockingIOError where no place is left to wait
 
 
 async def test_the_client_is_who_the_edge_says_and_speaks_https() -> None:

@@ -141,3 +141,17 @@ async def test_a_process_that_cannot_start_is_a_failure_of_the_start(tmp_path: P
     with pytest.raises(EdgeFailed):
         async with edge_processes(tmp_path, tls={"certificate_file": broken, "key_file": broken}):
             pytest.fail("it runs")
+
+
+@pytest.mark.parametrize("line", ["5", "[]", "{}", "no json"])
+async def test_a_process_that_says_what_is_not_ours_is_a_failure_of_the_start(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.write_text(f"#!/bin/sh\necho '{line}'\nexec sleep 60\n")
+    other.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(other))
+    async with asyncio.timeout(20):
+        with pytest.raises(EdgeFailed):
+            async with edge_processes(tmp_path):
+                pytest.fail("it runs")
