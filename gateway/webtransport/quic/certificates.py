@@ -1,7 +1,7 @@
 """The certificate of the edge: read and checked at start, and again whenever its files change.
 
 Rules that must stay true:
-- A pair that is broken, half written or past its time is refused and told; the one before stays.
+- A pair that is broken, half written, past its time or before it is refused and told; the one before stays.
 - Connections that exist go on with what they began with.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
@@ -26,11 +27,18 @@ log = structlog.get_logger("gateway")
 DEFAULT_POLL_MS = 5_000
 _MAX_FILE_BYTES = 1_048_576
 
+_CURVES = (ec.SECP256R1, ec.SECP384R1)
+"""Those with which aioquic signs."""
+
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 class CertificateRejected(Exception):
     """The pair cannot be used; the text is for the operator and holds nothing of the key."""
+
+
+class CertificateTooEarly(CertificateRejected):
+    """It can be used later, without another change of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Certificate:
     def __init__(self, certificate_file: Path, key_file: Path, *, watcher: ReloadWatcher | None = None) -> None:
         self._files = (certificate_file, key_file)
         self._watcher = watcher
+        self._told: object = None
         self._seen = _state_of(self._files)
         self.pair = read_pair(certificate_file, key_file)
 
@@ -77,13 +86,17 @@ class Certificate:
             pair = read_pair(*self._files)
         except CertificateRejected as rejected:
             # A pair that is only half written yet changes again; the same broken one is told once.
-            self._seen = seen
+            if not isinstance(rejected, CertificateTooEarly):
+                self._seen = seen
+            if seen == self._told:
+                return False
+            self._told = seen
             log.warning("quic.certificate_refused", detail=str(rejected))
             if self._watcher is not None:
                 self._watcher.certificate_reloaded(is_taken=False)
             return False
         self._seen = seen
-        if pair.sha256_hex == self.pair.sha256_hex:
+        if pair.chain == self.pair.chain:
             return False
         self.pair = pair
         log.info(
@@ -108,17 +121,25 @@ def read_pair(certificate_file: Path, key_file: Path) -> CertificatePair:
     """
     try:
         chain = tuple(x509.load_pem_x509_certificates(_content(certificate_file)))
-    except ValueError as error:
+        public_key = chain[0].public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateRejected(f"{certificate_file} holds no certificates in PEM: {error}") from None
     try:
         private_key = serialization.load_pem_private_key(_content(key_file), password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CertificateRejected(f"{key_file} holds no private key in PEM that needs no password: {error}") from None
     if not isinstance(private_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
         raise CertificateRejected(f"{key_file} is of a kind that TLS 1.3 does not sign with")
-    if _public_bytes(private_key.public_key()) != _public_bytes(chain[0].public_key()):
+    if isinstance(private_key, ec.EllipticCurvePrivateKey) and not isinstance(private_key.curve, _CURVES):
+        raise CertificateRejected(f"{key_file} is on the curve {private_key.curve.name}; P-256 and P-384 can be used")
+    if _public_bytes(private_key.public_key()) != _public_bytes(public_key):
         raise CertificateRejected(f"{key_file} is not the key of the first certificate of {certificate_file}")
-    if chain[0].not_valid_after_utc <= datetime.now(UTC):
+    now = datetime.now(UTC)
+    if chain[0].not_valid_before_utc > now:
+        raise CertificateTooEarly(
+            f"{certificate_file} is valid only from {chain[0].not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        )
+    if chain[0].not_valid_after_utc <= now:
         raise CertificateRejected(
             f"{certificate_file} was valid until {chain[0].not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
         )
