@@ -63,7 +63,8 @@ async def edge_processes(folder: Path, *, silent_s: float = 20.0, **changes: Any
     """`changes`: of WebTransportSettings."""
     pair = create_or_renew(folder)
     tls = TlsSettings(certificate_file=pair.certificate_file, key_file=pair.key_file)
-    settings = WebTransportSettings(**({"port": 0, "tls": tls} | changes))
+    named: dict[str, Any] = {"port": 0, "tls": tls}
+    settings = WebTransportSettings(**(named | changes))
     with hop_path() as path:
         given = EdgeGiven(path, max_message_bytes=65_536, log_level="info", core_dumps=False, silent_s=silent_s)
         registry = CollectorRegistry()
