@@ -53,10 +53,10 @@ else
     not_here "Terraform 1.11 or later is needed, this is $version"
 fi
 
-# has_provider DIRECTORY: laid out as `terraform providers mirror` does, packed or not.
+# has_provider DIRECTORY: laid out by registry, as `terraform providers mirror` does, packed or not.
 has_provider() {
-  compgen -G "$1/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*" >/dev/null ||
-    compgen -G "$1/registry.terraform.io/hashicorp/aws/*.zip" >/dev/null
+  compgen -G "$1/*/hashicorp/aws/*/*/terraform-provider-aws*" >/dev/null ||
+    compgen -G "$1/*/hashicorp/aws/*.zip" >/dev/null
 }
 # find_provider: sets plugins, or says that there is none.
 find_provider() {
@@ -87,7 +87,7 @@ find_provider() {
 check_terraform() {
   local provider roots root name valid=0 ran=0 passed=0 tests module
   export PATCHBAY_TERRAFORM_PLUGINS=$plugins
-  provider=$(find "$plugins/registry.terraform.io/hashicorp/aws" -mindepth 1 -maxdepth 1 | sed 's/.*_\([0-9.]*[0-9]\)_.*/\1/; s|.*/||' | sort -V | tail -1)
+  provider=$(find "$plugins"/*/hashicorp/aws -mindepth 1 -maxdepth 1 | sed 's/.*_\([0-9.]*[0-9]\)_.*/\1/; s|.*/||' | sort -V | tail -1)
   note "Terraform $version, the real AWS provider $provider"
 
   say 'fmt'

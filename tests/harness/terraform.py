@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 TERRAFORM = ROOT / "terraform"
 PLUGIN_VARIABLE = "PATCHBAY_TERRAFORM_PLUGINS"
-_AWS = "registry.terraform.io/hashicorp/aws"
+_AWS = "*/hashicorp/aws"
+"""Below the host of any registry."""
 _COMMAND_S = 600.0
 
 
@@ -40,7 +41,7 @@ def plugin_directory() -> Path | None:
         *sorted(Path("/opt").glob("*/plugins")),
     ]
     for folder in [Path(named)] if named else usual:
-        if any((folder / _AWS).glob("*/*/terraform-provider-aws*")) or any((folder / _AWS).glob("*.zip")):
+        if any(folder.glob(f"{_AWS}/*/*/terraform-provider-aws*")) or any(folder.glob(f"{_AWS}/*.zip")):
             return folder
     return None
 
