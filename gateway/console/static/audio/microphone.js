@@ -45,7 +45,7 @@ export async function openMicrophone({ isProcessed, hear, lost }) {
     return new Microphone(stream, context, collector, hear, lost);
   } catch (error) {
     stream?.getTracks().forEach((track) => track.stop());
-    await context?.close();
+    await context?.close().catch(() => {});
     throw new MicrophoneRefused(...(REFUSALS[error.name] ?? UNKNOWN_REFUSAL));
   }
 }
@@ -74,6 +74,6 @@ class Microphone {
     await within(FLUSH_MS, this.#flushed, "the last piece").catch(() => {});
     this.#hear = () => {};
     this.#stream.getTracks().forEach((track) => track.stop());
-    await this.#context.close();
+    await this.#context.close().catch(() => {}); // closed already: the session ends as it should
   }
 }
