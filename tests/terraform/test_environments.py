@@ -13,6 +13,7 @@ from regions.catalog_file import read_catalog
 from tests.harness.terraform import Terraform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.terraform.aws_server import AwsServer
@@ -132,14 +133,36 @@ def test_links_names_and_copies_stay_inside_their_legal_area(production: dict[st
     assert {region for _, region in names} == {"eu-central", "eu-west", "us-east"}
 
 
-def test_nothing_is_made_outside_the_three_regions_of_the_plan(production: dict[str, Any]) -> None:
-    providers = production["configuration"]["provider_config"]
-
-    assert {name: entry.get("alias") for name, entry in providers.items() if name.startswith("aws.")} == {
-        "aws.eu_central": "eu_central",
-        "aws.eu_west": "eu_west",
-        "aws.us_east": "us_east",
+def test_all_of_a_region_is_made_by_its_own_provider(production: dict[str, Any]) -> None:
+    """Which has the AWS region that its row names, and under whose law that stands was looked at."""
+    configuration = production["configuration"]
+    modules = configuration["root_module"]["module_calls"]
+    places = {
+        entry["alias"]: entry["expressions"]["region"]["references"][0]
+        for entry in configuration["provider_config"].values()
+        if "alias" in entry
     }
+
+    used = {name: set(providers_of(modules[name]["module"])) for name in ("eu_central", "eu_west", "us_east", "link")}
+
+    assert places == {
+        name.replace("-", "_"): f'var.regions["{name}"].aws_region' for name in ("eu-central", "eu-west", "us-east")
+    }
+    assert used == {
+        "eu_central": {"aws.eu_central"},
+        "eu_west": {"aws.eu_west"},
+        "us_east": {"aws.us_east"},
+        "link": {"aws.eu_central", "aws.eu_west"},
+    }
+    for resource in configuration["root_module"]["resources"]:
+        assert resource["provider_config_key"] == resource["address"].replace("aws_s3_object.catalog_", "aws.")
+
+
+def providers_of(module: dict[str, Any]) -> Iterator[str]:
+    """Of all its resources, and of those of its modules."""
+    yield from (resource["provider_config_key"] for resource in module.get("resources", []))
+    for call in module.get("module_calls", {}).values():
+        yield from providers_of(call["module"])
 
 
 def test_an_accelerator_across_legal_areas_is_refused(tmp_path: Path, aws: AwsServer) -> None:
