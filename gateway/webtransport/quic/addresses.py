@@ -8,7 +8,7 @@ Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """As `socket.recvfrom` returns it; IPv6 with flow and scope."""
 
 _IPV4_MAPPED = "::ffff:"
-_NETWORK_GROUPS = 4
+_GROUPS, _NETWORK_GROUPS = 8, 4
 
 
 def plain_host(address: Address) -> str:
@@ -22,8 +22,8 @@ def network_of(address: Address) -> str:
     host = plain_host(address)
     if ":" not in host:
         return host
-    head, gap, _ = host.partition("::")
+    head, gap, tail = host.partition("::")
     groups = head.split(":") if head else []
     if gap:
-        groups += ["0"] * _NETWORK_GROUPS
+        groups += ["0"] * (_GROUPS - len(groups) - len(tail.split(":"))) + tail.split(":")
     return ":".join(groups[:_NETWORK_GROUPS])

@@ -44,6 +44,8 @@ MAX_CRYPTO_BYTES = 16_384
 MAX_CRYPTO_PIECES = 32
 MAX_PEER_IDS_EVER = 2_048
 MAX_REASON_BYTES = 256
+MAX_FAREWELL_S = 3.0
+"""How long a connection that is closed is kept. A client that answers slowly would else stretch it to minutes."""
 _LOCAL_IDS = 8
 # Short header with the longest id, packet number, tag; type and length of the DATAGRAM frame.
 _DATAGRAM_OVERHEAD_BYTES = 1 + 20 + 2 + 16 + 1 + 2
@@ -132,6 +134,10 @@ class ServerConnection(QuicConnection):
         """Once the end of a connection is decided, what else of it comes in the same turn is not even looked at."""
         if not self._close_pending:
             super().receive_datagram(data, addr, now)
+
+    def _close_begin(self, is_initiator: bool, now: float) -> None:
+        super()._close_begin(is_initiator, now)
+        self._close_at = min(self._close_at, now + MAX_FAREWELL_S)
 
     # Connection ids
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.webtransport.quic.addresses import network_of, plain_host
@@ -27,3 +27,13 @@ def test_all_addresses_of_one_64_are_one_client(address: ipaddress.IPv6Address, 
 @given(st.ip_addresses(v=4), st.ip_addresses(v=4))
 def test_different_ipv4_addresses_are_different_clients(one: ipaddress.IPv4Address, two: ipaddress.IPv4Address) -> None:
     assert (network_of((str(one), 1)) == network_of((str(two), 1))) is (one == two)
+
+
+@given(st.ip_addresses(v=6, network="2001::/16"), st.ip_addresses(v=6, network="2001::/16"))
+@example(ipaddress.IPv6Address("2001::1:2:3:4:5"), ipaddress.IPv6Address("2001::2:2:3:4:5"))
+@example(ipaddress.IPv6Address("2001:db8::"), ipaddress.IPv6Address("2001:db8::1"))
+def test_addresses_of_different_64_are_different_clients(
+    one: ipaddress.IPv6Address, two: ipaddress.IPv6Address
+) -> None:
+    are_one = int(one) >> 64 == int(two) >> 64
+    assert (network_of((str(one), 1, 0, 0)) == network_of((str(two), 1, 0, 0))) is are_one

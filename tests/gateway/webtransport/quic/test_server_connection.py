@@ -15,6 +15,7 @@ from aioquic.quic.connection import QuicConnection
 from gateway import dev_certificates
 from gateway.webtransport.quic.server_connection import (
     MAX_CRYPTO_BYTES,
+    MAX_FAREWELL_S,
     MAX_PIECES,
     DatagramTooLarge,
     ServerConnection,
@@ -44,6 +45,7 @@ PINNED: dict[Any, str] = {
     QuicConnection._handle_new_connection_id_frame: "8a802ee5e62d",
     QuicConnection._handle_ack_frame: "a9cf2707aa0f",
     QuicConnection._handle_datagram_frame: "38fb0c3c9f00",
+    QuicConnection._close_begin: "d8cdcfd45139",
     QuicConnection._confirm_handshake: "ffec907008d1",
     QuicConnection._idle_timeout: "8549f45b0941",
     QuicConnection._on_new_connection_id_delivery: "3a61c4ffd0ff",
@@ -289,3 +291,15 @@ def test_early_data_is_never_offered_and_never_read(
     two.run()
     assert tickets == []
     assert not two.server._cryptos[connection.tls.Epoch.ZERO_RTT].recv.is_valid()
+
+
+def test_a_client_that_answers_slowly_does_not_stretch_the_farewell(files: dev_certificates.DevCertificate) -> None:
+    two = pair(files, kind=ShortPacketConnection)
+    two.run()
+    for _ in range(20):
+        two.server.send_stream_data(1, b"how are you?")
+        two.run(fate=lambda _data, to_server: [9.0 if to_server else 0.0], for_s=10)
+    assert two.server._loss.get_probe_timeout() > MAX_FAREWELL_S
+    two.server.close_for_application(0, "")
+    two.server.datagrams_to_send(now=two.now)
+    assert two.server.get_timer() <= two.now + MAX_FAREWELL_S
