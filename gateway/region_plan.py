@@ -58,7 +58,7 @@ class RegionPlan:
     """Whichever is free; a gateway that is started again must have the same."""
     renew_certificate: Callable[[], str] | None = None
     """Called now and then, because the certificate of a region lives for days; gives its SHA-256, in hexadecimal."""
-    renew_every_s: float = 3_600.0
+    renew_every_s: float = 60.0
 
 
 @dataclass(slots=True)
