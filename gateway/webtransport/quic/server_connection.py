@@ -141,6 +141,19 @@ class ServerConnection(QuicConnection):
 
     # Connection ids
 
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        if not self._peer_cid.cid:
+            # aioquic waits for another id before it answers on another path. A client whose ids are empty, as
+            # Chromium's are, has but that one, and it holds everywhere (RFC 9000 §5.1).
+            for path in self._network_paths[1:]:
+                path.peer_cid = self._peer_cid
+        made: list[tuple[bytes, Address]] = super().datagrams_to_send(now)
+        return made
+
+    def _retire_peer_cid(self, connection_id: QuicConnectionId) -> None:
+        if connection_id.cid:  # an empty one cannot be retired (RFC 9000 §19.16)
+            super()._retire_peer_cid(connection_id)
+
     def _replenish_connection_ids(self) -> None:
         while len(self._host_cids) < min(_LOCAL_IDS, self._remote_active_connection_id_limit):
             connection_id, token = self._new_id()

@@ -46,6 +46,8 @@ PINNED: dict[Any, str] = {
     QuicConnection._handle_ack_frame: "a9cf2707aa0f",
     QuicConnection._handle_datagram_frame: "38fb0c3c9f00",
     QuicConnection._close_begin: "d8cdcfd45139",
+    QuicConnection._retire_peer_cid: "be63087f9068",
+    QuicConnection._use_reserved_peer_cid: "ddb0329e0e84",
     QuicConnection._confirm_handshake: "ffec907008d1",
     QuicConnection._idle_timeout: "8549f45b0941",
     QuicConnection._on_new_connection_id_delivery: "3a61c4ffd0ff",
@@ -303,3 +305,27 @@ def test_a_client_that_answers_slowly_does_not_stretch_the_farewell(files: dev_c
     two.server.close_for_application(0, "")
     two.server.datagrams_to_send(now=two.now)
     assert two.server.get_timer() <= two.now + MAX_FAREWELL_S
+
+
+def test_a_client_without_ids_of_its_own_can_look_for_another_way(
+    files: dev_certificates.DevCertificate, kind: type[ServerConnection]
+) -> None:
+    """Chromium has none; it tries a new network before it goes there."""
+    two = pair(files, kind=kind, client={"connection_id_length": 0})
+    two.client._replenish_connection_ids = lambda: None  # aioquic would send more of its empty ids
+    two.run()
+    home, elsewhere = two.client_address, ("192.0.2.9", 2_000)
+    for turn in range(2):
+        two.client_address = elsewhere if turn == 0 else home
+        two.send_from_client(b"\x1a" + b"is it ok")
+        answers = two.server.datagrams_to_send(now=two.now)
+        assert [to for _, to in answers if to == two.client_address], "no answer to the probe"
+        assert all(len(data) <= 3 * 1_200 for data, _ in answers)
+        two.send_from_client(b"\x01")  # it goes there
+        two.run()
+        assert two.server._network_paths[0].addr == two.client_address
+    assert not two.server._retire_connection_ids
+    assert two.client._close_event is None
+    two.client.send_stream_data(0, b"still here")
+    two.run()
+    assert two.server_read(0) == len(b"still here")
