@@ -48,7 +48,7 @@ _GRPC_SCHEMES = ("grpc", "grpcs")
 _ENCRYPTED_SCHEMES = ("wss", "https", "grpcs")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _WEBTRANSPORT_ROUNDS = 2
-"""After a loss: so often is WebTransport tried again, where another protocol may do."""
+"""After a loss: so often is WebTransport tried first, where another protocol may do."""
 _MOST_ENDS_IN_VAIN = 3
 """So often may a session that was taken up lose its engines for good without one more `ack`: the audio itself may be
 what they die of.
@@ -224,11 +224,8 @@ class ResumingSession:
         """The next gateway; gives its round, and its place in that."""
         places = self._places()
         early = _WEBTRANSPORT_ROUNDS * len(places)
-        if attempts >= early and any(place.protocol is not TransportChoice.webtransport for place in places):
-            later = [place for place in places if place.protocol is not TransportChoice.webtransport]
-            turn, number = divmod(attempts - early, len(later))
-            self._place = later[number]
-            return turn + _WEBTRANSPORT_ROUNDS, number
+        if attempts >= early:  # its gateway may only be on its way back: it is still tried, behind the others
+            places.sort(key=lambda place: place.protocol is TransportChoice.webtransport)
         turn, number = divmod(attempts, len(places))
         self._place = places[number]
         return turn, number

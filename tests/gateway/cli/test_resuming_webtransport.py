@@ -227,3 +227,23 @@ async def test_a_session_that_policy_sends_elsewhere_goes_there_first(tmp_path: 
         assert isinstance(await running, Finished)
     (resumed,) = (message for message in talk.shown if isinstance(message, Resumed))
     assert resumed.at == elsewhere.websocket
+
+
+async def test_a_gateway_that_comes_back_late_is_gone_on_with_though_there_is_no_websocket_at_its_port(
+    tmp_path: Path,
+) -> None:
+    """As of one that was killed and is started again: its first seconds are over before it listens."""
+    async with behind_a_relay(tmp_path) as (gateway, relay, url):
+        endpoint = endpoint_of(gateway, url, f"wss://127.0.0.1:{free_port()}/v1/stream")
+        talk = Talk(endpoint, replace(RULES, silent_ms=300, webtransport_ms=150))
+        running = asyncio.create_task(talk.session.run())
+        talk.say(PIECE)
+        await until(lambda: talk.count(Started) == 1 and len(gateway.pool.last.audio) == len(PIECE))
+        relay.swallow()
+        talk.say(PIECE)
+        await until(lambda: talk.session._lost is not None and talk.session._lost.attempts > 6)
+        relay.open()
+        await until(lambda: talk.has(Resumed, 1))
+        talk.say(None)
+        assert await running == Finished(200)
+    assert not talk.count(FellBack)
