@@ -81,10 +81,12 @@ def bind_reuseport(host: str, port: int, *, sockets: int, layout: ConnectionIdLa
     made: list[socket.socket] = []
     try:
         family, where = _resolved(host, port)
-        if sockets > 1 and port:
-            # With SO_REUSEPORT the kernel would let us share the port with a gateway that runs there already.
+        if sockets > 1:
+            # With SO_REUSEPORT the kernel would let us share the port with a gateway that runs there already, also where
+            # it chooses the port itself.
             with _made(family, shared=False) as alone:
                 alone.bind(where)
+                where = alone.getsockname()
         for _ in range(sockets):
             sock = _made(family, shared=sockets > 1)
             made.append(sock)

@@ -137,7 +137,8 @@ class ServerConnection(QuicConnection):
 
     def _close_begin(self, is_initiator: bool, now: float) -> None:
         super()._close_begin(is_initiator, now)
-        self._close_at = min(self._close_at, now + MAX_FAREWELL_S)
+        if self._close_at is None or self._close_at > now + MAX_FAREWELL_S:
+            self._close_at = now + MAX_FAREWELL_S
 
     # Connection ids
 
