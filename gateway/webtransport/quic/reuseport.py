@@ -82,8 +82,8 @@ def bind_reuseport(host: str, port: int, *, sockets: int, layout: ConnectionIdLa
     try:
         family, where = _resolved(host, port)
         if sockets > 1:
-            # With SO_REUSEPORT the kernel would let us share the port with a gateway that runs there already, also where
-            # it chooses the port itself.
+            # With SO_REUSEPORT the kernel would let us share the port with a gateway that runs there already, and may
+            # even choose that port for us.
             with _made(family, shared=False) as alone:
                 alone.bind(where)
                 where = alone.getsockname()
