@@ -13,7 +13,6 @@ The private parts of aioquic that are used here are pinned by test_server_connec
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aioquic import tls
@@ -157,13 +156,18 @@ class ShortReceiving(ServerConnection):
         """True: the packet asks for an acknowledgement. Raises IndexError where a frame ends too early."""
         at, end = 0, len(payload)
         is_ack_eliciting = False
+        others: tuple[Buffer, QuicReceiveContext] | None = None
         while at < end:
             kind = payload[at]
             if 0x08 <= kind <= 0x0F:
                 following = self._receive_stream_data(payload, at, kind)
                 is_ack_eliciting = True
             elif kind == 0x00:
+                at = end - len(payload[at:].lstrip(b"\0"))
+                continue
+            elif kind == 0x01:
                 at += 1
+                is_ack_eliciting = True
                 continue
             elif 0x30 <= kind <= 0x31:
                 following = self._receive_datagram_frame(payload, at, kind)
@@ -171,9 +175,11 @@ class ShortReceiving(ServerConnection):
             else:
                 following = 0
             if not following:
-                following = self._receive_other(payload, at, now)
+                if others is None:
+                    others = Buffer(data=payload), self._context(now)
+                following = self._receive_other(*others, at)
                 is_ack_eliciting = is_ack_eliciting or kind not in NON_ACK_ELICITING_FRAME_TYPES
-                if self._close_pending or self._state in END_STATES:
+                if self._close_pending or self._state is not QuicConnectionState.CONNECTED:
                     return is_ack_eliciting
             at = following
         return is_ack_eliciting
@@ -237,9 +243,19 @@ class ShortReceiving(ServerConnection):
         self._events.append(DatagramFrameReceived(data=payload[at:following]))
         return following
 
-    def _receive_other(self, payload: bytes, at: int, now: float) -> int:
+    def _context(self, now: float) -> QuicReceiveContext:
+        return QuicReceiveContext(
+            epoch=tls.Epoch.ONE_RTT,
+            host_cid=self.host_cid,
+            network_path=self._network_paths[0],
+            quic_logger_frames=None,
+            time=now,
+            version=None,
+        )
+
+    def _receive_other(self, buffer: Buffer, context: QuicReceiveContext, at: int) -> int:
+        """The place after the frame, which is left to aioquic."""
         self._is_settled = False
-        buffer = Buffer(data=payload)
         buffer.seek(at)
         kind = buffer.pull_uint_var()
         handler, epochs = self._QuicConnection__frame_handlers.get(kind, (None, ()))  # type: ignore[attr-defined]
@@ -249,14 +265,8 @@ class ShortReceiving(ServerConnection):
                 frame_type=kind,
                 reason_phrase="Unexpected frame type",
             )
-        context = QuicReceiveContext(
-            epoch=tls.Epoch.ONE_RTT,
-            host_cid=self.host_cid,
-            network_path=self._network_paths[0],
-            quic_logger_frames=None,
-            time=now,
-            version=None,
-        )
-        with suppress(StreamFinishedError):  # raised once the frame was read whole
+        try:
             handler(context, kind, buffer)
+        except StreamFinishedError:
+            return buffer.tell()  # raised once the frame was read whole
         return buffer.tell()

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import dev_certificates
+from gateway.webtransport.quic import short_receiving
 from gateway.webtransport.quic.server_connection import ServerConnection
 from gateway.webtransport.quic.short_packets import ShortPacketConnection
 from tests.harness.quic_pair import pair, read
@@ -82,3 +83,24 @@ def test_an_acknowledgement_waits_for_company_but_not_at_a_gap(files: dev_certif
     assert due_in_ms() == quic_rules().ack_delay_ms
     two.send_from_client(b"\x01")
     assert due_in_ms() == 0
+
+
+def test_a_packet_of_tiny_frames_is_copied_once(
+    files: dev_certificates.DevCertificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that fills packets with the smallest frames there are must not cost a copy for each of them."""
+    two = pair(files, kind=ShortPacketConnection)
+    two.run()
+    made: list[int] = []
+    buffer = short_receiving.Buffer
+
+    def counted(*, data: bytes) -> object:
+        made.append(len(data))
+        return buffer(data=data)
+
+    monkeypatch.setattr(short_receiving, "Buffer", counted)
+    two.send_from_client(b"\x10\x05" * 500 + b"\x01" * 100 + bytes(50))
+    assert len(made) == 1
+    two.send_from_client(b"\x01" * 1_000 + bytes(50))
+    assert len(made) == 1
+    assert two.server._close_event is None
