@@ -6,10 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from gateway.webtransport.client.session import End
@@ -20,11 +18,11 @@ from tests.harness.waiting import until, until_true
 from tests.harness.webtransport_processes import HELLO, Processes, edge_processes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway.webtransport.client.session import ClientSession
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).parents[3]
 
 
 async def hello(session: ClientSession) -> None:
@@ -107,32 +105,6 @@ async def _told_when_stopped(processes: Processes) -> None:
         async with asyncio.timeout(10):
             await session.wait_closed()
         assert (session.close_code, session.close_reason) == (1_012, "draining; retry_after_ms=100")
-
-
-async def test_a_process_ends_with_its_gateway_however_that_ends(tmp_path: Path) -> None:
-    """By the end of its standard input, should the signal of the parent's death not reach it."""
-    code = (
-        "import asyncio, sys, pathlib\n"
-        "from tests.harness.webtransport_processes import edge_processes\n"
-        "async def main():\n"
-        "    async with edge_processes(pathlib.Path(sys.argv[1])) as processes:\n"
-        "        print('pid', *processes.edges.pids, flush=True)\n"
-        "        await asyncio.sleep(60)\n"
-        "asyncio.run(main())\n"
-    )
-    command = (sys.executable, "-c", code, str(tmp_path))
-    parent = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    assert parent.stdout is not None
-    line = b""
-    while not line.startswith(b"pid "):
-        line = await parent.stdout.readline()
-    pid = int(line.removeprefix(b"pid "))
-    assert "gateway.webtransport" in psutil.Process(pid).cmdline()
-    parent.kill()
-    await parent.communicate()
-    await until(lambda: is_gone(pid), what="the end of the edge process")
 
 
 async def test_a_process_that_cannot_start_is_a_failure_of_the_start(tmp_path: Path) -> None:
