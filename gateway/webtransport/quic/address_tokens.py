@@ -2,8 +2,8 @@
 
 Rules that must stay true:
 - A token holds for one address and port, one pair of connection ids and 30 s (RFC 9000 §8.1.4).
-- Tokens are told from those of other servers by their first byte: a foreign one is as good as none, a broken or old one
-  of ours ends the connection with INVALID_TOKEN (RFC 9000 §8.1.2, §8.1.3).
+- Tokens are told from those of other servers by their first bytes: a foreign one is as good as none, a broken or old
+  one of ours ends the connection with INVALID_TOKEN (RFC 9000 §8.1.2, §8.1.3).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LIFETIME_MS = 30_000
 NONCE_BYTES = 12
-_MARK = b"\xb1"
+_MARK = b"\xb1pb\x9e"
 _CLOCKS_APART_MS = 5_000
 _MAX_TOKEN_BYTES = 160
 _KEY_BYTES = 16
@@ -58,7 +58,8 @@ class AddressTokens:
         """The destination connection id of the client's first packet, where the token holds."""
         if len(token) > _MAX_TOKEN_BYTES:
             return TokenRefused.broken
-        nonce, sealed = token[1 : 1 + NONCE_BYTES], token[1 + NONCE_BYTES :]
+        head_bytes = len(_MARK) + NONCE_BYTES
+        nonce, sealed = token[len(_MARK) : head_bytes], token[head_bytes:]
         try:
             content = self._aead.decrypt(nonce, sealed, _bound_to(address) + destination_id)
         except (InvalidTag, ValueError):
@@ -71,7 +72,7 @@ class AddressTokens:
 
 def is_ours(token: bytes) -> bool:
     """Whether a server of this kind made it."""
-    return token[:1] == _MARK and len(token) > 1 + NONCE_BYTES
+    return token[: len(_MARK)] == _MARK and len(token) > len(_MARK) + NONCE_BYTES
 
 
 def _bound_to(address: Address) -> bytes:
