@@ -126,12 +126,12 @@ class EdgeProcesses:
         ]
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
-                started = await asyncio.gather(*ready)
+                faults = await asyncio.gather(*ready)
         except TimeoutError:
-            started = [False]
-        if not all(started):
+            faults = ["it was not ready in time"]
+        if any(faults):
             await self.stop()
-            raise EdgeFailed("an edge process of WebTransport would not start")
+            raise EdgeFailed(f"an edge process of WebTransport would not start: {next(filter(None, faults))}")
 
     async def run(self) -> None:
         """While processes are kept running. Raises what went wrong with that; a process that dies is no such thing."""
@@ -153,9 +153,9 @@ class EdgeProcesses:
         if self._group is not None:
             self._group.close()
 
-    async def _keep(self, child: _Child, first: asyncio.Future[bool]) -> None:
+    async def _keep(self, child: _Child, first: asyncio.Future[str]) -> None:
         """Start it, and again whenever it dies: at once, and ever later while it keeps dying young. The first time it
-        must become ready.
+        must become ready: `first` is then empty, else why it did not.
         """
         quick_deaths = 0
         while not self._is_stopping.is_set():
@@ -164,20 +164,22 @@ class EdgeProcesses:
             if self._is_stopping.is_set():
                 return
             if not first.done():
-                first.set_result(False)
+                first.set_result(child.refused_because or "it ended")
                 return
             quick_deaths = quick_deaths + 1 if time.monotonic() - began_s < HEALTHY_AFTER_S else 0
-            log.warning("edge.died", process=child.index, exit_code=exit_code)
+            log.warning("edge.died", process=child.index, exit_code=exit_code, why=child.refused_because)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(restart_delay_s(quick_deaths)):
                     await self._is_stopping.wait()
 
-    async def _life_of(self, child: _Child, first: asyncio.Future[bool]) -> int | None:
+    async def _life_of(self, child: _Child, first: asyncio.Future[str]) -> int | None:
         """From its start to its end; its exit code, None where it could not be started."""
         try:
             process = child.process = await self._spawn(child.index)
-        except OSError:  # no memory, no process more: that may pass
+        except OSError as error:  # no memory, no process more: that may pass
+            child.refused_because = error.strerror or type(error).__name__
             return None
+        child.refused_because = ""
         if self._is_stopping.is_set():  # it was told of nothing yet
             child.signal(signal.SIGTERM)
         try:
@@ -218,7 +220,7 @@ class EdgeProcesses:
             await process.stdin.drain()
         return process
 
-    async def _listen_to(self, index: int, process: asyncio.subprocess.Process, first: asyncio.Future[bool]) -> None:
+    async def _listen_to(self, index: int, process: asyncio.subprocess.Process, first: asyncio.Future[str]) -> None:
         """To its end, or until it has been silent for too long."""
         if process.stdout is None:
             raise RuntimeError("the process's standard output is no pipe")
@@ -242,7 +244,7 @@ class EdgeProcesses:
             log.info("edge.started", process=index, pid=process.pid)
             patience_s = self._given.silent_s
             if not first.done():
-                first.set_result(True)
+                first.set_result("")
 
 
 async def _end_of(process: asyncio.subprocess.Process) -> int:
@@ -258,11 +260,13 @@ async def _end_of(process: asyncio.subprocess.Process) -> int:
 class _Child:
     """One of the processes; another one each time it is started."""
 
-    __slots__ = ("index", "process")
+    __slots__ = ("index", "process", "refused_because")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.process: asyncio.subprocess.Process | None = None
+        self.refused_because = ""
+        """Why the operating system would not start it the last time."""
 
     def signal(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.returncode is None:

@@ -127,3 +127,26 @@ async def test_a_process_that_says_what_is_not_ours_is_a_failure_of_the_start(
         with pytest.raises(EdgeFailed):
             async with edge_processes(tmp_path):
                 pytest.fail("it runs")
+
+
+async def test_why_the_system_starts_no_process_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    with pytest.raises(EdgeFailed, match="No such file or directory"):
+        async with edge_processes(tmp_path):
+            pytest.fail("it runs")
+
+
+async def test_one_that_cannot_be_started_again_is_tried_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.write_text('#!/bin/sh\necho \'{"certificate_sha256":"aa","is_self_signed":true}\'\nexec sleep 60\n')
+    other.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(other))
+    async with edge_processes(tmp_path) as processes:
+        (first,) = processes.edges.pids
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: not processes.edges.pids, what="its end")
+        monkeypatch.setattr(sys, "executable", str(other))
+        await until(lambda: processes.edges.pids not in ([], [first]), what="another process")
