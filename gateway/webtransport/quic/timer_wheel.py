@@ -95,9 +95,11 @@ class TimerWheel:
         self._handle = None
         now = max(self._loop.time(), self._handle_tick * TICK_S)
         now_tick = int(now / TICK_S + 1e-6)
+        due: list[int] = []
         while self._ticks and self._ticks[0] <= now_tick:
-            tick = heapq.heappop(self._ticks)
-            for timed in self._entries.pop(tick):
+            due.append(heapq.heappop(self._ticks))
+        for tick in due:  # who wishes for a time that is over comes in the next turn of the loop, so that others do too
+            for timed in self._entries.pop(tick, ()):
                 if timed.soon_tick == tick:
                     timed.soon_tick = 0
                 elif timed.late_tick == tick:

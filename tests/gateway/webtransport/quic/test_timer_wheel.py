@@ -68,3 +68,22 @@ async def test_who_is_forgotten_is_neither_called_nor_kept() -> None:
     await until(lambda: bool(still.called_at), within_s=3)
     assert calls == []
     wheel.close()
+
+
+async def test_who_wishes_for_the_past_again_and_again_stops_nobody_else() -> None:
+    loop = asyncio.get_running_loop()
+    wheel = TimerWheel(loop, after_all=lambda: None)
+    others: list[float] = []
+
+    class Restless(Sleeper):
+        def on_time(self, now: float) -> None:
+            super().on_time(now)
+            assert len(self.called_at) < 10_000
+            wheel.call_at(self.due, self, now)
+
+    restless = Restless(due=loop.time() - 1)
+    wheel.call_at(restless.due, restless, loop.time())
+    loop.call_later(0.02, lambda: others.append(loop.time()))
+    await until(lambda: bool(others), within_s=3)
+    assert restless.called_at
+    wheel.close()
