@@ -133,6 +133,23 @@ async def test_a_client_that_leaves_is_a_close_after_all_that_it_said() -> None:
         assert told.ended("client") == 1
 
 
+@pytest.mark.parametrize("code", [7, None])
+async def test_a_gateway_that_is_behind_still_hears_what_was_said_before_the_client_left(code: int | None) -> None:
+    async with running() as told:
+        told.end.is_reading.clear()
+        await told.end.socket()
+        for number in range(MANY):
+            told.says.received(AUDIO, number.to_bytes(4, "big") * 500)
+        told.says.received(TEXT, FINISH)
+        told.says.closed(code, "")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not told.task.done()
+        told.end.is_reading.set()
+        await until(lambda: told.end.is_left)
+        assert told.end.data == [*(number.to_bytes(4, "big") * 500 for number in range(MANY)), FINISH.decode()]
+
+
 async def test_a_client_that_is_lost_while_the_gateway_is_asked_leaves_nothing() -> None:
     async with running() as told:
         await asyncio.sleep(0)
