@@ -82,11 +82,13 @@ def _claimed_folder(parent: Path) -> tuple[Path, int]:
     """A new one, and a descriptor whose lock says that its gateway lives: the kernel gives it up with the process."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
-        lock_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(lock_fd, fcntl.LOCK_EX)
-        if folder.exists():
-            return folder, lock_fd
-        os.close(lock_fd)  # another gateway took it for an abandoned one, before it was locked
+        # Before it is locked, another gateway may take it for an abandoned one.
+        with contextlib.suppress(FileNotFoundError):
+            lock_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock_fd, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock_fd
+            os.close(lock_fd)
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -9,6 +9,7 @@ import socket
 import stat
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -65,20 +66,22 @@ def test_what_a_killed_gateway_left_goes_and_what_a_living_one_has_stays(
         assert elsewhere.exists()
 
 
+@pytest.mark.parametrize("before", ["open", "flock"])
 def test_a_folder_that_is_taken_for_an_abandoned_one_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    lock = fcntl.flock
+    where: Any = {"open": os, "flock": fcntl}[before]
+    do = getattr(where, before)
     taken: list[Path] = []
 
-    def lock_late(fd: int, operation: int) -> None:
+    def do_late(*given: Any) -> Any:
         if not taken:
             taken.extend(tmp_path.iterdir())
             os.rmdir(taken[0])
-        lock(fd, operation)
+        return do(*given)
 
-    monkeypatch.setattr(fcntl, "flock", lock_late)
+    monkeypatch.setattr(where, before, do_late)
     with hop_path() as path:
         assert path.parent.exists()
         assert path.parent not in taken
