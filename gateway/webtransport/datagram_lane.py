@@ -72,6 +72,12 @@ class DatagramLane:
         self._early.clear()
         self.held_bytes = 0
 
+    def give_up_waiting(self) -> None:
+        """Nothing more comes: what is missing is a gap, and all that waited for it goes out."""
+        order = self._order
+        while order is not None and (deadline_ms := order.deadline_ms) is not None:
+            self._give(order, _at(order, deadline_ms))
+
     def received(self, kind: int, payload: bytes) -> None:
         """A message of the session's stream."""
         if self._held or (self._order is not None and self._order.is_marked):
@@ -172,6 +178,10 @@ def _marking(order: DatagramOrder, payload: bytes) -> Callable[[int], list[Piece
         raise ClientFault(Reason.malformed_message, f"a mark has {PLACE_BYTES} bytes")
     sequence, sample = decode_place(payload)
     return lambda now_ms: order.mark(now_ms, sequence, sample)
+
+
+def _at(order: DatagramOrder, at_ms: int) -> Callable[[int], list[Piece]]:
+    return lambda now_ms: order.due(max(now_ms, at_ms))
 
 
 def _now_ms() -> int:

@@ -183,6 +183,9 @@ class HoppedSession:
 
     def closed(self, code: int | None, reason: str) -> None:
         del reason  # the gateway does not ask why a client leaves
+        if not self._is_deaf:
+            with contextlib.suppress(ClientFault):  # nobody is there to hear of it
+                self._lane.give_up_waiting()
         self._over(EndedBy.lost if code is None else EndedBy.client)
 
     # --- towards the gateway --------------------------------------------------------------------------------------

@@ -157,6 +157,31 @@ async def test_nothing_comes_out_of_a_lane_that_was_stopped() -> None:
 # --- refusals -----------------------------------------------------------------------------------------------------
 
 
+async def test_what_waits_goes_out_when_nothing_more_comes() -> None:
+    heard = Heard()
+    heard.lane.give_up_waiting()
+    heard.start()
+    heard.lane.give_up_waiting()
+    heard.datagram(1, 2, b"bb")
+    heard.mark(3, 6)
+    heard.lane.received(TEXT, text(Finalize("a")))
+    heard.datagram(4, 8, b"ee")
+    heard.mark(5, 10)
+    heard.lane.received(TEXT, FINISH)
+    assert heard.messages == []
+    heard.lane.give_up_waiting()
+    assert heard.messages == [
+        gap(2),
+        (AUDIO, b"bb"),
+        gap(2),
+        (TEXT, text(Finalize("a"))),
+        gap(2),
+        (AUDIO, b"ee"),
+        (TEXT, FINISH),
+    ]
+    heard.lane.stop()
+
+
 async def test_audio_comes_either_way_and_never_both() -> None:
     heard = Heard()
     heard.start()

@@ -212,6 +212,18 @@ async def test_datagrams_go_as_audio_and_what_is_lost_of_them_as_a_gap() -> None
         assert told.end.data == [START.decode(), b"\1\0\1\0", gap, b"\3\0\3\0", FINISH.decode()]
 
 
+async def test_what_waits_for_a_lost_datagram_is_heard_when_the_client_leaves() -> None:
+    async with running(replace(RULES, lane=LaneRules(reorder_ms=5_000, reorder_datagrams=8))) as told:
+        await told.end.socket()
+        told.says.received(TEXT, START)
+        told.says.datagram(encode_datagram(1, 2, b"\3\0\3\0"))
+        told.says.received(MARK, encode_mark(2, 4))
+        told.says.received(TEXT, FINISH)
+        told.says.closed(0, "")
+        await until(lambda: told.end.is_left)
+        assert told.end.data == [START.decode(), '{"type":"gap","samples":2}', b"\3\0\3\0", FINISH.decode()]
+
+
 async def test_datagrams_that_contradict_each_other_end_the_session() -> None:
     async with running() as told:
         told.says.received(TEXT, START)
