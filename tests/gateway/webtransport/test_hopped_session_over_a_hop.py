@@ -11,6 +11,7 @@ import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CollectorRegistry
 
+from gateway.webtransport import hopped_session
 from gateway.webtransport.datagram_lane import LaneRules
 from gateway.webtransport.edge_metrics import EdgeMetrics
 from gateway.webtransport.hopped_session import HoppedSession, SessionRules
@@ -137,11 +138,12 @@ async def test_a_client_that_leaves_is_a_close_after_all_that_it_said() -> None:
 async def test_a_gateway_that_is_behind_still_hears_what_was_said_before_the_client_left(code: int | None) -> None:
     async with running() as told:
         told.end.is_reading.clear()
-        await told.end.socket()
+        socket = await told.end.socket()
         for number in range(MANY):
             told.says.received(AUDIO, number.to_bytes(4, "big") * 500)
         told.says.received(TEXT, FINISH)
         told.says.closed(code, "")
+        await socket.send_str("which nobody hears")
         for _ in range(10):
             await asyncio.sleep(0)
         assert not told.task.done()
@@ -158,13 +160,17 @@ async def test_a_client_that_is_lost_while_the_gateway_is_asked_leaves_nothing()
         assert told.ended("lost") == 1
 
 
-async def test_the_end_of_the_stream_after_finish_waits_for_the_gateway() -> None:
+async def test_the_end_of_the_stream_after_finish_waits_for_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hopped_session, "_HALF_CLOSED_S", 0.0)
     async with running() as told:
         socket = await told.end.socket()
         told.says.received(TEXT, FINISH)
         told.says.finished_sending()
         await until(lambda: len(told.end.heard) == 1)
+        for _ in range(10):
+            await asyncio.sleep(0)
         assert not told.end.is_left
+        assert told.session.closed is None
         await socket.close(code=1000, message=b"finished")
         await until(told.task.done)
         assert told.session.closed == (1_000, "finished")
@@ -259,6 +265,18 @@ async def test_a_gateway_that_reads_nothing_pauses_the_client_and_nothing_is_los
         await until(lambda: not told.session.is_paused)
         await until(lambda: len(told.end.data) == sent)
         assert told.end.data == [number.to_bytes(4, "big") * 1_000 for number in range(sent)]
+
+
+async def test_what_waits_behind_a_mark_pauses_the_client_too() -> None:
+    async with running(replace(RULES, lane=LaneRules(reorder_ms=100, reorder_datagrams=8))) as told:
+        await told.end.socket()
+        told.says.received(TEXT, START)
+        told.says.received(MARK, encode_mark(1, 2))
+        for _ in range(100):
+            told.says.received(TEXT, bytes(4_000))
+        assert told.session.is_paused
+        await until(lambda: not told.session.is_paused)
+        await until(lambda: len(told.end.heard) > 1, what="what is behind the mark")
 
 
 async def test_datagrams_cannot_be_paused_so_they_are_dropped_and_counted() -> None:
