@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
-"""As `socket.recvfrom` returns it; IPv6 with flow and scope."""
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | tuple[str, int, int, int, bytes]
+"""As `socket.recvfrom` returns it; IPv6 with flow and scope. With a fifth part: see own_addresses.py."""
 
 _IPV4_MAPPED = "::ffff:"
 _GROUPS, _NETWORK_GROUPS = 8, 4

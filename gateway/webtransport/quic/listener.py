@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from aioquic.quic.configuration import QuicConfiguration
 
+from gateway.webtransport.quic.own_addresses import OwnAddresses, own_addresses_of
 from gateway.webtransport.quic.peer import Peer
 from gateway.webtransport.quic.short_packets import ShortPacketConnection
 from gateway.webtransport.quic.stateless_resets import StatelessResets
@@ -68,6 +69,7 @@ class QuicListener:
         self._is_flush_due = False
         self._is_draining = False
         self._sock: socket.socket | None = None
+        self._own: OwnAddresses | None = None
         self._configurations: tuple[object, QuicConfiguration] | None = None
         self._sent_bytes = 0
         self.loop: asyncio.AbstractEventLoop
@@ -89,7 +91,7 @@ class QuicListener:
         """Read from this bound UDP socket, in the running loop. Whoever bound it closes it."""
         sock.setblocking(False)
         self.loop = asyncio.get_running_loop()
-        self._sock = sock
+        self._sock, self._own = sock, own_addresses_of(sock)
         # A line for each packet that breaks a rule would let anybody fill our log; metrics count them.
         logging.getLogger("quic").setLevel(logging.CRITICAL)
         self.wheel = TimerWheel(self.loop, after_all=self._flush)
@@ -123,7 +125,7 @@ class QuicListener:
         sock = self._sock
         if sock is None:
             return
-        receive = sock.recvfrom
+        receive: Callable[[int], tuple[bytes, Address]] = sock.recvfrom if self._own is None else self._own.receive
         now = self.loop.time()
         received_bytes = 0
         self._is_reading = True
@@ -234,7 +236,10 @@ class QuicListener:
         if self._sock is None:
             return
         try:
-            self._sock.sendto(data, address)
+            if self._own is None:
+                self._sock.sendto(data, address)
+            else:
+                self._own.send(data, address)
         except OSError:  # full, or no way there: to QUIC a lost packet
             self._metrics.unsent.inc()
         else:
