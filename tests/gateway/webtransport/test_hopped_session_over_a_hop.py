@@ -24,7 +24,7 @@ from tests.harness.hop_end import HopEnd, hop_and_its_end
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 pytestmark = pytest.mark.integration
 
@@ -196,7 +196,11 @@ async def test_a_message_that_is_too_large_is_for_the_gateway_to_refuse() -> Non
 
 
 async def test_what_is_no_stream_of_messages_is_malformed_and_says_why() -> None:
-    for break_it in (lambda says: says.broken("it ends within a message"), lambda says: says.received(4, b"")):
+    breaks: tuple[Callable[[HoppedSession], None], ...] = (
+        lambda says: says.broken("it ends within a message"),
+        lambda says: says.received(4, b""),
+    )
+    for break_it in breaks:
         async with running() as told:
             await told.end.socket()
             break_it(told.says)
