@@ -252,7 +252,14 @@ class ServerConnection(QuicConnection):
                 frame_type=frame_type,
                 reason_phrase="Too many connection IDs",
             )
-        super()._handle_new_connection_id_frame(context, frame_type, buf)
+        try:
+            super()._handle_new_connection_id_frame(context, frame_type, buf)
+        except IndexError:  # aioquic takes the next id where the client has retired its last one
+            raise QuicConnectionError(
+                error_code=QuicErrorCode.PROTOCOL_VIOLATION,
+                frame_type=frame_type,
+                reason_phrase="No connection ID is left",
+            ) from None
 
     def _handle_ack_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         in_flight_bytes = self._loss.bytes_in_flight

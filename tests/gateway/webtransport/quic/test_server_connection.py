@@ -329,3 +329,13 @@ def test_a_client_without_ids_of_its_own_can_look_for_another_way(
     two.client.send_stream_data(0, b"still here")
     two.run()
     assert two.server_read(0) == len(b"still here")
+
+
+def test_a_client_that_retires_its_last_id_is_told_so(
+    files: dev_certificates.DevCertificate, kind: type[ServerConnection]
+) -> None:
+    two = pair(files, kind=kind)
+    two.run()
+    two.server._peer_cid_available.clear()
+    two.server._peer_cid_sequence_numbers.add(90)
+    assert frames(two, b"\x18\x40\x5a\x40\x5a\x08" + bytes(24)) == 0x0A
