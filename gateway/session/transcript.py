@@ -40,6 +40,8 @@ class Transcript:
     def partial(self, event: PartialResult) -> list[ServerMessage]:
         if event.end_sample <= self._partial_end_sample:
             return []  # a replay on its way to what the client was shown before the loss
+        if event.start_sample < self.committed_sample:
+            return []  # of an utterance that is final; a standby that took over has not come to its end yet
         self._partial_end_sample = event.end_sample
         return [
             PartialMessage(

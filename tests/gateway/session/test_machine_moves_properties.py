@@ -468,3 +468,15 @@ SessionOnTheMove.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestSessionOnTheMove = SessionOnTheMove.TestCase
+
+
+def test_a_standby_that_takes_over_inside_a_final_utterance_shows_none_of_it_again() -> None:
+    state = SessionOnTheMove()
+    state.begin(start=0, free=0, version="")
+    state.go_on(share=20, share_of_standby=0, steps=4)
+    state.wish_it_elsewhere(of_standby=False, reason=MoveReason.outside_policy, within_ms=21)
+    state.go_on(share=20, share_of_standby=0, steps=1)
+    state.work(of_standby=True, share=13)
+    state.plan_a_move(reason=MoveReason.engine_draining, within_ms=1)
+    assert state.told_end == UTTERANCE_SAMPLES
+    state.teardown()

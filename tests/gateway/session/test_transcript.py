@@ -34,6 +34,13 @@ def test_a_partial_that_reaches_no_further_than_the_last_one_is_not_shown() -> N
     assert transcript.is_inside_speech
 
 
+def test_words_that_are_final_are_not_shown_again_by_an_engine_that_is_still_in_their_utterance() -> None:
+    transcript = Transcript()
+    transcript.final(FinalResult(1, 0, 3_200, "", (), EndReason.pause_after_speech))
+    assert transcript.partial(PartialResult(2, 0, 3_360, "a b", 0)) == []
+    assert transcript.partial(PartialResult(2, 3_200, 3_360, "b", 0)) == [PartialMessage("b", 200, 210, 0)]
+
+
 def test_after_a_final_the_next_utterance_begins_outside_speech() -> None:
     transcript = Transcript()
     transcript.partial(PartialResult(1, 0, 3_200, "a", 0))
