@@ -144,8 +144,7 @@ class EngineSide:
         if not state.is_started:
             state.is_started = True
             effects += [SendToClient(state.started(event, region)), Measured(Figure.open_elapsed_ms, pause_ms)]
-            effects += map(SendToClient, state.losses_untold)
-            state.losses_untold.clear()
+            effects += map(SendToClient, state.losses.tell())
         elif (why := self.search.loss) is not None:
             held_samples = state.buffer.held_samples
             told = state.migrated(why.value, event, region, replayed_samples=held_samples, pause_ms=pause_ms)

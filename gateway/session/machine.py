@@ -50,12 +50,6 @@ if TYPE_CHECKING:
     from gateway.session.quota import SessionQuota
 
 
-_MOST_LOSSES_UNTOLD = 192
-"""Told with `started`, which comes within seconds: fewer than messages that may wait for a client. A client that goes
-on with a session sends a minute of audio by then, of which a network may lose a part here and there.
-"""
-
-
 class SessionMachine:
     """Created when the client was admitted; `begin` gives the first effects."""
 
@@ -180,14 +174,9 @@ class SessionMachine:
         lost = AudioLost(start_sample // SAMPLES_PER_MS, -(-end_sample // SAMPLES_PER_MS))
         if self._state.is_started:
             return [SendToClient(lost)]
-        untold = self._state.losses_untold
-        if untold and lost.start_ms <= untold[-1].end_ms:
-            untold[-1] = AudioLost(untold[-1].start_ms, lost.end_ms)
-        elif len(untold) == _MOST_LOSSES_UNTOLD:
-            return self.end_now(Reason.client_too_slow, "the audio before the session has begun is full of gaps")
-        else:
-            untold.append(lost)
-        return []
+        if self._state.losses.keep(lost):
+            return []
+        return self.end_now(Reason.client_too_slow, "the audio before the session has begun is full of gaps")
 
     def client_finalize(self, request_id: str, now_ms: int) -> list[Effect]:
         """Everything received so far is to become final; confirmed by an `ack` with the id."""

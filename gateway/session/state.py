@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from engines.interface import SAMPLES_PER_MS, OpenStream
 from gateway.session.effects import Committed
+from gateway.session.losses import UntoldLosses
 from gateway.session.replay_buffer import ReplayBuffer
 from gateway.session.transcript import Transcript
 from gateway.session.upstream import Upstream
 from gateway.session.version_pin import VersionPin
-from gateway.wire.messages import PROTOCOL_VERSION, AudioLost, Migrated, Started
+from gateway.wire.messages import PROTOCOL_VERSION, Migrated, Started
 
 if TYPE_CHECKING:
     from engines.interface import Granted, StreamOptions
@@ -31,7 +32,7 @@ class SessionState:
         "identity",
         "is_started",
         "limits",
-        "losses_untold",
+        "losses",
         "pin",
         "quota",
         "resume_at",
@@ -53,7 +54,7 @@ class SessionState:
         self.pin = VersionPin(identity.options, origin)
         self.epoch = origin.epoch
         """The highest one that was used."""
-        self.losses_untold: list[AudioLost] = []
+        self.losses = UntoldLosses()
         """For the client, once it was told of an engine."""
         self.is_started = False
         """Whether the client was told of an engine."""
