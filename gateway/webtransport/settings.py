@@ -25,7 +25,7 @@ class ConnectionIdSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 class WebTransportSettings(BaseModel, frozen=True, extra="forbid"):
-    """QUIC costs some ten times what a WebSocket message costs, so it is ended in processes of its own."""
+    """QUIC costs more CPU than all else that is done with a message, so it is ended in processes of its own."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=4433, ge=0, le=65_535)
