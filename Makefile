@@ -22,8 +22,9 @@ setup-webtransport-client: setup-interop
 demo: setup-runtime  ## Speech in, words out: a whole region on this machine transcribes a shipped recording, live
 	@$(BIN)/python scripts/demo.py
 
-# These measure, kill, or fill the memory: each of their tests has the machine to itself.
-ALONE := tests/scenarios tests/benchmarks tests/triton
+# These time, kill, or fill the memory: each of their tests has the machine to itself. The short forms of the benchmarks
+# do not: they only show that each runs.
+ALONE := tests/scenarios tests/triton
 
 test: setup-interop setup-triton setup-webtransport-client check  ## Everything, with the short form of each slow suite
 	@scripts/terraform_check.sh --if-possible
