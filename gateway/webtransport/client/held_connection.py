@@ -8,8 +8,9 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from aioquic.quic.connection import MAX_STREAM_DATA_FRAME_CAPACITY, QuicConnection, QuicConnectionState
-from aioquic.quic.packet import QuicFrameType
+from aioquic.quic.connection import QuicConnection, QuicConnectionState
+
+from gateway.webtransport.quic.sliding_window import write_stream_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,25 +39,10 @@ class HeldQuicConnection(QuicConnection):
         self._window_bytes = configuration.max_stream_data
 
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
-        """aioquic doubles a window each time that half of it was used, for ever."""
-        receiver = stream.receiver
-        limit = stream.max_stream_data_local
-        if not limit or receiver.is_finished or stream.stream_id is None or stream.stream_id in self.held:
-            return
-        wanted = receiver.starting_offset() + self._window_bytes
-        if (wanted - limit) * 2 >= self._window_bytes:
-            limit = stream.max_stream_data_local = wanted
-        if stream.max_stream_data_local_sent == limit:
-            return
-        frame = builder.start_frame(
-            QuicFrameType.MAX_STREAM_DATA,
-            capacity=MAX_STREAM_DATA_FRAME_CAPACITY,
-            handler=self._on_max_stream_data_delivery,
-            handler_args=(stream,),
-        )
-        frame.push_uint_var(stream.stream_id)
-        frame.push_uint_var(limit)
-        stream.max_stream_data_local_sent = limit
+        if stream.stream_id not in self.held:
+            write_stream_limit(
+                builder, stream, window_bytes=self._window_bytes, on_delivery=self._on_max_stream_data_delivery
+            )
 
     def unsent_bytes(self, stream_id: int) -> int:
         """Given to the stream and not acknowledged."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.admission.carriers import SUBPROTOCOL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http3Rules:
@@ -27,7 +29,7 @@ class Http3Rules:
     """
 
     max_message_bytes: int
-    protocol: str = "patchbay.v1"
+    protocol: str = SUBPROTOCOL
     max_sessions_per_connection: int = 4
     max_headers: int = 64
     max_headers_bytes: int = 32_768

@@ -18,14 +18,15 @@ from aioquic._buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
-    MAX_STREAM_DATA_FRAME_CAPACITY,
     Limit,
     QuicConnection,
     QuicConnectionError,
     QuicConnectionId,
     QuicReceiveContext,
 )
-from aioquic.quic.packet import QuicErrorCode, QuicFrameType
+from aioquic.quic.packet import QuicErrorCode
+
+from gateway.webtransport.quic.sliding_window import write_stream_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,24 +167,13 @@ class ServerConnection(QuicConnection):
     # Windows
 
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
-        limit: int = stream.max_stream_data_local
-        receiver = stream.receiver
-        if not limit or receiver.is_finished or stream.stream_id in self._paused:
-            return
-        window_bytes = self._rules.stream_window_bytes
-        if (receiver.starting_offset() + window_bytes - limit) * 2 >= window_bytes:
-            limit = stream.max_stream_data_local = receiver.starting_offset() + window_bytes
-        if stream.max_stream_data_local_sent == limit:
-            return
-        frame = builder.start_frame(
-            QuicFrameType.MAX_STREAM_DATA,
-            capacity=MAX_STREAM_DATA_FRAME_CAPACITY,
-            handler=self._on_max_stream_data_delivery,
-            handler_args=(stream,),
-        )
-        frame.push_uint_var(stream.stream_id or 0)
-        frame.push_uint_var(limit)
-        stream.max_stream_data_local_sent = limit
+        if stream.stream_id not in self._paused:
+            write_stream_limit(
+                builder,
+                stream,
+                window_bytes=self._rules.stream_window_bytes,
+                on_delivery=self._on_max_stream_data_delivery,
+            )
 
     def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:
         limit = self._local_max_data
