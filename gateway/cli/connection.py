@@ -140,12 +140,7 @@ class _WebSocketConnection:
     async def messages(self) -> AsyncIterator[ServerMessage]:
         has_said_why = False
         while (message := await self._socket.receive()).type is aiohttp.WSMsgType.TEXT:
-            try:
-                decoded = codec.read_server(message.data)
-            except msgspec.DecodeError as error:
-                raise ConnectionFailed(
-                    f"the server sent what is no message: {error}", ExitCode.protocol_broken
-                ) from error
+            decoded = read_text(message.data)
             has_said_why = has_said_why or isinstance(decoded, ErrorMessage)
             if decoded is not None:
                 yield decoded
@@ -153,6 +148,14 @@ class _WebSocketConnection:
             check_close(str(message.extra or ""))
         elif message.type is aiohttp.WSMsgType.BINARY:
             raise ConnectionFailed("the server sent what is no message", ExitCode.protocol_broken)
+
+
+def read_text(text: str | bytes) -> ServerMessage | None:
+    """None: a later server's, which is passed over. Raises ConnectionFailed."""
+    try:
+        return codec.read_server(text)
+    except msgspec.DecodeError as error:
+        raise ConnectionFailed(f"the server sent what is no message: {error}", ExitCode.protocol_broken) from error
 
 
 def check_close(text: str) -> None:

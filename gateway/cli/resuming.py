@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _WEBSOCKET_SCHEMES = ("ws", "wss", "http", "https")
 _GRPC_SCHEMES = ("grpc", "grpcs")
 _ENCRYPTED_SCHEMES = ("wss", "https", "grpcs")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _WEBTRANSPORT_ROUNDS = 2
 """After a loss: so often is WebTransport tried first, where another protocol may do."""
 _MOST_ENDS_IN_VAIN = 3
@@ -437,7 +437,7 @@ def _scheme_of(url: str) -> str:
 
 def _is_kept_secret(url: str) -> bool:
     """Whether nobody between here and there can read along: it is encrypted, or does not leave this machine."""
-    return _scheme_of(url) in _ENCRYPTED_SCHEMES or urlsplit(url).hostname in _LOOPBACK
+    return _scheme_of(url) in _ENCRYPTED_SCHEMES or urlsplit(url).hostname in LOOPBACK_HOSTS
 
 
 def _failure(outcome: object) -> ConnectionFailed:

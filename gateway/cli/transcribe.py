@@ -19,7 +19,7 @@ from gateway.cli.display import JsonDisplay, TerminalDisplay
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.keyword_option import parse_keyword
 from gateway.cli.recording import InputLost, Recording, UnknownRecording, from_stdin, read_recording
-from gateway.cli.resuming import Endpoint, ResumeRules, ResumingSession
+from gateway.cli.resuming import LOOPBACK_HOSTS, Endpoint, ResumeRules, ResumingSession
 from gateway.cli.webtransport_options import OptionsRefused, WebTransportOptions, place_of
 from gateway.dev_keys import DevClaims, DevKeysRefused, create_or_load, state_directory
 from gateway.running_regions import newest
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _DEV_TTL_S = 6 * 3_600
 _MAX_OPTION_MS = 600_000
 """More than any gateway allows, and little enough for every protocol's integers."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def transcribe(
@@ -192,7 +191,7 @@ def _token(given: str, url: str) -> str:
         host = urlsplit(url if "://" in url else f"//{url}").hostname
     except ValueError:
         _fail(f"{url} is not an address", ExitCode.usage)
-    if host not in _LOOPBACK:
+    if host not in LOOPBACK_HOSTS:
         _fail("give --token or set PATCHBAY_TOKEN; the development key is for this machine only", ExitCode.usage)
     try:
         keys = create_or_load(state_directory(os.environ))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import msgspec
-
-from gateway.cli.connection import ConnectionFailed, UnreachableSo, check_close
+from gateway.admission.carriers import SUBPROTOCOL
+from gateway.cli.connection import ConnectionFailed, UnreachableSo, check_close, read_text
 from gateway.cli.exit_codes import ExitCode
 from gateway.webtransport.client.client import connect_webtransport
 from gateway.webtransport.client.errors import CannotConnect, NotTrusted, RefusedByStatus, SessionOver
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from gateway.wire.messages import AudioSpec, ClientMessage, ServerMessage
 
 _PATH = "/v1/stream"
-_PROTOCOLS = ("patchbay.v1",)
 _STATUS_CODES = {
     401: ExitCode.not_permitted,
     403: ExitCode.not_permitted,
@@ -81,12 +79,7 @@ class _WebTransportConnection:
         async for kind, payload in self._session.messages():
             if kind != TEXT:
                 raise ConnectionFailed("the server sent what is no message", ExitCode.protocol_broken)
-            try:
-                decoded = codec.read_server(payload)
-            except msgspec.DecodeError as error:
-                raise ConnectionFailed(
-                    f"the server sent what is no message: {error}", ExitCode.protocol_broken
-                ) from error
+            decoded = read_text(payload)
             has_said_why = has_said_why or isinstance(decoded, ErrorMessage)
             if decoded is not None:
                 yield decoded
@@ -146,7 +139,7 @@ async def open_webtransport(
                 connect_webtransport(
                     webtransport_url(url),
                     headers=headers,
-                    protocols=_PROTOCOLS,
+                    protocols=(SUBPROTOCOL,),
                     trust=choices.trust,
                     draft=choices.draft,
                     timeout_s=timeout_s,
