@@ -321,6 +321,8 @@ class SessionShortOfCompute(SessionUnderFire):
 
     def make_quota(self) -> SessionQuota:
         self.granted_us: int | None = 0
+        self.settled_us: int | None = 0
+        """What was granted for the audio that may be sent: while a session ends, later credit changes nothing."""
         self.consumed = 0
         self.charged_us = 0
         return SessionQuota(quota_rules(), QuotaUpdate(0), 0)
@@ -335,9 +337,9 @@ class SessionShortOfCompute(SessionUnderFire):
             assert self.machine.used_so_far().compute_us == self.charged_us
 
     def about_to_send(self, end_sample: int) -> None:
-        if self.granted_us is not None:
+        if self.settled_us is not None:
             price_us = -(-(end_sample - self.consumed) * US_PER_AUDIO_S // SAMPLE_RATE_HZ)
-            assert price_us <= self.granted_us - self.charged_us, "audio went to an engine before it was paid for"
+            assert price_us <= self.settled_us - self.charged_us, "audio went to an engine before it was paid for"
 
     @rule(more_us=st.integers(0, 60_000), is_short=st.booleans())
     def limiter_answers(self, more_us: int, is_short: bool) -> None:
@@ -350,6 +352,8 @@ class SessionShortOfCompute(SessionUnderFire):
         self.update(QuotaUpdate(None))
 
     def update(self, news: QuotaUpdate) -> None:
+        if self.machine._ending is None or not self.machine._has_finished_sending:
+            self.settled_us = self.granted_us
         self.carry_out(self.machine.quota_update(news, self.now_ms))
         used = self.machine.used_so_far()
         assert used.compute_us <= used.least_us <= used.wanted_us
@@ -391,3 +395,16 @@ for case in (SessionUnderFire, SessionShortOfCompute, SessionThatFinishesWhenExh
 TestSessionUnderFire = SessionUnderFire.TestCase
 TestSessionShortOfCompute = SessionShortOfCompute.TestCase
 TestSessionThatFinishesWhenExhausted = SessionThatFinishesWhenExhausted.TestCase
+
+
+def test_a_session_that_ends_may_send_what_was_granted_when_its_end_began_and_no_more() -> None:
+    state = SessionThatFinishesWhenExhausted()
+    state.audio(num_samples=1)
+    state.limiter_answers(is_short=True, more_us=63)
+    state.limiter_goes_away()
+    state.limiter_answers(is_short=False, more_us=0)
+    assert (state.settled_us, state.granted_us) == (63, 0)
+    state.grant(ignores_the_pin=0, version="v1")
+    assert state.engine is not None
+    assert state.engine.received == 1
+    state.teardown()
