@@ -130,9 +130,9 @@ async def test_silence_is_no_loss_while_nothing_is_said(tmp_path: Path, transpor
         running = asyncio.create_task(talk.session.run())
         await until(lambda: talk.has(Started))
         await asyncio.sleep(0.3)
+        assert not talk.has(Resumed)
         talk.say(None)
         assert await running == Finished(0)
-        assert not talk.has(Resumed)
 
 
 def test_who_asks_for_long_silence_waits_longer() -> None:
