@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.console import pages as console
 from gateway.settings import SettingsRefused
 from gateway.transports import regions_http, websocket
+from gateway.transports.grpc_certificate import GrpcCertificate
 from gateway.transports.grpc_stream import SpeechService
 from gateway.transports.proxy_protocol_listener import bound_sockets, listening
 from gateway.transports.regions_http import RegionsHttp
@@ -83,19 +84,21 @@ class Certificates:
         self.reloaded = ReloadedTls()
         self.http = self._followed("http", settings.http.tls, mistakes)
         self.admin = self._followed("admin", settings.admin.tls, mistakes)
-        _ssl_context("grpc", settings.grpc.tls, mistakes)  # gRPC itself would only say that it cannot bind
+        tls = settings.grpc.tls
+        _ssl_context("grpc", tls, mistakes)  # gRPC itself would only say that it cannot bind
         if settings.webtransport is not None:
             mistakes += mistakes_of(settings.webtransport)
         if mistakes:
             raise SettingsRefused(mistakes)
-        tls = settings.grpc.tls
-        self.grpc = None if tls is None else (tls.key_file.read_bytes(), tls.certificate_file.read_bytes())
+        self.grpc = None if tls is None else GrpcCertificate(tls)
+        if self.grpc is not None and tls is not None:
+            self.reloaded.add("grpc", tls, self.grpc.take)
 
     def _followed(self, name: str, tls: TlsSettings | None, mistakes: list[str]) -> ssl.SSLContext | None:
         """A context whose files may change while it is in use."""
         context = _ssl_context(name, tls, mistakes)
         if context is not None and tls is not None:
-            self.reloaded.add(name, context, tls)
+            self.reloaded.add_context(name, tls, context)
         return context
 
 
@@ -224,7 +227,7 @@ async def _start_grpc(
         if certificates.grpc is None:
             port = server.add_insecure_port(where)
         else:
-            port = server.add_secure_port(where, grpc.ssl_server_credentials([certificates.grpc]))
+            port = server.add_secure_port(where, certificates.grpc.credentials())
     except RuntimeError as error:  # all that gRPC says
         raise ListenFailed("grpc", settings.grpc, "the port is taken, or the host is not of this machine") from error
     await server.start()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Never
 
@@ -28,21 +29,25 @@ FileState = tuple[int, int, int] | None
 @dataclass(slots=True)
 class _Followed:
     listener: str
-    context: ssl.SSLContext
+    take: Callable[[], None]
     files: tuple[Path, Path]
     seen: tuple[FileState, ...] = field(default=())
 
 
 class ReloadedTls:
-    """The contexts of all listeners, each with its files."""
+    """The certificates of all listeners, each with its files."""
 
     def __init__(self) -> None:
         self._followed: list[_Followed] = []
 
-    def add(self, listener: str, context: ssl.SSLContext, tls: TlsSettings) -> None:
-        """A context that has just loaded these files."""
+    def add(self, listener: str, tls: TlsSettings, take: Callable[[], None]) -> None:
+        """A listener that has just loaded these files. `take` loads them again, or raises OSError."""
         files = (tls.certificate_file, tls.key_file)
-        self._followed.append(_Followed(listener, context, files, _states(files)))
+        self._followed.append(_Followed(listener, take, files, _states(files)))
+
+    def add_context(self, listener: str, tls: TlsSettings, context: ssl.SSLContext) -> None:
+        """The same for a context of Python's."""
+        self.add(listener, tls, lambda: context.load_cert_chain(tls.certificate_file, tls.key_file, password=""))
 
     def reload_changed(self) -> list[str]:
         """Read again what changed. Returns the listeners with a new certificate."""
@@ -61,9 +66,9 @@ def _reload(followed: _Followed) -> bool:
         return False
     followed.seen = seen
     try:
-        # Tried beside: a context in use must not be left with the certificate of one pair and the key of another.
+        # Tried beside: a listener in use must not be left with the certificate of one pair and the key of another.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*followed.files, password="")
-        followed.context.load_cert_chain(*followed.files, password="")
+        followed.take()
     except OSError as error:  # ssl.SSLError is one
         why = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror or str(error)
         log.warning("tls.certificate_refused", listener=followed.listener, why=why)

@@ -49,7 +49,9 @@ def test_good_certificates_are_taken(tmp_path: Path) -> None:
     assert certificates.http is not None
     assert certificates.admin is None
     assert certificates.grpc is not None
-    assert b"PRIVATE KEY" in certificates.grpc[0]
+    assert certificates.reloaded.reload_changed() == []
+    create_or_renew(tmp_path).certificate_file.touch()
+    assert certificates.reloaded.reload_changed() == ["http", "grpc"]
 
 
 def test_every_wrong_certificate_is_named(tmp_path: Path) -> None:

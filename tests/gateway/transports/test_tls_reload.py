@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import ssl
 from typing import TYPE_CHECKING
 
@@ -13,24 +11,12 @@ import pytest
 from gateway import dev_certificates
 from gateway.transports.settings import TlsSettings
 from gateway.transports.tls_reload import ReloadedTls
+from tests.harness.shown_certificate import shown_by
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
-
-
-async def shown_by(port: int) -> str:
-    """SHA-256 of the certificate in a new handshake."""
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False
-    trusting.verify_mode = ssl.CERT_NONE
-    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
-    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return hashlib.sha256(der).hexdigest()
 
 
 async def test_new_handshakes_get_the_new_certificate_and_never_a_broken_one(tmp_path: Path) -> None:
@@ -39,7 +25,7 @@ async def test_new_handshakes_get_the_new_certificate_and_never_a_broken_one(tmp
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls.certificate_file, tls.key_file)
     reloaded = ReloadedTls()
-    reloaded.add("http", context, tls)
+    reloaded.add_context("http", tls, context)
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
@@ -70,7 +56,9 @@ async def test_files_are_looked_at_again_and_again(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(first.certificate_file, first.key_file)
     reloaded = ReloadedTls()
-    reloaded.add("admin", context, TlsSettings(certificate_file=first.certificate_file, key_file=first.key_file))
+    reloaded.add_context(
+        "admin", TlsSettings(certificate_file=first.certificate_file, key_file=first.key_file), context
+    )
     task = asyncio.create_task(reloaded.run(poll_ms=10))
     dev_certificates.make(tmp_path)
     before = reloaded._followed[0].seen
