@@ -1,10 +1,8 @@
-"""Where a request may carry its token, and how to write an address into a log without one. Pure."""
+"""Where a request may carry its token. Pure."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_plus
 
 from gateway.errors import AuthenticationFailed, Reason
 
@@ -24,13 +22,6 @@ QUERY_PARAMETERS = frozenset({"token", "access_token"})
 _BEARER_PREFIX = "bearer."
 _SCHEMES = frozenset({"bearer", "token"})
 """`Token` is what vendor SDKs write (Deepgram)."""
-
-_SECRET_PARAMETERS = QUERY_PARAMETERS | {"api_key", "apikey", "api-key", "key", "authorization", "jwt"}
-"""Wider than what we read: a client that guessed wrong has still put its secret into the address."""
-
-_PARAMETER = re.compile(r"[^&;]+")
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.|%2[Ee])[A-Za-z0-9_-]*(?:(?:\.|%2[Ee])[A-Za-z0-9_-]*)?")
-_USER_INFO = re.compile(r"//[^/?#]*@")
 
 
 def token_of_request(
@@ -62,22 +53,6 @@ def agreed_token(of_request: str | None, of_start: str | None) -> str | None:
         AuthenticationFailed: `token_malformed`: both carry one, and they differ.
     """
     return _the_one([of_request or "", of_start or ""])
-
-
-def redact_url(url: str) -> str:
-    """The address with stars for user names, parameters named like secrets, and anything like a JWT.
-
-    Takes any text and never fails; the fragment is dropped.
-    """
-    address, _, _ = url.partition("#")
-    path, mark, query = address.partition("?")
-    path = _USER_INFO.sub("//***@", path, count=1)
-    return _JWT.sub("***", path + mark + _PARAMETER.sub(_redacted_parameter, query))
-
-
-def _redacted_parameter(match: re.Match[str]) -> str:
-    name, equals, _ = match.group().partition("=")
-    return f"{name}=***" if equals and unquote_plus(name).strip().lower() in _SECRET_PARAMETERS else match.group()
 
 
 def _of_authorization(value: str) -> str:

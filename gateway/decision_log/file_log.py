@@ -22,7 +22,6 @@ from policies.residency.record_chain.chain import ENDED, GAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from gateway.decision_log.chain_writer import ChainWriter
     from gateway.decision_log.metrics import DecisionLogMetrics
@@ -222,8 +221,3 @@ class FileDecisionLog:
         elif self._fault and not fault:
             log.info("decision_log.writable", writer=self._chain.writer)
         self._fault = fault
-
-
-def default_directory(data: Path) -> Path:
-    """Of a region that keeps its data in one folder."""
-    return data / "decisions"

@@ -93,11 +93,6 @@ class CapsuleReader:
         self._skipping = 0
         self._count = 0
 
-    @property
-    def is_between_capsules(self) -> bool:
-        """Whether the stream may end here."""
-        return not self._header and self._payload is None and not self._skipping
-
     def feed(self, data: bytes) -> list[Capsule]:
         """What is complete now. Capsules before a fault are among them."""
         found: list[Capsule] = []

@@ -187,25 +187,6 @@ class ShortPacketConnection(ShortReceiving):
     def _ack_delivery(self, space: QuicPacketSpace) -> Any:
         return (self._on_ack_delivery, (space, space.largest_received_packet))
 
-    def _has_connection_limits_to_say(self) -> bool:
-        limit, window_bytes = self._local_max_data, self._rules.connection_window_bytes
-        return (
-            limit.sent != limit.value
-            or (limit.used + window_bytes - limit.value) * 2 >= window_bytes
-            or any(
-                streams.value != streams.sent and streams.sent - streams.used < streams.value - streams.sent
-                for streams in (self._local_max_streams_bidi, self._local_max_streams_uni)
-            )
-        )
-
-    def _has_limit_to_say(self, stream: QuicStream) -> bool:
-        limit: int = stream.max_stream_data_local
-        if not limit or stream.stream_id in self._paused:
-            return False
-        window_bytes = self._rules.stream_window_bytes
-        used_bytes = stream.receiver._buffer_start + window_bytes - limit
-        return stream.max_stream_data_local_sent != limit or used_bytes * 2 >= window_bytes
-
     def _acknowledgement(self, space: QuicPacketSpace, now: float) -> bytes:
         """An ACK frame of the one range that there is."""
         received = space.ack_queue[0]

@@ -52,7 +52,6 @@ def test_capsules_arrive_whatever_the_cuts_and_what_stands_between_them(
     found = [capsule for piece in pieces(stream, cuts) for capsule in reader.feed(piece)]
     assert found == [each for each in sent if not isinstance(each, tuple)]
     assert reader.fault is None
-    assert reader.is_between_capsules
 
 
 @given(st.lists(st.binary(max_size=64), max_size=30))
@@ -66,14 +65,12 @@ def test_any_bytes_give_capsules_or_a_fault_within_bounded_memory(parts: list[by
         assert reader.feed(b"\x00\x00" * 50) == []
 
 
-def test_a_stream_may_not_end_within_a_capsule() -> None:
+def test_a_capsule_is_found_once_it_is_whole() -> None:
     reader = CapsuleReader()
     whole = capsules.encode_close(7, "because")
     for byte in whole[:-1]:
         assert reader.feed(bytes([byte])) == []
-        assert not reader.is_between_capsules
     assert reader.feed(whole[-1:]) == [CloseCapsule(7, "because")]
-    assert reader.is_between_capsules
 
 
 def test_a_reason_that_is_too_long_is_cut_between_characters() -> None:
