@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 MESSAGE_OVERHEAD_BYTES = 64
 """What a message that waits costs beside its payload: empty ones take room, too."""
+_LATE_RING_MS = 2
+_READ_FIRST_S = 0.001
+"""A loop that was busy rings its timers before it reads what came meanwhile, and what is missing may be there."""
 
 _BOTH_WAYS = "audio came on the stream and in datagrams; a session uses one of them"
 
@@ -40,7 +43,8 @@ class LaneRules:
 class DatagramLane:
     """One session's. `out` gets messages of kind TEXT and AUDIO. Raises ClientFault, after which it must not be used.
 
-    `failed` hears of a fault that is found later.
+    `failed` hears of a fault that is found later. `min_rtt_us` tells the shortest round trip of its connection; None:
+    there was none yet.
     """
 
     def __init__(
@@ -49,11 +53,13 @@ class DatagramLane:
         counts: OrderCounts,
         out: Callable[[int, bytes], None],
         failed: Callable[[ClientFault], None],
+        min_rtt_us: Callable[[], int | None],
     ) -> None:
         self._rules = rules
         self._counts = counts
         self._out = out
         self._failed = failed
+        self._min_rtt_us = min_rtt_us
         self._start: bytes | None = None
         self._early: list[bytes] = []
         """Datagrams that overtook `start`."""
@@ -63,6 +69,7 @@ class DatagramLane:
         self.held_bytes = 0
         """On the stream, behind a mark."""
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_ms = 0
 
     def stop(self) -> None:
         """Nothing more is given out."""
@@ -136,6 +143,7 @@ class DatagramLane:
 
     def _give(self, order: DatagramOrder, step: Callable[[int], list[Piece]]) -> None:
         """Take a step; then what waited for it on the stream has its turn, up to the next mark."""
+        order.round_trip(self._min_rtt_us())
         try:
             self._out_all(step(_now_ms()))
             while self._held and not order.is_marked:
@@ -159,11 +167,20 @@ class DatagramLane:
                 self._out(AUDIO, piece)
 
     def _watch(self, order: DatagramOrder) -> None:
+        """A timer that rings too early finds nothing due, and is set anew."""
         deadline_ms = order.deadline_ms
-        if deadline_ms is None or self._timer is not None:
-            return  # a timer that is set rings at the latest when the first that waits is due
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(deadline_ms / 1_000, self._look, order)
+        if deadline_ms is None or (self._timer is not None and self._timer_at_ms <= deadline_ms):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at_ms = deadline_ms
+        self._timer = asyncio.get_running_loop().call_at(deadline_ms / 1_000, self._ring, order)
+
+    def _ring(self, order: DatagramOrder) -> None:
+        if _now_ms() - self._timer_at_ms < _LATE_RING_MS:
+            self._look(order)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_READ_FIRST_S, self._look, order)
 
     def _look(self, order: DatagramOrder) -> None:
         self._timer = None

@@ -57,6 +57,16 @@ class _Datagrams:
         fates.add_metric(["dropped"], self._metrics.datagrams_dropped)
         yield fates
         yield CounterMetricFamily(
+            "patchbay_webtransport_reorder_given_up",
+            "Times that missing datagrams were waited for no longer.",
+            value=counts.given_up,
+        )
+        yield CounterMetricFamily(
+            "patchbay_webtransport_reorder_waited_seconds",
+            "Time that audio behind them had waited.",
+            value=counts.waited_ms / 1_000,
+        )
+        yield CounterMetricFamily(
             "patchbay_webtransport_gaps", "Gaps in audio that came in datagrams.", value=counts.gaps
         )
         yield CounterMetricFamily(

@@ -77,7 +77,7 @@ class HoppedSession:
         self._hop = hop
         self._rules = rules
         self._metrics = metrics
-        self._lane = DatagramLane(rules.lane, metrics.datagrams, self._put, self._refuse)
+        self._lane = DatagramLane(rules.lane, metrics.datagrams, self._put, self._refuse, lambda: session.min_rtt_us)
         self._waiting: deque[tuple[int, bytes]] = deque()
         """For the gateway."""
         self._waiting_bytes = 0

@@ -23,6 +23,10 @@ class QuicPeer(Protocol):
     def address(self) -> str:
         """The client's IP address; another one after it has moved."""
 
+    @property
+    def min_rtt_us(self) -> int | None:
+        """The shortest round trip of the connection so far; None: none was measured yet."""
+
     def send_soon(self) -> None:
         """What was given to `quic` goes out at the end of this turn of the loop, with all else of the turn."""
 
@@ -119,6 +123,10 @@ class WebTransportSession(Protocol):
 
     @property
     def unsent_bytes(self) -> int: ...
+
+    @property
+    def min_rtt_us(self) -> int | None:
+        """The shortest round trip of its connection so far; None: none was measured yet."""
 
     def listen(self, events: SessionEvents) -> None:
         """Once, before anything can arrive."""

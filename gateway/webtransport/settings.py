@@ -53,5 +53,5 @@ class WebTransportSettings(BaseModel, frozen=True, extra="forbid"):
     """What `/console` and clients are told; empty: from the address that it listens on."""
     connection_ids: ConnectionIdSettings = ConnectionIdSettings()
     reorder_ms: int = Field(default=50, ge=0, le=2_000)
-    """How long audio in datagrams waits for one that is missing."""
+    """How long audio in datagrams waits at most for one that is missing; how long it does follows the network."""
     reorder_datagrams: int = Field(default=256, ge=1, le=4_096)

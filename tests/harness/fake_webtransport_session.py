@@ -33,6 +33,7 @@ class FakeWebTransportSession:
         self.closed: tuple[int, str] | None = None
         self.is_paused = False
         self.is_reading = True
+        self.min_rtt_us: int | None = None
         self._unsent_bytes = 0
 
     @property

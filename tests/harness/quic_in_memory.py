@@ -101,6 +101,11 @@ class InMemoryPeer:
     def resume(self, stream_id: int) -> None:
         self.paused.discard(stream_id)
 
+    @property
+    def min_rtt_us(self) -> int | None:
+        loss = self.quic._loss
+        return round(loss._rtt_min * 1_000_000) if loss._rtt_initialized else None
+
     def unsent_bytes(self, stream_id: int) -> int:
         stream = self.quic._streams.get(stream_id)
         return 0 if stream is None else stream.sender._buffer_stop - stream.sender._buffer_start

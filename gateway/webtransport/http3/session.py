@@ -87,6 +87,10 @@ class Session:
         return 0 if self._is_mute else self._peer.unsent_bytes(self.message_stream_id)
 
     @property
+    def min_rtt_us(self) -> int | None:
+        return self._peer.min_rtt_us
+
+    @property
     def is_client_done(self) -> bool:
         """Whether the client's half of the message stream is over."""
         return self._is_client_done

@@ -91,6 +91,10 @@ class Peer:
 
     # What the layer above uses
 
+    @property
+    def min_rtt_us(self) -> int | None:
+        return self.quic.min_rtt_us
+
     def send_soon(self) -> None:
         if not self.is_touched:
             self._host.flush_soon(self)

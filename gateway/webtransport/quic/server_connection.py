@@ -104,6 +104,11 @@ class ServerConnection(QuicConnection):
         ours = self._max_datagram_size - _DATAGRAM_OVERHEAD_BYTES
         return max(0, min(ours, remote - 3))
 
+    @property
+    def min_rtt_us(self) -> int | None:
+        """RFC 9002 §5.2; None: nothing was acknowledged yet."""
+        return round(self._loss._rtt_min * 1_000_000) if self._loss._rtt_initialized else None
+
     def send_datagram_frame(self, data: bytes) -> None:
         """Raises DatagramTooLarge. Of those that cannot go out yet, the oldest is dropped above a number."""
         if len(data) > self.largest_datagram_bytes:

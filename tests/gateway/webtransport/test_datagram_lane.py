@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,8 +45,13 @@ class Heard:
         self.messages: list[tuple[int, bytes]] = []
         self.faults: list[ClientFault] = []
         self.counts = OrderCounts()
+        self.min_rtt_us: int | None = None
         self.lane = DatagramLane(
-            rules, self.counts, lambda kind, payload: self.messages.append((kind, payload)), self.faults.append
+            rules,
+            self.counts,
+            lambda kind, payload: self.messages.append((kind, payload)),
+            self.faults.append,
+            lambda: self.min_rtt_us,
         )
 
     def start(self, start: bytes = START) -> None:
@@ -79,6 +88,49 @@ async def test_datagrams_come_out_in_order_and_what_is_lost_as_a_gap() -> None:
     heard.datagram(1, 2, b"bb")
     assert len(heard.messages) == 3
     assert heard.counts.late == 1
+
+
+async def test_the_wait_follows_the_round_trip_of_the_connection_even_while_it_lasts() -> None:
+    """The bound alone would be a minute."""
+    heard = Heard(LaneRules(reorder_ms=60_000, reorder_datagrams=8))
+    heard.start()
+    heard.datagram(1, 2, b"bb")
+    heard.min_rtt_us = 8_000
+    heard.datagram(2, 4, b"cc")
+    await until(lambda: len(heard.messages) == 3)
+    assert heard.messages == [gap(2), (AUDIO, b"bb"), (AUDIO, b"cc")]
+    heard.min_rtt_us = 4_000
+    heard.datagram(4, 8, b"ee")
+    await until(lambda: len(heard.messages) == 5)
+    assert heard.messages[3:] == [gap(2), (AUDIO, b"ee")]
+
+
+def test_what_comes_while_the_loop_is_busy_is_taken_before_anything_is_given_up() -> None:
+    """The edge's loop rings its timers first when it was away, and reads then."""
+
+    async def is_busy() -> None:
+        heard = Heard(LaneRules(reorder_ms=20, reorder_datagrams=8))
+        heard.start()
+        heard.datagram(1, 2, b"bb")
+        here, there = socket.socketpair()
+        other_here, other_there = socket.socketpair()
+
+        def is_busy_with_another() -> None:
+            other_here.recv(1)
+            there.send(b"x")
+            time.sleep(0.1)  # that is what is meant
+
+        with here, there, other_here, other_there:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(here, lambda: (here.recv(1), heard.datagram(0, 0, b"aa")))
+            loop.add_reader(other_here, is_busy_with_another)
+            other_there.send(b"x")
+            await until(lambda: len(heard.messages) >= 2)
+            loop.remove_reader(here)
+            loop.remove_reader(other_here)
+        assert heard.messages == [(AUDIO, b"aa"), (AUDIO, b"bb")]
+
+    uvloop.run(is_busy())
 
 
 async def test_datagrams_that_overtake_the_start_wait_for_it() -> None:
@@ -163,20 +215,23 @@ async def test_what_waits_goes_out_when_nothing_more_comes() -> None:
     heard.start()
     heard.lane.give_up_waiting()
     heard.datagram(1, 2, b"bb")
-    heard.mark(3, 6)
-    heard.lane.received(TEXT, text(Finalize("a")))
-    heard.datagram(4, 8, b"ee")
+    heard.datagram(0, 0, b"aa")  # so that from here on only time tells what is lost
+    heard.messages.clear()
+    heard.datagram(3, 6, b"dd")
     heard.mark(5, 10)
+    heard.lane.received(TEXT, text(Finalize("a")))
+    heard.datagram(6, 12, b"gg")
+    heard.mark(7, 14)
     heard.lane.received(TEXT, FINISH)
     assert heard.messages == []
     heard.lane.give_up_waiting()
     assert heard.messages == [
         gap(2),
-        (AUDIO, b"bb"),
+        (AUDIO, b"dd"),
         gap(2),
         (TEXT, text(Finalize("a"))),
         gap(2),
-        (AUDIO, b"ee"),
+        (AUDIO, b"gg"),
         (TEXT, FINISH),
     ]
     heard.lane.stop()

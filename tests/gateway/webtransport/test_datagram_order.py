@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.webtransport.datagram_order import DatagramOrder, Gap, OrderBroken, OrderCounts, OrderRules, Piece
+from gateway.webtransport.reorder_window import CLEAN_LOSSES, PACKET_THRESHOLD
 
 pytestmark = pytest.mark.unit
 
@@ -18,9 +19,11 @@ REORDER_MS = 100
 MOST = 4
 
 
-def order_of(counts: OrderCounts | None = None, *, most: int = MOST) -> DatagramOrder:
-    """One byte a sample."""
-    return DatagramOrder(OrderRules(len, RATE_HZ, REORDER_MS, most), counts or OrderCounts())
+def order_of(counts: OrderCounts | None = None, *, most: int = MOST, round_trip_us: int | None = None) -> DatagramOrder:
+    """One byte a sample. Without a round trip, REORDER_MS is waited."""
+    order = DatagramOrder(OrderRules(len, RATE_HZ, REORDER_MS, most), counts or OrderCounts())
+    order.round_trip(round_trip_us)
+    return order
 
 
 def joined(pieces: list[Piece]) -> bytes:
@@ -58,10 +61,12 @@ def test_any_loss_reordering_and_doubling_gives_the_audio_with_gaps_where_it_is_
     arriving = data.draw(st.permutations([one for one, times in zip(sent, copies, strict=True) for _ in range(times)]))
     pauses_ms = data.draw(st.lists(st.integers(0, REORDER_MS), min_size=len(arriving), max_size=len(arriving)))
     counts = OrderCounts()
+    round_trips_us = st.none() | st.integers(1, 500_000)
     order = order_of(counts, most=data.draw(st.integers(1, 12), label="most"))
     now_ms, pieces = 0, []
     for one, pause_ms in zip(arriving, pauses_ms, strict=True):
         now_ms += pause_ms
+        order.round_trip(data.draw(round_trips_us, label="round trip"))
         pieces += order.due(now_ms)
         pieces += order.datagram(now_ms, one.sequence, one.first_sample, one.audio)
     pieces += order.mark(now_ms, len(sent), end_sample)
@@ -93,7 +98,9 @@ def test_what_only_changes_its_order_within_the_bounds_arrives_whole(
     sending: tuple[list[Sent], int], data: st.DataObject
 ) -> None:
     sent, end_sample = sending
-    arriving = data.draw(st.permutations(sent))
+    arriving = []
+    for at in range(0, len(sent), PACKET_THRESHOLD):
+        arriving += data.draw(st.permutations(sent[at : at + PACKET_THRESHOLD]))
     order = order_of(most=len(sent))
     pieces = [piece for one in arriving for piece in order.datagram(0, one.sequence, one.first_sample, one.audio)]
     whole = bytearray(end_sample)
@@ -120,7 +127,9 @@ def test_what_is_missing_is_waited_for_and_then_is_a_gap() -> None:
     assert order.due(10 + REORDER_MS) == [Gap(2), b"cc"]
     assert order.datagram(120, 1, 2, b"bb") == [], "it was given up"
     assert order.datagram(121, 2, 4, b"cc") == []
-    assert counts == OrderCounts(taken=2, late=2, reordered=1, gaps=1, lost_us=250)
+    assert counts == OrderCounts(
+        taken=2, late=1, doubled=1, reordered=1, given_up=1, waited_ms=REORDER_MS, gaps=1, lost_us=250
+    )
 
 
 def test_more_than_may_wait_is_as_if_it_had_waited_for_too_long() -> None:
@@ -143,6 +152,136 @@ def test_a_second_copy_of_what_waits_is_dropped() -> None:
     assert order.datagram(0, 1, 1, b"x") == []
     assert order.datagram(0, 0, 0, b"a") == [b"a", b"b"]
     assert counts.doubled == 1
+
+
+# --- how long is waited ------------------------------------------------------------------------------------------
+
+ROUND_TRIP_US = 40_000
+WIDTH_MS = 10
+"""A quarter of it."""
+
+
+class Sending:
+    """Datagrams of one sample each, numbered as they are sent; `waits` are those that overtook."""
+
+    def __init__(self, *, round_trip_us: int = ROUND_TRIP_US) -> None:
+        self.counts = OrderCounts()
+        self.order = order_of(self.counts, most=64, round_trip_us=round_trip_us)
+        self.heard: list[Piece] = []
+
+    def come(self, *arrivals: tuple[int, int]) -> None:
+        """When, and which. All that is due before goes out before."""
+        for now_ms, sequence in arrivals:
+            while (deadline_ms := self.order.deadline_ms) is not None and deadline_ms <= now_ms:
+                self.heard += self.order.due(deadline_ms)
+            self.heard += self.order.datagram(now_ms, sequence, sequence, b"x")
+
+    @property
+    def lost_samples(self) -> int:
+        return sum(piece.samples for piece in self.heard if isinstance(piece, Gap))
+
+
+def test_what_is_missing_is_waited_for_a_quarter_of_the_round_trip() -> None:
+    sending = Sending()
+    sending.come((0, 0), (20, 2))
+    assert sending.order.deadline_ms == 20 + WIDTH_MS
+    sending.come((40, 3))
+    assert sending.heard == [b"x", Gap(1), b"x", b"x"]
+    assert (sending.counts.given_up, sending.counts.waited_ms) == (1, WIDTH_MS)
+
+
+def test_three_later_ones_at_once_show_a_loss_at_once() -> None:
+    """As when the last of a burst is lost, and the next burst comes 100 ms later."""
+    sending = Sending()
+    sending.come((0, 0), (0, 1), (100, 3), (100, 4))
+    assert sending.heard == [b"x"] * 2
+    sending.come((100, 5))
+    assert sending.heard == [b"x", b"x", Gap(1), b"x", b"x", b"x"]
+
+
+def test_a_mark_waits_as_long_as_is_allowed_for_it_may_be_quicker_than_the_datagrams_before_it() -> None:
+    sending = Sending()
+    sending.come((0, 0))
+    assert sending.order.mark(1, 4, 4) == []
+    assert sending.order.deadline_ms == 1 + REORDER_MS
+    sending.come((30, 2))
+    assert sending.order.deadline_ms == 30 + WIDTH_MS, "a datagram waits no longer than ever"
+    assert sending.order.due(30 + WIDTH_MS) == [Gap(1), b"x"]
+    assert sending.order.due(1 + REORDER_MS) == [Gap(1)]
+    assert not sending.order.is_marked
+
+
+def test_what_comes_after_a_mark_was_passed_without_it_says_nothing_of_the_order_of_datagrams() -> None:
+    sending = Sending()
+    sending.order.mark(0, 1, 1)
+    assert sending.order.due(REORDER_MS) == [Gap(1)]
+    sending.come((REORDER_MS + 5, 0), (200, 2))
+    assert sending.counts.late == 1
+    assert sending.order.deadline_ms == 200 + WIDTH_MS
+
+
+def test_a_network_that_reorders_loses_the_first_that_is_late_and_no_other() -> None:
+    """Every fourth comes after the three that were sent behind it in its burst, 20 ms later than they."""
+    sending = Sending()
+    for burst in range(50):
+        begin, sent_at_ms = 4 * burst, 100 * burst
+        sending.come(*((sent_at_ms, begin + number) for number in (1, 2, 3)), (sent_at_ms + 20, begin))
+    assert (sending.lost_samples, sending.counts.late) == (1, 1)
+    assert len(sending.heard) == 200
+
+
+def test_a_wait_that_was_learned_is_forgotten_after_losses_that_did_not_need_it() -> None:
+    sending = Sending()
+    sending.come((0, 0), (20, 2), (45, 1))  # 25 ms behind what overtook it
+    sequence = 3
+    waited_ms = []
+    for now_ms in range(100, 100 + 100 * 3 * CLEAN_LOSSES, 100):
+        before_ms = sending.counts.waited_ms
+        sending.come((now_ms, sequence), (now_ms + 20, sequence + 2), (now_ms + 80, sequence + 3))
+        waited_ms.append(sending.counts.waited_ms - before_ms)
+        sequence += 4
+    assert waited_ms == [30] * CLEAN_LOSSES + [20] * CLEAN_LOSSES + [10] * CLEAN_LOSSES
+
+
+def test_a_second_copy_of_what_was_given_out_widens_nothing() -> None:
+    sending = Sending()
+    sending.come((0, 0), (0, 0), (20, 1), (30, 0))
+    sending.come((40, 3))
+    assert sending.order.deadline_ms == 40 + WIDTH_MS
+    assert (sending.counts.doubled, sending.counts.late) == (2, 0)
+
+
+def test_one_that_was_given_up_is_late_once_and_its_copies_are_doubles() -> None:
+    sending = Sending()
+    sending.come((0, 0), (20, 2), (35, 1), (36, 1))
+    assert (sending.counts.late, sending.counts.doubled) == (1, 1)
+
+
+def test_of_a_long_run_of_losses_only_so_many_are_remembered() -> None:
+    order = order_of(round_trip_us=ROUND_TRIP_US)
+    order.datagram(0, 4_000_000_000, 0, b"x")
+    assert len(order._given_up) <= 64
+
+
+@given(
+    st.integers(1_000, 300_000),
+    st.lists(st.tuples(st.booleans(), st.integers(0, REORDER_MS - 1)), min_size=1, max_size=60),
+)
+def test_disorder_within_what_may_be_waited_costs_little_and_ever_less(
+    round_trip_us: int, fates: list[tuple[bool, int]]
+) -> None:
+    """One each 20 ms; some are late. No more are lost than while the wait grows, some at each step."""
+    sending = Sending(round_trip_us=round_trip_us)
+    arrivals = [
+        (20 * number + (late_ms if is_late else 0), number)
+        for number, (is_late, late_ms) in enumerate([*fates, (False, 0)])
+    ]
+    sending.come(*sorted(arrivals))
+    while (deadline_ms := sending.order.deadline_ms) is not None:
+        sending.heard += sending.order.due(deadline_ms)
+    assert sending.lost_samples == sending.counts.late
+    step_ms = max(2, round_trip_us // 4_000)
+    assert sending.counts.late <= PACKET_THRESHOLD * (-(-REORDER_MS // step_ms))
 
 
 # --- marks --------------------------------------------------------------------------------------------------------
@@ -230,16 +369,19 @@ def test_a_leap_is_bounded() -> None:
             st.one_of(st.integers(0, 60), st.integers(0, 2**64 - 1)),
             st.binary(max_size=4),
         )
-    )
+    ),
+    st.none() | st.integers(1, 500_000),
 )
 def test_any_numbers_give_audio_or_are_refused_and_what_waits_is_bounded(
     steps: list[tuple[bool, int, int, int, bytes]],
+    round_trip_us: int | None,
 ) -> None:
     order = order_of()
     now_ms = 0
     for is_mark, pause_ms, sequence, sample, audio in steps:
         now_ms += pause_ms
         try:
+            order.round_trip(round_trip_us)
             order.due(now_ms)
             if is_mark:
                 order.mark(now_ms, sequence, sample)
@@ -248,6 +390,7 @@ def test_any_numbers_give_audio_or_are_refused_and_what_waits_is_bounded(
         except OrderBroken:
             return
         assert len(order._waiting) <= MOST + 1
+        assert len(order._given_up) <= 64
         deadline_ms = order.deadline_ms
         if not order.is_marked:
             try:

@@ -15,10 +15,13 @@ def test_datagrams_are_told_by_their_fate() -> None:
     metrics = EdgeMetrics(registry)
     counts = metrics.datagrams
     counts.taken, counts.reordered, counts.late, counts.doubled, counts.gaps, counts.lost_us = 10, 3, 2, 1, 4, 1_500_000
+    counts.given_up, counts.waited_ms = 5, 60
     metrics.datagrams_dropped = 7
     value = registry.get_sample_value
     fates = ("in_order", "put_in_order", "late", "doubled", "dropped")
     assert [value("patchbay_webtransport_datagrams_total", {"fate": fate}) for fate in fates] == [7, 3, 2, 1, 7]
+    assert value("patchbay_webtransport_reorder_given_up_total") == 5
+    assert value("patchbay_webtransport_reorder_waited_seconds_total") == 0.06
     assert value("patchbay_webtransport_gaps_total") == 4
     assert value("patchbay_webtransport_lost_audio_seconds_total") == 1.5
 

@@ -89,6 +89,12 @@ async def test_datagrams_go_both_ways() -> None:
     assert session.datagrams() == [b"back"]
 
 
+async def test_the_connections_shortest_round_trip_is_told() -> None:
+    session = OpenSession()
+    assert session.heard.session.min_rtt_us == session.pair.peer.min_rtt_us
+    assert session.heard.session.min_rtt_us is not None
+
+
 async def test_a_datagram_that_fits_no_packet_is_not_sent() -> None:
     session = OpenSession()
     assert not session.heard.session.send_datagram(bytes(1_400))

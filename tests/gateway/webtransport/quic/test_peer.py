@@ -170,6 +170,11 @@ def test_the_user_learns_when_what_was_sent_arrived(call: Call) -> None:
     assert call.peer.unsent_bytes(0) == 0
 
 
+def test_the_user_is_told_the_shortest_round_trip(call: Call) -> None:
+    assert call.peer.min_rtt_us == call.two.server.min_rtt_us
+    assert call.peer.min_rtt_us is not None
+
+
 def test_a_fault_of_the_user_ends_the_connection_in_order(call: Call) -> None:
     call.host.user.fault = RuntimeError("a fault")
     call.two.client.send_stream_data(0, b"a")

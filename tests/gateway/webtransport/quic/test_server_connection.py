@@ -63,6 +63,8 @@ PINNED: dict[Any, str] = {
     recovery.QuicPacketSpace.__init__: "e6fb34bdf2d5",
     recovery.QuicPacketNumberWindow.add: "214572547bed",
     recovery.QuicPacketNumberWindow.__contains__: "f090921fc043",
+    recovery.QuicPacketRecovery.__init__: "11dd9eddeac7",
+    recovery.QuicPacketRecovery.on_ack_received: "1a7c69347908",
     recovery.QuicPacketRecovery.get_loss_detection_time: "de155cb9bef9",
     recovery.QuicPacketRecovery.get_probe_timeout: "782ca5036a10",
     recovery.QuicPacketRecovery.on_packet_sent: "a83baa6e0570",
@@ -160,6 +162,18 @@ def test_what_is_unsent_counts_until_the_client_has_it(
     assert two.server.unsent_bytes(0) == 0
     assert two.server.has_news_of_sent
     assert two.server.unsent_bytes(400) == 0
+
+
+def test_the_shortest_round_trip_is_known_from_the_handshake_on(
+    files: dev_certificates.DevCertificate, kind: type[ServerConnection]
+) -> None:
+    two = pair(files, kind=kind)
+    assert two.server.min_rtt_us is None
+    two.run()
+    assert two.server.min_rtt_us == pytest.approx(20_000, abs=100)
+    two.server.send_stream_data(1, b"later")
+    two.run(fate=lambda _data, to_server: [0.0 if to_server else 0.3])
+    assert two.server.min_rtt_us == pytest.approx(20_000, abs=100)
 
 
 def test_a_datagram_that_would_block_all_others_is_refused(
