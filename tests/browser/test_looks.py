@@ -167,6 +167,14 @@ def test_every_text_stands_out_from_its_ground(filled: Browser, scheme: str) -> 
     assert filled.run(LOW_CONTRASTS) == []
 
 
+def test_what_is_chosen_is_seen_by_those_who_force_colours_of_their_own(page: Browser) -> None:
+    page.prefer(forced_colors="active")
+    grounds = page.run(
+        "return [...document.querySelectorAll('.segments label')].map((each) => getComputedStyle(each).backgroundColor)"
+    )
+    assert len(set(grounds)) == 2
+
+
 def test_everything_that_is_used_has_a_name_for_those_who_hear_it(filled: Browser) -> None:
     roles = {"button", "textbox", "radio", "combobox", "checkbox", "DisclosureTriangle", "log", "region", "status"}
     tree: list[dict[str, Any]] = filled.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
@@ -183,6 +191,22 @@ def test_the_transcript_is_copied_as_it_stands(filled: Browser) -> None:
     filled.until(lambda: filled.text("copy") == "Copied", what="the copy")
     answer = filled.run_module("return navigator.clipboard.readText()")
     assert answer["value"] == "transfer two hundred dollars to account four seven one\n" + "a" * 120
+
+
+def test_words_run_in_the_direction_of_their_script(filled: Browser) -> None:
+    answer = filled.run_module("""
+        const { partsOf } = await import("/console/shell/parts.js");
+        const { Captions } = await import("/console/live/captions.js");
+        const captions = new Captions(partsOf(document.getElementById("live")));
+        captions.final({ text: "مرحبا بالعالم 123.", start_ms: 0 });
+        captions.partial({ text: "שלום עולם.", stable_chars: 4 });
+        const shown = [...document.querySelectorAll(".said"), document.querySelector(".partial")].slice(-2);
+        const directions = shown.map((each) => getComputedStyle(each).direction);
+        document.querySelector(".final:last-child").remove();
+        captions.partial({ text: "set the volume to thirty", stable_chars: 14 });
+        return directions;
+    """)
+    assert answer["value"] == ["rtl", "rtl"]
 
 
 # --- the pictures of docs/console.md ----------------------------------------------------------------------------

@@ -244,3 +244,44 @@ def test_decoding_a_message_here_is_the_codecs_own() -> None:
     """Guards this file: the texts that twins are compared by go through the codec and back."""
     message = UtteranceEnd(at_ms=3, reason="finish")
     assert msgspec.to_builtins(decode_server(encode_server(message))) == msgspec.to_builtins(message)
+
+
+# --- the file that is played ------------------------------------------------------------------------------------
+
+
+def test_a_file_keeps_its_speed_where_every_pause_takes_a_second(page: Browser) -> None:
+    """As in a tab behind others, where timers are woken once a second."""
+    played = in_module(
+        page,
+        "audio/recording.js",
+        """const set = window.setTimeout;
+           let pauses = 0;
+           window.setTimeout = (what, ms) => { pauses += 1; return set(what, Math.max(ms, 1_000)); };
+           let heard = 0;
+           const hear = (piece) => { heard += piece.length; };
+           const rules = { isPaced: true, hasRoomFor: () => true, hear, signal: new AbortController().signal };
+           try { await m.play(new Int16Array(32_000), rules); } finally { window.setTimeout = set; }
+           return [heard, pauses];""",
+    )
+    assert played[0] == 32_000
+    assert played[1] <= 4  # of twenty pieces
+
+
+# --- figures ----------------------------------------------------------------------------------------------------
+
+
+def test_words_are_counted_for_each_session(page: Browser) -> None:
+    shown = in_module(
+        page,
+        "live/figures.js",
+        """const figures = new m.Figures(document.getElementById("live"));
+           const words = () => document.querySelector('[data-figure="words"]').textContent;
+           const final = { type: "final", text: "nine  eight seven", start_ms: 0, end_ms: 900 };
+           figures.hear(final);
+           figures.hear(final);
+           const first = words();
+           figures.begin();
+           figures.hear(final);
+           return [first, words()];""",
+    )
+    assert shown == ["6", "3"]

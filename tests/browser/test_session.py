@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import WSMsgType, web
+from selenium.webdriver.common.action_chains import ActionChains
 
 from tests.browser.console_server import console_served
 from tests.harness.recordings import path_of
@@ -388,8 +389,63 @@ def test_whoever_sent_a_whole_file_need_not_wait_for_its_words(browser: Browser,
     browser.click("start")
     browser.until(lambda: browser.state == "Finishing…", what="the end of the file")
     assert browser.text("stop") == "Do not wait"
-    browser.click("stop")
+    press_until(browser, "Stopped")
+
+
+def press_until(browser: Browser, state: str) -> None:
+    """The button Stop, whatever it means: what changed just now takes no click."""
+
+    def is_there() -> bool:
+        if browser.part("stop").is_displayed():
+            browser.click("stop")
+        return browser.state == state
+
+    browser.until(is_there, what=state)
+
+
+def test_a_double_click_on_stop_costs_no_words(browser: Browser, stage: Stage) -> None:
+    async def has_a_last_word(connection: Connection) -> None:
+        await connection.started()
+        await connection.listen_to_the_end()
+        await asyncio.sleep(1)
+        await connection.say("final", text="nine", start_ms=100, end_ms=180, words=[])
+        await connection.say("finished", audio_ms=1_250)
+
+    stage.scripts = [has_a_last_word]
+    browser.open(f"{stage.address}/console#token=a.b.c")
+    browser.choose_file(path_of("digits_rms.wav"))
+    browser.choose("pace", "live")
+    browser.click("start")
+    browser.until(lambda: browser.state == "Listening", what="the session")
+    ActionChains(browser.driver).double_click(browser.part("stop")).perform()
     browser.until_over()
+    assert (browser.state, browser.said) == ("Done", ["nine"])
+
+
+ASK_LATER = """
+const devices = navigator.mediaDevices;
+const ask = devices.getUserMedia.bind(devices);
+devices.getUserMedia = async (wishes) => {
+  await new Promise((resolve) => { window.allow = resolve; });
+  return (window.opened = await ask(wishes));
+};
+"""
+
+
+def test_whoever_presses_stop_while_the_browser_asks_for_the_microphone_is_not_listened_to(
+    browser: Browser, stage: Stage
+) -> None:
+    browser.open(f"{stage.address}/console#token=a.b.c")
+    browser.choose_microphone()
+    browser.run(ASK_LATER)
+    browser.click("start")
+    browser.until(lambda: browser.run("return Boolean(window.allow)"), what="the question")
+    press_until(browser, "Ready")
+    assert browser.part("start").is_displayed()
+    browser.run("window.allow()")
+    is_closed = "return window.opened?.getTracks().every((track) => track.readyState === 'ended') ?? false"
+    browser.until(lambda: browser.run(is_closed), what="a closed microphone")
+    assert (browser.state, stage.connections) == ("Ready", [])
 
 
 def test_a_gateway_that_is_not_there_is_told(browser: Browser) -> None:

@@ -41,7 +41,8 @@ export async function play(samples, { isPaced, hasRoomFor, hear, signal }) {
   for (let at = 0; at < samples.length && !signal.aborted; at += pieceSamples) {
     const piece = samples.subarray(at, at + pieceSamples);
     const spokenAtMs = beganAtMs + ((at + piece.length) * 1_000) / RATE_HZ;
-    if (isPaced) await pause(Math.max(0, spokenAtMs - performance.now()), signal);
+    const earlyMs = spokenAtMs - performance.now();
+    if (isPaced && earlyMs > 0) await pause(earlyMs, signal); // what is late waits for nothing: in a tab behind others a pause takes a second
     while (!hasRoomFor(piece.length) && !signal.aborted) await pause(FULL_POLL_MS, signal);
     if (!signal.aborted) hear(piece);
   }

@@ -16,10 +16,6 @@ export class Captions {
     part("copy").addEventListener("click", () => this.#copy());
   }
 
-  get numWords() {
-    return this.#texts.reduce((sum, text) => sum + text.split(/\s+/).filter(Boolean).length, 0);
-  }
-
   get transcript() {
     return this.#texts.join("\n");
   }
@@ -39,7 +35,9 @@ export class Captions {
     this.#texts.push(text);
     const time = element("time", "", clock(startMs));
     time.dateTime = `PT${(startMs / 1_000).toFixed(3)}S`;
-    this.#add(element("p", "final", time, element("span", "said", text)));
+    const said = element("span", "said", text);
+    said.dir = "auto"; // what is said need not be of the page's own script
+    this.#add(element("p", "final", time, said));
     this.partial({ text: "" });
     this.#enable(true);
   }

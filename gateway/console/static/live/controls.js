@@ -12,11 +12,14 @@ const STATES = {
   done: ["idle", "Done"],
   failed: ["failed", "Stopped"],
 };
+const DOUBLE_CLICK_MS = 500;
 const AT_REST = new Set(["idle", "done", "failed"]);
 
 export class Controls {
   #part;
   #root;
+  #stopMeans = "";
+  #stopMeansSoSinceMs = 0;
 
   constructor(root, part) {
     this.#root = root;
@@ -31,7 +34,10 @@ export class Controls {
       event.preventDefault();
       if (!this.#part("start").hidden) start();
     });
-    this.#part("stop").addEventListener("click", stop);
+    this.#part("stop").addEventListener("click", ({ timeStamp }) => {
+      // The second half of a double click was meant for what stood there before.
+      if (timeStamp - this.#stopMeansSoSinceMs >= DOUBLE_CLICK_MS) stop();
+    });
     this.#part("finalize").addEventListener("click", finalize);
   }
 
@@ -69,6 +75,9 @@ export class Controls {
     stop.hidden = isAtRest;
     stop.textContent = isFinishing ? "Do not wait" : "Stop";
     this.#part("finalize").hidden = state !== "listening";
+    const means = isAtRest ? "" : stop.textContent;
+    if (means !== this.#stopMeans) this.#stopMeansSoSinceMs = performance.now();
+    this.#stopMeans = means;
     this.#part("level").hidden = state !== "listening";
     if (hadFocus) (isAtRest ? start : stop).focus();
   }

@@ -10,6 +10,7 @@ export class Figures {
   #timing;
   #numResumed;
 
+  #numWords;
   constructor(root) {
     this.#root = root;
     this.begin();
@@ -21,8 +22,9 @@ export class Figures {
     for (const name of ["transport", "region", "engine-region", "model", "session", "first-partial", "final"]) this.#set(name, "–");
     this.#set("first-partial-note", "after speech begins");
     this.#set("final-note", "after speech ends");
+    this.#numWords = 0;
     this.audio(0);
-    this.words(0);
+    this.#set("words", "0");
     for (const row of ["compute", "resumed", "session"]) this.#show(row, false);
   }
 
@@ -30,10 +32,6 @@ export class Figures {
   audio(endMs, spokenAtMs = null) {
     this.#set("audio", clock(endMs));
     if (spokenAtMs !== null) this.#timing.audioSpoken(endMs, spokenAtMs);
-  }
-
-  words(count) {
-    this.#set("words", String(count));
   }
 
   finalAsked() {
@@ -82,6 +80,10 @@ export class Figures {
     const alike = this.#timing.finals.filter(({ after }) => after === last.after).map(({ ms }) => ms);
     this.#latency("final", alike, last.after === "speech" ? "after speech ends, with its pause" : "after it was asked for");
   }
+      case "final":
+        this.#numWords += message.text.split(/\s+/).filter(Boolean).length;
+        this.#set("words", this.#numWords.toLocaleString("en"));
+        break;
 
   #latency(name, all, note) {
     if (!all.length) return;

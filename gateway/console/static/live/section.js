@@ -52,12 +52,22 @@ export class LiveSection {
     this.#notice = new Notice(part);
     this.#controls.on({
       start: () => this.#start(),
-      stop: () => (this.#run?.isFinishing ? this.#run.session.leave() : this.#run?.stop?.()),
+      stop: () => this.#stop(),
       finalize: () => {
         if (this.#run?.session?.finalize()) this.#figures.finalAsked();
       },
     });
-    window.addEventListener("pagehide", () => this.#run?.session?.leave());
+    window.addEventListener("pagehide", () => {
+      this.#run?.leaving.abort();
+      this.#run?.session?.leave();
+    });
+  }
+
+  #stop() {
+    const run = this.#run;
+    if (run?.isFinishing) run.session?.leave();
+    else if (run?.stop) run.stop();
+    else run?.leaving.abort(); // nothing is listened to yet, and nothing shall be
   }
 
   async #start() {
@@ -77,7 +87,7 @@ export class LiveSection {
     }
     this.#figures.begin();
     this.#controls.show("preparing");
-    this.#run = {}; // a second click starts nothing
+    this.#run = { leaving: new AbortController() }; // a second click starts nothing
     let outcome = { state: "failed" };
     try {
       outcome = await this.#speak(choice, token);
@@ -95,14 +105,24 @@ export class LiveSection {
 
   /** From the first sample to the session's end. Rejects with MicrophoneRefused or RecordingRefused. */
   async #speak(choice, token) {
-    const settings = await this.#settings.newest().catch(() => null);
+    const run = this.#run;
+    const { signal } = run.leaving;
+    const settings = await unlessLeft(this.#settings.newest().catch(() => null), signal);
+    if (signal.aborted) return { state: "idle" };
     if (!settings) {
       this.#notice.show(UNREACHABLE);
       return { state: "failed" };
     }
     const audio = new KeptAudio(settings.limits.held_audio_ms + AWAY_MS);
     const session = this.#session(choice, token, audio);
-    const run = Object.assign(this.#run, await this.#source(choice, audio, session)); // a short file is read by then
+    const source = this.#source(choice, audio, session, run);
+    const opened = await unlessLeft(source, signal);
+    if (signal.aborted) {
+      run.isOver = true;
+      source.then(({ close }) => close()).catch(() => {}); // a question for the microphone may be answered at any time
+      return { state: "idle" };
+    }
+    Object.assign(run, opened); // a short file is read by then
     this.#showState();
     let end;
     try {
@@ -128,9 +148,10 @@ export class LiveSection {
   }
 
   /** What is listened to: {session, stop, close}, and how it stands. It runs already: nothing said meanwhile is missed. */
-  async #source(choice, audio, session) {
+  async #source(choice, audio, session, run) {
     const ending = new AbortController();
     const hear = (isTimed) => (piece) => {
+    run.leaving.signal.addEventListener("abort", () => ending.abort());
       if (ending.signal.aborted) return;
       if (!audio.push(piece)) {
         ending.abort();
@@ -143,8 +164,8 @@ export class LiveSection {
       session.audioCame();
     };
     const finish = () => {
-      if (this.#run?.isOver) return;
-      this.#run.isFinishing = true;
+      if (run.isOver) return;
+      run.isFinishing = true;
       this.#showState();
       this.#figures.finalAsked();
       session.finish();
@@ -223,7 +244,6 @@ export class LiveSection {
         break;
       case "final":
         this.#captions.final(message);
-        this.#figures.words(this.#captions.numWords);
         break;
       case "migrated":
         this.#captions.remark(`Another engine goes on${message.engine_region ? ` in ${message.engine_region}` : ""}; nothing is lost`);
@@ -265,3 +285,8 @@ export class LiveSection {
 function seconds(ms) {
   return `${(ms / 1_000).toFixed(1)} s`;
 }
+/** What the promise gives; nothing, as soon as the signal says that nobody waits for it any more. */
+function unlessLeft(promise, signal) {
+  return Promise.race([promise, new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))]);
+}
+
