@@ -1,4 +1,4 @@
-"""Regions that tests share, and the option for the long forms. What tests share otherwise is in tests/harness."""
+"""How properties are drawn, the option for the long forms, and regions that tests share. More is in tests/harness."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness.redis_server import RedisServer
 from tests.harness.region import Region, start_region
@@ -13,6 +14,19 @@ from tests.harness.region import Region, start_region
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# Properties see the same examples in every run, so that a run fails only over what was changed; `make properties` draws
+# others. No bound on the time that an example takes holds on a busy machine.
+settings.register_profile(
+    "same",
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("drawn", settings.get_profile("same"), derandomize=False, max_examples=500)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
