@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 PCM_100_MS = b"\x01\x00" * 1_600
-DEADLINE_S = 10.0
+DEADLINE_S = 20.0
 
 
 @pytest.fixture(params=["ws", "grpc", "webtransport"])
@@ -406,20 +406,20 @@ async def test_a_client_that_says_nothing_is_sent_away_in_time(tmp_path: Path, t
 
 
 async def test_an_idle_session_ends_and_a_keepalive_holds_it(tmp_path: Path, transport: str) -> None:
-    settings = SessionSettings(idle_timeout_ms=400)
+    settings = SessionSettings(idle_timeout_ms=1_000)
     async with gateway_with(tmp_path, sessions=settings) as gateway, talking(gateway, transport) as client:
         sweeping = asyncio.create_task(gateway.registry.sweep_for_ever())
         await client.send(Start())
         began_s = asyncio.get_running_loop().time()
         for _ in range(8):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             await client.send(KeepAlive())
         heard = await all_messages(client)
         lasted_s = asyncio.get_running_loop().time() - began_s
         sweeping.cancel()
     assert isinstance(heard[-1], ErrorMessage)
     assert heard[-1].reason == "idle_timeout"
-    assert lasted_s >= 1.0
+    assert lasted_s >= 8 * 0.2 + 0.8
 
 
 async def test_a_client_that_leaves_frees_everything(tmp_path: Path, transport: str) -> None:

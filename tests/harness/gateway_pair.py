@@ -141,7 +141,7 @@ class GatewayPair:
                 process.terminate()
         for process in self._processes.values():
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(20):
                     await process.wait()
             except TimeoutError:
                 process.kill()

@@ -12,7 +12,7 @@ from tests.harness.waiting import until
 
 async def is_answered(client: RawClient, said: bytes = b"hello") -> None:
     client.say(said)
-    await until(lambda: client.received.get(0, b"").endswith(said), within_s=5, what="the answer")
+    await until(lambda: client.received.get(0, b"").endswith(said), what="the answer")
 
 
 def first_packet() -> bytes:
@@ -55,5 +55,5 @@ async def answer_of(spoofer: Spoofer) -> bytes:
         found.extend(spoofer.answers())
         return bool(found)
 
-    await until(has_come, within_s=5, what="an answer")
+    await until(has_come, what="an answer")
     return found[0]

@@ -250,7 +250,7 @@ async def test_garbage_on_the_http_port_is_answered_or_closed(target: Region) ->
     """A whole request that is none; half a request is closed when its sender leaves."""
 
     async def send(data: bytes) -> bytes:
-        async with raw_connection(target) as (reader, writer), asyncio.timeout(15):
+        async with raw_connection(target) as (reader, writer), asyncio.timeout(20):
             answer = b""
             with contextlib.suppress(ConnectionError):
                 writer.write(data)
@@ -291,7 +291,7 @@ async def test_a_token_in_a_broken_request_is_not_logged(target: Region, request
     token = target.token(tenant="canary")
     async with raw_connection(target) as (reader, writer):
         writer.write(request_text.format(token=token).encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             assert (await reader.readuntil(b"\r\n")).split()[1].startswith(b"4")
     for part in token.split("."):
         assert part not in target.log_text()
@@ -310,7 +310,7 @@ async def test_a_token_in_a_broken_request_is_not_logged(target: Region, request
 async def test_a_wrong_upgrade_is_answered(target: Region, extra: str, status: bytes) -> None:
     async with raw_connection(target) as (reader, writer):
         writer.write(upgrade_request(target, None, extra=extra))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             assert (await reader.readuntil(b"\r\n")).split()[1] == status
 
 
@@ -387,7 +387,7 @@ async def test_garbage_on_the_grpc_port_is_closed(target: Region) -> None:
         with contextlib.suppress(ConnectionError):
             writer.write(data)
             writer.write_eof()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(20):
                 await reader.read()
         writer.transport.abort()
 

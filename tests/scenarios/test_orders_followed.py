@@ -42,7 +42,7 @@ class Operator:
         self._region = region
 
         async def ask(call: Callable[[Redis], Awaitable[Any]]) -> Any:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 return await call(self._redis)
 
         self._store = OrderStore(ask, OrderNames("patchbay", "local"))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unit
 
-DEADLINE_S = 5
+DEADLINE_S = 20
 
 
 class GatedRecogniser(ScriptedRecogniser):

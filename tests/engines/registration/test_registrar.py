@@ -40,7 +40,7 @@ class Engine:
 async def registered(server: RedisServer, engine: Engine) -> AsyncIterator[None]:
     registrar = Registrar(EngineRegistry(server.url, NAMES), engine)
     running = asyncio.create_task(registrar.run())
-    await until(lambda: stands(server), within_s=5)
+    await until(lambda: stands(server))
     yield
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -62,7 +62,7 @@ async def test_an_engine_tells_that_it_drains_at_once_and_leaves_at_the_end(serv
     engine.lease = msgspec.structs.replace(LEASE, ttl_ms=60_000)
     async with registered(server, engine):
         engine.lease = msgspec.structs.replace(engine.lease, is_draining=True)
-        await until(lambda: stands(server, '"is_draining":true'), within_s=5)
+        await until(lambda: stands(server, '"is_draining":true'))
     assert not is_there(server)
 
 
@@ -71,10 +71,10 @@ async def test_after_a_redis_came_back_empty_the_engine_stands_in_it_again(serve
     with capture_logs() as logs:
         async with registered(server, engine):
             server.kill()
-            await until(lambda: any(line["event"] == "registration.away" for line in logs), within_s=5)
+            await until(lambda: any(line["event"] == "registration.away" for line in logs))
             server.start()
             assert not is_there(server)
-            await until(lambda: stands(server), within_s=5)
+            await until(lambda: stands(server))
             server.kill()
     assert [line["event"] for line in logs] == [
         "registration.kept",

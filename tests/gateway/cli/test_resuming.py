@@ -11,11 +11,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from gateway.admission.carriers import RESUME_HEADER
 from gateway.cli.audio_source import KeptAudio
 from gateway.cli.connection import ConnectionFailed, TransportChoice, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.resuming import Endpoint, Resumed, ResumeRules, ResumingSession, owed_within_ms
 from gateway.errors import Reason, WrongRegion
+from gateway.wire.codec import encode_server
 from gateway.wire.messages import (
     Ack,
     AudioSpec,
@@ -27,6 +29,7 @@ from gateway.wire.messages import (
     Start,
     Started,
 )
+from gateway.wire.refusal import error_message
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.engine_pool import FakePool, FakeStream, LossReason, Lost
 from tests.harness.redis_server import free_port
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 PIECE = b"\x01\x00" * 1_600
-RULES = ResumeRules(first_delay_ms=20, max_delay_ms=100, give_up_ms=5_000, open_ms=1_000)
+RULES = ResumeRules(first_delay_ms=20, max_delay_ms=100, give_up_ms=30_000, open_ms=10_000)
 
 
 @pytest.fixture(params=["ws", "grpc"])
@@ -162,7 +165,7 @@ async def test_what_cannot_be_gone_on_with_fails_as_it_does_without(
 
 async def test_a_session_that_never_began_is_not_tried_again(transport: str) -> None:
     talk = Conversation(address(transport, free_port()), "token", transport, RULES)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         with pytest.raises(ConnectionFailed) as failure:
             await talk.session.run()
     assert failure.value.exit_code is ExitCode.unavailable
@@ -243,6 +246,38 @@ async def test_a_session_taken_up_late_for_a_left_attempt_is_taken_back_and_from
     assert isinstance(ended, ErrorMessage)
     assert ended.reason == Reason.resumed_elsewhere
     assert talk.count(Resumed) == 2
+
+
+async def test_a_request_that_was_given_up_may_take_the_session_later(tmp_path: Path) -> None:
+    """A gateway that stood still reads the requests of attempts that were left, and takes the session up for each."""
+    starts: list[bool] = []
+    started = Started(
+        session_id="s", model="m", model_version="v", region="here", protocol_version=1, resume_token="r"
+    )
+
+    async def stands_still_once(request: web.Request) -> web.StreamResponse:
+        starts.append(RESUME_HEADER in request.headers)
+        if len(starts) == 2:
+            await asyncio.Event().wait()
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_str(encode_server(started))
+        if len(starts) == 3:
+            await socket.send_str(encode_server(error_message(Reason.resumed_elsewhere)))
+        if len(starts) == 4:
+            await socket.send_str(encode_server(Finished(100)))
+        await socket.close()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/v1/stream", stands_still_once)
+    async with TestServer(app) as server:
+        talk = Conversation(f"ws://127.0.0.1:{server.port}/v1/stream", "token", "ws", replace(RULES, open_ms=500))
+        talk.say(PIECE, None)
+        async with asyncio.timeout(20):
+            assert await talk.session.run() == Finished(100)
+    assert starts == [False, True, True, True]
 
 
 async def test_a_session_that_was_shed_says_why_and_goes_on_when_it_may(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 PIECE = b"\x01\x00" * 1_600
-RULES = ResumeRules(first_delay_ms=20, max_delay_ms=100, give_up_ms=5_000, open_ms=2_000, webtransport_ms=2_000)
+RULES = ResumeRules(first_delay_ms=20, max_delay_ms=100, give_up_ms=30_000, open_ms=10_000, webtransport_ms=10_000)
 
 
 class Talk:

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -74,10 +75,12 @@ def test_a_checkpoint_comes_by_time_too(make_log: MakeLog, directory: Path) -> N
 
 def test_giving_a_record_costs_nobody_a_wait(make_log: MakeLog) -> None:
     log = make_log()
-    began_s = time.perf_counter()
+    waits_s = []
     for number in range(1_000):
+        began_s = time.perf_counter()
         log.record(record(number))
-    assert time.perf_counter() - began_s < 0.5
+        waits_s.append(time.perf_counter() - began_s)
+    assert statistics.median(waits_s) < 0.0005, "less than the disk takes"
 
 
 def test_a_directory_that_cannot_be_written_is_known_before_anybody_is_let_in(

@@ -56,14 +56,15 @@ async def swept(redis_server: RedisServer) -> AsyncIterator[Swept]:
 
 async def closed(swept: Swept, number: int) -> None:
     total = 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while total < number:
             total += await swept.sweep.round()
             await asyncio.sleep(0.02)
     assert total == number
 
 
-async def test_only_what_has_expired_and_is_not_ours_is_closed(swept: Swept, redis_server: RedisServer) -> None:
+async def test_only_what_has_expired_and_is_not_ours_is_closed(redis_server: RedisServer) -> None:
+    swept = Swept(redis_server, lease_ttl_ms=3_000)
     for session_id, org in (("theirs", "acme"), ("ours", "acme"), ("others", "beta")):
         await swept.open(session_id, org)
     swept.ours.add("ours")
@@ -73,6 +74,7 @@ async def test_only_what_has_expired_and_is_not_ours_is_closed(swept: Swept, red
         assert client.zrange("patchbay:{acme}:leases:o", 0, -1) == ["ours"]
         assert client.hget("patchbay:{acme}:bucket:o", "held_us") == "1000"
         assert client.hget("patchbay:{beta}:bucket:o", "held_us") == "0"
+    await swept.link.aclose()
 
 
 async def test_the_tab_of_a_session_that_goes_on_elsewhere_is_closed_before_its_lease_ends(

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
+CALL_TIMEOUT_S = 1.0
+
+
 def link_to(url: str) -> RedisLink:
-    return RedisLink(RedisSettings(urls=(SecretStr(url),), connect_timeout_ms=300, call_timeout_ms=200))
+    return RedisLink(RedisSettings(urls=(SecretStr(url),), connect_timeout_ms=2_000, call_timeout_ms=1_000))
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ async def test_a_stalled_redis_costs_no_more_than_the_time_of_a_call(
     with redis_server.stalled():
         began_s = time.monotonic()
         assert await why_not(link) is AwayReason.timed_out
-        assert 0.19 < time.monotonic() - began_s < 0.6
+        assert 0.9 * CALL_TIMEOUT_S < time.monotonic() - began_s < 10 * CALL_TIMEOUT_S
     assert await link.ask(lambda redis: redis.set("b", b"its own answer"))
     # The late answer of the call that was given up is nobody else's.
     assert await link.ask(lambda redis: redis.get("b")) == b"its own answer"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-DEADLINE_MS = 200
+DEADLINE_MS = 800
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def port() -> AsyncIterator[int]:
     assert runner.server is not None
     deadline = RequestDeadline(runner.server, DEADLINE_MS)
     deadline.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         yield int(runner.addresses[0][1])
     deadline.stop()
     await runner.cleanup()

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 
 async def hello(session: ClientSession) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         assert await anext(session.messages()) == (TEXT, HELLO)
 
 
@@ -75,7 +75,7 @@ async def test_two_processes_serve_one_port_are_restarted_and_leave_nobody_waiti
             await until(lambda: sessions(processes, at) is not None, what="that it serves")
             began_s = asyncio.get_running_loop().time()
             await first.send(TEXT, b"are you there?")  # a stateless reset answers
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await first.wait_closed()
             assert first.ended is not None
             assert first.ended.how is End.lost
@@ -102,7 +102,7 @@ async def _told_when_stopped(processes: Processes) -> None:
         await hello(session)
         await processes.edges.stop()
         assert b"draining" in (await anext(session.messages()))[1]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await session.wait_closed()
         assert (session.close_code, session.close_reason) == (1_012, "draining; retry_after_ms=100")
 
@@ -150,3 +150,15 @@ async def test_one_that_cannot_be_started_again_is_tried_until_it_can(
         await until(lambda: not processes.edges.pids, what="its end")
         monkeypatch.setattr(sys, "executable", str(other))
         await until(lambda: processes.edges.pids not in ([], [first]), what="another process")
+
+
+async def test_a_process_hears_that_its_gateway_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, heard = tmp_path / "other", tmp_path / "heard"
+    other.write_text(
+        '#!/bin/sh\nread settings\necho \'{"certificate_sha256":"aa","is_self_signed":true}\'\n'
+        f"read one && read two && touch {heard}\nexec sleep 60\n"
+    )
+    other.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(other))
+    async with edge_processes(tmp_path):
+        await until(heard.exists, what="that it was spoken to")

@@ -84,19 +84,19 @@ async def test_engines_come_and_go_by_themselves_and_redis_may_die(
     server: RedisServer, tmp_path: Path, metrics: DiscoveryMetrics
 ) -> None:
     async with running_pool(server, metrics) as pool, registered_engines(tmp_path, server) as (spot, reserved):
-        await until(lambda: len(pool.loads()) == 2, within_s=5, what="both engines")
+        await until(lambda: len(pool.loads()) == 2, what="both engines")
         assert {member.capacity for member in pool.members} == set(CapacityClass)
         assert await is_granted_by(pool, "premium") == "reserved"
         assert await is_granted_by(pool, "economy") == "spot"
 
         server.kill()
         spot.process.kill()
-        await until(lambda: len(pool.loads()) == 1, within_s=5, what="the break of its link")
+        await until(lambda: len(pool.loads()) == 1, what="the break of its link")
         assert len(pool.members) == 2, "nothing is forgotten while Redis is away"
         assert await is_granted_by(pool, "economy") == "reserved"
 
         server.restart_empty()
-        await until(lambda: len(pool.members) == 1, within_s=5, what="the end of the dead engine's lease")
+        await until(lambda: len(pool.members) == 1, what="the end of the dead engine's lease")
         with server.client() as client:
             await until(lambda: client.hlen("patchbay:engines:{eu}:leases") == 1, what="its registration anew")
         assert pool.members[0].address == reserved.address

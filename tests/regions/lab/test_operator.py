@@ -64,7 +64,7 @@ async def test_an_order_is_given_and_confirmed_by_another_person_and_watched_to_
     }
     async with operator_at(answers) as (operator, admin):
         run = await operator.give(WEST, DRAIN, name="region/west")
-        assert await operator.watch(WEST, run, within_s=5)
+        assert await operator.watch(WEST, run, within_s=20)
     assert [(name, who) for name, who, _ in admin.asked[:3]] == [
         ("POST /v1/orders", "token-of-ada"),
         ("POST /v1/orders", "token-of-ada"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 RunLink = Callable[..., Awaitable[GrpcLink]] if TYPE_CHECKING else Any
-LIVENESS_MS = 400
+LIVENESS_MS = 1_000
 QUICK = {"heartbeat_interval_ms": 50, "liveness_ms": LIVENESS_MS}
 
 FROZEN_GATEWAY = """
@@ -62,9 +62,9 @@ async def test_a_black_hole_in_either_direction_is_noticed_and_slots_are_free_ag
         await tools.until(lambda: link.rtt is not None)
         swallowed_at_s = time.monotonic()
         relay.swallow(there=way != "back", back=way != "there")
-        await tools.until(lambda: session.answers[-1] == Lost(1, LossReason.link_lost), within_s=5)
+        await tools.until(lambda: session.answers[-1] == Lost(1, LossReason.link_lost))
         assert time.monotonic() - swallowed_at_s < (LIVENESS_MS + 1_000) / 1_000
-        await tools.until(lambda: direct.load is not None and direct.load.slots_used == 0, within_s=5)
+        await tools.until(lambda: direct.load is not None and direct.load.slots_used == 0)
         await tools.until(lambda: link.last_break is not None)
 
 
@@ -80,7 +80,7 @@ async def test_a_frozen_gateway_s_slots_are_free_again(engines: Any, run_link: R
             assert line, "it ended"
         await tools.until(lambda: watcher.load is not None and watcher.load.slots_used == 1)
         gateway.send_signal(signal.SIGSTOP)
-        await tools.until(lambda: watcher.load is not None and watcher.load.slots_used == 0, within_s=5)
+        await tools.until(lambda: watcher.load is not None and watcher.load.slots_used == 0)
     finally:
         gateway.kill()
         await gateway.communicate()
@@ -94,7 +94,7 @@ async def test_a_gateway_that_was_busy_itself_does_not_blame_its_engine(
     session = await tools.granted_session(link)
     heard_at_s = link.heard_at_s
     time.sleep(2 * LIVENESS_MS / 1_000)  # noqa: ASYNC251 - the loop is to stand still
-    await tools.until(lambda: link.heard_at_s > heard_at_s + 3 * LIVENESS_MS / 1_000, within_s=5)
+    await tools.until(lambda: link.heard_at_s > heard_at_s + 3 * LIVENESS_MS / 1_000)
     session.finish()
     await tools.until(lambda: session.is_finished)
     assert link.last_break is None
@@ -142,7 +142,7 @@ async def test_streams_of_a_draining_engine_are_told_to_move_each_once_at_a_pace
 
     began_at_s = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    await tools.until(lambda: len(told()) == 6, within_s=5)
+    await tools.until(lambda: len(told()) == 6)
     assert time.monotonic() - began_at_s > 4 / 20 / 2
     assert {event.reason for event in told()} == {MoveReason.engine_draining}
     assert all(1_000 <= event.within_ms <= 8_000 for event in told()), "the engine has less than sessions are given"
@@ -169,7 +169,7 @@ async def test_sessions_are_hurried_when_an_engine_that_drains_hears_that_it_has
         await engine.Drain(engine_pb2.DrainRequest(deadline_ms=60_000))
         await tools.until(lambda: len(told()) == 1)
         await engine.Preempt(engine_pb2.PreemptRequest(lead_ms=5_000, kind="operator"))
-    await tools.until(lambda: len(told()) == 3, within_s=4)
+    await tools.until(lambda: len(told()) == 3)
     assert sorted(event.within_ms > 5_000 for event in told()) == [False, False, True]
 
 
@@ -188,7 +188,7 @@ async def test_who_had_nowhere_to_go_hears_again_that_the_engine_goes_away(
 
     await tools.until(lambda: told() == 1)
     told_at_s = time.monotonic()
-    await tools.until(lambda: told() == 2, within_s=5)
+    await tools.until(lambda: told() == 2)
     assert time.monotonic() - told_at_s > 0.9
 
 
@@ -196,4 +196,4 @@ async def test_an_engine_that_does_not_answer_in_time_is_unreachable(tools: Any,
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         link = await run_link(f"127.0.0.1:{port}", waits=False, connect_timeout_ms=100)
-        await tools.until(lambda: link.last_break is LinkBreak.unreachable, within_s=5)
+        await tools.until(lambda: link.last_break is LinkBreak.unreachable)

@@ -75,7 +75,7 @@ async def test_a_killed_engine_loses_each_stream_once_and_the_link_comes_back_so
     engines: Any, run_link: RunLink, tools: Any
 ) -> None:
     await engines.start()
-    link = await run_link(engines.address())
+    link = await run_link(engines.address(), reconnect_min_ms=10_000, reconnect_max_ms=60_000)
     sessions = [await tools.granted_session(link) for _ in range(5)]
     await engines.kill()
     await tools.until(lambda: all(session.answers[-1] == Lost(1, LossReason.link_lost) for session in sessions))
@@ -85,8 +85,8 @@ async def test_a_killed_engine_loses_each_stream_once_and_the_link_comes_back_so
     assert not link.is_connected
     await engines.start()
     listening_at_s = time.monotonic()
-    await tools.until(lambda: link.is_connected, within_s=5)
-    assert time.monotonic() - listening_at_s < 0.5
+    await tools.until(lambda: link.is_connected)
+    assert time.monotonic() - listening_at_s < 5, "the socket is asked more often than a connection is tried"
     again = await tools.granted_session(link)
     again.finish()
     await tools.until(lambda: again.is_finished)

@@ -33,9 +33,9 @@ def store_at(url: str, region: str = "north") -> OrderStore:
     """Each call makes a connection of its own, as a gateway's may have to."""
 
     async def ask(call: Callable[[Redis], Awaitable[Any]]) -> Any:
-        redis = Redis.from_url(url, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0), protocol=2)
+        redis = Redis.from_url(url, socket_connect_timeout=20, retry=Retry(NoBackoff(), 0), protocol=2)
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(20):
                 return await call(redis)
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreAway(type(error).__name__) from error

