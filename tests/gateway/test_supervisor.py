@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-READY_S = 30
+READY_S = 120
 SCRIPTED = ["--recogniser", "scripted", "--slots", "4"]
 
 
