@@ -18,7 +18,7 @@ from rich.table import Table
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.lab_env import OPERATORS, write_lab_env
 from gateway.cli.lab_report import show_report
-from regions.lab.drill import ReferenceFailed, run_drill, stretched, under_bundle
+from regions.lab.drill import ReferenceFailed, over_webtransport, run_drill, stretched, under_bundle
 from regions.lab.drill_file import DrillRefused, check_world, find_drills, read_drill
 from regions.lab.processes import ProcessFailed
 from regions.lab.relays import RelayFailed
@@ -53,6 +53,12 @@ def up(
     slots: Annotated[int, typer.Option(min=1, max=1_000, help="Streams at once of each engine.")] = 16,
     zones: Annotated[int, typer.Option(min=1, max=26, help="Zones over which a region's engines are spread.")] = 1,
     delay_ms: Annotated[float, typer.Option(min=0, max=10_000, help="One way, between two regions.")] = 20.0,
+    webtransport: Annotated[
+        bool,
+        typer.Option(
+            "--webtransport/--no-webtransport", help="Serve WebTransport too, with certificates of the lab's."
+        ),
+    ] = False,
     env: Annotated[
         Path | None, typer.Option(help="Write addresses and tokens to this file, for a shell to read with `.`.")
     ] = None,
@@ -74,6 +80,7 @@ def up(
                 "slots": slots,
                 "zones": zones,
                 "network": {"region": {"delay_ms": delay_ms}},
+                "webtransport": webtransport,
             }
         )
     except DrillRefused as refused:
@@ -122,6 +129,9 @@ def drill(
     scale: Annotated[float, typer.Option(min=0.1, max=1_000, help="So many times as long, and as many faults.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 1,
     residency: Annotated[bool, typer.Option("--residency", help="With its policy sets as a signed bundle.")] = False,
+    webtransport: Annotated[
+        bool, typer.Option("--webtransport", help="All callers speak WebTransport, and WebSocket where it is lost.")
+    ] = False,
     keep: _Keep = None,
     as_json: _Json = False,
 ) -> None:
@@ -135,6 +145,8 @@ def drill(
             spec = under_bundle(spec)
         except ValueError:
             _refuse([f"{name}: --residency is for drills of several regions with scripted engines"])
+    if webtransport:
+        spec = over_webtransport(spec)
     with _folder(keep) as folder:
         report: dict[str, Any] = _run(run_drill(spec, folder, seed=seed, say=_say))
     if as_json:
@@ -209,6 +221,7 @@ def _described(world: World) -> dict[str, Any]:
         "regions": {
             name: {
                 "websockets": world.websockets(name),
+                **_webtransport(world, name),
                 "admin": world.admins(name),
                 "redis": region.redis_url,
                 "processes": {
@@ -224,6 +237,17 @@ def _described(world: World) -> dict[str, Any]:
     }
 
 
+def _webtransport(world: World, region: str) -> dict[str, Any]:
+    """Nothing where the world has none."""
+    if region not in world.certificates:
+        return {}
+    served = world.webtransports()
+    return {
+        "webtransports": [served[url] for url in world.websockets(region)],
+        "webtransport_certificate_sha256": world.certificates[region].sha256,
+    }
+
+
 def _show(ready: dict[str, Any]) -> None:
     console = Console()
     table = Table(box=None)
@@ -231,8 +255,13 @@ def _show(ready: dict[str, Any]) -> None:
         table.add_column(column, overflow="fold")
     for name, region in ready["regions"].items():
         processes = ", ".join(f"{member.split('/', 2)[-1]} {pid}" for member, pid in region["processes"].items())
-        table.add_row(f"[bold]{name}", "\n".join(region["websockets"]), "\n".join(region["admin"]), processes)
+        gateways = "\n".join([*region["websockets"], *region.get("webtransports", [])])
+        table.add_row(f"[bold]{name}", gateways, "\n".join(region["admin"]), processes)
     console.print(table)
+    for name, region in ready["regions"].items():
+        if "webtransports" in region:
+            sha256 = region["webtransport_certificate_sha256"]
+            console.print(f"certificate of {name} {sha256}", highlight=False, soft_wrap=True)
     console.print(f"token {ready['token']}", highlight=False, soft_wrap=True)
     for subject, token in ready["operator_tokens"].items():
         console.print(f"operator {subject} {token}", highlight=False, soft_wrap=True)

@@ -28,6 +28,9 @@ def write_lab_env(file: Path, ready: dict[str, Any]) -> None:
     for name, region in regions.items():
         variables[f"{name.upper()}_URL"] = region["websockets"][0]
         variables[f"{name.upper()}_ADMIN"] = region["admin"][0]
+        if "webtransports" in region:
+            variables[f"{name.upper()}_WEBTRANSPORT"] = region["webtransports"][0]
+            variables[f"{name.upper()}_CERTIFICATE_SHA256"] = region["webtransport_certificate_sha256"]
         variables[f"{name.upper()}_PIDS"] = " ".join(str(pid) for pid in region["processes"].values())
     variables |= {f"{subject.upper()}_TOKEN": token for subject, token in tokens.items()}
     file.touch(mode=0o600)

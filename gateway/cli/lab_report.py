@@ -39,6 +39,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     rows = [
         ("sessions", f"{sessions['finished']} of {sessions['held']} finished, {sessions['not_served']} not served"),
+        ("spoke last", f"{_counts(sessions['by_last_protocol'])}; {sessions['fell_back']} fell back"),
         ("refusals", _counts(sessions["refusals"])),
         ("failures", _counts(sessions["failed"])),
         ("told", f"{_counts(sessions['told'])}; {len(sessions['untold'])} without a reason or a time to wait"),

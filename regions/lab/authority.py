@@ -1,12 +1,14 @@
 """Who vouches in a lab: a certificate authority for the regions' gateways, and an issuer of callers' tokens.
 
-Made anew for every lab; nothing outside of it trusts them.
+Made anew for every lab; nothing outside of it trusts them. Where its gateways serve WebTransport they have certificates
+that nobody vouches for, which clients know by their hashes.
 """
 
 from __future__ import annotations
 
 import base64
 import datetime
+import ipaddress
 import os
 import time
 from dataclasses import dataclass
@@ -85,12 +87,39 @@ class CertificateAuthority:
             .sign(self._key, hashes.SHA256())
         )
         files = self.files(region)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        _replace(files.key_file, pem)
+        _replace(files.key_file, _pem(key))
         _replace(files.certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
         return files
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCertificate:
+    """A self-signed pair of PEM files, as browsers take it by its hash: ECDSA on P-256, valid for two days.
+
+    `sha256`: of the certificate's DER, in hexadecimal.
+    """
+
+    certificate_file: Path
+    key_file: Path
+    sha256: str
+
+
+def self_signed(folder: Path, name: str, address: str) -> OwnCertificate:
+    """A new pair in the folder, for what serves at an IP address."""
+    now = datetime.datetime.now(datetime.UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    named = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))]
+    certificate = (
+        _builder(_name_of(name), _name_of(name), key, now - _CLOCK_SLACK, now + _SOUND_FOR)
+        .add_extension(x509.SubjectAlternativeName(named), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / f"{name}.crt.pem", folder / f"{name}.key.pem"
+    _replace(files[1], _pem(key))
+    _replace(files[0], certificate.public_bytes(serialization.Encoding.PEM))
+    return OwnCertificate(*files, certificate.fingerprint(hashes.SHA256()).hex())
 
 
 class TokenIssuer:
@@ -128,6 +157,12 @@ class TokenIssuer:
 
 def _name_of(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _usage(*, is_authority: bool) -> x509.KeyUsage:

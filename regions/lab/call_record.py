@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _USUAL_GAP_S = 0.5
 _SHED = "capacity_shed"
+_QUOTA = "quota_exhausted"
 _BY_POLICY = frozenset({"wrong_region", "residency_denied", "residency_unavailable"})
 
 
@@ -71,6 +72,8 @@ class CallRecord:
     sessions: list[str] = field(default_factory=list)
     """Its ids, as gateways named it."""
     stays: list[Stay] = field(default_factory=list)
+    protocols: list[str] = field(default_factory=list)
+    """What it spoke at each gateway in turn."""
     refusals: list[str] = field(default_factory=list)
     """Reasons for which it was not taken at first."""
     told: list[Told] = field(default_factory=list)
@@ -96,6 +99,16 @@ class CallRecord:
     def was_ended_by_policy(self) -> bool:
         """Whether it was ended, or not taken, as policy permits nothing."""
         return any(told.reason in _BY_POLICY for told in self.told)
+
+    @property
+    def was_ended_by_quota(self) -> bool:
+        """Whether it was ended, or not taken, as what its plan allows was used up."""
+        return any(told.reason == _QUOTA for told in self.told)
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether it began to be served over WebTransport, and went on over WebSocket."""
+        return len(set(self.protocols)) > 1
 
     @property
     def words_end_ms(self) -> int:

@@ -1,7 +1,7 @@
-"""A caller of the lab: speaks the native protocol over WebSocket, at the pace of speech, and writes down what comes.
+"""A caller of the lab: speaks the native protocol at the pace of speech, and writes down what comes.
 
-It is a client of its own, from docs/protocol.md alone. When its connection breaks it resumes, as that page says: it
-sends its audio again from the last `ack` on, at the gateways that `started` named.
+It is a client of its own, from docs/protocol.md and docs/webtransport.md alone. When its connection breaks it resumes,
+as those pages say: it sends its audio again from the last `ack` on, at the gateways that `started` named.
 """
 
 from __future__ import annotations
@@ -10,41 +10,51 @@ import asyncio
 import contextlib
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
 
+from regions.lab.call_places import WEBTRANSPORT, CallPlace, CallPlaces
 from regions.lab.call_record import Move, Stay, Told
+from regions.lab.connection import Refused, SentOn, Unreachable, open_websocket
 from regions.lab.speech import BYTES_PER_MS, PIECE_MS, SAMPLES_PER_MS
 from regions.lab.transcripts import SpokenWord
+from regions.lab.webtransport_connection import open_webtransport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from regions.lab.call_record import CallRecord
+    from regions.lab.connection import Connection
 
 _SILENT_S = 6.0
 """A gateway that says nothing for so long while audio flows is taken for lost."""
-_CONNECT_S = 2.0
 _GIVE_UP_S = 30.0
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.1, 1.0
 _END_S = 30.0
 _REPLAY_PIECE_MS = 1_000
 _RESUMED_ELSEWHERE = "resumed_elsewhere"
+_QUOTA = "quota_exhausted"
+"""It comes back more slowly than a caller waits."""
 _DECODE = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """One session to be held. `gateways`: where to call, in this order. `speed` 0: as fast as it is taken."""
+    """One session to be held. `gateways`: where to call, in this order. `speed` 0: as fast as it is taken.
+    `webtransports`: of a caller that speaks it, by the gateways' addresses; `hashes`: of the certificates there.
+    """
 
     gateways: Sequence[str]
     token: str
     pcm16: bytes
     speed: float
     piece_ms: int = PIECE_MS
+    webtransports: Mapping[str, str] = field(default_factory=dict)
+    hashes: Collection[str] = ()
+    has_datagrams: bool = False
 
 
 class _Broken(Exception):
@@ -65,12 +75,11 @@ class Call:
         self._record = record
         self._dice = dice
         self._resume_token = ""
-        self._resume_at: list[str] = []
+        self._places = CallPlaces(plan.gateways, plan.webtransports)
+        self._place = CallPlace("", "")
         self._acked_sample = 0
         self._acked_ms = 0
         self._region = ""
-        self._sent_to = ""
-        """By a gateway that may not serve it: one that may."""
         self._broke_at_s = 0.0
         self._began_at_s = 0.0
         self._is_opened = False
@@ -85,11 +94,10 @@ class Call:
         delay_s, tries = _FIRST_DELAY_S, 0
         last_good_s = time.monotonic()
         while True:
-            gateways = self._resume_at if self._is_opened and self._resume_at else list(self._plan.gateways)
             self._is_opened_here = False
+            self._place = self._places.next(tries)
             try:
-                named, self._sent_to = self._sent_to, ""
-                await self._converse(named or gateways[tries % len(gateways)])
+                await self._converse()
                 self._record.is_finished = True
                 break
             except _Broken as broken:
@@ -110,28 +118,32 @@ class Call:
                 delay_s = min(2 * delay_s, _LAST_DELAY_S)
         self._record.ended_at_s = time.monotonic()
 
-    async def _converse(self, url: str) -> None:
+    async def _converse(self) -> None:
         """One connection. Returns after `finished`. Raises _Broken."""
         try:
-            async with asyncio.timeout(_CONNECT_S):
-                socket = await self._http.ws_connect(
-                    url, headers={"Authorization": f"Bearer {self._plan.token}"}, compress=0, max_msg_size=0
-                )
-        except aiohttp.WSServerHandshakeError as error:
-            raise self._refused(error) from None
-        except aiohttp.NonHttpUrlRedirectClientError as redirect:
-            self._sent_to = str(redirect.args[0])
-            raise _Broken("sent to another gateway") from None
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _Broken(f"unreachable: {type(error).__name__}") from None
+            connection = await self._connected()
+        except Refused as refused:
+            raise self._refused(refused) from None
+        except SentOn as sent_on:
+            self._places.sent_to = sent_on.url
+            raise _Broken(str(sent_on)) from None
+        except Unreachable as unreachable:
+            if self._place.protocol == WEBTRANSPORT and not self._is_opened:
+                self._places.has_fallen_back = True  # it may be all UDP; who waits to begin does not try it again
+            raise _Broken(str(unreachable)) from None
         try:
-            await self._session(socket)
+            await self._session(connection)
         finally:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(0.2):
-                    await socket.close()
+            await connection.close()
 
-    async def _session(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _connected(self) -> Connection:
+        """Raises Refused, SentOn and Unreachable."""
+        url, plan = self._place.url, self._plan
+        if self._place.protocol == WEBTRANSPORT:
+            return await open_webtransport(url, plan.token, hashes=plan.hashes, has_datagrams=plan.has_datagrams)
+        return await open_websocket(self._http, url, plan.token)
+
+    async def _session(self, connection: Connection) -> None:
         start: dict[str, Any] = {"type": "start"}
         from_ms = 0
         if self._resume_token:
@@ -141,8 +153,8 @@ class Call:
         if not self._is_opened:
             self._began_at_s = time.monotonic()
             self._record.sent.clear()
-        speaking = asyncio.ensure_future(self._speak(socket, start, from_ms))
-        listening = asyncio.ensure_future(self._listen(socket))
+        speaking = asyncio.ensure_future(self._speak(connection, start, from_ms))
+        listening = asyncio.ensure_future(self._listen(connection))
         try:
             await asyncio.wait({speaking, listening}, return_when=asyncio.FIRST_EXCEPTION)
             if speaking.done() and (error := speaking.exception()) is not None and not listening.done():
@@ -157,16 +169,16 @@ class Call:
                 task.cancel()
             await asyncio.gather(speaking, listening, return_exceptions=True)
 
-    async def _speak(self, socket: aiohttp.ClientWebSocketResponse, start: dict[str, Any], from_ms: int) -> None:
+    async def _speak(self, connection: Connection, start: dict[str, Any], from_ms: int) -> None:
         """All audio from `from_ms` on: what was said before at once, the rest at its pace."""
-        await socket.send_str(msgspec.json.encode(start).decode())
+        await connection.say(msgspec.json.encode(start).decode())
         pcm16, speed = self._plan.pcm16, self._plan.speed
         at_ms, total_ms = from_ms, len(pcm16) // BYTES_PER_MS
         if self._resume_token:  # the exact sample
             first = self._acked_sample * 2
             at_ms = -(-self._acked_sample // SAMPLES_PER_MS)
             if head := pcm16[first : at_ms * BYTES_PER_MS]:
-                await socket.send_bytes(head)
+                await connection.send_audio(head)
         while at_ms < total_ms:
             due_ms = int(1_000 * (time.monotonic() - self._began_at_s) * speed) if speed else total_ms
             is_late = at_ms + 2 * self._plan.piece_ms <= due_ms
@@ -175,23 +187,23 @@ class Call:
             spoken_at_s = self._began_at_s + through_ms / 1_000 / speed if speed else time.monotonic()
             if spoken_at_s > time.monotonic():
                 await asyncio.sleep(spoken_at_s - time.monotonic())
-            await socket.send_bytes(pcm16[at_ms * BYTES_PER_MS : through_ms * BYTES_PER_MS])
+            await connection.send_audio(pcm16[at_ms * BYTES_PER_MS : through_ms * BYTES_PER_MS])
             at_ms = through_ms
             if not self._record.sent or at_ms > self._record.sent[-1][0]:
                 self._record.sent.append((at_ms, spoken_at_s))
-        await socket.send_str('{"type":"finish"}')
+        await connection.say('{"type":"finish"}')
 
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> bool:
+    async def _listen(self, connection: Connection) -> bool:
         """Until the session is over: whether it is finished. Raises _Broken."""
         while True:
             try:
                 async with asyncio.timeout(_SILENT_S):
-                    message = await socket.receive()
+                    message = await connection.hear()
             except TimeoutError:
                 raise _Broken("the gateway is silent") from None
-            if message.type is not aiohttp.WSMsgType.TEXT:
+            if message is None:
                 return False
-            if self._hear(_DECODE.decode(message.data)):
+            if self._hear(_DECODE.decode(message)):
                 return True
 
     def _hear(self, said: dict[str, Any]) -> bool:
@@ -214,11 +226,14 @@ class Call:
                 self._moved(said, now_s)
             case "error":
                 self._record.told.append(Told(said["reason"], bool(said["retryable"]), said.get("retry_after_ms")))
+                self._sent_on(said.get("gateways") or ())
+                is_spent = said["reason"] == _QUOTA
                 is_own_doing = said["reason"] == _RESUMED_ELSEWHERE and self._given_up > 0
                 raise _Broken(
                     said["reason"],
                     retry_after_s=(said.get("retry_after_ms") or 0) / 1_000,
-                    may_come_back=bool(said["retryable"]) or is_own_doing or not self._is_opened_here,
+                    may_come_back=not is_spent
+                    and (bool(said["retryable"]) or is_own_doing or not self._is_opened_here),
                 )
             case "finished":
                 return True
@@ -235,15 +250,25 @@ class Call:
             self._record.moves.append(
                 Move(self._broke_at_s, "gateway_lost", self._region, region, pause_ms, is_resume=True)
             )
+        if self._place.protocol != WEBTRANSPORT:
+            self._places.has_fallen_back = True
+        self._record.protocols.append(self._place.protocol)
         self._is_opened = self._is_opened_here = True
         self._gateway_region = gateway_region
         self._record.sessions.append(said["session_id"])
         self._record.stays.append(Stay(gateway_region, now_s))
         self._be_at(region)
         self._resume_token = said.get("resume_token") or self._resume_token
-        self._resume_at = [url for url in said.get("resume_at", ()) if url.startswith(("ws://", "wss://"))] or (
-            self._resume_at or list(self._plan.gateways)
-        )
+        named = _websockets_of(said.get("resume_at", ()))
+        self._places.named = named or self._places.named
+
+    def _sent_on(self, gateways: Sequence[str]) -> None:
+        """A gateway that may not serve it, or empties its region, says where to go."""
+        elsewhere = _websockets_of(gateways)
+        if elsewhere and self._is_opened:
+            self._places.named = elsewhere
+        elif elsewhere:
+            self._places.sent_to = elsewhere[0]
 
     def _moved(self, said: dict[str, Any], now_s: float) -> None:
         region = said.get("engine_region") or self._gateway_region
@@ -254,15 +279,11 @@ class Call:
         self._region = region
         self._record.regions.append(region)
 
-    def _refused(self, error: aiohttp.WSServerHandshakeError) -> _Broken:
-        headers: Mapping[str, str] = error.headers or {}
-        reason = headers.get("Patchbay-Reason", "")
-        retry_after = headers.get("Retry-After", "")
-        may_come_back = error.status in (429, 503)
-        retry_after_ms = round(1_000 * float(retry_after)) if retry_after else None
-        self._record.told.append(Told(reason, may_come_back, retry_after_ms))
-        return _Broken(
-            reason or f"http_{error.status}",
-            retry_after_s=(retry_after_ms or 0) / 1_000,
-            may_come_back=may_come_back,
-        )
+    def _refused(self, refused: Refused) -> _Broken:
+        may_come_back = refused.status in (429, 503)
+        self._record.told.append(Told(refused.reason, may_come_back, refused.retry_after_ms))
+        return _Broken(str(refused), retry_after_s=(refused.retry_after_ms or 0) / 1_000, may_come_back=may_come_back)
+
+
+def _websockets_of(urls: Sequence[str]) -> list[str]:
+    return [url for url in urls if url.startswith(("ws://", "wss://"))]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -15,6 +16,7 @@ from regions.lab.callers import Call, CallPlan
 from regions.lab.faults import FaultInjector, timetable
 from regions.lab.fence import held_against
 from regions.lab.findings import Findings
+from regions.lab.gateway_settings import QUOTA_PLAN
 from regions.lab.policy_bundle import EVERYWHERE
 from regions.lab.report import report
 from regions.lab.speech import speech
@@ -79,6 +81,13 @@ def under_bundle(drill: DrillSpec) -> DrillSpec:
     """The same drill, where policy is a signed bundle with the drill's profiles, and grants are asked for."""
     tree = drill.world.model_dump() | {"residency": ResidencySpec()}
     return drill.model_copy(update={"world": WorldSpec.model_validate(tree)})
+
+
+def over_webtransport(drill: DrillSpec) -> DrillSpec:
+    """The same drill, where every caller speaks WebTransport."""
+    world = drill.world.model_copy(update={"webtransport": True})
+    callers = tuple(group.model_copy(update={"protocol": "webtransport"}) for group in drill.callers)
+    return drill.model_copy(update={"world": world, "callers": callers})
 
 
 def _stretched_fault(fault: FaultSpec, scale: float) -> FaultSpec:
@@ -215,7 +224,19 @@ async def _caller(
     home = group.home or permitted[number % len(permitted)]
     regions = [home, *(name for name in permitted if name != home)]
     gateways = [url for region in regions for url in dice.sample(world.websockets(region), world.spec.gateways)]
-    token = world.token(subject=f"caller-{number}", profile=group.profile, tier=group.tier)
+    plan_name = QUOTA_PLAN if group.has_quota else group.tier
+    token = world.token(subject=f"caller-{number}", profile=group.profile, tier=plan_name)
+    has_webtransport = group.protocol == "webtransport"
+    plan = CallPlan(
+        gateways,
+        token,
+        b"",
+        group.speed,
+        group.piece_ms,
+        webtransports=world.webtransports() if has_webtransport else {},
+        hashes=frozenset(certificate.sha256 for certificate in world.certificates.values()),
+        has_datagrams=group.datagrams,
+    )
     await asyncio.sleep(dice.uniform(0.0, group.spread_s))
     records = []
     for key in calls:
@@ -223,6 +244,5 @@ async def _caller(
         record = CallRecord(number, group.profile, key, tier=group.tier)
         records.append(record)
         pcm16 = speech(audio, voice=voice, duration_ms=duration_ms)
-        plan = CallPlan(gateways, token, pcm16, group.speed, group.piece_ms)
-        await Call(http, plan, record, dice).run()
+        await Call(http, replace(plan, pcm16=pcm16), record, dice).run()
     return records

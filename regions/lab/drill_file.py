@@ -33,6 +33,12 @@ class CallerGroup(BaseModel, frozen=True, extra="forbid"):
     profile: str = ""
     tier: Literal["", "premium", "standard", "economy"] = ""
     """Of their plan, in a world that has_tiers."""
+    has_quota: bool = False
+    """Each has compute for a few seconds, in a world that has_quota."""
+    protocol: Literal["ws", "webtransport"] = "ws"
+    """`webtransport`: and WebSocket where that does not come through."""
+    datagrams: bool = False
+    """Over WebTransport: audio goes in datagrams. What the network loses of it is lost."""
     seconds: float = Field(default=20.0, gt=0, le=3_600)
     """How long each speaks in all."""
     call_seconds: float = Field(default=0.0, ge=0, le=3_600)
@@ -73,6 +79,14 @@ class PassSpec(BaseModel, frozen=True, extra="forbid"):
     policy_ends: bool = False
     """Sessions may end, or be refused, as policy permits no region; of what they were given, nothing is wrong."""
     ended_by_policy_least: int | None = None
+    quota_ends: bool = False
+    """Sessions may end as their quota is used up; of what they were given, nothing is wrong."""
+    ended_by_quota_least: int | None = None
+    fell_back_least: int | None = None
+    """Sessions that began over WebTransport and went on over WebSocket: at least so many."""
+    fell_back_most: int | None = None
+    webtransport_least: int | None = None
+    """Sessions that ended over WebTransport."""
     overloaded_engines: int = Field(default=0, ge=0)
     """Engines that were seen with more streams than slots."""
     first_choice_refused_permille: float | None = None
@@ -119,6 +133,12 @@ class DrillSpec(BaseModel, frozen=True, extra="forbid"):
                 mistakes.append(f"callers.{number}.profile: world.profiles has no {group.profile}")
             if group.tier and not self.world.has_tiers:
                 mistakes.append(f"callers.{number}.tier: world.has_tiers is not true")
+            if group.has_quota and (not self.world.has_quota or group.tier):
+                mistakes.append(f"callers.{number}.has_quota: needs world.has_quota, and no tier")
+            if group.protocol == "webtransport" and not self.world.webtransport:
+                mistakes.append(f"callers.{number}.protocol: world.webtransport is not true")
+            if group.datagrams and group.protocol != "webtransport":
+                mistakes.append(f"callers.{number}.datagrams: are for protocol = webtransport")
             if (group.audio == "synthetic") is (self.world.engine == "embedded"):
                 mistakes.append(f"callers.{number}.audio: synthetic is for scripted engines, recordings for embedded")
         for number, fault in enumerate(self.fault):

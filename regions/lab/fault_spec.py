@@ -70,6 +70,7 @@ ON_PROCESSES = (
     FaultKind.preempt,
     FaultKind.upgrade,
 )
+_ON_EDGES = (FaultKind.kill,)
 _ON_LINKS = (FaultKind.darken, FaultKind.reset, FaultKind.conditions)
 _ON_REGIONS = (
     FaultKind.lose_region,
@@ -107,7 +108,7 @@ class FaultSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: FaultKind
     target: str = ""
-    """A name or pattern: `engine/west/reserved-1`, `zone/west/a`, `gateway/*`, `redis/west`, `link/engine/west/*`."""
+    """A name or pattern: `engine/west/reserved-1`, `zone/west/a`, `gateway/*`, `edge/west/1`, `link/engine/west/*`."""
     pick: Literal["one", "all"] = "one"
     """Of those that the pattern names: one at random, or all."""
     leave: int = Field(default=0, ge=0)
@@ -190,11 +191,18 @@ def target_mistakes(fault: FaultSpec, world: WorldSpec) -> list[str]:
         return [f"{fault.kind.value} is for scripted engines: the target must begin with engine/"]
     if fault.kind is FaultKind.upgrade and kinds - {"engine", "gateway", "zone"}:
         return ["upgrade is for engines and gateways"]
-    if fault.kind not in _ON_LINKS and "link" in kinds:
-        return [f"{fault.kind.value} is not for links: {fault.target} names some"]
+    if wrong := sorted(kinds & _not_for(fault.kind)):
+        return [f"{fault.kind.value} is not for {wrong[0]}s: {fault.target} names some"]
     if fault.kind is FaultKind.step_clock and not world.has_settable_clocks:
         return ["step_clock needs world.has_settable_clocks = true"]
     return [] if found else [f"target: nothing in this world is named {fault.target}"]
+
+
+def _not_for(kind: FaultKind) -> frozenset[str]:
+    """What is no process of the lab's own, and this cannot be done to."""
+    if kind in _ON_LINKS:
+        return frozenset()
+    return frozenset({"link"} if kind in _ON_EDGES else {"edge", "link"})
 
 
 def _policy_mistakes(fault: FaultSpec, world: WorldSpec) -> list[str]:

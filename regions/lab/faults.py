@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from regions.lab.fault_spec import ON_PROCESSES, FaultKind, FaultSpec
+from regions.lab.gateway_settings import with_script
 from regions.lab.notices import give_notice
 from regions.lab.operator import Operator, OrderRefused
 from regions.lab.redis_pair import promote, redis_command, until_in_step
@@ -99,30 +100,35 @@ class FaultInjector:
             self._strike_policy("", fault)
             return
         for victim in victims:
-            match fault.kind:
-                case FaultKind.operate:
-                    self._last(self._operate(victim, fault))
-                case FaultKind.fail_over:
-                    self._last(self._fail_over(victim.split("/")[1], fault))
-                case FaultKind.lose_data:
-                    await self._lose_data(self._world.table.members[victim], fault.down_s)
-                case FaultKind.lose_region:
-                    self._lose_region(victim.removeprefix("region/"), fault.down_s)
-                case FaultKind.expire_certificates:
-                    self._last(self._expire(victim.removeprefix("region/"), fault))
-                case FaultKind.expire_row | FaultKind.embargo | FaultKind.corrupt_bundle:
-                    self._strike_policy(victim.removeprefix("region/"), fault)
-                case FaultKind.step_clock:
-                    self._world.clocks[victim].step(fault.by_s)
-                case FaultKind.reset:
-                    await self._world.relays.reset(victim)
-                case FaultKind.conditions:
-                    self._last(self._other_conditions(victim, fault))
-                case FaultKind.darken | FaultKind.partition:
-                    await self._world.relays.darken(victim)
-                    self._last(self._light(victim, fault.for_s))
-                case _:
-                    self._strike_process(self._world.table.members[victim], fault)
+            await self._strike_one(victim, fault)
+
+    async def _strike_one(self, victim: str, fault: FaultSpec) -> None:
+        match fault.kind:
+            case FaultKind.operate:
+                self._last(self._operate(victim, fault))
+            case FaultKind.fail_over:
+                self._last(self._fail_over(victim.split("/")[1], fault))
+            case FaultKind.lose_data:
+                await self._lose_data(self._world.table.members[victim], fault.down_s)
+            case FaultKind.lose_region:
+                self._lose_region(victim.removeprefix("region/"), fault.down_s)
+            case FaultKind.expire_certificates:
+                self._last(self._expire(victim.removeprefix("region/"), fault))
+            case FaultKind.expire_row | FaultKind.embargo | FaultKind.corrupt_bundle:
+                self._strike_policy(victim.removeprefix("region/"), fault)
+            case FaultKind.step_clock:
+                self._world.clocks[victim].step(fault.by_s)
+            case FaultKind.reset:
+                await self._world.relays.reset(victim)
+            case FaultKind.conditions:
+                self._last(self._other_conditions(victim, fault))
+            case FaultKind.darken | FaultKind.partition:
+                await self._world.relays.darken(victim)
+                self._last(self._light(victim, fault.for_s))
+            case _ if victim.startswith("edge/"):
+                self._world.kill_edges(victim)
+            case _:
+                self._strike_process(self._world.table.members[victim], fault)
 
     def _strike_policy(self, region: str, fault: FaultSpec) -> None:
         residency = self._world.residency
@@ -195,10 +201,14 @@ class FaultInjector:
             found = [engine for zone in zones for engine in engines_in_zone(self._world.spec, zone)]
             return [name for name in found if self._world.table.members[name].is_up]
         if fault.kind in ON_PROCESSES:
-            found = [name for name in found if self._world.table.members[name].is_up]
+            found = [name for name in found if self._is_up(name)]
         if fault.pick == "one" and found:
             return [self._dice.choice(found)]
         return found
+
+    def _is_up(self, name: str) -> bool:
+        """An edge process is while its gateway is."""
+        return self._world.table.members[name.replace("edge/", "gateway/")].is_up
 
     def _last(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -214,7 +224,7 @@ class FaultInjector:
 
     async def _turn_slow(self, member: Member, fault: FaultSpec) -> None:
         sound = list(member.command)
-        member.command = [*sound, "--script", f"step_delay_ms={fault.step_ms}"]
+        member.command = with_script(sound, f"step_delay_ms={fault.step_ms}")
         self._world.table.kill(member, down_s=0.0)
         try:
             await asyncio.sleep(fault.for_s)

@@ -9,9 +9,10 @@ from regions.lab.stall_floor import quantile_of
 from regions.lab.transcripts import WordFaults, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from regions.lab.call_record import CallRecord
+    from regions.lab.drill_file import PassSpec
     from regions.lab.faults import Struck
     from regions.lab.fence import FenceFigures
     from regions.lab.operator import OrderRun
@@ -45,17 +46,25 @@ class Findings:
     elapsed_s: float = 0.0
 
 
-def word_faults(findings: Findings, *, may_be_shed: Collection[str] = (), may_end: bool = False) -> WordFaults:
-    """Over all sessions that were served. One that ended early has lost its rest; if its tier is one that may be shed,
-    or sessions may end by policy and it did, only what it was given before counts.
+def is_excused(record: CallRecord, must: PassSpec) -> bool:
+    """Whether it may have ended early, or not been served: its tier may be shed, or policy or its quota ended it."""
+    return (
+        record.tier in (must.shed_only or ())
+        or (must.policy_ends and record.was_ended_by_policy)
+        or (must.quota_ends and record.was_ended_by_quota)
+    )
+
+
+def word_faults(findings: Findings, must: PassSpec) -> WordFaults:
+    """Over all sessions that were served. One that ended early has lost its rest; if it may have, only what it was
+    given before counts.
     """
     total = WordFaults()
     for record in findings.records:
         if record.was_served:
             undisturbed: Sequence[SpokenWord] = findings.undisturbed[record.audio_key]
             words: Sequence[SpokenWord] = record.words
-            is_excused = record.tier in may_be_shed or (may_end and record.was_ended_by_policy)
-            if is_excused and not record.is_finished:
+            if is_excused(record, must) and not record.is_finished:
                 undisturbed = [word for word in undisturbed if word.end_ms <= record.words_end_ms]
                 words = _without_torn_word(words, undisturbed)
             total += compare(undisturbed, words)

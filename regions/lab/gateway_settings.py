@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regions.lab.policy_bundle import country_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from regions.lab.world_spec import WorldSpec
@@ -27,6 +27,13 @@ _PLACES = (
 """Where the regions of a lab are, latitude and longitude: made up, and near enough that distance decides little."""
 
 ENGINE_LEASE_MS = 3_000
+QUOTA_PLAN = "quota"
+_QUOTA_COMPUTE_S = 0.7
+"""Little more than a session opens with (docs/limits.md)."""
+_QUOTA_STEP_MS = 100
+"""Of an engine, for half a second of the audio of all: so compute is used up while somebody speaks."""
+_REORDER_MS = 400
+"""More than a relay in user space is late on a busy machine: what counts as lost is what a link lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class EnginePlace:
     zone: str = ""
     residency: tuple[str, ...] = ()
     """Arguments of its own where policy is a bundle."""
+    script: tuple[str, ...] = ()
+    """Of a scripted engine: `key=value` for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,8 @@ class GatewayPlace:
     plans_file: Path | None = None
     residency: Mapping[str, Any] = field(default_factory=dict)
     """Settings of its own where policy is a bundle."""
+    webtransport: Mapping[str, Any] = field(default_factory=dict)
+    """Its section, where the world has it."""
 
 
 def catalog_text(world: WorldSpec, seen: Mapping[str, RegionAddresses]) -> str:
@@ -97,9 +108,21 @@ def catalog_text(world: WorldSpec, seen: Mapping[str, RegionAddresses]) -> str:
 
 
 def plans_text() -> str:
-    """A plans file (TOML) with one plan for each tier, by its name, and no limits."""
+    """A plans file (TOML) with one plan for each tier, by its name, without limits; and `QUOTA_PLAN`, which gives each
+    caller compute for a few seconds of audio, and then almost none.
+    """
     tiers = ("premium", "standard", "economy")
-    return "\n".join(['default_plan = "standard"', *(f'[plans.{tier}]\ntier = "{tier}"' for tier in tiers), ""])
+    return "\n".join(
+        [
+            'default_plan = "standard"',
+            *(f'[plans.{tier}]\ntier = "{tier}"' for tier in tiers),
+            f'[plans.{QUOTA_PLAN}]\nwhen_exhausted = "finish"',
+            f"[plans.{QUOTA_PLAN}.key]",
+            "compute_seconds_per_second = 0.001",
+            f"compute_seconds_burst = {_QUOTA_COMPUTE_S}",
+            "",
+        ]
+    )
 
 
 def as_environment(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -118,8 +141,20 @@ def engine_command(python: str, world: WorldSpec, place: EnginePlace) -> list[st
         command += ["--capacity", place.capacity, "--lease-ms", str(ENGINE_LEASE_MS)]
         if place.zone:
             command += ["--zone", place.zone]
+    script = [*place.script, *([f"step_delay_ms={_QUOTA_STEP_MS}"] if world.has_quota else [])]
+    if script:
+        command += ["--script", ",".join(script)]
     command += place.residency
     return command
+
+
+def with_script(command: Sequence[str], line: str) -> list[str]:
+    """The command of a scripted engine with one line more in its script: the last of several scripts would count."""
+    if "--script" not in command:
+        return [*command, "--script", line]
+    place = command.index("--script") + 1
+    kept = [each for each in command[place].split(",") if each.partition("=")[0] != line.partition("=")[0]]
+    return [*command[:place], ",".join([*kept, line]), *command[place + 1 :]]
 
 
 def gateway_settings(world: WorldSpec, place: GatewayPlace, issuer: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,6 +171,8 @@ def gateway_settings(world: WorldSpec, place: GatewayPlace, issuer: Mapping[str,
     }
     if place.plans_file is not None:
         settings["limits__plans_file"] = str(place.plans_file)
+    if place.webtransport:
+        settings["webtransport"] = {"reorder_ms": _REORDER_MS, **place.webtransport}
     if world.regions == 1:
         settings["engines__addresses"] = place.engine_addresses
     else:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from regions.lab.findings import drained_within_s, lives_once_within_s, moved_within_s, recovered_within_s, untold
+from regions.lab.findings import (
+    drained_within_s,
+    is_excused,
+    lives_once_within_s,
+    moved_within_s,
+    recovered_within_s,
+    untold,
+)
 from regions.lab.stall_floor import quantile_of
 
 if TYPE_CHECKING:
@@ -63,6 +70,17 @@ def _if_named(must: PassSpec, findings: Findings, figures: Mapping[str, Any]) ->
             sum(record.was_ended_by_policy for record in findings.records),
             must.ended_by_policy_least,
         ),
+        (
+            "sessions ended by quota",
+            sum(record.was_ended_by_quota for record in findings.records),
+            must.ended_by_quota_least,
+        ),
+        ("sessions fell back", figures["sessions"]["fell_back"], must.fell_back_least),
+        (
+            "sessions over WebTransport at their end",
+            figures["sessions"]["by_last_protocol"].get("webtransport", 0),
+            must.webtransport_least,
+        ),
     ):
         if wanted is not None:
             yield _at_least(name, least, wanted)
@@ -92,6 +110,7 @@ def _upper_bounds(
         ("refused without being told", len(untold(findings.records)), 0 if must.refused_were_told else None),
         ("each session lives once, s", _rounded(lives_once_within_s(findings)), must.lives_once_within_s),
         ("streams left", findings.streams_left, must.streams_left),
+        ("sessions fell back", figures["sessions"]["fell_back"], must.fell_back_most),
         (
             "audio after a region left the set, s",
             None if findings.fence is None else round(findings.fence.longest_after_change_s, 2),
@@ -101,12 +120,8 @@ def _upper_bounds(
 
 
 def _kept(must: PassSpec, findings: Findings) -> list[CallRecord]:
-    """Sessions that had to be served well: all but those of tiers that may be shed, and that policy may have ended."""
-    return [
-        record
-        for record in findings.records
-        if record.tier not in (must.shed_only or ()) and not (must.policy_ends and record.was_ended_by_policy)
-    ]
+    """Sessions that had to be served well."""
+    return [record for record in findings.records if not is_excused(record, must)]
 
 
 def _quantile(values: list[float], share: float) -> float | None:

@@ -15,13 +15,16 @@ import uvloop
 
 from regions.lab.conditions import Conditions
 from regions.lab.relay import RelayedLink
+from regions.lab.udp_relay import UdpLink
+
+Link = RelayedLink | UdpLink
 
 
 class RelayService:
     """The links by their names, and what may be done with them."""
 
     def __init__(self) -> None:
-        self._links: dict[str, RelayedLink] = {}
+        self._links: dict[str, Link] = {}
 
     async def do(self, command: dict[str, Any]) -> dict[str, Any]:
         """Carry out one command; the answer has `error` where it could not be."""
@@ -37,14 +40,14 @@ class RelayService:
             return {"error": f"{type(error).__name__}: {error}"}
 
     async def _open(self, command: dict[str, Any]) -> dict[str, Any]:
-        link = RelayedLink(
-            command["host"], Conditions.model_validate(command.get("conditions", {})), seed=command.get("seed", 0)
-        )
+        kind = UdpLink if command.get("is_udp") else RelayedLink
+        conditions = Conditions.model_validate(command.get("conditions", {}))
+        link: Link = kind(command["host"], conditions, seed=command.get("seed", 0))
         await link.start()
         self._links[command["link"]] = link
         return {"port": link.port}
 
-    def _change(self, what: str, link: RelayedLink, command: dict[str, Any]) -> dict[str, Any]:
+    def _change(self, what: str, link: Link, command: dict[str, Any]) -> dict[str, Any]:
         match what:
             case "aim":
                 link.aim(command["to_host"], command["to_port"])

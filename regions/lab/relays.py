@@ -31,12 +31,11 @@ class Relays:
         self._turn = asyncio.Lock()
         self.names: list[str] = []
 
-    async def open(self, link: str, host: str, conditions: Conditions) -> int:
+    async def open(self, link: str, host: str, conditions: Conditions, *, is_udp: bool = False) -> int:
         """Make a link that listens on a free port of `host`: its port. It leads nowhere until `aim`."""
         self._seed += 1
-        answer = await self._ask(
-            {"do": "open", "link": link, "host": host, "conditions": conditions.model_dump(), "seed": self._seed}
-        )
+        command = {"do": "open", "link": link, "host": host, "conditions": conditions.model_dump()}
+        answer = await self._ask(command | {"seed": self._seed, "is_udp": is_udp})
         self.names.append(link)
         return int(answer["port"])
 
@@ -47,14 +46,14 @@ class Relays:
         await self._ask({"do": "conditions", "link": link, "conditions": conditions.model_dump()})
 
     async def darken(self, link: str) -> None:
-        """Nothing arrives any more, and nobody is told."""
+        """Nothing arrives any more, and nobody is told. Of UDP it never will."""
         await self._ask({"do": "darken", "link": link})
 
     async def light(self, link: str) -> None:
         await self._ask({"do": "light", "link": link})
 
     async def reset(self, link: str) -> None:
-        """Break its connections; new ones can be made."""
+        """Break its connections; new ones can be made. Of UDP: clients come from other ports from here on."""
         await self._ask({"do": "reset", "link": link})
 
     async def figures(self) -> dict[str, dict[str, float]]:

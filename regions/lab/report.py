@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
     """As `patchbay lab drill --json` prints it."""
     records = findings.records
-    faults = word_faults(findings, may_be_shed=drill.must.shed_only or (), may_end=drill.must.policy_ends)
+    faults = word_faults(findings, drill.must)
     moves = [move for record in records for move in record.moves]
     pauses = [pause for record in records for pause in record.pauses_ms()]
     lags = [lag_ms for record in records for _, lag_ms in record.lags()]
@@ -39,6 +39,8 @@ def report(drill: DrillSpec, findings: Findings) -> dict[str, Any]:
             "untold": untold(records),
             "shed": sum(record.was_shed for record in records),
             "by_tier": _by_tier(records),
+            "by_last_protocol": _counts(record.protocols[-1] for record in records if record.protocols),
+            "fell_back": sum(record.fell_back for record in records),
         },
         "faults": {
             "struck": len(findings.struck),

@@ -76,9 +76,12 @@ class LabResidency:
         }
         return {"residency": residency, "decision_log": {"directory": str(folder / "decisions")}}
 
-    def engine_arguments(self, region: str, engine: str) -> list[str]:
-        script = f"heard_file={self.heard_file(region, engine)}"
-        return ["--grant-keys", str(self._grants), "--script", script]
+    def engine_arguments(self) -> list[str]:
+        return ["--grant-keys", str(self._grants)]
+
+    def engine_script(self, region: str, engine: str) -> list[str]:
+        """That it writes down whose audio it took."""
+        return [f"heard_file={self.heard_file(region, engine)}"]
 
     def heard_file(self, region: str, engine: str) -> Path:
         return self._folder / f"heard-{region}-{engine}.jsonl"

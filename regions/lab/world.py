@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from regions.lab.authority import CertificateAuthority, TokenIssuer
+from regions.lab.authority import CertificateAuthority, OwnCertificate, TokenIssuer, self_signed
 from regions.lab.conditions import Conditions
+from regions.lab.edges import kill_edges
 from regions.lab.gateway_settings import (
     EnginePlace,
     GatewayPlace,
@@ -39,7 +40,7 @@ from regions.lab.relays import running_relays
 from regions.lab.residency import LabResidency
 from regions.lab.settable_clock import SettableClock, find_library
 from regions.lab.watch import sum_metrics
-from regions.lab.world_spec import engines_of, pools_of, zone_of, zones_of
+from regions.lab.world_spec import edges_of, engines_of, pools_of, zone_of, zones_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,6 +67,8 @@ class Region:
     redis_port: int
     replica_port: int
     relay_ports: tuple[int, ...]
+    webtransport_ports: tuple[int, ...]
+    """UDP, of each gateway; none where the world has no WebTransport."""
 
     @property
     def redis_url(self) -> str:
@@ -89,18 +92,30 @@ class World:
         self.primaries = {name: region.redis_port for name, region in self.regions.items()}
         """By region, the port of the Redis that counts."""
         self._ports: dict[str, int] = {}
+        self.certificates: dict[str, OwnCertificate] = {}
+        """By region, of its WebTransport."""
         self._plans_file: Path | None = None
-        if spec.has_tiers:
+        if spec.has_tiers or spec.has_quota:
             self._plans_file = folder / "plans.toml"
             self._plans_file.write_text(plans_text(), encoding="utf-8")
-        (folder / "resumption.key").write_bytes(secrets.token_hex(32).encode())
-        (folder / "resumption.key").chmod(0o600)
+        for name in ("resumption.key", "webtransport.secret"):
+            (folder / name).write_bytes(secrets.token_hex(32).encode())
+            (folder / name).chmod(0o600)
 
     # --- where things are -----------------------------------------------------------------------------------
 
     def websockets(self, region: str) -> list[str]:
         """Where clients reach the region's gateways, through their links."""
         return [self._websocket(region, number) for number in range(1, self.spec.gateways + 1)]
+
+    def webtransports(self) -> dict[str, str]:
+        """Where clients reach WebTransport of each gateway, through its link, by the gateway's WebSocket."""
+        numbers = range(1, self.spec.gateways + 1) if self.spec.webtransport else ()
+        return {
+            self._websocket(region, number): self._webtransport(region, number)
+            for region in self.regions
+            for number in numbers
+        }
 
     def token(self, *, subject: str, profile: str = "", tier: str = "") -> str:
         if self.residency is not None:
@@ -143,17 +158,27 @@ class World:
     def names(self) -> list[str]:
         """Everything that a fault can strike."""
         groups = [*(f"region/{name}" for name in self.regions), *zones_of(self.spec), *pools_of(self.spec)]
-        return [*groups, *self.table.members, *self.relays.names]
+        edges = [edge for name in self.regions for edge in edges_of(self.spec, name)]
+        return [*groups, *self.table.members, *edges, *self.relays.names]
+
+    def kill_edges(self, name: str) -> list[int]:
+        """SIGKILL to all of `edge/west/1`; whom it struck."""
+        gateway = self.table.members[name.replace("edge/", "gateway/")]
+        return kill_edges(gateway.pid) if gateway.is_alive else []
 
     def usual_conditions(self, link: str) -> Conditions:
         """Of a link, by its name."""
         network = self.spec.network
-        kinds = {"client": network.client, "engine": network.engine, "region": network.region, "redis": Conditions()}
-        return kinds[link.split("/")[1]]
+        kinds = {"engine": network.engine, "region": network.region, "redis": Conditions()}
+        return kinds.get(link.split("/")[1], network.client)
 
     def _websocket(self, region: str, number: int) -> str:
         where = self.regions[region].links_host
         return f"ws://{where}:{self._ports[f'link/client/{region}/{number}']}{_WEBSOCKET_PATH}"
+
+    def _webtransport(self, region: str, number: int) -> str:
+        where = self.regions[region].links_host
+        return f"https://{where}:{self._ports[f'link/webtransport/{region}/{number}']}{_WEBSOCKET_PATH}"
 
     def _region(self, number: int, name: str) -> Region:
         host = f"127.0.{_FIRST_NETWORK + number}.1"
@@ -161,7 +186,9 @@ class World:
         folder.mkdir(parents=True)
         relay_ports = tuple(_free_port(host) for _ in range(self.spec.gateways))
         ports = _free_port(host), _free_port(host)
-        return Region(name, host, host.removesuffix("1") + "2", folder, *ports, relay_ports)
+        edges = range(self.spec.gateways if self.spec.webtransport else 0)
+        udp_ports = tuple(_free_port(host, socket.SOCK_DGRAM) for _ in edges)
+        return Region(name, host, host.removesuffix("1") + "2", folder, *ports, relay_ports, udp_ports)
 
     # --- its start ------------------------------------------------------------------------------------------
 
@@ -209,6 +236,10 @@ class World:
         for region in self.regions.values():
             for number in range(1, self.spec.gateways + 1):
                 await self._open(f"link/client/{region.name}/{number}", region.links_host, network.client)
+            for number, port in enumerate(region.webtransport_ports, start=1):
+                link = f"link/webtransport/{region.name}/{number}"
+                self._ports[link] = await self.relays.open(link, region.links_host, network.client, is_udp=True)
+                await self.relays.aim(link, region.host, port)
             for engine in engines_of(self.spec):
                 await self._open(f"link/engine/{region.name}/{engine}", region.links_host, network.engine)
             if self.spec.redis_replica:
@@ -231,6 +262,9 @@ class World:
         numbers = range(1, self.spec.gateways + 1)
         (region.folder / "catalog.toml").write_text(catalog_text(self.spec, self._seen_from(region)), encoding="utf-8")
         self.authority.issue(region.name)
+        if self.spec.webtransport:
+            certificate = self_signed(region.folder, "webtransport", region.links_host)
+            self.certificates[region.name] = certificate
         return [
             *self._redis(region),
             *(self._engine(region, engine) for engine in engines_of(self.spec)),
@@ -292,7 +326,8 @@ class World:
             redis_url=self._redis_url(region),
             advertised=self._advertised(region.name, engine),
             zone=zone_of(self.spec, engine) if self.spec.zones > 1 else "",
-            residency=() if self.residency is None else tuple(self.residency.engine_arguments(region.name, engine)),
+            residency=() if self.residency is None else tuple(self.residency.engine_arguments()),
+            script=() if self.residency is None else tuple(self.residency.engine_script(region.name, engine)),
         )
 
         async def aim(member: Member) -> None:
@@ -316,6 +351,7 @@ class World:
             engine_addresses=tuple(self._advertised(region.name, engine) for engine in engines_of(self.spec)),
             plans_file=self._plans_file,
             residency={} if self.residency is None else self.residency.gateway_settings(region.name, folder),
+            webtransport=self._webtransport_settings(region, number),
         )
         environment = as_environment(gateway_settings(self.spec, place, self.issuer.as_settings()))
         link = f"link/client/{region.name}/{number}"
@@ -325,6 +361,21 @@ class World:
 
         command = [sys.executable, "-m", "gateway", "--json"]
         return self._member(f"gateway/{region.name}/{number}", region, command, environment, on_ready=aim)
+
+    def _webtransport_settings(self, region: Region, number: int) -> dict[str, Any]:
+        """Nothing where the world has none. With a port and a secret that are kept, clients learn at once that a
+        gateway was started again.
+        """
+        if not self.spec.webtransport:
+            return {}
+        certificate = self.certificates[region.name]
+        return {
+            "host": region.host,
+            "port": region.webtransport_ports[number - 1],
+            "tls": {"certificate_file": str(certificate.certificate_file), "key_file": str(certificate.key_file)},
+            "secret_file": str(self.folder / "webtransport.secret"),
+            "public_url": self._webtransport(region.name, number),
+        }
 
     def _member(
         self, name: str, region: Region, command: list[str], environment: dict[str, str], **more: Any
@@ -356,7 +407,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as listener:
+def _free_port(host: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as listener:
         listener.bind((host, 0))
         return int(listener.getsockname()[1])

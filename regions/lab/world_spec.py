@@ -53,6 +53,10 @@ class WorldSpec(BaseModel, frozen=True, extra="forbid"):
     """Start engines and gateways under libfaketime, so that `step_clock` can move their wall clocks."""
     has_tiers: bool = False
     """Callers may have a tier; without one they are standard."""
+    has_quota: bool = False
+    """Callers may have a quota of their own, which is used up while they speak; steps of engines cost more then."""
+    webtransport: bool = False
+    """Each gateway serves it too, behind a link for UDP, with a certificate of the lab's own."""
     redis_replica: bool = False
     """Each region's Redis has a replica, and a link before it, so that `fail_over` can change the one for the other."""
     network: NetworkSpec = NetworkSpec()
@@ -75,6 +79,8 @@ class WorldSpec(BaseModel, frozen=True, extra="forbid"):
         mistakes = []
         if self.residency is not None and (self.regions == 1 or self.engine != "scripted"):
             mistakes.append("residency is for worlds of several regions with scripted engines")
+        if self.has_quota and self.engine != "scripted":
+            mistakes.append("has_quota is for worlds with scripted engines")
         if self.reserved + self.spot == 0:
             mistakes.append("reserved and spot cannot both be 0: nobody would recognise")
         for profile, names in self.profiles.items():
@@ -115,6 +121,11 @@ def pools_of(world: WorldSpec) -> list[str]:
     return [f"pool/{region}/{kind}" for region in world.region_names for kind in CAPACITIES if getattr(world, kind)]
 
 
+def edges_of(world: WorldSpec, region: str) -> list[str]:
+    """By their full names: all edge processes of one gateway."""
+    return [f"edge/{region}/{number}" for number in range(1, world.gateways + 1)] if world.webtransport else []
+
+
 def targets_of(world: WorldSpec) -> list[str]:
     """Everything in a world that a fault can name."""
     names: list[str] = [*zones_of(world), *pools_of(world)]
@@ -124,6 +135,9 @@ def targets_of(world: WorldSpec) -> list[str]:
             names += [f"redis/{region}/replica", f"link/redis/{region}"]
         names += [f"gateway/{region}/{number}" for number in range(1, world.gateways + 1)]
         names += [f"link/client/{region}/{number}" for number in range(1, world.gateways + 1)]
+        names += edges_of(world, region)
+        if world.webtransport:
+            names += [f"link/webtransport/{region}/{number}" for number in range(1, world.gateways + 1)]
         for engine in engines_of(world):
             names += [f"engine/{region}/{engine}", f"link/engine/{region}/{engine}"]
         names += [

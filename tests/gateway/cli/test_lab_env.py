@@ -26,6 +26,7 @@ READY = {
     "token": "it's a 'token' $HOME",
     "operator_tokens": {"ada": "first", "grace": "second"},
 }
+WEBTRANSPORT = {"webtransports": ["https://w:1/v1/stream"], "webtransport_certificate_sha256": "5a76"}
 
 
 def test_a_shell_reads_what_was_written(tmp_path: Path) -> None:
@@ -50,3 +51,15 @@ def test_nobody_else_may_read_it_even_where_it_was_there_before(tmp_path: Path) 
     file.chmod(0o644)
     write_lab_env(file, READY)
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_webtransport_is_in_it_where_a_region_has_it(tmp_path: Path) -> None:
+    file = tmp_path / "lab.env"
+    write_lab_env(file, READY)
+    assert "WEBTRANSPORT" not in file.read_text(encoding="utf-8")
+    regions = READY["regions"]
+    assert isinstance(regions, dict)
+    write_lab_env(file, READY | {"regions": {"west": regions["west"] | WEBTRANSPORT}})
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert "export WEST_WEBTRANSPORT=https://w:1/v1/stream" in lines
+    assert "export WEST_CERTIFICATE_SHA256=5a76" in lines

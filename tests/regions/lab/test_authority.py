@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import stat
 from typing import TYPE_CHECKING
 
 import jwt
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from regions.lab.authority import AUDIENCE, ISSUER, CertificateAuthority, TokenIssuer
+from regions.lab.authority import AUDIENCE, ISSUER, CertificateAuthority, TokenIssuer, self_signed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +39,19 @@ def test_a_certificate_can_be_swapped_for_one_that_expires_at_once(tmp_path: Pat
     certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
     assert files.certificate_file.read_bytes() != first
     assert certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC)
+
+
+def test_a_certificate_of_its_own_is_one_that_browsers_take_by_its_hash(tmp_path: Path) -> None:
+    made = self_signed(tmp_path, "webtransport", "127.0.10.2")
+    certificate = x509.load_pem_x509_certificate(made.certificate_file.read_bytes())
+    assert certificate.fingerprint(hashes.SHA256()).hex() == made.sha256
+    assert certificate.not_valid_after_utc - certificate.not_valid_before_utc < datetime.timedelta(days=14)
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert isinstance(key.curve, ec.SECP256R1)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.IPAddress) == [ipaddress.ip_address("127.0.10.2")]
+    assert stat.S_IMODE(made.key_file.stat().st_mode) == 0o600
 
 
 def test_a_token_is_signed_by_the_key_that_gateways_are_given() -> None:

@@ -63,3 +63,11 @@ def test_finals_beyond_the_last_ack_are_dropped_before_they_come_again() -> None
     call.drop_words_from(1_000)
     assert [word.text for word in call.words] == ["a", "b"]
     assert not call.was_served
+
+
+def test_a_session_fell_back_where_it_changed_what_it_spoke() -> None:
+    call = record()
+    call.protocols = ["webtransport", "webtransport"]
+    assert not call.fell_back
+    call.protocols.append("ws")
+    assert call.fell_back

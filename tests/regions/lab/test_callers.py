@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -132,7 +132,7 @@ async def test_a_session_that_ends_with_an_error_for_good_has_failed() -> None:
 
 
 async def test_a_caller_that_is_sent_on_goes_to_the_gateway_that_was_named() -> None:
-    async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (gateway, record, call):
+    async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (gateway, record, _):
 
         async def send_on(_request: web.Request) -> web.StreamResponse:
             return web.Response(status=307, headers={"Location": gateway.url})
@@ -142,9 +142,53 @@ async def test_a_caller_that_is_sent_on_goes_to_the_gateway_that_was_named() -> 
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        call._plan = replace(call._plan, gateways=[f"ws://127.0.0.1:{runner.addresses[0][1]}/v1/stream"])
-        await asyncio.wait_for(call.run(), 20)
+        plan = CallPlan([f"ws://127.0.0.1:{runner.addresses[0][1]}/v1/stream"], "token", PCM, 0.0)
+        async with aiohttp.ClientSession() as http:
+            await asyncio.wait_for(Call(http, plan, record, random.Random(1)).run(), 20)
         await runner.cleanup()
     assert record.is_finished
     assert record.refusals == ["sent to another gateway"]
     assert (record.sessions, [stay.region for stay in record.stays]) == (["s"], ["west"])
+
+
+async def test_a_caller_that_is_sent_on_in_its_session_goes_to_the_gateway_that_was_named() -> None:
+    async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (there, _, _):
+        told = {"type": "error", "reason": "wrong_region", "message": "", "retryable": False, "retry_after_ms": None}
+        async with gateway_that_says([told | {"gateways": ["grpc://127.0.0.1:1", there.url]}]) as (_, record, call):
+            await asyncio.wait_for(call.run(), 20)
+    assert record.is_finished
+    assert (record.refusals, there.heard, record.protocols) == (["wrong_region"], [PCM], ["ws"])
+
+
+async def test_a_session_goes_on_where_a_gateway_that_empties_its_region_sends_it() -> None:
+    ack = {"type": "ack", "audio_ms": 500, "sample": 8_000}
+    async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (there, _, _):
+        told = {"type": "error", "reason": "draining", "message": "", "retryable": True, "retry_after_ms": 1}
+        first = [STARTED | {"resume_token": "go-on"}, ack, told | {"gateways": [there.url]}]
+        async with gateway_that_says([*first]) as (_, record, call):
+            await asyncio.wait_for(call.run(), 20)
+    assert record.is_finished
+    assert there.starts[0]["resume"] == {"token": "go-on", "from_sample": 8_000}
+
+
+async def test_who_gets_no_answer_over_webtransport_is_served_over_websocket() -> None:
+    loop = asyncio.get_running_loop()
+    black_hole, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+    port = black_hole.get_extra_info("sockname")[1]
+    async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (gateway, record, _):
+        plan = CallPlan(
+            [gateway.url], "token", PCM, 0.0, webtransports={gateway.url: f"https://127.0.0.1:{port}/v1/stream"}
+        )
+        async with aiohttp.ClientSession() as http:
+            await asyncio.wait_for(Call(http, plan, record, random.Random(1)).run(), 30)
+    black_hole.close()
+    assert (record.is_finished, record.protocols) == (True, ["ws"])
+    assert record.refusals == ["unreachable: no answer to WebTransport within 3 s"]
+
+
+async def test_whoever_has_used_up_its_quota_does_not_come_back() -> None:
+    spent = {"type": "error", "reason": "quota_exhausted", "message": "", "retryable": True, "retry_after_ms": 9_000}
+    async with gateway_that_says([STARTED | {"resume_token": "go-on"}, spent]) as (_, record, call):
+        await asyncio.wait_for(call.run(), 20)
+    assert (record.failure, record.was_ended_by_quota) == ("quota_exhausted", True)
+    assert record.told[-1].retry_after_ms == 9_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regions.lab.drill import stretched, under_bundle
+from regions.lab.drill import over_webtransport, stretched, under_bundle
 from regions.lab.drill_file import check_drill
 from regions.lab.world_spec import ResidencySpec
 
@@ -40,3 +40,12 @@ def test_a_drill_under_a_bundle_is_the_same_but_for_that() -> None:
     bundled = under_bundle(drill)
     assert bundled.world.residency == ResidencySpec()
     assert bundled.model_copy(update={"world": drill.world}) == drill
+
+
+def test_a_drill_over_webtransport_is_the_same_but_for_that() -> None:
+    drill = check_drill({"name": "mine", "summary": "A test.", "callers": [{"count": 1}, {"count": 2}]})
+    over = over_webtransport(drill)
+    assert over.world.webtransport
+    assert [group.protocol for group in over.callers] == ["webtransport", "webtransport"]
+    assert check_drill(over.model_dump(mode="json")) == over
+    assert over.model_copy(update={"world": drill.world, "callers": drill.callers}) == drill

@@ -73,6 +73,18 @@ def test_what_does_not_fit_together_is_listed_too() -> None:
     ]
 
 
+def test_callers_speak_webtransport_and_have_quotas_only_where_the_world_has_them() -> None:
+    wrong = [{"protocol": "webtransport"}, {"datagrams": True}, {"has_quota": True}, {"protocol": "smoke"}]
+    assert [mistakes_of(callers=[group])[0].removeprefix("drill: ").partition(":")[0] for group in wrong] == [
+        "callers.0.protocol",
+        "callers.0.datagrams",
+        "callers.0.has_quota",
+        "callers.0.protocol",
+    ]
+    group = {"protocol": "webtransport", "datagrams": True, "has_quota": True}
+    assert check_drill(LEAST | {"world": {"webtransport": True, "has_quota": True}, "callers": [group]})
+
+
 def test_a_profile_names_regions_of_its_world() -> None:
     with pytest.raises(DrillRefused, match="names no region of this world"):
         check_world({"regions": 2, "profiles": {"inner": ["west", "east"]}})

@@ -13,7 +13,7 @@ from regions.lab.world_spec import ResidencySpec, WorldSpec
 pytestmark = pytest.mark.unit
 
 LEAST: dict[str, Any] = {"name": "mine", "summary": "Something breaks.", "callers": [{"count": 2}]}
-WORLD = WorldSpec(regions=2, spot=2, zones=2, redis_replica=True)
+WORLD = WorldSpec(regions=2, spot=2, zones=2, redis_replica=True, webtransport=True)
 
 
 def mistakes_of(**more: Any) -> list[str]:
@@ -53,6 +53,8 @@ def test_a_fault_that_cannot_be_is_told(fault: dict[str, Any], mistake: str) -> 
         (FaultKind.upgrade, "gateway/*"),
         (FaultKind.upgrade, "engine/*"),
         (FaultKind.fail_over, "redis/west"),
+        (FaultKind.kill, "edge/west/1"),
+        (FaultKind.darken, "link/webtransport/west/*"),
     ],
 )
 def test_what_game_days_need_can_be_named(kind: FaultKind, target: str) -> None:
@@ -68,6 +70,8 @@ def test_what_game_days_need_can_be_named(kind: FaultKind, target: str) -> None:
         (FaultKind.kill, "pool/west/spot", "kill is not for pools"),
         (FaultKind.upgrade, "redis/west", "upgrade is for engines and gateways"),
         (FaultKind.fail_over, "engine/west/spot-1", "fail_over is for a Redis"),
+        (FaultKind.hang, "edge/west/1", "hang is not for edges"),
+        (FaultKind.kill, "link/webtransport/west/1", "kill is not for links"),
         (FaultKind.kill, "zone/west/d", "nothing in this world is named zone/west/d"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from regions.lab.call_record import CallRecord, Move, Told
+from regions.lab.drill_file import PassSpec
 from regions.lab.faults import Struck
 from regions.lab.findings import Findings, drained_within_s, lives_once_within_s, moved_within_s, untold, word_faults
 from regions.lab.operator import OrderRun
@@ -28,10 +29,10 @@ def findings(*records: CallRecord, struck: list[Struck] | None = None, **more: A
 
 def test_of_a_session_that_may_be_shed_only_what_it_was_given_counts() -> None:
     shed = record(words=WORDS[:3], failure="capacity_shed", tier="economy")
-    assert word_faults(findings(shed)).lost == 5
-    assert word_faults(findings(shed), may_be_shed=["economy"]).lost == 0
+    assert word_faults(findings(shed), PassSpec()).lost == 5
+    assert word_faults(findings(shed), PassSpec(shed_only=("economy",))).lost == 0
     holed = record(words=[WORDS[0], WORDS[2]], failure="capacity_shed", tier="economy")
-    assert word_faults(findings(holed), may_be_shed=["economy"]).lost == 1
+    assert word_faults(findings(holed), PassSpec(shed_only=("economy",))).lost == 1
 
 
 def test_moves_are_timed_from_the_last_fault_on() -> None:
@@ -74,9 +75,16 @@ def test_of_a_session_that_policy_ended_only_what_it_was_given_counts_and_its_la
     torn = SpokenWord("w2", 1_000, 1_210)
     ended = record(words=[*WORDS[:2], torn], failure="wrong_region", told=told)
     assert ended.was_ended_by_policy
-    assert word_faults(findings(ended)).lost == 6
-    only_begun = word_faults(findings(ended), may_end=True)
+    assert word_faults(findings(ended), PassSpec()).lost == 6
+    only_begun = word_faults(findings(ended), PassSpec(policy_ends=True))
     assert (only_begun.lost, only_begun.doubled) == (0, 0)
     doubled = record(words=[WORDS[0], WORDS[0], WORDS[1]], failure="wrong_region", told=told)
-    assert word_faults(findings(doubled), may_end=True).doubled == 1
-    assert word_faults(findings(record(words=WORDS[:3], failure="silent")), may_end=True).lost == 5
+    assert word_faults(findings(doubled), PassSpec(policy_ends=True)).doubled == 1
+    assert word_faults(findings(record(words=WORDS[:3], failure="silent")), PassSpec(policy_ends=True)).lost == 5
+
+
+def test_of_a_session_that_its_quota_ended_only_what_it_was_given_counts() -> None:
+    told = [Told("quota_exhausted", is_retryable=True, retry_after_ms=9_000)]
+    ended = record(words=WORDS[:3], failure="quota_exhausted", told=told)
+    assert word_faults(findings(ended), PassSpec()).lost == 5
+    assert word_faults(findings(ended), PassSpec(quota_ends=True)).lost == 0

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.limits.plans_file import read_plans
 from regions.lab.gateway_settings import (
     EnginePlace,
     GatewayPlace,
@@ -18,6 +19,8 @@ from regions.lab.gateway_settings import (
     catalog_text,
     engine_command,
     gateway_settings,
+    plans_text,
+    with_script,
 )
 from regions.lab.world_spec import ResidencySpec, WorldSpec
 
@@ -26,7 +29,7 @@ pytestmark = pytest.mark.unit
 ENGINE = EnginePlace("west", "127.0.10.1", "spot", "redis://127.0.10.1:1/0", "127.0.10.2:7")
 
 
-def place(world: WorldSpec) -> dict[str, Any]:
+def place(world: WorldSpec, **more: Any) -> dict[str, Any]:
     gateway = GatewayPlace(
         region="west",
         host="127.0.10.1",
@@ -37,6 +40,7 @@ def place(world: WorldSpec) -> dict[str, Any]:
         certificate={"certificate_file": "/c", "key_file": "/k", "ca_file": "/a"},
         resumption_key_file=Path("/lab/key"),
         engine_addresses=("127.0.10.2:7",),
+        **more,
     )
     return gateway_settings(world, gateway, {"issuer": "lab"})
 
@@ -89,3 +93,29 @@ def test_a_world_of_bundles_has_a_country_for_each_region_and_settings_of_its_ow
     assert len(set(countries)) == 3
     engine = replace(ENGINE, residency=("--grant-keys", "/keys"))
     assert engine_command("python", world, engine)[-2:] == ["--grant-keys", "/keys"]
+
+
+def test_a_script_is_one_argument_whatever_it_says() -> None:
+    world = WorldSpec(regions=2, has_quota=True)
+    command = engine_command("python", world, replace(ENGINE, script=("heard_file=/heard",)))
+    (script,) = [command[at + 1] for at, argument in enumerate(command) if argument == "--script"]
+    assert script == "heard_file=/heard,step_delay_ms=100"
+    slow = with_script(command, "step_delay_ms=1500")
+    assert slow[command.index(script)] == "heard_file=/heard,step_delay_ms=1500"
+    assert with_script(["python"], "step_delay_ms=1") == ["python", "--script", "step_delay_ms=1"]
+
+
+def test_the_plan_with_a_quota_ends_a_session_and_the_others_have_no_limit(tmp_path: Path) -> None:
+    file = tmp_path / "plans.toml"
+    file.write_text(plans_text(), encoding="utf-8")
+    plans = tomllib.loads(plans_text())["plans"]
+    assert plans["quota"]["when_exhausted"] == "finish"
+    assert [name for name, plan in plans.items() if "key" in plan] == ["quota"]
+    assert read_plans(file)
+
+
+def test_webtransport_is_a_section_only_where_the_world_has_it() -> None:
+    world = WorldSpec()
+    assert "webtransport" not in place(world)
+    section = {"host": "127.0.10.1", "port": 4_433}
+    assert place(world, webtransport=section)["webtransport"] == {"reorder_ms": 400, **section}

@@ -103,3 +103,18 @@ def test_sessions_that_policy_ended_are_excused_where_the_drill_says_so() -> Non
     assert unmet(record(), must={"policy_ends": True, "ended_by_policy_least": 1}) == [
         "sessions ended by policy at least"
     ]
+
+
+def test_sessions_are_counted_by_what_they_spoke_and_by_what_ended_them() -> None:
+    kept, fell = record(protocols=["webtransport", "webtransport"]), record(protocols=["webtransport", "ws"])
+    assert unmet(kept, fell, must={"webtransport_least": 1, "fell_back_least": 1, "fell_back_most": 1}) == []
+    assert unmet(kept, fell, must={"webtransport_least": 2, "fell_back_least": 2, "fell_back_most": 0}) == [
+        "sessions fell back at most",
+        "sessions fell back at least",
+        "sessions over WebTransport at their end at least",
+    ]
+    told = [Told("quota_exhausted", is_retryable=True, retry_after_ms=1_000)]
+    spent = record(WORDS[:1], is_finished=False, failure="quota_exhausted", told=told)
+    assert unmet(spent, must={"quota_ends": True, "ended_by_quota_least": 1}) == []
+    assert "sessions failed at most" in unmet(spent, must={})
+    assert unmet(kept, must={"ended_by_quota_least": 1}) == ["sessions ended by quota at least"]

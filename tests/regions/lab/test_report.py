@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from regions.lab.call_record import CallRecord, Move
-from regions.lab.drill_file import DrillSpec, check_drill
+from regions.lab.drill_file import DrillSpec, PassSpec, check_drill
 from regions.lab.faults import Struck
 from regions.lab.findings import Findings, outside_policy, recovered_within_s, word_faults
 from regions.lab.report import report
@@ -81,7 +81,7 @@ def test_a_session_that_ended_early_has_lost_its_rest_and_failed() -> None:
 def test_a_caller_that_nobody_took_has_lost_no_word_and_is_counted() -> None:
     call = CallRecord(1, "", KEY, refusals=["no_capacity", "no_capacity"])
     found = findings(call)
-    assert word_faults(found).expected == 0
+    assert word_faults(found, PassSpec()).expected == 0
     told = report(drill(), found)
     assert told["sessions"]["refusals"] == {"no_capacity": 2}
     assert unmet(told) == ["callers not served at most"]

@@ -63,7 +63,8 @@ def test_processes_are_told_of_bundles_keys_and_where_to_write(tmp_path: Path) -
     settings = residency.gateway_settings("west", tmp_path / "gateway-1")
     assert settings["residency"]["required_signatures"] == len(settings["residency"]["approvers"]) == 2
     assert Path(settings["residency"]["grants"]["key_file"]).is_file()
-    assert residency.engine_arguments("west", "spot-1")[0] == "--grant-keys"
+    assert residency.engine_arguments()[0] == "--grant-keys"
+    assert residency.engine_script("west", "spot-1") == [f"heard_file={residency.heard_file('west', 'spot-1')}"]
     line = json.dumps({"at_s": 1.0, "session": "s", "from_sample": 0, "to_sample": 1})
     residency.heard_file("west", "spot-1").write_text(line + "\n")
     assert [(heard.session, heard.region) for heard in residency.heard()] == [("s", "west")]

@@ -77,3 +77,15 @@ def test_bundles_are_for_several_regions_of_scripted_engines() -> None:
     for wrong in ({"regions": 1}, {"regions": 2, "engine": "embedded"}):
         with pytest.raises(ValidationError, match="residency is for worlds of several regions"):
             WorldSpec.model_validate({**wrong, "residency": {}})
+
+
+def test_webtransport_of_each_gateway_can_be_named_where_the_world_has_it() -> None:
+    names = targets_of(WorldSpec(regions=2, gateways=2, webtransport=True))
+    assert matching("edge/*", names) == ["edge/west/1", "edge/west/2", "edge/central/1", "edge/central/2"]
+    assert matching("link/webtransport/west/*", names) == ["link/webtransport/west/1", "link/webtransport/west/2"]
+    assert not [name for name in targets_of(WorldSpec()) if "edge" in name or "webtransport" in name]
+
+
+def test_quotas_are_for_scripted_engines() -> None:
+    with pytest.raises(ValidationError, match="has_quota is for worlds with scripted engines"):
+        WorldSpec(engine="embedded", has_quota=True)
