@@ -1,7 +1,8 @@
 """`python -m gateway.webtransport --fd N`: one edge process. Only a gateway starts it, and it ends with its gateway.
 
-Standard input: one line of JSON (EdgeSettings); its end is the gateway's. Standard output: a line of JSON when ready,
-then one with all figures every second. Exit codes: 0 told to stop; 64 the settings or the certificate are wrong.
+Standard input: one line of JSON (EdgeSettings), then an empty one every second; its end is the gateway's. Standard
+output: a line of JSON when ready, then one with all figures every second. Exit codes: 0 told to stop; 64 the settings
+or the certificate are wrong.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from gateway import logs
 from gateway.webtransport.edge import WebTransportEdge
 from gateway.webtransport.edge_settings import EdgeSettings
 from gateway.webtransport.figures import families_of
+from gateway.webtransport.gateway_watch import TICK_S, GatewayWatch
 from gateway.webtransport.quic.certificates import CertificateRejected
 
 EXIT_WRONG_SETTINGS = 64
 """EX_USAGE of sysexits.h."""
-_FIGURES_EVERY_S = 1.0
 
 log = structlog.get_logger("gateway.webtransport")
 
@@ -57,23 +58,25 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=arguments.fd) as sock:
-        uvloop.run(_run(edge, sock, registry))
+        uvloop.run(_run(edge, sock, registry, settings.gateway_silent_s))
     return 0
 
 
-async def _run(edge: WebTransportEdge, sock: socket.socket, registry: CollectorRegistry) -> None:
+async def _run(edge: WebTransportEdge, sock: socket.socket, registry: CollectorRegistry, silent_s: int) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    gateway, _ = await loop.connect_read_pipe(lambda: _Gateway(stop), sys.stdin)
-    told, _ = await loop.connect_write_pipe(lambda: _Gateway(stop), sys.stdout)
+    watch = GatewayWatch(edge, silent_s=silent_s)
+    gateway, _ = await loop.connect_read_pipe(lambda: _Gateway(stop, watch), sys.stdin)
+    told, _ = await loop.connect_write_pipe(lambda: _Gateway(stop, watch), sys.stdout)
     await edge.start(sock)
     _tell(told, _about(edge))
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FIGURES_EVERY_S):
+            async with asyncio.timeout(TICK_S):
                 await stop.wait()
+        watch.tick()
         if not told.get_write_buffer_size():  # else the gateway does not listen: it gets the next ones
             _tell(told, {**_about(edge), "figures": families_of(registry)})
     await edge.close()
@@ -92,8 +95,13 @@ def _tell(told: asyncio.WriteTransport, what: dict[str, object]) -> None:
 class _Gateway(asyncio.Protocol):
     """The gateway's end of a pipe: it is gone when that is closed."""
 
-    def __init__(self, stop: asyncio.Event) -> None:
+    def __init__(self, stop: asyncio.Event, watch: GatewayWatch) -> None:
         self._stop = stop
+        self._watch = watch
+
+    def data_received(self, data: bytes) -> None:
+        del data
+        self._watch.heard()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

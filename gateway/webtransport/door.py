@@ -43,6 +43,7 @@ class SessionDoor:
         self._metrics = metrics
         self._sessions: dict[asyncio.Task[None], HoppedSession] = {}
         self._is_open = True
+        self._is_forsaken = False
 
     @property
     def sessions(self) -> int:
@@ -59,7 +60,7 @@ class SessionDoor:
             return 404
         if self._rules.origins and request.origin and request.origin not in self._rules.origins:
             return 403
-        if not self._is_open or len(self._sessions) >= self._rules.max_sessions:
+        if not self._is_open or self._is_forsaken or len(self._sessions) >= self._rules.max_sessions:
             return 503
         return 200
 
@@ -90,6 +91,15 @@ class SessionDoor:
     def close(self) -> None:
         """No session comes in from here on; those that are in go on."""
         self._is_open = False
+
+    def forsaken(self) -> None:
+        """The gateway answers no more: clients hear `draining`, and go on elsewhere. Nobody comes in until `found`."""
+        self._is_forsaken = True
+        for hopped in self._sessions.values():
+            hopped.gateway_gone()
+
+    def found(self) -> None:
+        self._is_forsaken = False
 
     async def empty(self, timeout_s: float) -> None:
         """End what is left: clients hear `draining`. Returns when all are over, or in time."""

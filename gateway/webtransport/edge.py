@@ -83,6 +83,15 @@ class WebTransportEdge:
         self._users.add(user)
         return user
 
+    def gateway_lost(self) -> None:
+        """It stands still: what it has is lost to clients, who may go on elsewhere."""
+        if self._door is not None:
+            self._door.forsaken()
+
+    def gateway_found(self) -> None:
+        if self._door is not None:
+            self._door.found()
+
     def drain(self) -> None:
         """Nobody new comes in, also over connections that there are; sessions go on."""
         self._listener.drain()

@@ -32,6 +32,8 @@ class EdgeSettings(BaseModel, frozen=True, extra="forbid"):
     """The gateway's: sessions.max_message_bytes."""
     log_level: LogLevel = "info"
     core_dumps: bool = False
+    gateway_silent_s: int = Field(default=15, ge=2)
+    """A gateway says something every second; one that says nothing for so long is taken for lost."""
 
 
 def connection_ids_of(settings: WebTransportSettings, *, index: int = 0) -> ConnectionIdScheme:

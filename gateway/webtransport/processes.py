@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -19,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gateway.restart_delay import HEALTHY_AFTER_S, restart_delay_s
+from gateway.silence import Silence
 from gateway.transports.websocket import PATH
 from gateway.webtransport.edge_settings import SECRET_BYTES, EdgeSettings, connection_ids_of, secret_in
 from gateway.webtransport.figures import EdgeFigures
+from gateway.webtransport.gateway_watch import TICK_S
 from gateway.webtransport.quic.reuseport import bind_reuseport
 
 if TYPE_CHECKING:
@@ -182,11 +185,13 @@ class EdgeProcesses:
         child.refused_because = ""
         if self._is_stopping.is_set():  # it was told of nothing yet
             child.signal(signal.SIGTERM)
+        speaking = asyncio.create_task(_speak_to(process))
         try:
             await self._listen_to(child.index, process, first)
         except (ValueError, KeyError, TypeError):  # no line of ours: something in it writes where it must not
             process.kill()
         finally:
+            speaking.cancel()
             self._figures.forget(child.index)
             exit_code = await _end_of(process)
             child.process = None
@@ -226,10 +231,8 @@ class EdgeProcesses:
             raise RuntimeError("the process's standard output is no pipe")
         patience_s = _READY_TIMEOUT_S
         while True:
-            try:
-                async with asyncio.timeout(patience_s):
-                    line = await process.stdout.readline()
-            except TimeoutError:
+            line = await _line_within(process.stdout, patience_s)
+            if line is None:
                 log.warning("edge.silent", process=index, pid=process.pid)
                 process.kill()
                 return
@@ -245,6 +248,27 @@ class EdgeProcesses:
             patience_s = self._given.silent_s
             if not first.done():
                 first.set_result("")
+
+
+async def _line_within(pipe: asyncio.StreamReader, patience_s: float) -> bytes | None:
+    """The next line, empty at the end; None: there is none in so long, as whoever waits has lived through it."""
+    silence = Silence(math.ceil(patience_s / TICK_S))
+    reading = asyncio.ensure_future(pipe.readline())
+    try:
+        while not (await asyncio.wait({reading}, timeout=TICK_S))[0]:
+            if silence.tick():
+                return None
+        return reading.result()
+    finally:
+        reading.cancel()
+
+
+async def _speak_to(process: asyncio.subprocess.Process) -> None:
+    """Say that we live (gateway_watch), while it does."""
+    with contextlib.suppress(ConnectionError):
+        while process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(b"\n")
+            await asyncio.sleep(TICK_S)
 
 
 async def _end_of(process: asyncio.subprocess.Process) -> int:

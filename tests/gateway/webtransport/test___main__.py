@@ -12,9 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
+from gateway.transports.hop_listener import hop_listening, hop_path
+from gateway.transports.websocket import PATH
+from gateway.webtransport.client.client import connect_webtransport
+from gateway.webtransport.client.errors import RefusedByStatus
+from gateway.webtransport.client.trust import CertificateHash
 from gateway.webtransport.edge_settings import connection_ids_of
 from gateway.webtransport.quic.reuseport import bind_reuseport
+from gateway.wire.stream_messages import TEXT
+from tests.harness.waiting import until_true
 from tests.harness.webtransport_edge import SECRET, edge_settings
 
 if TYPE_CHECKING:
@@ -37,15 +45,24 @@ class Started:
             told: dict[str, Any] = json.loads(await self.process.stdout.readline())
         return told
 
+    async def hears(self) -> None:
+        """What a gateway says every second."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+        await self.process.stdin.drain()
+
     async def ends(self) -> int:
         async with asyncio.timeout(DEADLINE_S):
             return await self.process.wait()
 
 
 @contextlib.asynccontextmanager
-async def started(folder: Path, told: bytes | None = None) -> AsyncIterator[Started]:
+async def started(
+    folder: Path, told: bytes | None = None, *, hop: Path | None = None, **changes: object
+) -> AsyncIterator[Started]:
+    """`changes`: of EdgeSettings."""
     # With core dumps allowed the kernel shows a process's environment to its user, and so to the test.
-    settings = edge_settings(folder, folder / "hop.sock").model_copy(update={"core_dumps": True})
+    settings = edge_settings(folder, hop or folder / "hop.sock").model_copy(update={"core_dumps": True} | changes)
     group = bind_reuseport("127.0.0.1", 0, sockets=1, layout=connection_ids_of(settings.webtransport).layout)
     fd = group.sockets[0].fileno()
     process = await asyncio.create_subprocess_exec(
@@ -88,6 +105,41 @@ async def test_it_ends_when_its_standard_input_does(tmp_path: Path) -> None:
         assert edge.process.stdin is not None
         edge.process.stdin.close()
         assert await edge.ends() == 0
+
+
+async def test_clients_of_a_gateway_that_stands_still_are_sent_elsewhere_until_it_speaks_again(tmp_path: Path) -> None:
+    async def speaks(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str("hello")
+        await socket.receive()
+        return socket
+
+    app = web.Application()
+    app.router.add_get(PATH, speaks)
+    with hop_path() as hop:
+        async with hop_listening(app, hop), started(tmp_path, hop=hop, gateway_silent_s=2) as edge:
+            trust = CertificateHash(((await edge.line())["certificate_sha256"],))
+            url = f"https://127.0.0.1:{edge.port}{PATH}"
+
+            async def is_let_in() -> bool:
+                await edge.hears()
+                with contextlib.suppress(RefusedByStatus):
+                    async with connect_webtransport(url, trust=trust) as again:
+                        return await anext(again.messages()) == (TEXT, b"hello")
+                return False
+
+            await until_true(is_let_in, what="a session")
+            await edge.hears()
+            async with connect_webtransport(url, trust=trust) as session:
+                async with asyncio.timeout(DEADLINE_S):
+                    said = [json.loads(message) async for _, message in session.messages() if message != b"hello"]
+                assert [message["reason"] for message in said] == ["draining"]
+                assert session.close_code == 1_012
+            with pytest.raises(RefusedByStatus):
+                async with connect_webtransport(url, trust=trust):
+                    pytest.fail("it lets somebody in")
+            await until_true(is_let_in, what="a session, when the gateway speaks again")
 
 
 async def test_wrong_settings_are_64_and_said_without_their_secrets(tmp_path: Path) -> None:
