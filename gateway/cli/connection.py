@@ -46,12 +46,15 @@ class TransportChoice(StrEnum):
 
 class ConnectionFailed(Exception):
     """The conversation could not begin, or broke; `exit_code` says by whose fault, `retry_after_ms` what the server
-    advised.
+    advised. `is_unanswered`: it was given up for want of an answer, which may still be on its way.
     """
 
-    def __init__(self, text: str, exit_code: ExitCode, *, retry_after_ms: int | None = None) -> None:
+    def __init__(
+        self, text: str, exit_code: ExitCode, *, retry_after_ms: int | None = None, is_unanswered: bool = False
+    ) -> None:
         super().__init__(f"{text}{advice(retry_after_ms)}")
         self.exit_code = exit_code
+        self.is_unanswered = is_unanswered
         self.retry_after_ms = retry_after_ms
 
 
@@ -194,7 +197,9 @@ async def _websocket(url: str, headers: Mapping[str, str], timeout_s: float) -> 
             raise ConnectionFailed(f"{url} is not an address", ExitCode.usage) from None
         except (aiohttp.ClientError, OSError) as error:  # which a timeout is too
             why = str(error) or f"no answer within {timeout_s:g} s"
-            raise ConnectionFailed(f"cannot reach {url}: {why}", ExitCode.unavailable) from None
+            raise ConnectionFailed(
+                f"cannot reach {url}: {why}", ExitCode.unavailable, is_unanswered=isinstance(error, TimeoutError)
+            ) from None
         async with socket:
             yield _WebSocketConnection(socket)
 

@@ -297,6 +297,8 @@ class ResumingSession:
             ) as connection:
                 return await self._converse(connection, start, cut, is_again=is_again)
         except ConnectionFailed as failed:
+            # The request carried the token: a gateway that reads it later takes the session up for nobody.
+            self._left_unanswered += is_again and failed.is_unanswered
             return failed
 
     async def _converse(

@@ -11,7 +11,7 @@ from gateway.admission.carriers import SUBPROTOCOL
 from gateway.cli.connection import ConnectionFailed, UnreachableSo, check_close, read_text
 from gateway.cli.exit_codes import ExitCode
 from gateway.webtransport.client.client import connect_webtransport
-from gateway.webtransport.client.errors import CannotConnect, NotTrusted, RefusedByStatus, SessionOver
+from gateway.webtransport.client.errors import CannotConnect, NoAnswer, NotTrusted, RefusedByStatus, SessionOver
 from gateway.webtransport.client.session import End
 from gateway.webtransport.interface import Draft
 from gateway.wire import audio_datagrams, codec
@@ -148,7 +148,9 @@ async def open_webtransport(
         except NotTrusted as failure:
             raise ConnectionFailed(f"cannot reach {url}: {failure}", ExitCode.unavailable) from None
         except CannotConnect as failure:
-            raise UnreachableSo(f"cannot reach {url}: {failure}", ExitCode.unavailable) from None
+            raise UnreachableSo(
+                f"cannot reach {url}: {failure}", ExitCode.unavailable, is_unanswered=isinstance(failure, NoAnswer)
+            ) from None
         except RefusedByStatus as refusal:
             code = _STATUS_CODES.get(refusal.status, ExitCode.protocol_broken)
             kind = ConnectionFailed if code is ExitCode.not_permitted else UnreachableSo

@@ -73,6 +73,10 @@ class WebSocketTransport:
         except SessionRefused as refusal:
             self._reception.note_refusal(refusal, transport=self._transport, visit=visit)
             return await self._turned_away(request, refusal)
+        if request.transport is None:  # it left while it was asked about
+            if admitted is not None:
+                admitted.tab.release()
+            return web.Response(status=TABLE[Reason.client_gone].http)
         socket = self._new_socket()
         try:
             await socket.prepare(request)
@@ -91,7 +95,7 @@ class WebSocketTransport:
     async def _turned_away(self, request: web.Request, refusal: SessionRefused) -> web.StreamResponse:
         """The whole answer to who may not have a session, as is known before the upgrade."""
         socket = self._new_socket()
-        if not self._refuses_inside or not socket.can_prepare(request):
+        if not self._refuses_inside or request.transport is None or not socket.can_prepare(request):
             return http_refusal(refusal)
         await socket.prepare(request)
         await _refuse(socket, refusal)

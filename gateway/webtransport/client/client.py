@@ -22,7 +22,7 @@ from aioquic.quic.configuration import QuicConfiguration
 
 from gateway.webtransport.client import trust as trusting
 from gateway.webtransport.client.connection import ClientConnection
-from gateway.webtransport.client.errors import CannotConnect
+from gateway.webtransport.client.errors import CannotConnect, NoAnswer
 from gateway.webtransport.client.options import ClientOptions
 from gateway.webtransport.client.request import SessionRequest
 from gateway.webtransport.interface import Draft
@@ -100,7 +100,7 @@ async def connect_webtransport(
                 request = await _secure(target, trust, draft, options)
                 session = await request.ask(target.authority, target.path, fields, protocols)
         except TimeoutError:
-            raise CannotConnect(f"no answer from {target.authority} within {timeout_s:g} s") from None
+            raise NoAnswer(f"no answer from {target.authority} within {timeout_s:g} s") from None
         try:
             yield session
         finally:

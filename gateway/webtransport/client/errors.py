@@ -11,6 +11,10 @@ class CannotConnect(WebTransportError):
     """Nobody answers there, or who answers is not trusted or speaks no WebTransport."""
 
 
+class NoAnswer(CannotConnect):
+    """Not in time. The server may have heard the request all the same, and answer it later."""
+
+
 class NotTrusted(CannotConnect):
     """Who answers there is not the server that is meant: to go on with him elsewhere would not help."""
 

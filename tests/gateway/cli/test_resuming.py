@@ -251,9 +251,7 @@ async def test_a_session_taken_up_late_for_a_left_attempt_is_taken_back_and_from
 async def test_a_request_that_was_given_up_may_take_the_session_later(tmp_path: Path) -> None:
     """A gateway that stood still reads the requests of attempts that were left, and takes the session up for each."""
     starts: list[bool] = []
-    started = Started(
-        session_id="s", model="m", model_version="v", region="here", protocol_version=1, resume_token="r"
-    )
+    started = Started(session_id="s", model="m", model_version="v", region="here", protocol_version=1, resume_token="r")
 
     async def stands_still_once(request: web.Request) -> web.StreamResponse:
         starts.append(RESUME_HEADER in request.headers)

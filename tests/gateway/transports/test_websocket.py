@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from gateway.errors import TABLE, ClientFault, Reason, Unavailable
 from gateway.session_settings import SessionSettings
-from gateway.transports.websocket import http_refusal
+from gateway.transports.websocket import PATH, WebSocketTransport, http_refusal
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from aiohttp.typedefs import Handler
+
+    from gateway.reception import Guest
 
 pytestmark = pytest.mark.integration
 
@@ -146,6 +152,60 @@ async def test_a_session_that_a_fault_of_ours_keeps_from_beginning_keeps_no_plac
         async with http.ws_connect(gateway.websocket) as socket:
             await socket.send_str(start)
             assert (await socket.receive_json())["type"] == "started"
+
+
+@contextlib.asynccontextmanager
+async def _served(app: web.Application) -> AsyncIterator[str]:
+    """As the gateway serves: a client that leaves cancels nothing."""
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"ws://127.0.0.1:{runner.addresses[0][1]}{PATH}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_client_that_left_while_it_was_asked_about_is_no_fault_and_keeps_no_place(
+    tmp_path: Path, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As clients leave a gateway that stands still."""
+    requests: list[web.Request] = []
+    is_over = asyncio.Event()
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        requests.append(request)
+        try:
+            return await handler(request)
+        finally:
+            is_over.set()
+
+    async with running_gateway(tmp_path, asyncio.get_running_loop(), max_sessions=1) as gateway:
+        admit, is_admitted = gateway.reception.admit, asyncio.Event()
+
+        async def admit_late(*given: Any) -> Guest:
+            admitted = await admit(*given)
+            is_admitted.set()
+            while requests[0].transport is not None:
+                await asyncio.sleep(0.005)
+            return admitted
+
+        app = web.Application(middlewares=[note])
+        app.router.add_get(PATH, WebSocketTransport(gateway.reception).handle)
+        headers = {"Authorization": f"Bearer {gateway.token()}"}
+        async with _served(app) as url:
+            with monkeypatch.context() as late:
+                late.setattr(gateway.reception, "admit", admit_late)
+                asking = asyncio.create_task(http.ws_connect(url, headers=headers))
+                await is_admitted.wait()
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                await is_over.wait()
+            async with http.ws_connect(url, headers=headers) as socket:
+                await socket.send_str('{"type":"start"}')
+                assert (await socket.receive_json())["type"] == "started"
+    assert [record.getMessage() for record in caplog.records if record.name == "aiohttp.server"] == []
 
 
 async def test_a_clients_close_frame_ends_the_session_at_once(
