@@ -2,6 +2,7 @@
 
 export const TEXT = 1;
 export const AUDIO = 2;
+export const MARK = 3;
 
 const HEADER_BYTES = 4;
 const MAX_PAYLOAD_BYTES = 2 ** 24 - 1;

@@ -150,11 +150,13 @@ export class Session {
     const deadlineMs = way.transport === "webtransport" ? this.#rules.webtransportOpenMs : this.#rules.websocketOpenMs;
     let connection;
     try {
-      connection = await this.#parts.open(way, { deadlineMs, hear: (text) => this.#hear(text, talk) });
+      // What is sent again goes all at once: in datagrams most of it would be lost.
+      const inDatagrams = Boolean(way.inDatagrams) && !isAgain;
+      connection = await this.#parts.open({ ...way, inDatagrams }, { deadlineMs, hear: (text) => this.#hear(text, talk) });
     } catch {
       return { type: "broken", wasStarted: false };
     }
-    this.#parts.tell({ type: "opened", transport: way.transport });
+    this.#parts.tell({ type: "opened", transport: way.transport, inDatagrams: connection.inDatagrams });
     const sending = this.#send(connection, talk, isAgain).catch(() => {}); // why it broke is heard below
     await Promise.race([connection.whenClosed, this.#watch(talk, isAgain)]);
     talk.isOver = true;
@@ -175,7 +177,7 @@ export class Session {
     while (!talk.isOver) {
       const finalize = this.#finalizes.find(({ id }) => Number(id.slice(1)) > sentFinalizes);
       if (finalize && finalize.sample <= sample) {
-        await connection.sendText(JSON.stringify({ type: "finalize", id: finalize.id }));
+        await connection.sendText(JSON.stringify({ type: "finalize", id: finalize.id }), { isAfterAudio: true });
         sentFinalizes = Number(finalize.id.slice(1));
         continue;
       }
@@ -189,7 +191,7 @@ export class Session {
       }
       if (this.#isFinishing) {
         talk.isFinishSent = true;
-        return connection.sendText(JSON.stringify({ type: "finish" }));
+        return connection.sendText(JSON.stringify({ type: "finish" }), { isAfterAudio: true });
       }
       const waitingSinceMs = performance.now();
       await this.#bell.heard(this.#rules.keepaliveMs);

@@ -1,13 +1,13 @@
 // Which connections are tried, in which order. Pure.
 
-/** A way: {transport: "webtransport" | "websocket", url, hashes}. */
+/** A way: {transport: "webtransport" | "websocket", url, hashes, inDatagrams}; the last where audio shall go in them. */
 
 /** The ways to this page's own gateway. `wish`: "automatic", "webtransport" or "websocket". */
-export function waysHere(settings, { pageUrl, canWebTransport, wish = "automatic" }) {
+export function waysHere(settings, { pageUrl, canWebTransport, wish = "automatic", inDatagrams = false }) {
   const ways = [];
   const offer = settings.webtransport;
   if (offer && canWebTransport && wish !== "websocket") {
-    ways.push({ transport: "webtransport", url: offer.url, hashes: offer.certificate_sha256 });
+    ways.push({ transport: "webtransport", url: offer.url, hashes: offer.certificate_sha256, inDatagrams });
   }
   if (wish !== "webtransport" || !ways.length) {
     const url = new URL(settings.websocket.path, pageUrl);

@@ -29,6 +29,7 @@ export async function openWebSocket({ url }, { deadlineMs, hear }) {
 
 class SocketConnection {
   name = "websocket";
+  inDatagrams = false;
   #socket;
 
   constructor(socket, url, hear) {

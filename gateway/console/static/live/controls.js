@@ -52,6 +52,7 @@ export class Controls {
       transport: this.#part("transport").value,
       isPaced: this.#part("pace").value === "live",
       isProcessed: this.#part("processed").checked,
+      wantsDatagrams: this.#part("datagrams").checked,
       options: Object.keys(text).length ? { text } : {},
     };
   }
@@ -74,10 +75,10 @@ export class Controls {
     start.hidden = !isAtRest;
     stop.hidden = isAtRest;
     stop.textContent = isFinishing ? "Do not wait" : "Stop";
-    this.#part("finalize").hidden = state !== "listening";
     const means = isAtRest ? "" : stop.textContent;
     if (means !== this.#stopMeans) this.#stopMeansSoSinceMs = performance.now();
     this.#stopMeans = means;
+    this.#part("finalize").hidden = state !== "listening";
     this.#part("level").hidden = state !== "listening";
     if (hadFocus) (isAtRest ? start : stop).focus();
   }

@@ -1,6 +1,7 @@
 // Figures of the session that runs, or ran last.
 
 import { clock } from "./captions.js";
+import { LostAudio } from "./lost_audio.js";
 import { Timing, median } from "./timing.js";
 
 const TRANSPORTS = { webtransport: "WebTransport", websocket: "WebSocket" };
@@ -9,8 +10,9 @@ export class Figures {
   #root;
   #timing;
   #numResumed;
-
+  #audioMs;
   #numWords;
+
   constructor(root) {
     this.#root = root;
     this.begin();
@@ -18,19 +20,22 @@ export class Figures {
 
   begin() {
     this.#timing = new Timing();
+    this.lostAudio = new LostAudio();
     this.#numResumed = 0;
+    this.#numWords = 0;
     for (const name of ["transport", "region", "engine-region", "model", "session", "first-partial", "final"]) this.#set(name, "–");
     this.#set("first-partial-note", "after speech begins");
     this.#set("final-note", "after speech ends");
-    this.#numWords = 0;
     this.audio(0);
     this.#set("words", "0");
-    for (const row of ["compute", "resumed", "session"]) this.#show(row, false);
+    for (const row of ["compute", "lost", "resumed", "session"]) this.#show(row, false);
   }
 
   /** Audio up to here was spoken at this moment; of files that are sent faster than that nothing can be said. */
   audio(endMs, spokenAtMs = null) {
+    this.#audioMs = endMs;
     this.#set("audio", clock(endMs));
+    this.lost();
     if (spokenAtMs !== null) this.#timing.audioSpoken(endMs, spokenAtMs);
   }
 
@@ -38,8 +43,15 @@ export class Figures {
     this.#timing.finalAsked(performance.now());
   }
 
-  opened(transport) {
-    this.#set("transport", TRANSPORTS[transport]);
+  opened(transport, { inDatagrams = false } = {}) {
+    this.#set("transport", TRANSPORTS[transport] + (inDatagrams ? ", datagrams" : ""));
+  }
+
+  /** What `lostAudio` knows. */
+  lost() {
+    const total = this.lostAudio.total(this.#audioMs);
+    this.#set("lost", total || "–");
+    this.#show("lost", Boolean(total));
   }
 
   resumed() {
@@ -68,6 +80,10 @@ export class Figures {
       case "partial":
         this.#latency("first-partial", this.#timing.firstPartialMs, "after speech begins");
         break;
+      case "final":
+        this.#numWords += message.text.split(/\s+/).filter(Boolean).length;
+        this.#set("words", this.#numWords.toLocaleString("en"));
+        break;
       case "utterance_end":
         this.#finals();
         break;
@@ -80,10 +96,6 @@ export class Figures {
     const alike = this.#timing.finals.filter(({ after }) => after === last.after).map(({ ms }) => ms);
     this.#latency("final", alike, last.after === "speech" ? "after speech ends, with its pause" : "after it was asked for");
   }
-      case "final":
-        this.#numWords += message.text.split(/\s+/).filter(Boolean).length;
-        this.#set("words", this.#numWords.toLocaleString("en"));
-        break;
 
   #latency(name, all, note) {
     if (!all.length) return;

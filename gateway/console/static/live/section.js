@@ -134,14 +134,15 @@ export class LiveSection {
     return this.#ended(end, token);
   }
 
-  #session({ transport, options }, token, audio) {
+  #session({ transport, source, isPaced, wantsDatagrams, options }, token, audio) {
+    const inDatagrams = wantsDatagrams && (source === "microphone" || isPaced); // nothing holds back what goes faster
     const pageUrl = window.location.href;
     return new Session({
       token,
       options,
       audio,
       open,
-      waysHere: async () => waysHere(await this.#settings.newest(), { pageUrl, canWebTransport: canWebTransport(), wish: transport }),
+      waysHere: async () => waysHere(await this.#settings.newest(), { pageUrl, canWebTransport: canWebTransport(), wish: transport, inDatagrams }),
       waysTo: (addresses) => waysTo(addresses, { pageUrl }),
       tell: (event) => this.#told(event),
     });
@@ -150,8 +151,8 @@ export class LiveSection {
   /** What is listened to: {session, stop, close}, and how it stands. It runs already: nothing said meanwhile is missed. */
   async #source(choice, audio, session, run) {
     const ending = new AbortController();
-    const hear = (isTimed) => (piece) => {
     run.leaving.signal.addEventListener("abort", () => ending.abort());
+    const hear = (isTimed) => (piece) => {
       if (ending.signal.aborted) return;
       if (!audio.push(piece)) {
         ending.abort();
@@ -209,7 +210,7 @@ export class LiveSection {
         this.#captions.remark("WebTransport did not answer, so WebSocket is used");
         break;
       case "opened":
-        this.#figures.opened(event.transport);
+        this.#figures.opened(event.transport, event);
         break;
       case "lost":
         this.#run.isLost = true;
@@ -243,13 +244,15 @@ export class LiveSection {
         this.#captions.partial(message);
         break;
       case "final":
+        this.#remarkLost(this.#figures.lostAudio.unsaid());
         this.#captions.final(message);
         break;
       case "migrated":
         this.#captions.remark(`Another engine goes on${message.engine_region ? ` in ${message.engine_region}` : ""}; nothing is lost`);
         break;
       case "audio_lost":
-        this.#captions.remark(`${seconds(message.end_ms - message.start_ms)} of audio did not arrive`, { isWarning: true });
+        this.#remarkLost(this.#figures.lostAudio.lost(message));
+        this.#figures.lost();
         break;
       case "usage":
         if (message.is_throttled) this.#captions.remark("The plan is used up for now; audio waits", { isWarning: true });
@@ -257,7 +260,12 @@ export class LiveSection {
     }
   }
 
+  #remarkLost(text) {
+    if (text) this.#captions.remark(text, { isWarning: true });
+  }
+
   async #ended(end, token) {
+    this.#remarkLost(this.#figures.lostAudio.unsaid());
     switch (end.type) {
       case "finished":
         return { state: "done" };
@@ -282,11 +290,11 @@ export class LiveSection {
   }
 }
 
-function seconds(ms) {
-  return `${(ms / 1_000).toFixed(1)} s`;
-}
 /** What the promise gives; nothing, as soon as the signal says that nobody waits for it any more. */
 function unlessLeft(promise, signal) {
   return Promise.race([promise, new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))]);
 }
 
+function seconds(ms) {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
