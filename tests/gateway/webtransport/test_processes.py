@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,17 @@ async def test_one_that_stands_still_is_replaced_and_stopping_tells_clients_to_c
         assert is_gone(frozen)
         await until(lambda: sessions(processes, 0) == 0, what="that it serves")
         await _told_when_stopped(processes)
+
+
+async def test_one_that_spoke_while_its_gateway_slept_is_let_live(tmp_path: Path) -> None:
+    """A gateway that was stopped, or whose machine was, finds that long ago was the last word that it read."""
+    async with edge_processes(tmp_path, silent_s=5.0) as processes:
+        before = list(processes.edges.pids)
+        await one_more(processes)
+        time.sleep(7)  # noqa: ASYNC251 - nothing of the gateway may run
+        for _ in range(2):
+            await one_more(processes)
+        assert processes.edges.pids == before
 
 
 async def _told_when_stopped(processes: Processes) -> None:
