@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help demo test check terraform-check browser residency-proof bench bench-engine bench-limits bench-residency bench-webtransport fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton setup-webtransport-client
+.PHONY: help demo test check lint types imports unit properties terraform-check terraform-short browser residency-proof bench bench-engine bench-limits bench-residency bench-webtransport fmt chaos soak interop docs proto lock recipe-test triton setup-runtime setup-dev setup-interop setup-triton setup-webtransport-client
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 16
@@ -22,21 +22,33 @@ setup-webtransport-client: setup-interop
 demo: setup-runtime  ## Speech in, words out: a whole region on this machine transcribes a shipped recording, live
 	@$(BIN)/python scripts/demo.py
 
-# These time, kill, or fill the memory: each of their tests has the machine to itself. The short forms of the benchmarks
-# do not: they only show that each runs.
-ALONE := tests/scenarios tests/triton
+# Tests wait more than they compute, so half as many again run at once as there are cores. What times, kills under a
+# deadline or fills the memory is marked `alone` and has the machine to itself.
+AT_ONCE = $$(( ($$(nproc) * 3 + 1) / 2 ))
+ALONE = $$(grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests | xargs dirname | sort -u)
 
-test: setup-interop setup-triton setup-webtransport-client check  ## Everything, with the short form of each slow suite
-	@scripts/terraform_check.sh --if-possible
-	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not unit' tests $(ALONE:%=--ignore=%)
-	$(BIN)/pytest -q -m 'not unit' $(ALONE)
+test: setup-interop  ## Everything, with the short form of each slow suite
+	@$(MAKE) --no-print-directory -j2 -Otarget check setup-triton setup-webtransport-client terraform-short
+	$(BIN)/pytest -q -n $(AT_ONCE) --dist loadfile -m 'not unit and not alone' tests
+	$(BIN)/pytest -q -m alone $(ALONE)
 
-check: setup-interop  ## ruff, mypy --strict, import rules, unit tests
+check: lint types imports unit  ## ruff, mypy --strict, import rules, unit tests
+
+lint: setup-interop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+types: setup-interop
 	$(BIN)/mypy
+imports: setup-interop
 	$(BIN)/lint-imports
+unit: setup-interop
 	$(BIN)/pytest -q -n auto --dist worksteal -m unit tests
+
+properties: setup-dev  ## Properties over newly drawn examples, as make check draws the same ones in every run
+	$(BIN)/pytest -q -n auto --dist worksteal --hypothesis-profile=drawn -m 'unit and hypothesis' tests
+
+terraform-short: setup-interop
+	@scripts/terraform_check.sh --if-possible
 
 fmt: setup-dev  ## Format the code
 	$(BIN)/ruff format .

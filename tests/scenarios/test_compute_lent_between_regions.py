@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.harness.region import Region
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 TALK = pieces_of(talk(11, duration_ms=6_000))
 PLANS = """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.harness.region import Region
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 DIALOGUE = pieces_of(pcm_of("dialogue_awb.wav"))
 SPEED = 3.0

@@ -13,7 +13,7 @@ from tests.harness.recordings import cut, talk
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 STREAMS = 12
 TALK_MS = 6_000

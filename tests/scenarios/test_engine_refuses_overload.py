@@ -17,7 +17,7 @@ from tests.harness.waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 STEP_DELAY_MS, MAX_BATCH, SLOTS = 40, 3, 64
 """At most 75 streams a second step, each every half second: 37 streams take all its time."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.harness.escrow_regions import LendingRegion
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 ORG = (WHO, Level.org)
 

@@ -17,7 +17,7 @@ from tests.harness.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 PROTOCOLS = ["ws", "grpc"]
 IDLE_MS = 600

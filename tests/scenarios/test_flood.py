@@ -17,7 +17,7 @@ from tests.harness.region import Region, start_region
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 FLOOD = talk(1, duration_ms=5 * 60_000)
 FLOOD_MS = len(FLOOD) // 32

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800), pytest.mark.alone]
 
 AUDIO_MS = 10_000
 SPEED = 8.0

@@ -12,7 +12,7 @@ from regions.lab.drill_file import SHIPPED, check_drill, read_drill
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600), pytest.mark.alone]
 
 SHORT: dict[str, Any] = {
     "name": "short",

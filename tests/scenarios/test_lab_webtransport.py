@@ -15,7 +15,7 @@ from regions.lab.drill_file import check_drill
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600), pytest.mark.alone]
 
 LOSSES: dict[str, Any] = {
     "name": "short-losses",

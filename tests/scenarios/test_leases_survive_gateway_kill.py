@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.harness.redis_server import RedisServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120), pytest.mark.alone]
 
 PLACES = 500
 TTL_MS, BACK_WITHIN_MS = 15_000, 16_000

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.harness.region import Region
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SESSIONS = 200
 VOICES = 40

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.harness.region import Region
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 NUM_CALLERS = 6
 SPEECH = pieces_of(bytes(range(256)) * (32 * 6_000 // 256))

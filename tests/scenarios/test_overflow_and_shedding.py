@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.harness.caller import Caller
     from tests.harness.region import Region
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120), pytest.mark.alone]
 
 PLANS = "".join(
     f'\n[plans.{tier}]\ntier = "{tier}"\nwhen_exhausted = "throttle"\nwhen_limiter_away = "open"\n'

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.cli.connection import Connection
     from tests.harness.region import Region
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 CLOSING_TIMEOUT_MS = 1_500
 MAX_GROWTH_BYTES = 40 * 1_048_576

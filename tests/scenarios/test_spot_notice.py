@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.harness.caller import Caller
     from tests.harness.region import Region
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240), pytest.mark.alone]
 
 MOVED_WITHIN_S = 10.0
 TOO_MANY = 2

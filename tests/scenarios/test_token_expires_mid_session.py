@@ -18,7 +18,7 @@ from tests.harness.region import Region, start_region
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 TTL_S = 2
 GRACE_MS = 800

@@ -21,7 +21,7 @@ from tests.harness.waiting import until, until_true
 if TYPE_CHECKING:
     from tests.harness.region import Region
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 WITHIN_S = 5.0
 

@@ -23,7 +23,7 @@ from tests.network.edge_world import words_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800), pytest.mark.alone]
 
 AUDIO_MS = 10_000
 SPEED = 8.0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from engines.contract import Backend
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 
 class TestTriton(BackendConformance):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.harness.triton import Triton
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 START_WITHIN_S, END_WITHIN_S = 120, 30
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.harness.triton import Triton
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 ROOT = Path(__file__).parents[2]
 DIALOGUE = pieces_of(pcm_of("dialogue_awb.wav"))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Opener = Callable[..., TritonBackend]
     Starter = Callable[..., Triton]
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 ROWS = 3
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Opener = Callable[..., TritonBackend]
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 STEPS = 3
 

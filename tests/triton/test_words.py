@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.harness.triton import Triton
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 NAMES = sorted(recordings.transcripts())
 
