@@ -240,7 +240,8 @@ def test_a_documented_command_may_harm_its_own_region(
 ) -> None:
     models = folder.parent / "models"
     write_next_version(models)
-    region = new_region("--model-folder", str(models))
+    long = {"sessions__recovery__timeout_ms": 60_000, "sessions__opening_timeout_ms": 30_000}
+    region = new_region("--model-folder", str(models), **long)
     run(
         block,
         moved_ports(block.code, region),
@@ -263,7 +264,7 @@ def lab_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             stderr=subprocess.STDOUT,
         )
         try:
-            until_sync(lambda: is_ready(place) or lab.poll() is not None, within_s=60, what="the lab")
+            until_sync(lambda: is_ready(place) or lab.poll() is not None, within_s=120, what="the lab")
             yield file
         finally:
             lab.send_signal(signal.SIGTERM)

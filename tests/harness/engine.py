@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tests.harness.region import Region
 
 ROOT = Path(__file__).parents[2]
-_READY_S = 60.0
+_READY_S = 120.0
 _STOP_S = 15.0
 _CONNECTED_S = 20.0
 _DESCRIBE = "/patchbay.engine.v1.Engine/Describe"

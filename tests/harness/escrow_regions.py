@@ -134,7 +134,7 @@ class LendingRegion:
         key = self.link.names.lend(WHO, Level.org)
         return int(await self.link.ask(lambda redis: redis.hget(key, name)) or 0)  # type: ignore[arg-type]
 
-    async def received(self, at_least_us: int = 1, *, within_s: float = 10.0) -> None:
+    async def received(self, at_least_us: int = 1, *, within_s: float = 20.0) -> None:
         async def has() -> bool:
             try:
                 return await self.book("received_us") >= at_least_us
@@ -143,7 +143,7 @@ class LendingRegion:
 
         await until_true(has, within_s=within_s, what=f"a loan to {self.name}")
 
-    async def asked(self, outcome: str, *, within_s: float = 10.0) -> None:
+    async def asked(self, outcome: str, *, within_s: float = 20.0) -> None:
         before = self.count(outcome)
 
         async def has() -> bool:

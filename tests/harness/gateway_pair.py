@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gateway.wire.messages import ServerMessage
 
 ROOT = Path(__file__).parents[2]
-_READY_S = 60.0
+_READY_S = 120.0
 _PLANS = """
 default_plan = "one"
 

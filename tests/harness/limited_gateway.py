@@ -139,10 +139,10 @@ class SpendingSession:
         self.news.append(update)
 
 
-def settings_of(url: str, directory: Path, *, call_timeout_ms: int = 200, **changes: Any) -> LimitSettings:
+def settings_of(url: str, directory: Path, *, call_timeout_ms: int = 900, **changes: Any) -> LimitSettings:
     """Quick ones, so that a test waits for nothing. `changes` go over them."""
     quick: dict[str, Any] = {
-        "redis": RedisSettings(urls=(SecretStr(url),), connect_timeout_ms=200, call_timeout_ms=call_timeout_ms),
+        "redis": RedisSettings(urls=(SecretStr(url),), connect_timeout_ms=2_000, call_timeout_ms=call_timeout_ms),
         "journal": JournalSettings(directory=directory, group_commit_ms=5),
         "tick_ms": 20,
         "slice_ms": 60,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PATCHBAY = Path(sys.executable).with_name("patchbay")
 ROOT = Path(__file__).parents[2]
 
-_READY_S = 60.0
+_READY_S = 120.0
 _STOP_S = 15.0
 
 

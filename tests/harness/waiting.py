@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
+"""Far more than anything takes: it ends a hang, and is no bound on how quick something is."""
 _POLL_S = 0.02
 
 

@@ -30,7 +30,9 @@ SPEED = 6.0
 async def test_finals_after_a_kill_in_mid_utterance_are_those_of_an_undisturbed_run(
     new_region: Callable[..., Region], protocol: str, replicas: int, seed: int
 ) -> None:
-    region = new_region("--engines", str(replicas))
+    region = new_region(
+        "--engines", str(replicas), sessions__recovery__timeout_ms=60_000, sessions__opening_timeout_ms=30_000
+    )
     undisturbed = (await transcribe(region, DIALOGUE)).finals
     at_piece = random.Random(seed).randrange(10, len(DIALOGUE) - 10)
     async with calling(region, protocol) as caller:

@@ -42,7 +42,7 @@ async def speak_until(caller: Caller, at_piece: int) -> asyncio.Task[None]:
 
 @pytest.mark.parametrize("protocol", ["ws", "grpc"])
 async def test_a_silent_engine_that_comes_back_is_used_again(new_region: Callable[..., Region], protocol: str) -> None:
-    region = new_region(engines__link__liveness_ms=1_000)
+    region = new_region()
     undisturbed = (await transcribe(region, DIALOGUE)).finals
     async with calling(region, protocol) as caller:
         speaking = await speak_until(caller, AT_PIECE)
@@ -57,7 +57,7 @@ async def test_a_silent_engine_that_comes_back_is_used_again(new_region: Callabl
 
 
 async def test_a_silent_engine_that_is_killed_is_replaced(new_region: Callable[..., Region]) -> None:
-    region = new_region(engines__link__liveness_ms=1_000)
+    region = new_region()
     undisturbed = (await transcribe(region, DIALOGUE)).finals
     async with calling(region) as caller:
         pid = region.engine_pids[0]
@@ -72,6 +72,7 @@ async def test_a_silent_engine_that_is_killed_is_replaced(new_region: Callable[.
     assert region.engine_pids != [pid]
 
 
+@pytest.mark.alone
 async def test_a_short_silence_costs_nobody_an_engine(new_region: Callable[..., Region]) -> None:
     region = new_region()
     undisturbed = (await transcribe(region, DIALOGUE)).finals
@@ -87,6 +88,7 @@ async def test_a_short_silence_costs_nobody_an_engine(new_region: Callable[..., 
     assert caller.migrations == []
 
 
+@pytest.mark.alone
 async def test_a_black_hole_beside_a_healthy_replica_is_a_short_pause(new_region: Callable[..., Region]) -> None:
     region = new_region("--engines", "2")
     undisturbed = (await transcribe(region, DIALOGUE)).finals

@@ -35,8 +35,8 @@ def small_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     with start_region(
         tmp_path_factory.mktemp("region"),
         *("--slots", str(SLOTS)),
-        sessions__idle_timeout_ms=700,
-        sessions__handshake_timeout_ms=400,
+        sessions__idle_timeout_ms=1_500,
+        sessions__handshake_timeout_ms=1_500,
     ) as running:
         yield running
 
