@@ -259,7 +259,8 @@ def test_a_file_keeps_its_speed_where_every_pause_takes_a_second(page: Browser) 
            window.setTimeout = (what, ms) => { pauses += 1; return set(what, Math.max(ms, 1_000)); };
            let heard = 0;
            const hear = (piece) => { heard += piece.length; };
-           const rules = { isPaced: true, hasRoomFor: () => true, hear, signal: new AbortController().signal };
+           const { signal } = new AbortController();
+           const rules = { isPaced: true, pieceMs: 100, hasRoomFor: () => true, hear, signal };
            try { await m.play(new Int16Array(32_000), rules); } finally { window.setTimeout = set; }
            return [heard, pauses];""",
     )

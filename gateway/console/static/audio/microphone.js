@@ -1,4 +1,4 @@
-// The microphone as 16 kHz PCM16 in pieces of 100 ms.
+// The microphone as 16 kHz PCM16 in pieces.
 
 import { within } from "../connection/deadline.js";
 import { RATE_HZ } from "../connection/kept_audio.js";
@@ -25,11 +25,11 @@ const UNKNOWN_REFUSAL = ["The microphone cannot be opened.", "Try another browse
 const INSECURE = ["Browsers give no microphone to a page that came without TLS.", "Open this page over https, or on the gateway's own machine."];
 
 /**
- * Begin to record. `hear` gets each piece as Int16Array. `isProcessed`: with the browser's echo cancellation, noise
+ * Begin to record. `hear` gets each piece of `pieceMs` as Int16Array. `isProcessed`: with the browser's echo cancellation, noise
  * suppression and gain control, which change what engines hear.
  * Rejects with MicrophoneRefused.
  */
-export async function openMicrophone({ isProcessed, hear, lost }) {
+export async function openMicrophone({ isProcessed, pieceMs, hear, lost }) {
   if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneRefused(...INSECURE);
   const wishes = { echoCancellation: isProcessed, noiseSuppression: isProcessed, autoGainControl: isProcessed, channelCount: 1 };
   let stream;
@@ -39,7 +39,10 @@ export async function openMicrophone({ isProcessed, hear, lost }) {
     context = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
     await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
     const source = context.createMediaStreamSource(stream);
-    const collector = new AudioWorkletNode(context, "patchbay-collector", { numberOfOutputs: 0 });
+    const collector = new AudioWorkletNode(context, "patchbay-collector", {
+      numberOfOutputs: 0,
+      processorOptions: { pieceSamples: (pieceMs * RATE_HZ) / 1_000 },
+    });
     source.connect(collector);
     await within(RESUME_MS, context.resume(), "the audio of the page"); // browsers may hold it back for ever
     return new Microphone(stream, context, collector, hear, lost);

@@ -5,7 +5,6 @@ import { RATE_HZ } from "../connection/kept_audio.js";
 import { mixed, toPcm16 } from "./pcm.js";
 
 const MOST_FILE_BYTES = 200_000_000;
-const PACED_SAMPLES = RATE_HZ / 10;
 const FAST_SAMPLES = RATE_HZ / 4;
 const FULL_POLL_MS = 50;
 
@@ -34,9 +33,12 @@ export async function decodeRecording(file) {
   return toPcm16(mixed(channels));
 }
 
-/** Hand the samples to `hear`, piece by piece, to the end or until the signal says stop. `hasRoomFor` bounds what waits. */
-export async function play(samples, { isPaced, hasRoomFor, hear, signal }) {
-  const pieceSamples = isPaced ? PACED_SAMPLES : FAST_SAMPLES;
+/**
+ * Hand the samples to `hear`, piece by piece, to the end or until the signal says stop. `hasRoomFor` bounds what waits.
+ * `isPaced`: in pieces of `pieceMs`, as if spoken live.
+ */
+export async function play(samples, { isPaced, pieceMs, hasRoomFor, hear, signal }) {
+  const pieceSamples = isPaced ? (pieceMs * RATE_HZ) / 1_000 : FAST_SAMPLES;
   const beganAtMs = performance.now();
   for (let at = 0; at < samples.length && !signal.aborted; at += pieceSamples) {
     const piece = samples.subarray(at, at + pieceSamples);

@@ -1,14 +1,13 @@
-// Runs in the audio thread: collects the microphone's samples into pieces of 100 ms and hands them over as 16-bit PCM.
-
-const PIECE_SAMPLES = 1_600;
+// Runs in the audio thread: collects the microphone's samples into pieces and hands them over as 16-bit PCM.
 
 class Collector extends AudioWorkletProcessor {
-  #piece = new Int16Array(PIECE_SAMPLES);
+  #piece;
   #length = 0;
   #isOver = false;
 
-  constructor() {
+  constructor({ processorOptions: { pieceSamples } }) {
     super();
+    this.#piece = new Int16Array(pieceSamples);
     this.port.onmessage = () => {
       this.#isOver = true;
       this.#hand();
@@ -26,7 +25,7 @@ class Collector extends AudioWorkletProcessor {
       value = Math.round((value / channels.length) * 32_768);
       this.#piece[this.#length] = Math.min(32_767, Math.max(-32_768, value));
       this.#length += 1;
-      if (this.#length === PIECE_SAMPLES) this.#hand();
+      if (this.#length === this.#piece.length) this.#hand();
     }
     return true;
   }

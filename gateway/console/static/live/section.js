@@ -16,6 +16,8 @@ import { Controls } from "./controls.js";
 import { Figures } from "./figures.js";
 import { Notice } from "./notice.js";
 
+const PIECE_MS = 100;
+const DATAGRAM_PIECE_MS = 20; // one datagram each: the loss of one is noticed when the next comes
 const AWAY_MS = 60_000; // of audio that is kept beyond what a session may hold, for a gateway that went away
 
 const NO_TOKEN = { title: "A token is needed.", text: "Paste one into the field. On this machine, `patchbay token` prints one." };
@@ -175,6 +177,7 @@ export class LiveSection {
     const samples = await decodeRecording(choice.file);
     const playing = play(samples, {
       isPaced: choice.isPaced,
+      pieceMs: pieceMs(choice),
       hasRoomFor: (numSamples) => audio.hasRoomFor(numSamples),
       hear: hear(choice.isPaced),
       signal: ending.signal,
@@ -186,7 +189,7 @@ export class LiveSection {
     return { session, stop: close, close };
   }
 
-  async #microphone({ isProcessed }, { session, ending, hear, finish }) {
+  async #microphone(choice, { session, ending, hear, finish }) {
     let stopping = null;
     const stop = () => {
       stopping ??= microphone.stop().then(finish);
@@ -196,7 +199,7 @@ export class LiveSection {
       this.#notice.show(MICROPHONE_LOST, { isError: false });
       stop();
     };
-    const microphone = await openMicrophone({ isProcessed, hear, lost });
+    const microphone = await openMicrophone({ isProcessed: choice.isProcessed, pieceMs: pieceMs(choice), hear, lost });
     const close = async () => {
       await stop();
       ending.abort();
@@ -288,6 +291,10 @@ export class LiveSection {
   #nameOf(transport) {
     return transport === "webtransport" ? "WebTransport" : "WebSocket";
   }
+}
+
+function pieceMs({ wantsDatagrams }) {
+  return wantsDatagrams ? DATAGRAM_PIECE_MS : PIECE_MS;
 }
 
 /** What the promise gives; nothing, as soon as the signal says that nobody waits for it any more. */

@@ -2,7 +2,7 @@
 //
 // A piece of audio is handed over when its last sample was spoken, so any place in it has a time of its own.
 
-const MOST_PIECES = 2_400; // four minutes in pieces of 100 ms
+const MOST_PIECES = 12_000; // four minutes in pieces of 20 ms
 
 export class Timing {
   #pieces = []; // {endMs of the audio, atMs}
