@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FOLDER = "running"
+_OWN_ADDRESSES = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+_ANY_ADDRESS = re.compile(r"\A((?:[a-z]+://)?)(0\.0\.0\.0|\[::\])(?=:[0-9])")
 
 
 def announce(state_directory: Path, ready: dict[str, Any]) -> None:
@@ -28,7 +31,9 @@ def withdraw(state_directory: Path, pid: int) -> None:
 
 
 def newest(state_directory: Path) -> dict[str, Any] | None:
-    """The region that was announced last and still runs; notes of the dead are removed."""
+    """The region that was announced last and still runs; notes of the dead are removed. Where it listens on every
+    address of the machine, that of the machine itself stands in the note.
+    """
     notes = []
     for note in (state_directory / _FOLDER).glob("*.json"):
         with suppress(OSError, ValueError):
@@ -40,8 +45,12 @@ def newest(state_directory: Path) -> dict[str, Any] | None:
         with suppress(OSError, ValueError):
             ready = json.loads(note.read_text(encoding="utf-8"))
             if isinstance(ready, dict):
-                return ready
+                return {name: _from_here(value) if isinstance(value, str) else value for name, value in ready.items()}
     return None
+
+
+def _from_here(address: str) -> str:
+    return _ANY_ADDRESS.sub(lambda found: found[1] + _OWN_ADDRESSES[found[2]], address)
 
 
 def _is_alive(pid: int) -> bool:

@@ -11,8 +11,6 @@ from gateway.running_regions import newest
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
-
 
 class NoConsole(Exception):
     """There is no page to which the token may be given; the text says why."""
@@ -29,19 +27,11 @@ def console_link(state_directory: Path, token: str) -> str:
         raise NoConsole("no region runs on this machine; start one with `patchbay up`")
     if "console" not in region:
         raise NoConsole("the region that runs here has no console; its settings say `console.enabled = false`")
-    address = _from_here(str(region["console"]))
-    return f"{address}#token={token}"
-
-
-def _from_here(address: str) -> str:
-    """Raises NoConsole."""
+    address = str(region["console"])
     parts = urlsplit(address)
-    host = parts.hostname or ""
-    if host in _ANY_ADDRESS:
-        return parts._replace(netloc=f"{_ANY_ADDRESS[host]}:{parts.port}").geturl()
-    if parts.scheme != "https" and not _is_this_machine(host):
+    if parts.scheme != "https" and not _is_this_machine(parts.hostname or ""):
         raise NoConsole(f"{address} is not encrypted, so no link with a token in it is made")
-    return address
+    return f"{address}#token={token}"
 
 
 def _is_this_machine(host: str) -> bool:

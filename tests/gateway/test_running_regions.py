@@ -90,3 +90,25 @@ def test_other_files_in_the_folder_are_let_alone(tmp_path: Path) -> None:
 def test_only_the_user_may_look(tmp_path: Path) -> None:
     announce(tmp_path / "state", note(os.getpid()))
     assert (tmp_path / "state" / "running").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("any_address", "own"), [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")])
+def test_a_region_that_listens_everywhere_is_found_on_this_machine(tmp_path: Path, any_address: str, own: str) -> None:
+    """Commands without an address speak to it, and with the development key to no other machine."""
+    announce(
+        tmp_path,
+        {
+            "pid": os.getpid(),
+            "websocket": f"ws://{any_address}:8080/v1/stream",
+            "webtransport": f"https://{any_address}:4433/v1/stream",
+            "grpc": f"{any_address}:8081",
+            "decisions": f"/home/{any_address}:1",
+        },
+    )
+    assert newest(tmp_path) == {
+        "pid": os.getpid(),
+        "websocket": f"ws://{own}:8080/v1/stream",
+        "webtransport": f"https://{own}:4433/v1/stream",
+        "grpc": f"{own}:8081",
+        "decisions": f"/home/{any_address}:1",
+    }
