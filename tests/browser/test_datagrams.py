@@ -192,6 +192,52 @@ def test_datagrams_are_written_as_the_gateway_reads_them(browser: Browser, stati
     assert [bytes(each) for each in written] == [*expected, encode_mark(4, 1_610)]
 
 
+SPEAK_AND_LOSE_THE_CONNECTION = """
+const { Session } = await import("/console/connection/session.js");
+const { KeptAudio } = await import("/console/connection/kept_audio.js");
+const told = [];
+const open = async ({ inDatagrams }, { hear }) => {
+  const isFirst = told.length === 0;
+  const heard = { inDatagrams, afterAudio: [] };
+  told.push(heard);
+  let lose;
+  return {
+    inDatagrams,
+    whenClosed: new Promise((resolve) => { lose = resolve; }),
+    sendAudio: async () => {},
+    close() {},
+    async sendText(text, { isAfterAudio = false } = {}) {
+      const { type } = JSON.parse(text);
+      if (isAfterAudio) heard.afterAudio.push(type);
+      if (type === "start") hear(JSON.stringify({ type: "started", session_id: "s", resume_token: "r" }));
+      if (type === "finish") isFirst ? lose() : hear(JSON.stringify({ type: "finished" }));
+    },
+  };
+};
+const ways = [{ transport: "webtransport", url: "https://127.0.0.1", hashes: [], inDatagrams: true }];
+const audio = new KeptAudio(60_000);
+const parts = { token: "a.b.c", audio, open, waysHere: async () => ways, waysTo: () => [], tell: () => {} };
+const session = new Session(parts);
+audio.push(new Int16Array(3_200));
+session.finalize();
+session.finish();
+const { type } = await session.run();
+return { type, told };
+"""
+
+
+def test_after_a_lost_connection_audio_goes_on_the_stream_and_requests_know_what_they_are_about(
+    browser: Browser, static_console: str
+) -> None:
+    browser.open(static_console)
+    answer = browser.run_module(SPEAK_AND_LOSE_THE_CONNECTION)
+    asked = ["finalize", "finish"]
+    assert answer.get("value") == {
+        "type": "finished",
+        "told": [{"inDatagrams": True, "afterAudio": asked}, {"inDatagrams": False, "afterAudio": asked}],
+    }, answer
+
+
 @pytest.mark.parametrize(("most_bytes", "fits"), [(0, False), (13, False), (14, True), (1_200, True)])
 def test_a_server_without_room_for_audio_in_datagrams_gets_none(
     browser: Browser, static_console: str, most_bytes: int, fits: bool
