@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import socket
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from aioquic.quic.events import QuicEvent
 
     from gateway.webtransport.client.options import ClientOptions
+
+logging.getLogger("quic").addHandler(logging.NullHandler())
+"""aioquic's. Without a handler Python would write its warnings between the words of a command."""
 
 _TLS_ALERTS = range(0x100, 0x200)
 _READ_BYTES = 65_536

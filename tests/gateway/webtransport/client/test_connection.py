@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -138,3 +140,10 @@ async def test_a_connection_that_nothing_keeps_alive_ends(tmp_path: Path) -> Non
             await session.wait_closed()
             assert session.ended is not None
             assert session.ended.loss is Loss.unanswered
+
+
+def test_the_quic_library_writes_nothing_between_the_words_of_a_command() -> None:
+    """Where nobody has set up logging, Python writes warnings to standard error."""
+    script = "import logging, gateway.webtransport.client.client; logging.getLogger('quic').warning('a certificate')"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stderr == ""
