@@ -18,12 +18,16 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
+from tests.terraform import stack_resources
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 NUM_APPLIED = pytest.StashKey[int]()
 """How many resources were made here and taken away again, for the summary of a test run."""
 _BUDGETS = "AWSBudgetServiceGateway"
+IN_STACKS = (stack_resources.StackSecret, stack_resources.StackUser)
+"""What CloudFormation makes here besides what moto's makes, which finds them because they are imported."""
 
 
 class AwsServer:

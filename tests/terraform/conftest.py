@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_NEED_TERRAFORM = {"test_apply.py", "test_environments.py", "test_rendered_hosts.py"}
-_LONG = {"test_apply.py"}
+_NEED_TERRAFORM = {
+    "test_apply.py",
+    "test_first_steps.py",
+    "test_older_states.py",
+    "test_redis_passwords.py",
+    "test_environments.py",
+    "test_rendered_hosts.py",
+}
+_LONG = {"test_apply.py", "test_first_steps.py", "test_older_states.py", "test_redis_passwords.py"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

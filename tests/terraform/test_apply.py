@@ -5,6 +5,7 @@ That server checks names, arguments and order, keeps what it is told, and enforc
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -80,9 +81,39 @@ def test_what_is_in_the_audit_bucket_stays_as_long_as_was_promised(made: Terrafo
     assert rule["Destination"]["Bucket"] == "arn:aws:s3:::acme-patchbay-test-eu-west-audit"
 
 
-def test_nobody_outside_reaches_a_bucket(made: Terraform, aws: AwsServer) -> None:
+@pytest.mark.parametrize("name", ["artifact_bucket", "audit_bucket", "access_log_bucket"])
+def test_nobody_outside_reaches_a_bucket(made: Terraform, aws: AwsServer, name: str) -> None:
     client = asked(aws, "s3")
-    for bucket in (made.outputs()["audit_bucket"], made.outputs()["artifact_bucket"]):
-        block = client.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
-        assert set(block.values()) == {True}
-        assert "aws:SecureTransport" in client.get_bucket_policy(Bucket=bucket)["Policy"]
+    bucket = made.outputs()[name]
+
+    block = client.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    policy = json.loads(client.get_bucket_policy(Bucket=bucket)["Policy"])
+    (encryption,) = client.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+    assert set(block.values()) == {True}
+    assert [statement["Condition"] for statement in policy["Statement"] if statement["Sid"] == "OnlyOverTls"] == [
+        {"Bool": {"aws:SecureTransport": "false"}}
+    ]
+    assert client.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert encryption["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == (
+        "AES256" if name == "access_log_bucket" else "aws:kms"
+    )
+
+
+def test_who_reads_a_bucket_is_written_down_in_that_of_access_logs(made: Terraform, aws: AwsServer) -> None:
+    outputs, client = made.outputs(), asked(aws, "s3")
+
+    for name in ("artifact_bucket", "audit_bucket"):
+        logging = client.get_bucket_logging(Bucket=outputs[name])["LoggingEnabled"]
+        assert logging["TargetBucket"] == outputs["access_log_bucket"]
+        assert logging["TargetPrefix"] == f"{outputs[name]}/"
+
+
+def test_the_audit_buckets_own_denials_stand_beside_the_one_about_tls(made: Terraform, aws: AwsServer) -> None:
+    policy = asked(aws, "s3").get_bucket_policy(Bucket=made.outputs()["audit_bucket"])["Policy"]
+
+    assert {statement["Sid"] for statement in json.loads(policy)["Statement"]} == {
+        "OnlyOverTls",
+        "NobodyDeletes",
+        "NotShorterThanPromised",
+    }

@@ -1,5 +1,5 @@
 """The users of Redis may do what the product does, and nothing beside: a real server with the access strings of the
-module redis, a real gateway, and an engine that registers.
+module redis_users, a real gateway, and an engine that registers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RECORDING = "engines/models/recordings/timer_rms.wav"
 
 def access_strings() -> dict[str, str]:
     """Of each user, with the default prefix of keys."""
-    text = (TERRAFORM / "modules/redis/main.tf").read_text(encoding="utf-8")
+    text = (TERRAFORM / "modules/redis_users/main.tf").read_text(encoding="utf-8")
     found = dict(re.findall(r'^\s+(gateway|engine)\s+= "(on [^"]+)"', text, flags=re.MULTILINE))
     assert set(found) == {"gateway", "engine"}
     return {name: access.replace("${var.prefix}", "patchbay") for name, access in found.items()}

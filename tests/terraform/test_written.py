@@ -91,3 +91,14 @@ def test_no_key_password_or_account_of_anybody_is_written_down() -> None:
         assert not re.search(r"\bAKIA[0-9A-Z]{16}\b", text), path
         assert "PRIVATE KEY-----" not in text or "BEGIN" not in text, path
         assert set(re.findall(r"\b\d{12}\b", text)) <= {"123456789012", "000000000000"}, path
+
+
+def test_nothing_is_written_that_would_put_a_password_into_a_state() -> None:
+    """Terraform keeps what such arguments and data are given. CloudFormation looks passwords up by itself."""
+    arguments = r"^\s*(passwords?|auth_token|secret_string)\s*="
+    data = r"data \"aws_secretsmanager_(secret_version|random_password)\""
+    keepers = f"{arguments}|{data}"
+
+    found = [path for path in written(".tf") if re.search(keepers, path.read_text(encoding="utf-8"), re.MULTILINE)]
+
+    assert found == []

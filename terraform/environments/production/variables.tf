@@ -120,8 +120,8 @@ variable "has_quic" {
 }
 
 variable "redis" {
-  description = "Nodes of each region's Redis."
-  type        = object({ node_type = string, replicas = number, snapshot_days = number })
+  description = "Nodes of each region's Redis; and password_version, raised by one to make its passwords anew (docs/deploy.md)."
+  type        = object({ node_type = string, replicas = number, snapshot_days = number, password_version = optional(number, 1) })
 }
 
 variable "audit" {

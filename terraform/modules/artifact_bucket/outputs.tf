@@ -1,9 +1,9 @@
 output "bucket" {
   description = "Its name."
-  value       = aws_s3_bucket.this.id
+  value       = module.bucket.bucket
 }
 
 output "arn" {
   description = "Its ARN."
-  value       = aws_s3_bucket.this.arn
+  value       = module.bucket.arn
 }

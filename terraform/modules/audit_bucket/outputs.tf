@@ -1,12 +1,12 @@
 output "bucket" {
   description = "Its name."
-  value       = aws_s3_bucket.this.id
+  value       = module.bucket.bucket
 }
 
 output "arn" {
   description = "Its ARN, once it may be copied to."
-  value       = aws_s3_bucket.this.arn
-  depends_on  = [aws_s3_bucket_versioning.this, aws_s3_bucket_object_lock_configuration.this]
+  value       = module.bucket.ready.arn
+  depends_on  = [aws_s3_bucket_object_lock_configuration.this]
 }
 
 output "retention_days" {

@@ -18,7 +18,7 @@ data "aws_iam_policy_document" "replication" {
   statement {
     sid       = "ReadHere"
     actions   = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
-    resources = [aws_s3_bucket.this.arn]
+    resources = [module.bucket.arn]
   }
   statement {
     sid = "ReadObjectsHere"
@@ -26,7 +26,7 @@ data "aws_iam_policy_document" "replication" {
       "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging",
       "s3:GetObjectRetention", "s3:GetObjectLegalHold",
     ]
-    resources = ["${aws_s3_bucket.this.arn}/*"]
+    resources = ["${module.bucket.arn}/*"]
   }
   statement {
     sid       = "WriteThere"
@@ -64,9 +64,8 @@ resource "aws_iam_role_policy" "replication" {
 resource "aws_s3_bucket_replication_configuration" "this" {
   count = var.replica == null ? 0 : 1
 
-  bucket     = aws_s3_bucket.this.id
-  role       = aws_iam_role.replication[0].arn
-  depends_on = [aws_s3_bucket_versioning.this]
+  bucket = module.bucket.ready.bucket
+  role   = aws_iam_role.replication[0].arn
 
   rule {
     id       = var.replica.region

@@ -51,7 +51,7 @@ module "artifacts" {
   bucket       = "${var.bucket_prefix}-${var.environment}-${var.region}-artifacts"
   kms_key_arn  = module.kms.key_arns.data
   is_deletable = !var.is_protected
-  log_bucket   = aws_s3_bucket.access_logs.bucket
+  log_bucket   = module.access_logs.ready.bucket
   tags         = local.tags
 }
 
@@ -65,23 +65,23 @@ module "audit" {
   retention_days = var.audit.retention_days
   mode           = var.audit.mode
   replica        = var.audit_replica
-  log_bucket     = aws_s3_bucket.access_logs.bucket
+  log_bucket     = module.access_logs.ready.bucket
   tags           = local.tags
 }
 
 module "redis" {
   source = "../redis"
 
-  name                 = var.name
-  region               = var.region
-  subnet_ids           = module.network.data_subnet_ids
-  security_group_ids   = [module.network.security_group_ids.redis]
-  kms_key_arns         = { redis = module.kms.key_arns.data, secrets = module.kms.key_arns.secrets }
-  node_type            = var.redis.node_type
-  replicas             = var.redis.replicas
-  snapshot_days        = var.redis.snapshot_days
-  secret_recovery_days = var.is_protected ? 30 : 0
-  tags                 = local.tags
+  name               = var.name
+  region             = var.region
+  subnet_ids         = module.network.data_subnet_ids
+  security_group_ids = [module.network.security_group_ids.redis]
+  kms_key_arns       = { redis = module.kms.key_arns.data, secrets = module.kms.key_arns.secrets }
+  node_type          = var.redis.node_type
+  replicas           = var.redis.replicas
+  snapshot_days      = var.redis.snapshot_days
+  password_version   = var.redis.password_version
+  tags               = local.tags
 }
 
 resource "aws_secretsmanager_secret" "this" {
@@ -108,8 +108,8 @@ module "iam" {
   tags                   = local.tags
 
   secret_arns = {
-    gateway = concat([for secret in aws_secretsmanager_secret.this : secret.arn], [module.redis.auth_secret_arn])
-    engine  = [module.redis.engine_auth_secret_arn]
+    gateway = concat([for secret in aws_secretsmanager_secret.this : secret.arn], module.redis.readable_secret_arns.gateway)
+    engine  = module.redis.readable_secret_arns.engine
   }
 }
 
@@ -172,8 +172,8 @@ module "gateways" {
   redis = {
     host       = module.redis.host
     port       = module.redis.port
-    user       = module.redis.users.gateway
-    secret_arn = module.redis.auth_secret_arn
+    user       = module.redis.users.gateway.name
+    secret_arn = module.redis.users.gateway.secret_arn
   }
 
   quic = var.has_quic ? {
@@ -216,7 +216,7 @@ module "engines" {
   redis = {
     host       = module.redis.host
     port       = module.redis.port
-    user       = module.redis.users.engine
-    secret_arn = module.redis.engine_auth_secret_arn
+    user       = module.redis.users.engine.name
+    secret_arn = module.redis.users.engine.secret_arn
   }
 }

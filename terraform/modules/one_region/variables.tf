@@ -111,8 +111,8 @@ variable "pools" {
 }
 
 variable "redis" {
-  description = "Nodes of Redis: type, replicas, days of snapshots."
-  type        = object({ node_type = string, replicas = number, snapshot_days = number })
+  description = "Nodes of Redis: type, replicas, days of snapshots; and which passwords its users have: raise password_version by one to make them anew."
+  type        = object({ node_type = string, replicas = number, snapshot_days = number, password_version = optional(number, 1) })
 }
 
 variable "audit" {

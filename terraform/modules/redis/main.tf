@@ -6,80 +6,24 @@
 
 locals {
   name = "${var.name}-redis"
-
-  users = {
-    # Everything of Patchbay's own keys. INFO tells a gateway that it speaks to another server than before.
-    gateway = "on ~${var.prefix}:* resetchannels -@all +@read +@write +@scripting +@transaction +@connection +time -@dangerous +info -script|flush -script|kill"
-    # An engine enters its lease in the registry, and can touch nothing else.
-    engine = "on ~${var.prefix}:engines:* resetchannels -@all +@connection +@hash +@sortedset +get +set +time +eval +evalsha +script|load +script|exists -@dangerous"
-  }
 }
 
-# Another one at each look; only that of the first look, and of a new password_version, becomes a password.
-data "aws_secretsmanager_random_password" "this" {
-  for_each = local.users
+module "users" {
+  source = "../redis_users"
 
-  password_length     = 48
-  exclude_punctuation = true
-}
-
-resource "aws_secretsmanager_secret" "this" {
-  for_each = local.users
-
-  #checkov:skip=CKV2_AWS_57:password_version renews it, with the users of Redis, which a rotation by Secrets Manager alone would not change
-  name                    = "${local.name}/${each.key}"
-  description             = "Password of the Redis user ${each.key} of ${var.region}"
-  kms_key_id              = var.kms_key_arns.secrets
-  recovery_window_in_days = var.secret_recovery_days
-  tags                    = var.tags
-}
-
-resource "aws_secretsmanager_secret_version" "this" {
-  for_each = local.users
-
-  secret_id                = aws_secretsmanager_secret.this[each.key].id
-  secret_string_wo         = data.aws_secretsmanager_random_password.this[each.key].random_password
-  secret_string_wo_version = var.password_version
-}
-
-# ElastiCache's resource takes no value that stays out of the state: the two passwords are in it. Guard the state as
-# docs/deploy.md says.
-data "aws_secretsmanager_secret_version" "this" {
-  for_each = local.users
-
-  secret_id  = aws_secretsmanager_secret.this[each.key].id
-  version_id = aws_secretsmanager_secret_version.this[each.key].version_id
-}
-
-resource "aws_elasticache_user" "this" {
-  for_each = local.users
-
-  user_id       = "${var.name}-${each.key}"
-  user_name     = each.key
-  engine        = var.engine.name
-  access_string = each.value
-  tags          = var.tags
-
-  authentication_mode {
-    type      = "password"
-    passwords = [data.aws_secretsmanager_secret_version.this[each.key].secret_string]
-  }
-}
-
-# A group must hold a user named default: one that may do nothing.
-resource "aws_elasticache_user" "default" {
-  user_id              = "${var.name}-default"
-  user_name            = "default"
-  engine               = var.engine.name
-  access_string        = "off ~keys* -@all"
-  no_password_required = true
-  tags                 = var.tags
+  name             = var.name
+  region           = var.region
+  engine           = var.engine.name
+  prefix           = var.prefix
+  password_version = var.password_version
+  kms_key_arn      = var.kms_key_arns.secrets
+  tags             = var.tags
 }
 
 resource "aws_elasticache_user_group" "this" {
   user_group_id = local.name
   engine        = var.engine.name
-  user_ids      = concat([aws_elasticache_user.default.user_id], [for user in aws_elasticache_user.this : user.user_id])
+  user_ids      = module.users.user_ids
   tags          = var.tags
 }
 

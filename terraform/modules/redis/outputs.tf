@@ -9,21 +9,11 @@ output "port" {
 }
 
 output "users" {
-  description = "Names of its users."
-  value       = { gateway = "gateway", engine = "engine" }
+  description = "For gateways and for engines: the user's name, and the secret with its newest password, once Redis takes it."
+  value       = { for user, name in module.users.names : user => { name = name, secret_arn = module.users.secret_arns[user] } }
 }
 
-output "access_strings" {
-  description = "What its users may do, as Redis writes it."
-  value       = local.users
-}
-
-output "auth_secret_arn" {
-  description = "Secret with the password of the user gateway."
-  value       = aws_secretsmanager_secret.this["gateway"].arn
-}
-
-output "engine_auth_secret_arn" {
-  description = "Secret with the password of the user engine."
-  value       = aws_secretsmanager_secret.this["engine"].arn
+output "readable_secret_arns" {
+  description = "Secrets with all passwords of each user that are good."
+  value       = module.users.readable_secret_arns
 }

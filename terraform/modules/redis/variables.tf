@@ -62,18 +62,13 @@ variable "engine" {
 }
 
 variable "prefix" {
-  description = "Before every key: limits.redis.prefix of the gateways, --register-prefix of the engines."
+  description = "Before every key; see the module redis_users."
   type        = string
   default     = "patchbay"
-
-  validation {
-    condition     = can(regex("^[a-z0-9_-]+$", var.prefix))
-    error_message = "Small letters, digits, hyphens and underscores: it stands in the users' key patterns."
-  }
 }
 
 variable "password_version" {
-  description = "Raise it by one to make both passwords anew."
+  description = "Raise it by one to make both passwords anew; see the module redis_users."
   type        = number
   default     = 1
 }
@@ -94,12 +89,6 @@ variable "log_group" {
   description = "CloudWatch log group for slow and engine logs; empty: none."
   type        = string
   default     = ""
-}
-
-variable "secret_recovery_days" {
-  description = "How long a deleted secret can be brought back; 0: not at all."
-  type        = number
-  default     = 30
 }
 
 variable "tags" {

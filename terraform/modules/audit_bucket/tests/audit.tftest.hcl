@@ -17,12 +17,18 @@ run "nothing_in_it_can_be_changed_for_six_years" {
   command = plan
 
   assert {
-    condition     = aws_s3_bucket.this.object_lock_enabled && one(one(aws_s3_bucket_object_lock_configuration.this.rule).default_retention).mode == "COMPLIANCE" && one(one(aws_s3_bucket_object_lock_configuration.this.rule).default_retention).days == 2190
+    condition     = module.bucket.has_object_lock && one(one(aws_s3_bucket_object_lock_configuration.this.rule).default_retention).mode == "COMPLIANCE" && one(one(aws_s3_bucket_object_lock_configuration.this.rule).default_retention).days == 2190
     error_message = "Object Lock, in the mode that nobody may bypass"
   }
   assert {
-    condition     = one(one(aws_s3_bucket_lifecycle_configuration.this.rule).expiration).days > var.retention_days
+    condition     = module.bucket.expiration_days > var.retention_days
     error_message = "nothing is deleted before its retention is over"
+  }
+  assert {
+    condition = length(setintersection(flatten([
+      for statement in data.aws_iam_policy_document.bucket.statement : statement.actions if statement.effect == "Deny"
+    ]), ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectRetention"])) == 3
+    error_message = "its policy denies deletes, exceptions and shorter retentions"
   }
   assert {
     condition     = length(aws_s3_bucket_replication_configuration.this) == 0

@@ -1,13 +1,6 @@
-# TLS, users, zones, and what is never dropped. moto lacks users and parameter groups, so this is planned only.
+# TLS, users, zones, and what is never dropped. moto lacks groups of users and of parameters, so this is planned only.
 
-mock_provider "aws" {
-  mock_data "aws_secretsmanager_random_password" {
-    defaults = { random_password = "a-password-of-no-use-anywhere" }
-  }
-  mock_data "aws_secretsmanager_secret_version" {
-    defaults = { secret_string = "a-password-of-no-use-anywhere" }
-  }
-}
+mock_provider "aws" {}
 
 variables {
   name               = "patchbay-test-eu-west"
@@ -43,20 +36,16 @@ run "it_drops_nothing" {
   }
 }
 
-run "nobody_comes_in_without_a_password_and_engines_reach_the_registry_alone" {
+run "nobody_comes_in_but_the_users_of_its_group" {
   command = plan
 
   assert {
-    condition     = startswith(aws_elasticache_user.default.access_string, "off ")
-    error_message = "the user that everybody knows may do nothing"
+    condition     = aws_elasticache_user_group.this.user_ids == toset(["patchbay-test-eu-west-default", "patchbay-test-eu-west-engine", "patchbay-test-eu-west-gateway"])
+    error_message = "gateways, engines, and the user that may do nothing"
   }
   assert {
-    condition     = strcontains(aws_elasticache_user.this["engine"].access_string, "~patchbay:engines:*") && !strcontains(aws_elasticache_user.this["engine"].access_string, "~patchbay:* ")
-    error_message = "engines touch leases alone"
-  }
-  assert {
-    condition     = alltrue([for secret in aws_secretsmanager_secret.this : secret.kms_key_id == var.kms_key_arns.secrets])
-    error_message = "passwords are encrypted with the key for secrets"
+    condition     = aws_elasticache_replication_group.this.user_group_ids == toset(["patchbay-test-eu-west-redis"]) && aws_elasticache_replication_group.this.auth_token == null
+    error_message = "users, and not the one token of the older AUTH"
   }
 }
 

@@ -55,12 +55,22 @@ module "network" {
   tags               = local.tags
 }
 
+module "access_logs" {
+  source = "../../../../terraform/modules/private_bucket"
+
+  bucket         = "acme-patchbay-test-eu-central-access-logs"
+  is_deletable   = true
+  lifecycle_rule = { id = "a-year", expiration_days = 365, noncurrent_days = 30 }
+  tags           = local.tags
+}
+
 module "artifacts" {
   source = "../../../../terraform/modules/artifact_bucket"
 
   bucket       = "acme-patchbay-test-eu-central-artifacts"
   kms_key_arn  = module.kms.key_arns.data
   is_deletable = true
+  log_bucket   = module.access_logs.ready.bucket
   tags         = local.tags
 }
 
@@ -72,6 +82,7 @@ module "audit" {
   legal_area     = "eea"
   kms_key_arn    = module.kms.key_arns.audit
   retention_days = 30
+  log_bucket     = module.access_logs.ready.bucket
   tags           = local.tags
 
   replica = {
@@ -241,6 +252,10 @@ output "artifact_bucket" {
 
 output "audit_bucket" {
   value = module.audit.bucket
+}
+
+output "access_log_bucket" {
+  value = module.access_logs.bucket
 }
 
 output "groups" {
