@@ -114,6 +114,23 @@ def test_a_spot_pool_has_spot_machines_alone_and_a_reserved_one_none(production:
         }
 
 
+def test_every_bucket_of_every_region_is_a_private_one(production: dict[str, Any]) -> None:
+    buckets = [found["address"] for found in of_type(production, "aws_s3_bucket")]
+
+    assert len(buckets) == 3 * len(REGION_NAMES)
+    for part in ("public_access_block", "policy", "versioning", "ownership_controls"):
+        assert len(of_type(production, f"aws_s3_bucket_{part}")) == len(buckets)
+
+
+def test_terraform_is_given_no_password_of_any_region(production: dict[str, Any]) -> None:
+    """CloudFormation makes users of Redis that have one (test_redis_passwords.py)."""
+    stacks = {found["name"] for found in of_type(production, "aws_cloudformation_stack")}
+
+    assert {found["user_name"] for found in of_type(production, "aws_elasticache_user")} == {"default"}
+    assert of_type(production, "aws_secretsmanager_secret_version") == []
+    assert {f"patchbay-production-{name}-redis-users" for name in REGION_NAMES} <= stacks
+
+
 def test_links_names_and_copies_stay_inside_their_legal_area(production: dict[str, Any]) -> None:
     links = {found["address"] for found in of_type(production, "aws_vpc_peering_connection")}
     copies = {
@@ -171,6 +188,16 @@ def test_an_accelerator_across_legal_areas_is_refused(tmp_path: Path, aws: AwsSe
     said = planned.refused(accelerators={"global": ["eu-west", "us-east"]})
 
     assert "A global accelerator across legal areas is refused" in said
+
+
+def test_a_type_that_an_aws_region_lacks_is_refused_before_anything_is_made(tmp_path: Path, aws: AwsServer) -> None:
+    """Ireland has no g6, and the default types begin with one."""
+    hosts = Terraform("tests/terraform/roots/hosts", tmp_path, endpoint=aws.endpoint)
+    hosts.init()
+
+    said = hosts.refused(public_key="", aws_region="eu-west-1")
+
+    assert "eu-west-1 has no g6.2xlarge, g6.xlarge, g6e.xlarge" in said
 
 
 def test_a_region_under_another_law_than_its_aws_region_is_refused(tmp_path: Path, aws: AwsServer) -> None:

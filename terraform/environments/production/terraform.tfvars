@@ -1,7 +1,7 @@
 # What is decided for production. What belongs to the account is in account.auto.tfvars (see its example).
 
 environment    = "production"
-cost_reference = "an hour of one on-demand g6.xlarge"
+cost_reference = "an hour of one on-demand g6.xlarge in us-east-1"
 
 # Whose law holds where: each region stands under all jurisdictions of its area. A lawyer must confirm each row.
 legal_areas = {
@@ -23,7 +23,7 @@ regions = {
         capacity      = "reserved"
         min           = 2
         max           = 12
-        cost_permille = 1000
+        cost_permille = 1250
         types         = ["g6.xlarge", "g6.2xlarge", "g5.xlarge"]
         models        = [{ name = "embedded" }]
         # Paid for from the apply on, used or not.
@@ -33,7 +33,7 @@ regions = {
         capacity      = "spot"
         min           = 3
         max           = 24
-        cost_permille = 400
+        cost_permille = 500
         models        = [{ name = "embedded" }]
       }
     }
@@ -47,13 +47,14 @@ regions = {
     availability_zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
     monthly_limit      = 9000
     gateways           = { instance_type = "c7i.large", min = 3, max = 12, max_sessions = 2000 }
+    # Ireland has no g6.
     pools = {
       gpu-reserved = {
         capacity      = "reserved"
         min           = 2
         max           = 12
-        cost_permille = 1000
-        types         = ["g6.xlarge", "g6.2xlarge", "g5.xlarge"]
+        cost_permille = 1400
+        types         = ["g5.xlarge", "g5.2xlarge"]
         models        = [{ name = "embedded" }]
         reservations  = { instances_by_zone = { "eu-west-1a" = 1, "eu-west-1b" = 1 } }
       }
@@ -61,7 +62,8 @@ regions = {
         capacity      = "spot"
         min           = 3
         max           = 24
-        cost_permille = 400
+        cost_permille = 560
+        types         = ["g5.xlarge", "g5.2xlarge", "g4dn.xlarge", "g4dn.2xlarge"]
         models        = [{ name = "embedded" }]
       }
     }

@@ -1,7 +1,7 @@
 # What is decided for staging. What belongs to the account is in account.auto.tfvars (see its example).
 
 environment    = "staging"
-cost_reference = "an hour of one on-demand g6.xlarge"
+cost_reference = "an hour of one on-demand g6.xlarge in us-east-1"
 
 # Whose law holds where: each region stands under all jurisdictions of its area. A lawyer must confirm each row.
 legal_areas = {
@@ -23,7 +23,7 @@ regions = {
         capacity      = "reserved"
         min           = 0
         max           = 2
-        cost_permille = 1000
+        cost_permille = 1250
         types         = ["g6.xlarge", "g6.2xlarge", "g5.xlarge"]
         models        = [{ name = "embedded" }]
       }
@@ -31,7 +31,7 @@ regions = {
         capacity      = "spot"
         min           = 1
         max           = 3
-        cost_permille = 400
+        cost_permille = 500
         models        = [{ name = "embedded" }]
       }
     }
@@ -45,20 +45,22 @@ regions = {
     availability_zones = ["eu-west-1a", "eu-west-1b"]
     monthly_limit      = 1500
     gateways           = { instance_type = "c7i.large", min = 2, max = 4, max_sessions = 500 }
+    # Ireland has no g6.
     pools = {
       gpu-reserved = {
         capacity      = "reserved"
         min           = 0
         max           = 2
-        cost_permille = 1000
-        types         = ["g6.xlarge", "g6.2xlarge", "g5.xlarge"]
+        cost_permille = 1400
+        types         = ["g5.xlarge", "g5.2xlarge"]
         models        = [{ name = "embedded" }]
       }
       gpu-spot = {
         capacity      = "spot"
         min           = 1
         max           = 3
-        cost_permille = 400
+        cost_permille = 560
+        types         = ["g5.xlarge", "g5.2xlarge", "g4dn.xlarge", "g4dn.2xlarge"]
         models        = [{ name = "embedded" }]
       }
     }

@@ -6,7 +6,19 @@
 
 data "aws_region" "here" {}
 
+# What this region of AWS has: a type that it lacks ends an apply halfway, or a pool that waits for it for ever.
+data "aws_ec2_instance_type_offerings" "region" {
+  location_type = "region"
+
+  filter {
+    name   = "instance-type"
+    values = var.instance_types
+  }
+}
+
 locals {
+  types_not_here = setsubtract(var.instance_types, data.aws_ec2_instance_type_offerings.region.instance_types)
+
   group_name     = "${var.name}-engine-${var.pool}"
   launch_hook    = "serves"
   terminate_hook = "drains"
@@ -123,6 +135,10 @@ resource "aws_launch_template" "this" {
     precondition {
       condition     = length(base64gzip(local.user_data)) <= 4 * ceil(16384 / 3)
       error_message = "The user data is larger than the 16 KiB that EC2 takes."
+    }
+    precondition {
+      condition     = length(local.types_not_here) == 0
+      error_message = "${data.aws_region.here.name} has no ${join(", ", local.types_not_here)}: name other types for the pool ${var.pool}."
     }
   }
 }

@@ -1,5 +1,16 @@
 # Capacity that is held for this pool alone: reservations that only a machine which names their group may use.
 
+data "aws_ec2_instance_type_offerings" "zones" {
+  count = local.makes_reservations ? 1 : 0
+
+  location_type = "availability-zone"
+
+  filter {
+    name   = "instance-type"
+    values = [var.instance_types[0]]
+  }
+}
+
 resource "aws_ec2_capacity_reservation" "this" {
   for_each = var.reservations.instances_by_zone
 
@@ -11,6 +22,13 @@ resource "aws_ec2_capacity_reservation" "this" {
   end_date_type           = "unlimited"
   ebs_optimized           = true
   tags                    = local.tags
+
+  lifecycle {
+    precondition {
+      condition     = contains(data.aws_ec2_instance_type_offerings.zones[0].locations, each.key)
+      error_message = "${each.key} has no ${var.instance_types[0]} to reserve: name a zone that has it, or another type first."
+    }
+  }
 }
 
 resource "aws_resourcegroups_group" "reservations" {

@@ -132,21 +132,31 @@ data "aws_iam_policy_document" "host" {
     }
   }
 
-  statement {
-    sid       = "WriteLogs"
-    actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    resources = ["arn:${local.partition}:logs:${local.here}:log-group:/patchbay/${var.name}/${each.key}*:*"]
+  # Engines keep their log in their journal and publish nothing: how many engines are wanted, which AWS scales by, is for
+  # gateways to say.
+  dynamic "statement" {
+    for_each = each.key == "engine" ? [] : [1]
+
+    content {
+      sid       = "WriteLogs"
+      actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+      resources = ["arn:${local.partition}:logs:${local.here}:log-group:/patchbay/${var.name}/${each.key}*:*"]
+    }
   }
 
-  statement {
-    sid       = "PublishFigures"
-    actions   = ["cloudwatch:PutMetricData"]
-    resources = ["*"]
+  dynamic "statement" {
+    for_each = each.key == "engine" ? [] : [1]
 
-    condition {
-      test     = "StringEquals"
-      variable = "cloudwatch:namespace"
-      values   = ["Patchbay"]
+    content {
+      sid       = "PublishFigures"
+      actions   = ["cloudwatch:PutMetricData"]
+      resources = ["*"]
+
+      condition {
+        test     = "StringEquals"
+        variable = "cloudwatch:namespace"
+        values   = ["Patchbay"]
+      }
     }
   }
 

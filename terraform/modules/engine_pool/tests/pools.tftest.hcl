@@ -4,6 +4,12 @@ mock_provider "aws" {
   mock_data "aws_region" {
     defaults = { name = "eu-west-1" }
   }
+  mock_data "aws_ec2_instance_type_offerings" {
+    defaults = {
+      instance_types = ["g6.xlarge", "g5.xlarge", "g6.2xlarge", "g5.2xlarge", "g6e.xlarge"]
+      locations      = ["eu-west-1a", "eu-west-1b"]
+    }
+  }
 }
 
 variables {
@@ -171,5 +177,24 @@ run "a_refresh_goes_back_by_itself_only_where_aws_can" {
   assert {
     condition     = !one(one(aws_autoscaling_group.this.instance_refresh).preferences).auto_rollback
     error_message = "AWS refuses every refresh that would have to go back to the newest image"
+  }
+}
+
+run "a_type_that_the_region_of_aws_lacks_is_refused" {
+  command         = plan
+  expect_failures = [aws_launch_template.this]
+  variables {
+    instance_types = ["g5.xlarge", "g5.2xlarge", "gr6.4xlarge"]
+  }
+}
+
+run "a_reservation_in_a_zone_that_lacks_the_type_is_refused" {
+  command         = plan
+  expect_failures = [aws_ec2_capacity_reservation.this]
+  variables {
+    pool         = "gpu-reserved"
+    capacity     = "reserved"
+    size         = { min = 2, max = 4 }
+    reservations = { instances_by_zone = { "eu-west-1a" = 1, "eu-west-1c" = 1 } }
   }
 }

@@ -63,6 +63,12 @@ run "an_engine_reads_neither_the_gateways_secrets_nor_the_audit_bucket" {
     ])
     error_message = "an engine's policy names what is the gateway's"
   }
+  assert {
+    condition = !anytrue([
+      for statement in data.aws_iam_policy_document.host["engine"].statement : anytrue([for action in statement.actions : startswith(action, "cloudwatch:") || startswith(action, "logs:")])
+    ])
+    error_message = "how many engines are wanted is not an engine's to say"
+  }
 }
 
 run "a_gateway_adds_to_the_audit_bucket_and_deletes_nothing_anywhere" {

@@ -7,7 +7,7 @@ terraform {
 }
 
 provider "aws" {
-  region = "eu-central-1"
+  region = var.aws_region
 }
 
 locals {
@@ -82,6 +82,11 @@ module "gateways" {
 
 variable "public_key" {
   type = string
+}
+
+variable "aws_region" {
+  type    = string
+  default = "eu-central-1"
 }
 
 output "engine_user_data" {
