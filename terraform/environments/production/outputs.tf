@@ -28,14 +28,24 @@ output "user_data" {
   value       = { for name, region in local.built : name => region.user_data }
 }
 
+# These two are known once buckets and secrets are there, before anything else is (docs/deploy.md): Terraform leaves out of
+# a targeted apply every output that depends on more, as each does that looks through local.built.
 output "artifact_buckets" {
   description = "Where releases, models and configuration go, by region."
-  value       = { for name, region in local.built : name => region.artifact_bucket }
+  value = {
+    eu-central = module.eu_central.artifact_bucket
+    eu-west    = module.eu_west.artifact_bucket
+    us-east    = module.us_east.artifact_bucket
+  }
 }
 
 output "secret_arns" {
   description = "Secrets that people fill, by region (docs/deploy.md)."
-  value       = { for name, region in local.built : name => region.secret_arns }
+  value = {
+    eu-central = module.eu_central.secret_arns
+    eu-west    = module.eu_west.secret_arns
+    us-east    = module.us_east.secret_arns
+  }
 }
 
 output "autoscaling_group_names" {
