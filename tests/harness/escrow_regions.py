@@ -28,7 +28,8 @@ from policies.plans import (
     WhenExhausted,
     WhenLimiterAway,
 )
-from tests.harness.redis_server import RedisServer, free_port
+from tests.harness.ports import free_port
+from tests.harness.redis_server import RedisServer
 from tests.harness.waiting import until_true
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from gateway.resumption.token_keys import create_key_file
 from gateway.settings import as_environment
 from gateway.wire.messages import AudioSpec, ErrorMessage, FinalMessage, Finished, Start, Started
 from tests.harness.engine import running_engine
-from tests.harness.redis_server import RedisServer, free_port
+from tests.harness.ports import free_port
+from tests.harness.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiohttp import web
 
 from tests.harness.faults import Faults
-from tests.harness.redis_server import free_port
+from tests.harness.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

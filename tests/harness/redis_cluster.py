@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.harness.redis_server import RedisServer, free_port
+from tests.harness.ports import free_port
+from tests.harness.redis_server import RedisServer
 from tests.harness.waiting import until_sync
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 from typing import TYPE_CHECKING
 
 import redis
 
+from tests.harness.ports import free_port
 from tests.harness.waiting import until_sync
 
 if TYPE_CHECKING:
@@ -101,9 +101,3 @@ class RedisServer:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

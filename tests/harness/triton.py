@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import uuid
 from contextlib import suppress
@@ -14,6 +13,7 @@ import grpc
 
 from engines.proto import kserve_pb2 as kserve
 from engines.proto.kserve_pb2_grpc import GRPCInferenceServiceStub
+from tests.harness.ports import free_port
 from tests.harness.waiting import until_sync
 
 _UNPACKED = Path(__file__).parents[2] / ".triton"
@@ -39,7 +39,7 @@ class Triton:
         self._log = repository.parent / f"{repository.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._shared_prefix = f"patchbay_{uuid.uuid4().hex[:12]}"
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def address(self) -> str:
@@ -140,10 +140,3 @@ class Triton:
     def _wait(self) -> None:
         if self._process is not None:
             self._process.wait(_STOP_WITHIN_S)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

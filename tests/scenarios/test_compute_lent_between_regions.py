@@ -13,8 +13,8 @@ from gateway.cli.connection import ConnectionFailed
 from gateway.dev_keys import DevClaims
 from gateway.wire.messages import Usage
 from tests.harness.caller import Caller, calling
+from tests.harness.ports import free_port
 from tests.harness.recordings import pieces_of, talk
-from tests.harness.redis_server import free_port
 from tests.harness.region import start_region
 from tests.harness.waiting import until
 

@@ -14,7 +14,7 @@ from policies.escrow import Loan, Outcome
 from policies.escrow_region import Look, Minting, Seen
 from policies.plans import MICRO, Level
 from tests.harness.escrow_regions import RATE, WHO, lending_regions
-from tests.harness.redis_server import free_port
+from tests.harness.ports import free_port
 from tests.harness.tcp_relay import TcpRelay
 from tests.harness.waiting import until_true
 

@@ -15,7 +15,7 @@ from gateway.redis_link.settings import RedisSettings
 from policies.plans import MICRO, WhenLimiterAway
 from tests.harness.escrow_load import Spending
 from tests.harness.escrow_regions import RATE, lending_regions, plan
-from tests.harness.redis_server import free_port
+from tests.harness.ports import free_port
 from tests.harness.tcp_relay import TcpRelay
 from tests.harness.waiting import until
 from tests.harness.window_checker import worst_excess_us

@@ -32,7 +32,7 @@ from gateway.wire.messages import (
 from gateway.wire.refusal import error_message
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
 from tests.fakes.engine_pool import FakePool, FakeStream, LossReason, Lost
-from tests.harness.redis_server import free_port
+from tests.harness.ports import free_port
 from tests.harness.tcp_relay import TcpRelay
 from tests.harness.waiting import until
 

@@ -19,7 +19,7 @@ from gateway.errors import Reason, WrongRegion
 from gateway.webtransport.client.trust import CertificateHash
 from gateway.wire.messages import Ack, AudioLost, AudioSpec, FinalMessage, Finished, Start, Started
 from tests.contracts.gateway_in_process import GatewayInProcess, running_gateway
-from tests.harness.redis_server import free_port
+from tests.harness.ports import free_port
 from tests.harness.udp_relay import UdpRelay
 from tests.harness.waiting import until
 from tests.harness.webtransport_server import running_server, silent

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from gateway.cli.app import app
 from tests.harness.command import patchbay
+from tests.harness.ports import free_port
 from tests.harness.recordings import path_of, pcm_of
-from tests.harness.redis_server import free_port
 from tests.harness.region import PATCHBAY, Region, environment_of, start_region
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from gateway.dev_certificates import create_or_renew
 from gateway.running_regions import newest
 from tests.harness.command import patchbay
 from tests.harness.next_version import write_next_version
+from tests.harness.ports import free_ports
 from tests.harness.region import PATCHBAY, environment_of, is_gone, start_region
 
 if TYPE_CHECKING:
@@ -43,18 +44,6 @@ def _of_folder(folder: Path) -> Iterator[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             if process.environ().get("XDG_STATE_HOME") == str(folder / "state"):
                 yield process
-
-
-def free_ports() -> int:
-    """The first of four free ports in a row, the last of them of UDP; free when they were looked at."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port = int(first.getsockname()[1])
-            with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as rest:
-                for number in (port + 1, port + 2):
-                    rest.enter_context(socket.create_server(("127.0.0.1", number)))
-                rest.enter_context(udp_port(port + 3))
-                return port
 
 
 def udp_port(number: int) -> socket.socket:
@@ -86,7 +75,7 @@ def ready_of(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize(("offset", "name"), [(0, "http"), (1, "grpc"), (2, "admin"), (3, "webtransport")])
 def test_a_port_that_is_taken_is_69_and_named(tmp_path: Path, offset: int, name: str) -> None:
-    port = free_ports()
+    port = free_ports(4)
     with udp_port(port + 3) if offset == 3 else socket.create_server(("127.0.0.1", port + offset)):
         outcome = refused(tmp_path, "--port", str(port))
     assert outcome.exit_code == 69
@@ -133,7 +122,7 @@ def test_a_log_that_cannot_be_written_is_70(tmp_path: Path) -> None:
 
 
 def test_the_ports_are_the_one_given_and_the_next_three(tmp_path: Path) -> None:
-    port = free_ports()
+    port = free_ports(4)
     with ready_of(tmp_path, "--port", str(port)) as ready:
         addresses = [ready[name] for name in ("http", "grpc", "metrics")]
         assert [port_of(address) for address in addresses] == [port, port + 1, port + 2]
@@ -183,7 +172,7 @@ def test_stopping_is_exit_0_and_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_the_settings_file_says_where_to_listen_unless_the_command_line_does(tmp_path: Path) -> None:
-    port = free_ports()
+    port = free_ports(4)
     config = tmp_path / "gateway.toml"
     pair = create_or_renew(tmp_path)
     tls = f'certificate_file = "{pair.certificate_file}", key_file = "{pair.key_file}"'

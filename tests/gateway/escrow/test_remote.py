@@ -12,7 +12,7 @@ from gateway.escrow.remote import RootsEverywhere
 from policies.escrow import Ask, Loan, Outcome
 from policies.plans import Level, Principal
 from tests.harness.escrow_regions import escrow_settings
-from tests.harness.redis_server import free_port
+from tests.harness.ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.exporter import ExporterProcess, record, unacknowledged, usage_event
-from tests.harness.redis_server import free_port
+from tests.harness.ports import free_port
 from tests.harness.region import ROOT
 from tests.harness.residency_bundle import PROJECTS, residency_files
 from tests.harness.waiting import until_sync

@@ -16,7 +16,8 @@ from gateway.resumption.settings import FINISHED_TTL_S
 from policies.residency.decision import Situation
 from regions.links.peer_channels import PeerChannel
 from tests.harness.commit_points import KeepingGateway, keeping, point_at
-from tests.harness.redis_server import RedisServer, free_port
+from tests.harness.ports import free_port
+from tests.harness.redis_server import RedisServer
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:

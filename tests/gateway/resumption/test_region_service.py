@@ -9,7 +9,8 @@ from gateway.resumption.peers import SERVICE
 from regions.proto import region_pb2 as pb
 from tests.gateway.resumption.test_peers import serving
 from tests.harness.commit_points import keeping
-from tests.harness.redis_server import RedisServer, free_port
+from tests.harness.ports import free_port
+from tests.harness.redis_server import RedisServer
 
 pytestmark = pytest.mark.integration
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 import redis.asyncio
 
 from regions.lab.redis_pair import is_primary, promote, redis_command, until_answers, until_in_step
+from tests.harness.ports import free_port
 from tests.harness.waiting import until_true
 
 if TYPE_CHECKING:
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from engines.interface import FinalResult, Granted, Lost, OpenStream, Progress, 
 from regions.links.grpc_link import GrpcLink
 from regions.links.pool import LinkPool
 from regions.links.settings import LinkSettings, PoolSettings
+from tests.harness import ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -193,6 +193,4 @@ async def run_pool() -> AsyncIterator[Callable[..., Awaitable[LinkPool]]]:
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
