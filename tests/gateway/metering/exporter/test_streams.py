@@ -99,9 +99,9 @@ async def test_only_what_a_silent_consumer_holds_is_taken_over(redis_server: Red
         ((held, _fields),), _lost = await dead.read("g", ["acme"], limit=1)
         await waiting.read("g", ["acme"], limit=1)
         with redis_server.client() as client:
-            await until(lambda: all(one["idle"] > 250 for one in client.xinfo_consumers(NAMES.meter("acme"), "g")))
+            await until(lambda: all(one["idle"] > 1_500 for one in client.xinfo_consumers(NAMES.meter("acme"), "g")))
         await waiting.heartbeat(["acme"])
-        states = await ours.look(["acme"], dead_after_ms=250)
+        states = await ours.look(["acme"], dead_after_ms=1_500)
         assert states["acme"].dead == {"g": [b"dead"]}, "the other one waits for its receiver"
         ((taken, fields),) = await ours.take_over("g", "acme", b"dead", limit=10, after=b"0-0")
         assert (taken, fields[b"first"]) == (held, b"0")
