@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _SILENT_S = 6.0
 """A gateway that says nothing for so long while audio flows is taken for lost."""
-_GIVE_UP_S = 30.0
+_GIVE_UP_S, _GIVE_UP_OVER_WEBTRANSPORT_S = 30.0, 60.0
+"""Where nobody answers UDP, each try takes `OPEN_S`, and those who come back are found later."""
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.1, 1.0
 _END_S = 30.0
 _REPLAY_PIECE_MS = 1_000
@@ -93,6 +94,7 @@ class Call:
         self._began_at_s = time.monotonic()
         delay_s, tries = _FIRST_DELAY_S, 0
         last_good_s = time.monotonic()
+        give_up_s = _GIVE_UP_OVER_WEBTRANSPORT_S if self._plan.webtransports else _GIVE_UP_S
         while True:
             self._is_opened_here = False
             self._place = self._places.next(tries)
@@ -111,7 +113,7 @@ class Call:
                     self._given_up += 1
                     self._record.refusals.append(str(broken))
                 is_lost = self._is_opened and not self._resume_token
-                if is_lost or not broken.may_come_back or now_s - last_good_s > _GIVE_UP_S:
+                if is_lost or not broken.may_come_back or now_s - last_good_s > give_up_s:
                     self._record.failure = str(broken)
                     break
                 await asyncio.sleep(max(broken.retry_after_s, delay_s * self._dice.uniform(0.5, 1.0)))
@@ -265,10 +267,9 @@ class Call:
     def _sent_on(self, gateways: Sequence[str]) -> None:
         """A gateway that may not serve it, or empties its region, says where to go."""
         elsewhere = _websockets_of(gateways)
-        if elsewhere and self._is_opened:
-            self._places.named = elsewhere
-        elif elsewhere:
+        if elsewhere:
             self._places.sent_to = elsewhere[0]
+            self._places.named = elsewhere if self._is_opened else ()
 
     def _moved(self, said: dict[str, Any], now_s: float) -> None:
         region = said.get("engine_region") or self._gateway_region
