@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -448,10 +449,14 @@ def test_whoever_presses_stop_while_the_browser_asks_for_the_microphone_is_not_l
     assert (browser.state, stage.connections) == ("Ready", [])
 
 
-def test_a_gateway_that_is_not_there_is_told(browser: Browser) -> None:
+@pytest.mark.parametrize("source", ["file", "microphone"])
+def test_a_gateway_that_is_not_there_is_told(browser: Browser, source: str) -> None:
     with console_served() as address:
         browser.open(f"{address}/console#token=a.b.c")
-        browser.choose_file(path_of("digits_rms.wav"))
+        if source == "file":
+            browser.choose_file(path_of("digits_rms.wav"))
+        else:
+            browser.choose_microphone()
     browser.click("start")
     browser.until_over()
     assert browser.text("notice-title") == "The gateway does not answer."
@@ -466,3 +471,46 @@ def test_a_file_that_is_no_audio_is_told_before_anything_is_sent(browser: Browse
         browser.click("start")
         browser.until_over()
         assert browser.text("notice-title") == "This browser cannot read the file as audio."
+
+
+def test_a_plan_that_is_used_up_is_told_once_until_there_are_words_again(browser: Browser, stage: Stage) -> None:
+    async def lets_audio_wait(connection: Connection) -> None:
+        await connection.started()
+        for at_ms in (100, 1_100):
+            for is_throttled in (True, False, True, True):
+                await connection.say("usage", audio_ms=0, compute_us=0, is_throttled=is_throttled)
+            await connection.say("final", text="nine", start_ms=at_ms, end_ms=at_ms + 80, words=[])
+        await connection.listen_to_the_end()
+        await connection.say("finished", audio_ms=1_250)
+
+    stage.scripts = [lets_audio_wait]
+    browser.open(f"{stage.address}/console#token=a.b.c")
+    browser.choose_file(path_of("digits_rms.wav"))
+    browser.choose("pace", "fast")
+    browser.click("start")
+    browser.until_over()
+    assert browser.remarks == ["The plan is used up for now; audio waits"] * 2
+
+
+def test_whoever_waits_for_a_session_to_go_on_is_told_why(browser: Browser, stage: Stage) -> None:
+    async def is_full(connection: Connection) -> None:
+        await connection.fail("no_capacity", message="No engine has a free slot.", retryable=True, retry_after_ms=2_000)
+        told.set()
+
+    async def goes_on(connection: Connection) -> None:
+        await asyncio.to_thread(seen.wait, RECEIVE_S)
+        await finishes(connection)
+
+    told, seen = threading.Event(), threading.Event()
+    stage.scripts = [breaks(), is_full, goes_on]
+    browser.open(f"{stage.address}/console#token=a.b.c")
+    browser.choose_file(path_of("digits_rms.wav"))
+    browser.choose("pace", "fast")
+    browser.click("start")
+    browser.until(lambda: told.is_set() and browser.text("notice-title") != "", what="the reason")
+    assert browser.text("notice-title") == "No engine has a free slot."
+    assert browser.state == "Connection lost, going on…"
+    seen.set()
+    browser.until_over()
+    assert browser.state == "Done"
+    assert not browser.part("notice").is_displayed()

@@ -22,6 +22,7 @@ const REFUSALS = {
   NotSupportedError: ["This browser gives no microphone at 16 kHz.", "Use Chromium, Chrome or Edge, or choose a file instead."],
 };
 const UNKNOWN_REFUSAL = ["The microphone cannot be opened.", "Try another browser, or choose a file instead."];
+const NOT_LOADED = ["The gateway does not answer.", "A part of this page that hears the microphone did not come. Check the network, then start again."];
 const INSECURE = ["Browsers give no microphone to a page that came without TLS.", "Open this page over https, or on the gateway's own machine."];
 
 /**
@@ -37,7 +38,9 @@ export async function openMicrophone({ isProcessed, pieceMs, hear, lost }) {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: wishes });
     context = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
-    await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
+    await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url)).catch(() => {
+      throw new MicrophoneRefused(...NOT_LOADED);
+    });
     const source = context.createMediaStreamSource(stream);
     const collector = new AudioWorkletNode(context, "patchbay-collector", {
       numberOfOutputs: 0,
@@ -49,7 +52,7 @@ export async function openMicrophone({ isProcessed, pieceMs, hear, lost }) {
   } catch (error) {
     stream?.getTracks().forEach((track) => track.stop());
     await context?.close().catch(() => {});
-    throw new MicrophoneRefused(...(REFUSALS[error.name] ?? UNKNOWN_REFUSAL));
+    throw error instanceof MicrophoneRefused ? error : new MicrophoneRefused(...(REFUSALS[error.name] ?? UNKNOWN_REFUSAL));
   }
 }
 

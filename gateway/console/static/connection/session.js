@@ -114,7 +114,7 @@ export class Session {
   async #goOnAfter(loss) {
     const lostAtMs = performance.now();
     if (loss.error?.reason === "resumed_elsewhere") this.#leftUnanswered -= 1;
-    this.#parts.tell({ type: "lost", reason: loss.error?.reason ?? "" });
+    this.#parts.tell({ type: "lost", error: loss.error ?? null });
     let end = loss;
     let ways = [];
     for (let attempt = 0; !this.#leaving.signal.aborted; attempt += 1) {
@@ -132,6 +132,7 @@ export class Session {
         this.#parts.tell({ type: "resumed", transport: way.transport, pauseMs: Math.round(performance.now() - lostAtMs) }),
       );
       if (end.wasStarted || !this.#mayGoOnAfter(end)) return end;
+      if (end.error) this.#parts.tell({ type: "lost", error: end.error });
     }
     return { type: "left" };
   }

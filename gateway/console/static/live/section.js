@@ -34,6 +34,12 @@ const TOO_FAR_BEHIND = {
   title: "The gateway was away for too long.",
   text: "No more audio could be kept, so the session was ended. What stands here is final.",
 };
+const THROTTLED = "The plan is used up for now; audio waits";
+const WAITED_TOO_LONG = {
+  title: "The plan was used up for too long.",
+  text: "No more audio could be kept, so the session was ended. What stands here is final. Ask for a larger plan.",
+};
+const TRIES = "Nothing is to be done: the session goes on by itself as soon as it may, or says that it gave up.";
 const PAGE_FAILED = { title: "This page failed.", text: "Copy what stands here, then reload it." };
 const MICROPHONE_LOST = { title: "The microphone went away.", text: "What was said until then is still recognised." };
 
@@ -158,7 +164,7 @@ export class LiveSection {
       if (ending.signal.aborted) return;
       if (!audio.push(piece)) {
         ending.abort();
-        this.#notice.show(TOO_FAR_BEHIND);
+        this.#notice.show(run.isThrottled ? WAITED_TOO_LONG : TOO_FAR_BEHIND);
         session.leave();
         return;
       }
@@ -218,9 +224,11 @@ export class LiveSection {
       case "lost":
         this.#run.isLost = true;
         this.#showState();
+        if (event.error && event.error.reason !== "draining") this.#notice.show({ ...inPlainWords(event.error), text: TRIES }, { isError: false });
         break;
       case "resumed":
         this.#run.isLost = false;
+        this.#notice.clear();
         this.#figures.resumed();
         this.#captions.remark(`Connection lost for ${seconds(event.pauseMs)}; gone on over ${this.#nameOf(event.transport)}, no word missing`);
         break;
@@ -249,6 +257,7 @@ export class LiveSection {
       case "final":
         this.#remarkLost(this.#figures.lostAudio.unsaid());
         this.#captions.final(message);
+        this.#run.isThrottlingTold = false;
         break;
       case "migrated":
         this.#captions.remark(`Another engine goes on${message.engine_region ? ` in ${message.engine_region}` : ""}; nothing is lost`);
@@ -258,9 +267,17 @@ export class LiveSection {
         this.#figures.lost();
         break;
       case "usage":
-        if (message.is_throttled) this.#captions.remark("The plan is used up for now; audio waits", { isWarning: true });
+        this.#throttled(Boolean(message.is_throttled));
         break;
     }
+  }
+
+  /** It may be so for long, and change by the second: once is enough until there are words again. */
+  #throttled(isThrottled) {
+    const run = this.#run;
+    run.isThrottled = isThrottled;
+    if (isThrottled && !run.isThrottlingTold) this.#captions.remark(THROTTLED, { isWarning: true });
+    run.isThrottlingTold ||= isThrottled;
   }
 
   #remarkLost(text) {
