@@ -110,7 +110,7 @@ async def test_a_server_that_never_answers_is_left_in_time(tmp_path: Path) -> No
     offered = {**client_settings(Draft.draft02), ENABLE_CONNECT_PROTOCOL: 1}
     place = Place(user=lambda peer: _Offering(peer, offered))
     async with running_server(tmp_path, place) as server:
-        with pytest.raises(CannotConnect, match=r"no answer from 127\.0\.0\.1:\d+ within 2\.0 s"):
+        with pytest.raises(CannotConnect, match=r"no answer from 127\.0\.0\.1:\d+ within 2 s"):
             async with connect_webtransport(server.url, trust=known(server), timeout_s=2.0, options=SHORT):
                 pass
 
