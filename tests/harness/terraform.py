@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -124,6 +125,19 @@ class Terraform:
         """Addresses of what the state has, data left out."""
         said = self._run("state", "list", codes=(0, 1))
         return [line for line in said.splitlines() if line and "data." not in line]
+
+    def waits_for(self, address: str) -> set[str]:
+        """Addresses of all that is there before a resource is made, without keys of instances."""
+        edges: dict[str, set[str]] = {}
+        for waiting, first in re.findall(r'"\[root\] (.+?)" -> "\[root\] (.+?)"', self._run("graph", "-type=plan")):
+            edges.setdefault(waiting, set()).add(first)
+        found: set[str] = set()
+        ahead = [f"{address} (expand)"]
+        assert ahead[0] in edges, address
+        while ahead:
+            ahead += (new := edges.get(ahead.pop(), set()) - found)
+            found |= new
+        return {name.removesuffix(" (expand)") for name in found}
 
     def outputs(self) -> dict[str, Any]:
         """Values by name."""

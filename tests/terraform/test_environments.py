@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,14 @@ def environment(name: str, work: Path, aws: AwsServer) -> Terraform:
     return planned
 
 
+@pytest.fixture(name="written", scope="module")
+def _written(tmp_path_factory: pytest.TempPathFactory, aws: AwsServer) -> Terraform:
+    return environment("production", tmp_path_factory.mktemp("production"), aws)
+
+
 @pytest.fixture(name="production", scope="module")
-def _production(tmp_path_factory: pytest.TempPathFactory, aws: AwsServer) -> dict[str, Any]:
-    return environment("production", tmp_path_factory.mktemp("production"), aws).plan()
+def _production(written: Terraform) -> dict[str, Any]:
+    return written.plan()
 
 
 def output(plan: dict[str, Any], name: str) -> Any:
@@ -81,6 +87,18 @@ def test_gateways_of_a_legal_area_know_no_region_of_another(production: dict[str
     found = {area: set(read_catalog(tmp_path / f"{area}.toml").catalog.regions) for area in catalogs}
 
     assert found == AREAS
+
+
+def test_gateways_have_their_catalog_before_terraform_waits_for_them(written: Terraform) -> None:
+    """None starts without it. A catalog that waited for them, or for a machine anywhere, would come too late."""
+    for name in ("eu_central", "eu_west", "us_east"):
+        first = written.waits_for(f"aws_s3_object.catalog_{name}")
+
+        encryption = "aws_s3_bucket_server_side_encryption_configuration.this"
+        assert f"module.{name}.module.artifacts.module.bucket.{encryption}" in first
+        assert [
+            found for found in first if re.search(r"aws_(autoscaling_group|elasticache_replication_group|lb)\.", found)
+        ] == []
 
 
 def test_every_pool_of_the_catalog_has_its_machines_and_every_machine_its_pool(production: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ module "catalog" {
   source = "../../modules/catalog"
 
   cost_reference = var.cost_reference
-  regions        = { for name, region in local.built : name => region.catalog_entry }
+  regions        = local.catalog_entries
 }
 
 module "area_catalog" {
@@ -13,7 +13,7 @@ module "area_catalog" {
   for_each = local.reach
 
   cost_reference = var.cost_reference
-  regions        = { for name in each.value : name => local.built[name].catalog_entry }
+  regions        = { for name in each.value : name => local.catalog_entries[name] }
 }
 
 resource "aws_s3_object" "catalog_eu_central" {

@@ -18,6 +18,14 @@ locals {
     us-east    = module.us_east
   }
 
+  # One by one, and not of `built`: that is there once all of each region is, and no gateway starts without its catalog,
+  # for which Terraform would wait until it gives up.
+  catalog_entries = {
+    eu-central = module.eu_central.catalog_entry
+    eu-west    = module.eu_west.catalog_entry
+    us-east    = module.us_east.catalog_entry
+  }
+
   residency = {
     for area, names in local.reach : area => {
       profiles = { (area) = local.areas[area].region_names }

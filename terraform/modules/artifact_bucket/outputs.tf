@@ -1,6 +1,6 @@
 output "bucket" {
-  description = "Its name."
-  value       = module.bucket.bucket
+  description = "Its name, once its settings stand: nothing is put there before it is encrypted."
+  value       = module.bucket.ready.bucket
 }
 
 output "arn" {

@@ -6,18 +6,24 @@
 
 data "aws_region" "here" {}
 
+module "gpu_types" {
+  source = "../gpu_types"
+  types  = var.instance_types
+}
+
 # What this region of AWS has: a type that it lacks ends an apply halfway, or a pool that waits for it for ever.
 data "aws_ec2_instance_type_offerings" "region" {
   location_type = "region"
 
   filter {
     name   = "instance-type"
-    values = var.instance_types
+    values = local.instance_types
   }
 }
 
 locals {
-  types_not_here = setsubtract(var.instance_types, data.aws_ec2_instance_type_offerings.region.instance_types)
+  instance_types = module.gpu_types.instance_types
+  types_not_here = setsubtract(local.instance_types, data.aws_ec2_instance_type_offerings.region.instance_types)
 
   group_name     = "${var.name}-engine-${var.pool}"
   launch_hook    = "serves"
@@ -55,7 +61,7 @@ locals {
   })
 
   environment_script = templatefile("${path.module}/host/engine_environment.sh.tftpl", {
-    accelerators     = var.accelerators
+    accelerators     = module.gpu_types.accelerators
     aws_region       = data.aws_region.here.name
     functions_script = var.host_software.functions_script
     port             = var.engine.port
@@ -84,7 +90,7 @@ resource "aws_launch_template" "this" {
   name                   = local.group_name
   description            = "Engines of the pool ${var.pool} of ${var.region}"
   image_id               = var.image
-  instance_type          = var.instance_types[0]
+  instance_type          = local.instance_types[0]
   update_default_version = true
   # Compressed, as it may be 16 KiB at most; cloud-init knows by itself.
   user_data = base64gzip(local.user_data)
@@ -173,7 +179,7 @@ resource "aws_autoscaling_group" "this" {
       }
 
       dynamic "override" {
-        for_each = var.instance_types
+        for_each = local.instance_types
         content {
           instance_type = override.value
         }

@@ -27,12 +27,3 @@ output "environment_script" {
   description = "What writes the engine's environment before each of its starts."
   value       = local.environment_script
 }
-
-output "catalog_pool" {
-  description = "What the catalog says of it, beside models and cost."
-  value = {
-    name        = var.pool
-    capacity    = var.capacity
-    accelerator = length(distinct([for type in var.instance_types : var.accelerators[split(".", type)[0]]])) == 1 ? var.accelerators[split(".", var.instance_types[0])[0]] : ""
-  }
-}

@@ -7,7 +7,7 @@ data "aws_ec2_instance_type_offerings" "zones" {
 
   filter {
     name   = "instance-type"
-    values = [var.instance_types[0]]
+    values = [local.instance_types[0]]
   }
 }
 
@@ -15,7 +15,7 @@ resource "aws_ec2_capacity_reservation" "this" {
   for_each = var.reservations.instances_by_zone
 
   availability_zone       = each.key
-  instance_type           = var.instance_types[0]
+  instance_type           = local.instance_types[0]
   instance_count          = each.value
   instance_platform       = "Linux/UNIX"
   instance_match_criteria = "targeted"
@@ -26,7 +26,7 @@ resource "aws_ec2_capacity_reservation" "this" {
   lifecycle {
     precondition {
       condition     = contains(data.aws_ec2_instance_type_offerings.zones[0].locations, each.key)
-      error_message = "${each.key} has no ${var.instance_types[0]} to reserve: name a zone that has it, or another type first."
+      error_message = "${each.key} has no ${local.instance_types[0]} to reserve: name a zone that has it, or another type first."
     }
   }
 }

@@ -71,25 +71,14 @@ variable "image" {
 }
 
 variable "instance_types" {
-  description = "Types in the order in which on-demand machines are tried; each with exactly one GPU. Several, so that one of them can be had."
+  description = "See the module gpu_types."
   type        = list(string)
-  default     = ["g6.xlarge", "g5.xlarge", "g6.2xlarge", "g5.2xlarge", "g6e.xlarge"]
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = var.capacity == "reserved" || length(distinct(var.instance_types)) >= 3
+    condition     = var.instance_types == null || var.capacity == "reserved" ? true : length(distinct(var.instance_types)) >= 3
     error_message = "Give a spot pool three instance types or more: one alone is often not to be had."
   }
-  validation {
-    condition     = alltrue([for type in var.instance_types : can(regex("^(g4dn|g5|g6|gr6|g6e)\\.(x|2x|4x|8x|16x)large$", type))])
-    error_message = "An engine uses one GPU: types of g4dn, g5, g6, gr6 and g6e up to 16xlarge, without those that have several."
-  }
-}
-
-variable "accelerators" {
-  description = "What engines say with --accelerator, by family of instance types."
-  type        = map(string)
-  default     = { g4dn = "t4", g5 = "a10g", g6 = "l4", gr6 = "l4", g6e = "l40s" }
 }
 
 variable "size" {

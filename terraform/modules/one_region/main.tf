@@ -190,6 +190,13 @@ module "gpu_software" {
   bundle          = "gpu"
 }
 
+module "gpu_types" {
+  source   = "../gpu_types"
+  for_each = var.pools
+
+  types = each.value.types
+}
+
 module "engines" {
   source   = "../engine_pool"
   for_each = var.pools

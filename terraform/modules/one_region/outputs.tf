@@ -1,3 +1,4 @@
+# Of nothing that has to be made first but names of the network: gateways start with it.
 output "catalog_entry" {
   description = "What the catalog says of the region."
   value = {
@@ -11,8 +12,8 @@ output "catalog_entry" {
     pools = [
       for name, pool in var.pools : {
         name          = name
-        capacity      = module.engines[name].catalog_pool.capacity
-        accelerator   = module.engines[name].catalog_pool.accelerator
+        capacity      = pool.capacity
+        accelerator   = module.gpu_types[name].accelerator
         models        = pool.models
         cost_permille = pool.cost_permille
       }
