@@ -37,6 +37,7 @@ _BYTES_PER_SAMPLE = 2
 _DATAGRAM_BYTES = 534 * _BYTES_PER_SAMPLE
 """Three for each 100 ms."""
 _AUDIO = (1_000).to_bytes(2, "little") * (AUDIO_BYTES // _BYTES_PER_SAMPLE)
+"""100 ms."""
 
 
 class LagOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,9 @@ class LagOrder(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     sessions: int
     messages: int
-    """Of each session, 100 ms apart."""
+    """100 ms each, of each session."""
+    piece_ms: int
+    """Audio is sent in pieces of so much, each when its last sample is spoken. Divides 100 ms."""
 
 
 class LagResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +73,8 @@ class Speaker(Protocol):
 
     async def text(self, text: str) -> None: ...
 
-    async def audio(self) -> None:
-        """The next 100 ms."""
+    async def audio(self, piece: bytes) -> None:
+        """What was spoken next."""
 
     def texts(self) -> AsyncIterator[str]: ...
 
@@ -83,8 +86,8 @@ class OverWebSocket:
     async def text(self, text: str) -> None:
         await self._connection.send_str(text)
 
-    async def audio(self) -> None:
-        await self._connection.send_bytes(_AUDIO)
+    async def audio(self, piece: bytes) -> None:
+        await self._connection.send_bytes(piece)
 
     async def texts(self) -> AsyncIterator[str]:
         async for message in self._connection:
@@ -101,12 +104,12 @@ class OverWebTransport:
     async def text(self, text: str) -> None:
         await self._session.send(stream_messages.TEXT, text.encode())
 
-    async def audio(self) -> None:
+    async def audio(self, piece: bytes) -> None:
         if not self._in_datagrams:
-            await self._session.send(stream_messages.AUDIO, _AUDIO)
+            await self._session.send(stream_messages.AUDIO, piece)
             return
-        for at in range(0, len(_AUDIO), _DATAGRAM_BYTES):
-            audio = _AUDIO[at : at + _DATAGRAM_BYTES]
+        for at in range(0, len(piece), _DATAGRAM_BYTES):
+            audio = piece[at : at + _DATAGRAM_BYTES]
             self._session.send_datagram(audio_datagrams.encode_datagram(self._sequence, self._sample, audio))
             self._sequence += 1
             self._sample += len(audio) // _BYTES_PER_SAMPLE
@@ -147,11 +150,13 @@ class LagSession:
         if blocks * MESSAGES_PER_BLOCK <= len(self._sent_at_s):
             self.lags_ms.append((time.monotonic() - self._sent_at_s[blocks * MESSAGES_PER_BLOCK - 1]) * 1_000)
 
-    async def speak(self, messages: int, begin_at_s: float) -> None:
-        for number in range(messages):
-            await asyncio.sleep(max(0.0, begin_at_s + number * MESSAGE_MS / 1_000 - time.monotonic()))
-            self._sent_at_s.append(time.monotonic())
-            await self._speaker.audio()
+    async def speak(self, messages: int, begin_at_s: float, piece_ms: int) -> None:
+        piece = _AUDIO[: len(_AUDIO) * piece_ms // MESSAGE_MS]
+        for end_ms in range(piece_ms, messages * MESSAGE_MS + 1, piece_ms):
+            await asyncio.sleep(max(0.0, begin_at_s + end_ms / 1_000 - time.monotonic()))
+            if end_ms % MESSAGE_MS == 0:
+                self._sent_at_s.append(time.monotonic())
+            await self._speaker.audio(piece)
 
 
 @contextlib.asynccontextmanager
@@ -183,7 +188,7 @@ async def _measure(order: LagOrder) -> LagResult:
         async with asyncio.TaskGroup() as tasks:
             for number, session in enumerate(sessions):
                 offset_s = number / len(sessions) * MESSAGE_MS / 1_000
-                tasks.create_task(session.speak(order.messages, begin_at_s + offset_s))
+                tasks.create_task(session.speak(order.messages, begin_at_s + offset_s, order.piece_ms))
         await _until_all_heard(sessions, order.messages // MESSAGES_PER_BLOCK)
         broken = sum(session.is_broken for session in sessions)
         for task in listening:

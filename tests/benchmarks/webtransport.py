@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -32,8 +33,9 @@ from tests.benchmarks.webtransport_findings import (
     Lag,
     WebTransportFindings,
     keeps_up,
+    lag_case,
 )
-from tests.benchmarks.webtransport_report import report
+from tests.benchmarks.webtransport_report import lag_report, report
 from tests.benchmarks.webtransport_servers import pin, running_aioquic_sink, running_edge_gateway
 from tests.harness.lossy_link import SERVER_ADDRESS, Condition, LossyLink, NoLossyLink, lossy_link
 
@@ -65,13 +67,15 @@ class Plan:
     has_library: bool
     """Whether a plain aioquic server is measured beside."""
     losses: tuple[float, ...]
+    pieces_ms: tuple[int, ...]
+    """Of audio that are sent at once, where packets are lost."""
     lag_sessions: int
     lag_messages: int
     lag_rounds: int
 
 
-SHORT = Plan((8,), 1, 3, 6, 0, False, (0.05,), 2, 10, 1)
-USUAL = Plan((100, 150, 200, 250, 300, 350), 2, 25, 40, 100, True, (0.0, 0.02), 20, 100, 2)
+SHORT = Plan((8,), 1, 3, 6, 0, False, (0.05,), (20,), 2, 10, 1)
+USUAL = Plan((100, 150, 200, 250, 300, 350), 2, 25, 40, 100, True, (0.0, 0.02), (100, 20), 20, 100, 2)
 
 
 class Cores:
@@ -109,6 +113,10 @@ class Bench:
                     _say(f"round {number} of {self._plan.rounds}: opening sessions")
                     self._set_ups(gateway)
                 self._sweep(number, gateway, library)
+        return self.run_lags()
+
+    def run_lags(self) -> WebTransportFindings:
+        """Only what is measured over the network that loses packets."""
         try:
             self._lags()
         except NoLossyLink as error:
@@ -225,17 +233,18 @@ class Bench:
             yield link, gateway
 
     def _lags_over(self, link: LossyLink, gateway: EdgeGateway) -> None:
-        for number in range(1, self._plan.lag_rounds + 1):
-            for loss in self._plan.losses:
-                for way in (WEBSOCKET, STREAMS, DATAGRAMS):
-                    _say(f"round {number} of {self._plan.lag_rounds}: {way}, {100 * loss:g} % of packets lost")
-                    link.change(Condition(delay_ms=_HALF_ROUND_TRIP_MS, loss=loss, seed=number))
-                    result = self._lag(way, gateway)
-                    carried = link.carried()
-                    lag = Lag(result, carried.passed, carried.lost, carried.late_p99_ms)
-                    self.findings.lags.setdefault(way, {}).setdefault(f"{loss:g}", []).append(lag)
+        rounds = range(1, self._plan.lag_rounds + 1)
+        ways = (WEBSOCKET, STREAMS, DATAGRAMS)
+        for number, piece_ms, loss, way in itertools.product(rounds, self._plan.pieces_ms, self._plan.losses, ways):
+            case = lag_case(piece_ms, loss)
+            _say(f"round {number} of {self._plan.lag_rounds}: {way}, {case} of packets lost")
+            link.change(Condition(delay_ms=_HALF_ROUND_TRIP_MS, loss=loss, seed=number))
+            result = self._lag(way, piece_ms, gateway)
+            carried = link.carried()
+            lag = Lag(result, carried.passed, carried.lost, carried.late_p99_ms)
+            self.findings.lags.setdefault(way, {}).setdefault(case, []).append(lag)
 
-    def _lag(self, way: str, gateway: EdgeGateway) -> LagResult:
+    def _lag(self, way: str, piece_ms: int, gateway: EdgeGateway) -> LagResult:
         target = gateway.websocket if way == WEBSOCKET else gateway.webtransport
         order = LagOrder(
             way=way,  # type: ignore[arg-type]
@@ -245,6 +254,7 @@ class Bench:
             token=self._issuer.token("ES256"),
             sessions=self._plan.lag_sessions,
             messages=self._plan.lag_messages,
+            piece_ms=piece_ms,
         )
         seconds = order.messages / 10 + _SLACK_S
         return self._client("lag_client", order, LagResult, timeout_s=seconds)
@@ -263,18 +273,27 @@ def _scratch() -> Iterator[Path]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.webtransport", description=__doc__)
     parser.add_argument("--short", action="store_true", help="few sessions, once: that it runs, not how fast")
+    parser.add_argument("--lags", action="store_true", help="only over the network that loses packets")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = parser.parse_args()
     with _scratch() as scratch:
-        findings = Bench(SHORT, scratch).run_in_short() if arguments.short else Bench(USUAL, scratch).run()
-    text = report(findings)
-    print(text)
+        findings = _measured(Bench(SHORT if arguments.short else USUAL, scratch), arguments)
+    sections = {} if arguments.lags else {"webtransport": report(findings)}
+    sections["webtransport-lag"] = lag_report(findings)
+    print("\n\n".join(sections.values()))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(msgspec.to_builtins(findings), indent=1) + "\n", encoding="utf-8")
     if arguments.write_docs:
-        write_section("webtransport", text)
+        for name, text in sections.items():
+            write_section(name, text)
     return 0
+
+
+def _measured(bench: Bench, arguments: argparse.Namespace) -> WebTransportFindings:
+    if arguments.lags:
+        return bench.run_lags()
+    return bench.run_in_short() if arguments.short else bench.run()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ class Lag(msgspec.Struct, frozen=True):
 
 
 class WebTransportFindings(msgspec.Struct):
-    """By way; `loads` by sessions then, `lags` by the share of packets lost. One entry a round."""
+    """By way; `loads` by sessions then, `lags` by the audio of a piece and the share of packets lost (`lag_case`). One
+    entry a round.
+    """
 
     machine: dict[str, str]
     loads: dict[str, dict[int, list[LoadResult]]]
@@ -37,6 +39,11 @@ class WebTransportFindings(msgspec.Struct):
     """Why none were measured."""
     tcp: str = ""
     """The kernel's congestion control."""
+
+
+def lag_case(piece_ms: int, loss: float) -> str:
+    """Such as `100 ms, 2 %`."""
+    return f"{piece_ms} ms, {100 * loss:g} %"
 
 
 def keeps_up(result: LoadResult, websocket: LoadResult) -> bool:

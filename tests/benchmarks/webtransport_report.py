@@ -28,7 +28,12 @@ def report(findings: WebTransportFindings) -> str:
     parts += ["### Sessions that one core keeps up with", _most_table(findings)]
     if findings.set_ups:
         parts += ["### Opening and closing sessions", _set_up_table(findings)]
-    parts += ["### Lag over a network that loses packets"]
+    return "\n\n".join(parts)
+
+
+def lag_report(findings: WebTransportFindings) -> str:
+    """Markdown, of the network that loses packets."""
+    parts = [machine_line(findings.machine), "### Lag over a network that loses packets"]
     parts += [findings.no_lags or _lag_table(findings)]
     return "\n\n".join(parts)
 
@@ -87,14 +92,25 @@ def _set_up_table(findings: WebTransportFindings) -> str:
 
 
 def _lag_table(findings: WebTransportFindings) -> str:
-    header = ["", "packets lost, %", "p50 ms", "p90 ms", "p99 ms", "most ms", "audio lost, %", "results missing"]
+    header = [
+        "",
+        "sent at once",
+        "packets lost, %",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "most ms",
+        "audio lost, %",
+        "results missing",
+    ]
     rows = []
-    for loss in next(iter(findings.lags.values()), {}):
-        for way, by_loss in findings.lags.items():
-            lags = by_loss[loss]
+    for case in next(iter(findings.lags.values()), {}):
+        for way, by_case in findings.lags.items():
+            lags = by_case[case]
             rows.append(
                 [
                     _WAYS[way].replace("**", ""),
+                    case.partition(",")[0],
                     Spread.of([100 * _lost_share(lag) for lag in lags]).shown(2),
                     *(
                         Spread.of([getattr(lag.result, f"{name}_ms") for lag in lags]).shown(0)
