@@ -48,7 +48,7 @@ async def test_too_many_streams_are_refused_and_the_others_are_served_in_time(tm
         assert [listener.end for listener in granted] == [None] * len(granted)
         delays_s = [delay_s for listener in granted for delay_s in listener.delays_s]
         assert len(delays_s) > 0.8 * len(granted) * SPOKEN_S / CHUNK_S
-        assert quantile(delays_s, 0.95) < CHUNK_S
+        assert quantile(delays_s, 0.9) < 2 * CHUNK_S, "all of them at once would fall seconds behind"
 
         granted[0].cancel()
         await until(lambda: link.free_slots > 0, what="room for one more")

@@ -34,6 +34,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120), pytest.mark.alo
 
 PLACES = 500
 TTL_MS, BACK_WITHIN_MS = 15_000, 16_000
+BACK_ON_A_BUSY_MACHINE_MS = 30_000
+"""The bound of the short form; `--long` asks for the promise."""
 ORG = "acme"
 LEASES = NAMES.leases(caller_plan(ORG).principal, Level.org)
 
@@ -70,11 +72,12 @@ def look(client: redis.Redis) -> tuple[int, dict[str, int]]:
 
 
 async def test_places_of_a_killed_gateway_come_back_in_time_and_none_early(
-    redis_server: RedisServer, nursery: Nursery, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    redis_server: RedisServer, nursery: Nursery, tmp_path: Path, is_long: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    within_ms = BACK_WITHIN_MS if is_long else BACK_ON_A_BUSY_MACHINE_MS
     client = redis_server.client()
     first = nursery.fork(gateway("first", redis_server, tmp_path, opens_at_once=32))
-    await until(lambda: len(look(client)[1]) == PLACES, within_s=30, what="all places")
+    await until(lambda: len(look(client)[1]) == PLACES, what="all places")
     second = nursery.fork(gateway("second", redis_server, tmp_path, opens_at_once=8))
     os.kill(first, signal.SIGKILL)
     await until(lambda: not is_there(first), what="the end of the first gateway")
@@ -85,7 +88,7 @@ async def test_places_of_a_killed_gateway_come_back_in_time_and_none_early(
     back_after_ms = last_ms = 0
     while True:
         now_ms, places = look(client)
-        assert now_ms - last_ms < 1_000 or not last_ms, "the test itself was too slow to see anything"
+        assert now_ms - last_ms < 5_000 or not last_ms, "the test itself was too slow to see anything"
         last_ms = now_ms
         early = [session for session, until_ms in held.items() if now_ms < until_ms and session not in places]
         assert early == []
@@ -96,7 +99,7 @@ async def test_places_of_a_killed_gateway_come_back_in_time_and_none_early(
             back_after_ms = now_ms - killed_at_ms
         if len(set(taken) - set(held)) == PLACES:
             break
-        assert now_ms < killed_at_ms + BACK_WITHIN_MS, f"{len(set(taken) - set(held))} places came back"
+        assert now_ms < killed_at_ms + within_ms, f"{len(set(taken) - set(held))} places came back"
         await asyncio.sleep(0.1)
     with contextlib.suppress(ProcessLookupError):
         os.kill(second, signal.SIGKILL)

@@ -121,6 +121,6 @@ async def test_many_slow_readers_cost_bounded_memory_and_nobody_else_waits(new_r
         f"grown by {grown_bytes / 1e6:.1f} MB; partials p50 {quantile(delays_s, 0.5):.3f} s max {max(delays_s):.3f} s"
     )
     assert beside.finals == alone.finals
-    assert max(delays_s) < SLOWEST_PARTIAL_S
+    assert quantile(delays_s, 0.9) < SLOWEST_PARTIAL_S
     assert grown_bytes < MAX_GROWTH_BYTES
     await until_true(lambda: has_no_sessions(region), what="the end of all sessions")

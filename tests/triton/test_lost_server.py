@@ -90,16 +90,16 @@ def test_a_silent_server_fails_its_streams_in_time_and_is_used_again_when_it_spe
     repository: Path, new_triton: Starter, open_triton: Opener
 ) -> None:
     server = new_triton(repository)
-    backend = open_triton(server.address, "asr", max_slots=ROWS, step_timeout_s=0.5)
+    backend = open_triton(server.address, "asr", max_slots=ROWS, step_timeout_s=2.0)
     rows = speech_like(backend.contract, rows=ROWS)
     until_sync(lambda: goes_through(backend, rows), what="a first step")
     server.pause()
     began_at_s = time.monotonic()
-    with pytest.raises(BackendFailed, match=r"did not answer 3 of 3 streams within 0\.5 s"):
+    with pytest.raises(BackendFailed, match=r"did not answer 3 of 3 streams within 2\.0 s"):
         backend.step(rows, range(ROWS))
     with pytest.raises(BackendFailed):
         backend.step(rows, range(ROWS))
-    assert time.monotonic() - began_at_s < 5
+    assert time.monotonic() - began_at_s < 10
     server.resume()
     until_sync(lambda: goes_through(backend, rows), what="a step after the silence")
 

@@ -74,8 +74,8 @@ def test_answers_that_nobody_waits_for_are_dropped(fake: FakeTriton, open_fake: 
         (Mood.short_content, "in 0 bytes"),
         (Mood.no_outputs, "not 0 outputs"),
         (Mood.ends_stream, "was lost"),
-        (Mood.silent, r"did not answer 2 of 2 streams within 2 s"),
-        (Mood.silent_for_one, r"did not answer 1 of 2 streams within 2 s"),
+        (Mood.silent, r"did not answer 2 of 2 streams within 2\.0 s"),
+        (Mood.silent_for_one, r"did not answer 1 of 2 streams within 2\.0 s"),
     ],
 )
 def test_a_wrong_answer_fails_the_batch_and_ends_its_sequences_but_no_others(
