@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,9 +128,7 @@ class Terraform:
 
     def waits_for(self, address: str) -> set[str]:
         """Addresses of all that is there before a resource is made, without keys of instances."""
-        edges: dict[str, set[str]] = {}
-        for waiting, first in re.findall(r'"\[root\] (.+?)" -> "\[root\] (.+?)"', self._run("graph", "-type=plan")):
-            edges.setdefault(waiting, set()).add(first)
+        edges = self._graph
         found: set[str] = set()
         ahead = [f"{address} (expand)"]
         assert ahead[0] in edges, address
@@ -138,6 +136,14 @@ class Terraform:
             ahead += (new := edges.get(ahead.pop(), set()) - found)
             found |= new
         return {name.removesuffix(" (expand)") for name in found}
+
+    @cached_property
+    def _graph(self) -> dict[str, set[str]]:
+        """What each node of a plan's graph waits for."""
+        edges: dict[str, set[str]] = {}
+        for waiting, first in re.findall(r'"\[root\] (.+?)" -> "\[root\] (.+?)"', self._run("graph", "-type=plan")):
+            edges.setdefault(waiting, set()).add(first)
+        return edges
 
     def outputs(self) -> dict[str, Any]:
         """Values by name."""

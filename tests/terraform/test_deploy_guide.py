@@ -22,7 +22,7 @@ HOURS = 730
 def block(beginning: str) -> str:
     """The one block of shell with a line that begins so."""
     (found,) = (text for text in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL) if f"\n{beginning}" in f"\n{text}")
-    return found
+    return str(found)
 
 
 def asked_of_aws(script: str, work: Path) -> list[list[str]]:
