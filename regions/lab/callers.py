@@ -21,7 +21,7 @@ from regions.lab.call_record import Move, Stay, Told
 from regions.lab.connection import Refused, SentOn, Unreachable, open_websocket
 from regions.lab.speech import BYTES_PER_MS, PIECE_MS, SAMPLES_PER_MS
 from regions.lab.transcripts import SpokenWord
-from regions.lab.webtransport_connection import open_webtransport
+from regions.lab.webtransport_connection import USUAL_PATIENCE_S, open_webtransport
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _SILENT_S = 6.0
 """A gateway that says nothing for so long while audio flows is taken for lost."""
 _GIVE_UP_S, _GIVE_UP_OVER_WEBTRANSPORT_S = 30.0, 60.0
-"""Where nobody answers UDP, each try takes `OPEN_S`, and those who come back are found later."""
+"""Where nobody answers UDP, each try takes `udp_patience_s`, and those who come back are found later."""
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.1, 1.0
 _END_S = 30.0
 _REPLAY_PIECE_MS = 1_000
@@ -56,6 +56,7 @@ class CallPlan:
     webtransports: Mapping[str, str] = field(default_factory=dict)
     hashes: Collection[str] = ()
     has_datagrams: bool = False
+    udp_patience_s: float = USUAL_PATIENCE_S
 
 
 class _Broken(Exception):
@@ -142,7 +143,13 @@ class Call:
         """Raises Refused, SentOn and Unreachable."""
         url, plan = self._place.url, self._plan
         if self._place.protocol == WEBTRANSPORT:
-            return await open_webtransport(url, plan.token, hashes=plan.hashes, has_datagrams=plan.has_datagrams)
+            return await open_webtransport(
+                url,
+                plan.token,
+                hashes=plan.hashes,
+                has_datagrams=plan.has_datagrams,
+                patience_s=plan.udp_patience_s,
+            )
         return await open_websocket(self._http, url, plan.token)
 
     async def _session(self, connection: Connection) -> None:

@@ -236,6 +236,7 @@ async def _caller(
         webtransports=world.webtransports() if has_webtransport else {},
         hashes=frozenset(certificate.sha256 for certificate in world.certificates.values()),
         has_datagrams=group.datagrams,
+        udp_patience_s=group.udp_patience_s,
     )
     await asyncio.sleep(dice.uniform(0.0, group.spread_s))
     records = []

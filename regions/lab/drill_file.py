@@ -39,6 +39,8 @@ class CallerGroup(BaseModel, frozen=True, extra="forbid"):
     """`webtransport`: and WebSocket where that does not come through."""
     datagrams: bool = False
     """Over WebTransport: audio goes in datagrams. What the network loses of it is lost."""
+    udp_patience_s: float = Field(default=3.0, gt=0, le=60)
+    """Whoever gets no answer over WebTransport for so long tries WebSocket."""
     seconds: float = Field(default=20.0, gt=0, le=3_600)
     """How long each speaks in all."""
     call_seconds: float = Field(default=0.0, ge=0, le=3_600)

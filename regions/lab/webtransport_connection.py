@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from aioquic.quic.connection import NetworkAddress
     from aioquic.quic.events import QuicEvent
 
-OPEN_S = 3.0
-"""A network that lets no UDP through says nothing: docs/protocol.md."""
+USUAL_PATIENCE_S = 3.0
+"""For an answer. A network that lets no UDP through says nothing: docs/protocol.md."""
 _CLOSE_S = 0.2
 _POLL_S = 0.005
 _TEXT, _AUDIO, _MARK = 1, 2, 3
@@ -282,7 +282,12 @@ class WebTransportConnection:
 
 
 async def open_webtransport(
-    url: str, token: str, *, hashes: Collection[str], has_datagrams: bool = False
+    url: str,
+    token: str,
+    *,
+    hashes: Collection[str],
+    has_datagrams: bool = False,
+    patience_s: float = USUAL_PATIENCE_S,
 ) -> WebTransportConnection:
     """A session, once the gateway has accepted it.
 
@@ -291,7 +296,7 @@ async def open_webtransport(
 
     Raises:
         Refused: with another status than 200. Most refusals are messages in the session.
-        Unreachable: no answer within `OPEN_S`, or another certificate.
+        Unreachable: no answer within `patience_s`, or another certificate.
     """
     parts = urlsplit(url)
     configuration = QuicConfiguration(
@@ -309,12 +314,12 @@ async def open_webtransport(
     )
     connection = WebTransportConnection(client, has_datagrams=has_datagrams)
     try:
-        async with asyncio.timeout(OPEN_S):
+        async with asyncio.timeout(patience_s):
             client.connect(address)
             await _accepted(client, parts.netloc, parts.path, token, hashes)
     except TimeoutError:
         client.forget()
-        raise Unreachable(f"unreachable: no answer to WebTransport within {OPEN_S:g} s") from None
+        raise Unreachable(f"unreachable: no answer to WebTransport within {patience_s:g} s") from None
     except BaseException:
         await connection.close()
         raise
