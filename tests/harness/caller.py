@@ -176,7 +176,11 @@ async def calling(
     """A connection whose messages are being written down; `start` is still to be sent."""
     given = region.token(tenant=tenant) if token is None else token
     async with connect(
-        region.address(protocol), given, protocol=TransportChoice(protocol), webtransport=webtransport_of(region)
+        region.address(protocol),
+        given,
+        protocol=TransportChoice(protocol),
+        timeout_s=DEADLINE_S,
+        webtransport=webtransport_of(region),
     ) as connection:
         caller = Caller(connection)
         listening = asyncio.create_task(caller.listen())
