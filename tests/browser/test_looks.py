@@ -209,6 +209,35 @@ def test_words_run_in_the_direction_of_their_script(filled: Browser) -> None:
     assert answer["value"] == ["rtl", "rtl"]
 
 
+COST_OF_A_SENTENCE = """
+const { partsOf } = await import("/console/shell/parts.js");
+const { Captions } = await import("/console/live/captions.js");
+const part = partsOf(document.getElementById("live"));
+const captions = new Captions(part);
+const before = [...part("log").childNodes];
+const costs = given.map((length) => {
+  const entry = part("log").querySelector(".final");
+  part("log").replaceChildren(...Array.from({ length }, () => entry.cloneNode(true)));
+  const times = Array.from({ length: 20 }, () => {
+    const beganAt = performance.now();
+    captions.final({ text: "nine eight seven", start_ms: 0 });
+    return performance.now() - beganAt;
+  });
+  return Math.min(...times);
+});
+part("log").replaceChildren(...before);
+return costs;
+"""
+
+
+@pytest.mark.parametrize("size_px", [PHONE_PX, (WIDTH_PX, HEIGHT_PX)], ids=str)
+def test_a_sentence_costs_little_more_behind_a_thousand_others(filled: Browser, size_px: tuple[int, int]) -> None:
+    """It was fifty times as much. The quickest of each is compared, so that a busy machine changes nothing."""
+    filled.set_size(*size_px, is_phone=size_px[0] < 600)
+    short_ms, long_ms = filled.run_module(COST_OF_A_SENTENCE, 20, 1_000)["value"]
+    assert long_ms < 10 * short_ms + 1
+
+
 # --- the pictures of docs/console.md ----------------------------------------------------------------------------
 
 
