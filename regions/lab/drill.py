@@ -165,6 +165,7 @@ async def _disturbed(
                 for number, (group, calls) in enumerate(plans)
             ]
             records = [record for held in await asyncio.gather(*callers) for record in held]
+            injector.light()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_AFTER_FAULTS_S):
                     await background[1]

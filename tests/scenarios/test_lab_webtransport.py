@@ -37,7 +37,7 @@ LOSSES: dict[str, Any] = {
     "fault": [
         {"kind": "kill", "target": "edge/[wc]*", "pick": "all", "at_s": 2.7},
         {"kind": "kill", "target": "gateway/west/1", "at_s": 2.7},
-        {"kind": "darken", "target": "link/webtransport/east/1", "at_s": 2.7, "for_s": 18},
+        {"kind": "darken", "target": "link/webtransport/east/1", "at_s": 2.7, "for_s": 60},
     ],
     "must": {"resumes_least": 6},
 }

@@ -177,13 +177,18 @@ async def test_who_gets_no_answer_over_webtransport_is_served_over_websocket() -
     port = black_hole.get_extra_info("sockname")[1]
     async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (gateway, record, _):
         plan = CallPlan(
-            [gateway.url], "token", PCM, 0.0, webtransports={gateway.url: f"https://127.0.0.1:{port}/v1/stream"}
+            [gateway.url],
+            "token",
+            PCM,
+            0.0,
+            webtransports={gateway.url: f"https://127.0.0.1:{port}/v1/stream"},
+            udp_patience_s=0.5,
         )
         async with aiohttp.ClientSession() as http:
             await asyncio.wait_for(Call(http, plan, record, random.Random(1)).run(), 30)
     black_hole.close()
     assert (record.is_finished, record.protocols) == (True, ["ws"])
-    assert record.refusals == ["unreachable: no answer to WebTransport within 3 s"]
+    assert record.refusals == ["unreachable: no answer to WebTransport within 0.5 s"]
 
 
 async def test_whoever_has_used_up_its_quota_does_not_come_back() -> None:

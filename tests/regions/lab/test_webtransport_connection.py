@@ -96,7 +96,8 @@ async def test_a_session_that_may_not_be_and_a_stranger_are_told_apart(tmp_path:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as black_hole:
         black_hole.bind(("127.0.0.1", 0))
         with pytest.raises(Unreachable, match="no answer"):
-            await open_webtransport(f"https://127.0.0.1:{black_hole.getsockname()[1]}/v1/stream", "token", hashes=())
+            url = f"https://127.0.0.1:{black_hole.getsockname()[1]}/v1/stream"
+            await open_webtransport(url, "token", hashes=(), patience_s=0.5)
 
 
 async def test_an_edge_that_has_forgotten_the_connection_ends_it(tmp_path: Path) -> None:
