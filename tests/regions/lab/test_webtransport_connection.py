@@ -95,8 +95,8 @@ async def test_a_session_that_may_not_be_and_a_stranger_are_told_apart(tmp_path:
             await open_webtransport(server.url, "token", hashes={"0" * 64})
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as black_hole:
         black_hole.bind(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{black_hole.getsockname()[1]}/v1/stream"
         with pytest.raises(Unreachable, match="no answer"):
-            url = f"https://127.0.0.1:{black_hole.getsockname()[1]}/v1/stream"
             await open_webtransport(url, "token", hashes=(), patience_s=0.5)
 
 
