@@ -235,7 +235,7 @@ async def test_a_gateway_that_comes_back_late_is_gone_on_with_though_there_is_no
     """As of one that was killed and is started again: its first seconds are over before it listens."""
     async with behind_a_relay(tmp_path) as (gateway, relay, url):
         endpoint = endpoint_of(gateway, url, f"wss://127.0.0.1:{free_port()}/v1/stream")
-        talk = Talk(endpoint, replace(RULES, silent_ms=300, webtransport_ms=150))
+        talk = Talk(endpoint, replace(RULES, silent_ms=300, webtransport_ms=1_500))
         running = asyncio.create_task(talk.session.run())
         talk.say(PIECE)
         await until(lambda: talk.count(Started) == 1 and len(gateway.pool.last.audio) == len(PIECE))
