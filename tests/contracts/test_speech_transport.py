@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 PCM_100_MS = b"\x01\x00" * 1_600
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture(params=["ws", "grpc", "webtransport"])

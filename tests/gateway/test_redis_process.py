@@ -29,7 +29,7 @@ def command_of(folder: Path) -> list[str]:
 
 
 def ready(folder: Path) -> redis.Redis:
-    asyncio.run(asyncio.wait_for(until_it_answers(folder / "redis.sock"), 20))
+    asyncio.run(asyncio.wait_for(until_it_answers(folder / "redis.sock"), 60))
     return redis.Redis(unix_socket_path=str(folder / "redis.sock"), decode_responses=True)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 PCM_100_MS = b"\x01\x00" * 1_600
 
 

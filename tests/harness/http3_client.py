@@ -18,7 +18,7 @@ from aioquic.quic.events import ConnectionTerminated
 if TYPE_CHECKING:
     from aioquic.quic.events import QuicEvent
 
-_DEADLINE_S = 20.0
+_DEADLINE_S = 60.0
 
 
 @dataclass

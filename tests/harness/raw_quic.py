@@ -202,7 +202,7 @@ async def raw_client(
     try:
         client.connect(address)
         if is_waiting:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await client.wait_connected()
         yield client
     finally:

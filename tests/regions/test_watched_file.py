@@ -91,7 +91,7 @@ async def test_a_file_that_is_put_in_its_place_with_the_same_size_and_time_is_se
     hearing = Hearing()
     file = WatchedFile(path, read, hearing, look_interval_ms=10)
     replace_alike(path, "FIRST")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         looking = asyncio.create_task(file.run())
         await until(lambda: hearing.heard == ["FIRST"])
         looking.cancel()

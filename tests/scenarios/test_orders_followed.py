@@ -43,7 +43,7 @@ class Operator:
         self._region = region
 
         async def ask(call: Callable[[Redis], Awaitable[Any]]) -> Any:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 return await call(self._redis)
 
         self._store = OrderStore(ask, OrderNames("patchbay", "local"))

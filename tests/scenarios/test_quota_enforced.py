@@ -166,7 +166,7 @@ async def test_a_place_is_refused_beyond_the_plan_and_free_again_after_the_sessi
         assert refusal[1] is not None
         await first.finish()
         await first.until_over()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await refusal_of(region, protocol, token) is not None:
             await asyncio.sleep(0.05)
 

@@ -23,7 +23,7 @@ PIECE_BYTES = 3_200
 
 
 async def until_said(socket: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             said: dict[str, Any] = json.loads(await socket.receive_str())
             if said["type"] == kind:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unit
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 class GatedRecogniser(ScriptedRecogniser):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 ROOT = Path(__file__).parents[3]
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 @dataclass

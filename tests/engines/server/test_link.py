@@ -82,7 +82,7 @@ class Call:
         ]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 self._came.clear()
                 await self._came.wait()
@@ -277,7 +277,7 @@ async def test_a_gateway_whose_pings_stop_is_gone_and_its_slots_are_free(host: S
         call.ping(1, every_ms=500)
         call.say(opening(1), opening(2))
         await call.until(lambda: host.open_streams == 2)
-        assert await asyncio.wait_for(running, 20) is LinkEnd.gateway_silent
+        assert await asyncio.wait_for(running, 60) is LinkEnd.gateway_silent
     assert host.open_streams == 0
 
 
@@ -289,7 +289,7 @@ async def test_a_gateway_that_promised_no_pings_is_waited_for(host: StreamHost) 
         call.say(opening(1), hello=True)
         await call.until(lambda: host.open_streams == 1)
         beating.ping(1, every_ms=100)
-        assert await asyncio.wait_for(beating_link.run(beating), 20) is LinkEnd.gateway_silent
+        assert await asyncio.wait_for(beating_link.run(beating), 60) is LinkEnd.gateway_silent
         assert not running.done()
         running.cancel()
 

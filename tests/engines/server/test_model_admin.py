@@ -140,7 +140,7 @@ async def test_streams_that_outlive_an_unload_s_deadline_are_handed_back(
     await admin.load(second_version)
     await admin.unload("embedded", old, deadline_ms=50)
     assert (await link.read_until("lost")).lost.reason == "drained"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len((await admin.describe()).models) > 1:
             await asyncio.sleep(0.01)
 

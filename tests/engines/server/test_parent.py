@@ -25,7 +25,7 @@ async def test_an_engine_whose_parent_dies_ends(tmp_path: Path) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     assert parent.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await parent.stdout.readline()
         parent.kill()
         # The engine holds the other end of the pipe until it is gone.

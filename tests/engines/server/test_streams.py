@@ -51,7 +51,7 @@ class Sink:
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
@@ -235,7 +235,7 @@ async def test_it_is_told_when_the_last_stream_is_over(make_host: Callable[..., 
     host.audio(stream, block(5))
     host.cut(stream, BLOCK_SAMPLES, is_last=True)
     host.wake()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await waiting
     assert sink.finals(1) == ["w0v5"]
     assert host.open_streams == 0

@@ -22,7 +22,7 @@ from gateway.admission.settings import TokenSettings
 NOW_S = 1_800_000_000
 ISSUER = "https://issuer.example/"
 AUDIENCE = "patchbay"
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 def base64url(data: bytes) -> str:

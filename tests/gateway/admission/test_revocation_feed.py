@@ -141,7 +141,7 @@ async def test_a_redis_that_comes_back_empty_is_given_back_what_gateways_know(
 
 async def until_given_back(gateway: Gateway) -> None:
     """What stands, and what was undone: the other's revocation is of no use any more."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             await gateway.feed.poll()
             if not gateway.feed._has_to_make_up and len((await gateway.records.after(BEGINNING)).news) == 2:

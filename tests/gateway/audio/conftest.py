@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.errors import SessionRefused
 
 Samples = npt.NDArray[np.int16]
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 def speech_like(rate_hz: int, *, duration_ms: int = 2_000, channels: int = 1) -> Samples:

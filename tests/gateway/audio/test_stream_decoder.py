@@ -122,7 +122,7 @@ async def test_a_paused_decoder_gives_nothing_and_goes_on_where_it_was(studio, f
     decoder = decoders.open(studio.format_of(self_describing), on_pcm=hear_and_pause, on_error=listener.on_error)
     decoder.feed(files[self_describing])
     decoder.finish(listener.reached("finished"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not listener.is_over:
             await asyncio.sleep(0)
             if is_paused:

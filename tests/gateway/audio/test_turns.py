@@ -30,7 +30,7 @@ class Worker:
 async def turns_until(log: list[str], length: int) -> int:
     """Turns of the loop until so much is logged."""
     turns = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(log) < length:
             await asyncio.sleep(0)
             turns += 1

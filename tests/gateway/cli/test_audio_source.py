@@ -105,7 +105,7 @@ async def test_a_file_is_read_again_and_late_pieces_go_at_once(tmp_path: Path) -
     path = tmp_path / "audio.raw"
     path.write_bytes(BYTES)
     source = FileAudio(read_recording(path, AudioSpec()), speed=1.0)
-    async with filled(source), asyncio.timeout(20):
+    async with filled(source), asyncio.timeout(60):
         assert await read(source, START) == BYTES
         assert await read(source, AudioCut(2_000, None)) == BYTES[2_000:]
         assert source.has(START)

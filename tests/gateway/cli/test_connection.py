@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROTOCOLS = ["ws", "grpc"]
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ def test_standard_input_is_cut_into_whole_samples_wherever_it_was_cut_before(chu
 
 def test_standard_input_comes_while_more_is_still_to_come() -> None:
     async def first(descriptor: int) -> bytes:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await anext(aiter(from_stdin(SECOND, descriptor)))
 
     reading, writing = os.pipe()

@@ -96,7 +96,7 @@ async def behind_a_relay(
 
 async def test_a_connection_that_is_cut_is_gone_on_with(tmp_path: Path, transport: str) -> None:
     """Twice, and the client hears one transcript."""
-    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
+    async with asyncio.timeout(60), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
         talk = Conversation(url, gateway.token(), transport, RULES)
         running = asyncio.create_task(talk.session.run())
         for number in range(1, 3):
@@ -114,7 +114,7 @@ async def test_a_connection_that_is_cut_is_gone_on_with(tmp_path: Path, transpor
 
 
 async def test_a_gateway_that_falls_silent_is_taken_for_lost(tmp_path: Path, transport: str) -> None:
-    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
+    async with asyncio.timeout(60), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
         talk = Conversation(url, gateway.token(), transport, replace(RULES, silent_ms=300))
         running = asyncio.create_task(talk.session.run())
         await until(lambda: talk.has(Started))
@@ -128,7 +128,7 @@ async def test_a_gateway_that_falls_silent_is_taken_for_lost(tmp_path: Path, tra
 
 
 async def test_silence_is_no_loss_while_nothing_is_said(tmp_path: Path, transport: str) -> None:
-    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, _, url):
+    async with asyncio.timeout(60), behind_a_relay(tmp_path, transport) as (gateway, _, url):
         talk = Conversation(url, gateway.token(), transport, ResumeRules(silent_ms=50))
         running = asyncio.create_task(talk.session.run())
         await until(lambda: talk.has(Started))
@@ -152,7 +152,7 @@ async def test_what_cannot_be_gone_on_with_fails_as_it_does_without(
     tmp_path: Path, transport: str, *, is_on: bool
 ) -> None:
     rules = ResumeRules(is_on=is_on, first_delay_ms=10, max_delay_ms=50, give_up_ms=200, open_ms=200)
-    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
+    async with asyncio.timeout(60), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
         talk = Conversation(url, gateway.token(), transport, rules)
         running = asyncio.create_task(talk.session.run())
         await until(lambda: talk.has(Started))
@@ -165,7 +165,7 @@ async def test_what_cannot_be_gone_on_with_fails_as_it_does_without(
 
 async def test_a_session_that_never_began_is_not_tried_again(transport: str) -> None:
     talk = Conversation(address(transport, free_port()), "token", transport, RULES)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(ConnectionFailed) as failure:
             await talk.session.run()
     assert failure.value.exit_code is ExitCode.unavailable
@@ -173,7 +173,7 @@ async def test_a_session_that_never_began_is_not_tried_again(transport: str) -> 
 
 async def test_a_refusal_that_is_the_clients_own_ends_it(tmp_path: Path, transport: str) -> None:
     """Its token ends in the meantime: another gateway would say the same."""
-    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, _, url):
+    async with asyncio.timeout(60), behind_a_relay(tmp_path, transport) as (gateway, _, url):
         talk = Conversation(url, "eyJ.no.token", transport, RULES)
         outcome: object
         try:
@@ -198,7 +198,7 @@ class _DeadlyPool(FakePool):
 async def test_audio_that_kills_engines_is_not_carried_on_for_ever(tmp_path: Path, transport: str) -> None:
     """The gateway ends such a session as one that could be tried again; a client must not go on killing for it."""
     pool = _DeadlyPool()
-    async with asyncio.timeout(20), running_gateway(tmp_path, asyncio.get_running_loop(), pool=pool) as gateway:
+    async with asyncio.timeout(60), running_gateway(tmp_path, asyncio.get_running_loop(), pool=pool) as gateway:
         talk = Conversation(gateway.urls[transport], gateway.token(), transport, RULES)
         talk.say(PIECE)
         end = await talk.session.run()
@@ -226,7 +226,7 @@ async def test_a_session_taken_up_late_for_a_left_attempt_is_taken_back_and_from
 ) -> None:
     pool = _StallingPool()
     rules = replace(RULES, open_ms=300)
-    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport, pool) as (gateway, relay, url):
+    async with asyncio.timeout(60), behind_a_relay(tmp_path, transport, pool) as (gateway, relay, url):
         talk = Conversation(url, gateway.token(), transport, rules)
         running = asyncio.create_task(talk.session.run())
         await until(lambda: talk.has(Started))
@@ -273,14 +273,14 @@ async def test_a_request_that_was_given_up_may_take_the_session_later(tmp_path: 
     async with TestServer(app) as server:
         talk = Conversation(f"ws://127.0.0.1:{server.port}/v1/stream", "token", "ws", replace(RULES, open_ms=500))
         talk.say(PIECE, None)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await talk.session.run() == Finished(100)
     assert starts == [False, True, True, True]
 
 
 async def test_a_session_that_was_shed_says_why_and_goes_on_when_it_may(tmp_path: Path) -> None:
     """Not before: until then the slot is another's."""
-    async with asyncio.timeout(20), running_gateway(tmp_path, asyncio.get_running_loop()) as gateway:
+    async with asyncio.timeout(60), running_gateway(tmp_path, asyncio.get_running_loop()) as gateway:
         talk = Conversation(gateway.urls["ws"], gateway.token(), "ws", RULES)
         running = asyncio.create_task(talk.session.run())
         talk.say(PIECE)
@@ -297,7 +297,7 @@ async def test_a_session_that_was_shed_says_why_and_goes_on_when_it_may(tmp_path
 
 
 async def test_an_ack_lets_the_audio_before_it_go(tmp_path: Path, transport: str) -> None:
-    async with asyncio.timeout(20), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
+    async with asyncio.timeout(60), behind_a_relay(tmp_path, transport) as (gateway, relay, url):
         talk = Conversation(url, gateway.token(), transport, RULES)
         running = asyncio.create_task(talk.session.run())
         talk.say(PIECE)
@@ -315,7 +315,7 @@ async def test_an_ack_lets_the_audio_before_it_go(tmp_path: Path, transport: str
 
 async def test_a_session_that_policy_sends_elsewhere_goes_on_there(tmp_path: Path, transport: str) -> None:
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         behind_a_relay(tmp_path, transport) as (here, _, url),
         running_gateway(tmp_path, asyncio.get_running_loop()) as there,
     ):
@@ -398,7 +398,7 @@ async def test_a_gateway_that_falls_silent_is_left_though_the_one_before_let_aud
 
     app = web.Application()
     app.router.add_get("/v1/stream", talk_with)
-    async with asyncio.timeout(20), TestServer(app) as server:
+    async with asyncio.timeout(60), TestServer(app) as server:
         talk = Conversation(str(server.make_url("")), "t", "ws", replace(RULES, silent_ms=300))
         talk.say(PIECE, None)
         assert await talk.session.run() == Finished(0)

@@ -83,7 +83,7 @@ def endpoint_of(
 
 @contextlib.asynccontextmanager
 async def behind_a_relay(folder: Path) -> AsyncIterator[tuple[GatewayInProcess, UdpRelay, str]]:
-    async with asyncio.timeout(30), running_gateway(folder, asyncio.get_running_loop()) as gateway:
+    async with asyncio.timeout(90), running_gateway(folder, asyncio.get_running_loop()) as gateway:
         port = int(gateway.urls["webtransport"].split("/")[2].rpartition(":")[2])
         async with UdpRelay(port) as relay:
             yield gateway, relay, f"https://127.0.0.1:{relay.port}/v1/stream"
@@ -190,7 +190,7 @@ async def test_a_session_that_is_let_in_and_never_answered_begins_over_websocket
 
 
 async def test_without_a_fall_back_it_fails_as_the_others_do(tmp_path: Path) -> None:
-    async with asyncio.timeout(30), running_gateway(tmp_path, asyncio.get_running_loop()) as gateway:
+    async with asyncio.timeout(90), running_gateway(tmp_path, asyncio.get_running_loop()) as gateway:
         talk = Talk(endpoint_of(gateway, f"https://127.0.0.1:{free_port()}/v1/stream", None))
         with pytest.raises(ConnectionFailed, match="nobody listens") as failure:
             await talk.session.run()
@@ -199,7 +199,7 @@ async def test_without_a_fall_back_it_fails_as_the_others_do(tmp_path: Path) -> 
 
 
 async def test_who_is_not_trusted_is_not_gone_round(tmp_path: Path) -> None:
-    async with asyncio.timeout(30), running_gateway(tmp_path, asyncio.get_running_loop()) as gateway:
+    async with asyncio.timeout(90), running_gateway(tmp_path, asyncio.get_running_loop()) as gateway:
         endpoint = replace(
             endpoint_of(gateway, gateway.urls["webtransport"], gateway.websocket),
             webtransport=WebTransportChoices(CertificateHash.of("ab" * 32)),

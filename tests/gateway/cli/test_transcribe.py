@@ -27,7 +27,7 @@ PROTOCOLS = ["ws", "grpc"]
 ALL_PROTOCOLS = [*PROTOCOLS, "webtransport"]
 TIMER = str(path_of("timer_rms.wav"))
 DIALOGUE = str(path_of("dialogue_awb.wav"))
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 @pytest.fixture(scope="module")

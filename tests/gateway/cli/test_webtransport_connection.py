@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gateway.wire.messages import ServerMessage
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 PIECE = b"\x01\x00" * 1_600
 
 

@@ -56,7 +56,7 @@ async def swept(redis_server: RedisServer) -> AsyncIterator[Swept]:
 
 async def closed(swept: Swept, number: int) -> None:
     total = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while total < number:
             total += await swept.sweep.round()
             await asyncio.sleep(0.02)

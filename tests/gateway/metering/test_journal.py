@@ -122,7 +122,7 @@ async def test_a_full_disk_is_told_counted_and_forgotten_when_there_is_room(tmp_
                 await journal.committed()
         assert failed.value.reason == "efbig"
         assert running.counted("patchbay_journal_failures_total", reason="efbig") >= 2
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     await journal.committed()

@@ -26,7 +26,7 @@ PCM_100_MS = b"\x01\x00" * 1_600
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[GatewayInProcess]:
     settings = SessionSettings(handshake_timeout_ms=500)
-    async with asyncio.timeout(20), running_gateway(tmp_path, asyncio.get_running_loop(), sessions=settings) as running:
+    async with asyncio.timeout(60), running_gateway(tmp_path, asyncio.get_running_loop(), sessions=settings) as running:
         yield running
 
 

@@ -62,7 +62,7 @@ def run(request: pytest.FixtureRequest) -> Runs:
 
     def run(test: Coroutine[Any, Any, None]) -> None:
         async def within_time() -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await test
 
         with asyncio.Runner(loop_factory=request.param) as runner:

@@ -73,7 +73,7 @@ async def gateway_in_a_catalog(folder: Path, **settings: Any) -> AsyncIterator[G
         )
 
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(20), running_gateway(folder, loop, steps=steps, **settings) as running:
+    async with asyncio.timeout(60), running_gateway(folder, loop, steps=steps, **settings) as running:
         yield running
 
 

@@ -44,7 +44,7 @@ async def port() -> AsyncIterator[int]:
     assert runner.server is not None
     deadline = RequestDeadline(runner.server, DEADLINE_MS)
     deadline.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         yield int(runner.addresses[0][1])
     deadline.stop()
     await runner.cleanup()

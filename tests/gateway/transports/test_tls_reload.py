@@ -62,7 +62,7 @@ async def test_files_are_looked_at_again_and_again(tmp_path: Path) -> None:
     task = asyncio.create_task(reloaded.run(poll_ms=10))
     dev_certificates.make(tmp_path)
     before = reloaded._followed[0].seen
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while reloaded._followed[0].seen == before:
             await asyncio.sleep(0.01)
     task.cancel()

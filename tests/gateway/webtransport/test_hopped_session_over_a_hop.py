@@ -70,7 +70,7 @@ async def running(rules: SessionRules = RULES, *, is_there: bool = True, status:
         finally:
             hopped.closed(None, "")
             end.is_reading.set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await task
 
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 
 async def hello(session: ClientSession) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await anext(session.messages()) == (TEXT, HELLO)
 
 
@@ -76,7 +76,7 @@ async def test_two_processes_serve_one_port_are_restarted_and_leave_nobody_waiti
             await until(lambda: sessions(processes, at) is not None, what="that it serves")
             began_s = asyncio.get_running_loop().time()
             await first.send(TEXT, b"are you there?")  # a stateless reset answers
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await first.wait_closed()
             assert first.ended is not None
             assert first.ended.how is End.lost
@@ -114,7 +114,7 @@ async def _told_when_stopped(processes: Processes) -> None:
         await hello(session)
         await processes.edges.stop()
         assert b"draining" in (await anext(session.messages()))[1]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await session.wait_closed()
         assert (session.close_code, session.close_reason) == (1_012, "draining; retry_after_ms=100")
 
@@ -135,7 +135,7 @@ async def test_a_process_that_says_what_is_not_ours_is_a_failure_of_the_start(
     other.write_text(f"#!/bin/sh\necho '{line}'\nexec sleep 60\n")
     other.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(other))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(EdgeFailed):
             async with edge_processes(tmp_path):
                 pytest.fail("it runs")

@@ -85,7 +85,7 @@ async def test_a_session_is_written_down() -> None:
     }
     script = [STARTED, final("one", 0, 500), moved, final("two", 500, 1_000), {"type": "finished", "audio_ms": 2_000}]
     async with gateway_that_says([*script]) as (gateway, record, call):
-        await asyncio.wait_for(call.run(), 20)
+        await asyncio.wait_for(call.run(), 60)
     assert gateway.heard == [PCM]
     assert record.is_finished
     assert [word.text for word in record.words] == ["one", "two"]
@@ -101,7 +101,7 @@ async def test_a_broken_session_goes_on_from_its_last_ack_and_has_every_word_onc
     resumed = started | {"resumed_from_sample": 8_000, "region": "east"}
     second = [resumed, final("two", 500, 1_000), {"type": "finished", "audio_ms": 2_000}]
     async with gateway_that_says(first, [*second]) as (gateway, record, call):
-        await asyncio.wait_for(call.run(), 20)
+        await asyncio.wait_for(call.run(), 60)
     assert record.is_finished, record
     assert [word.text for word in record.words] == ["one", "two"]
     assert gateway.starts[1]["resume"] == {"token": "go-on", "from_sample": 8_000}
@@ -111,7 +111,7 @@ async def test_a_broken_session_goes_on_from_its_last_ack_and_has_every_word_onc
 
 async def test_a_session_that_breaks_without_a_token_has_failed() -> None:
     async with gateway_that_says([STARTED, None]) as (_, record, call):
-        await asyncio.wait_for(call.run(), 20)
+        await asyncio.wait_for(call.run(), 60)
     assert not record.is_finished
     assert record.failure
 
@@ -119,7 +119,7 @@ async def test_a_session_that_breaks_without_a_token_has_failed() -> None:
 async def test_a_refused_session_is_tried_again_and_the_refusal_is_counted() -> None:
     refused = {"type": "error", "reason": "no_capacity", "message": "", "retryable": True, "retry_after_ms": 1}
     async with gateway_that_says([refused], [STARTED, {"type": "finished", "audio_ms": 1}]) as (_, record, call):
-        await asyncio.wait_for(call.run(), 20)
+        await asyncio.wait_for(call.run(), 60)
     assert (record.is_finished, record.refusals) == (True, ["no_capacity"])
 
 
@@ -127,7 +127,7 @@ async def test_a_session_that_ends_with_an_error_for_good_has_failed() -> None:
     error = {"type": "error", "reason": "bad_option", "message": "", "retryable": False, "retry_after_ms": None}
     started = STARTED | {"resume_token": "go-on"}
     async with gateway_that_says([started, error]) as (_, record, call):
-        await asyncio.wait_for(call.run(), 20)
+        await asyncio.wait_for(call.run(), 60)
     assert record.failure == "bad_option"
 
 
@@ -144,7 +144,7 @@ async def test_a_caller_that_is_sent_on_goes_to_the_gateway_that_was_named() -> 
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         plan = CallPlan([f"ws://127.0.0.1:{runner.addresses[0][1]}/v1/stream"], "token", PCM, 0.0)
         async with aiohttp.ClientSession() as http:
-            await asyncio.wait_for(Call(http, plan, record, random.Random(1)).run(), 20)
+            await asyncio.wait_for(Call(http, plan, record, random.Random(1)).run(), 60)
         await runner.cleanup()
     assert record.is_finished
     assert record.refusals == ["sent to another gateway"]
@@ -155,7 +155,7 @@ async def test_a_caller_that_is_sent_on_in_its_session_goes_to_the_gateway_that_
     async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (there, _, _):
         told = {"type": "error", "reason": "wrong_region", "message": "", "retryable": False, "retry_after_ms": None}
         async with gateway_that_says([told | {"gateways": ["grpc://127.0.0.1:1", there.url]}]) as (_, record, call):
-            await asyncio.wait_for(call.run(), 20)
+            await asyncio.wait_for(call.run(), 60)
     assert record.is_finished
     assert (record.refusals, there.heard, record.protocols) == (["wrong_region"], [PCM], ["ws"])
 
@@ -166,7 +166,7 @@ async def test_a_session_goes_on_where_a_gateway_that_empties_its_region_sends_i
         told = {"type": "error", "reason": "draining", "message": "", "retryable": True, "retry_after_ms": 1}
         first = [STARTED | {"resume_token": "go-on"}, ack, told | {"gateways": [there.url]}]
         async with gateway_that_says([*first]) as (_, record, call):
-            await asyncio.wait_for(call.run(), 20)
+            await asyncio.wait_for(call.run(), 60)
     assert record.is_finished
     assert there.starts[0]["resume"] == {"token": "go-on", "from_sample": 8_000}
 
@@ -194,6 +194,6 @@ async def test_who_gets_no_answer_over_webtransport_is_served_over_websocket() -
 async def test_whoever_has_used_up_its_quota_does_not_come_back() -> None:
     spent = {"type": "error", "reason": "quota_exhausted", "message": "", "retryable": True, "retry_after_ms": 9_000}
     async with gateway_that_says([STARTED | {"resume_token": "go-on"}, spent]) as (_, record, call):
-        await asyncio.wait_for(call.run(), 20)
+        await asyncio.wait_for(call.run(), 60)
     assert (record.failure, record.was_ended_by_quota) == ("quota_exhausted", True)
     assert record.told[-1].retry_after_ms == 9_000

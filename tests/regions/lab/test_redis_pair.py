@@ -37,7 +37,7 @@ async def test_a_replica_has_what_its_primary_had_and_takes_its_place(tmp_path: 
     first, second = free_port(), free_port()
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-    async with asyncio.timeout(20), running(redis_command(HOST, first, tmp_path / "first")) as primary:
+    async with asyncio.timeout(60), running(redis_command(HOST, first, tmp_path / "first")) as primary:
         await until_answers(HOST, first)
         async with running(redis_command(HOST, second, tmp_path / "second", replica_of=first)):
             await until_in_step(HOST, second)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from regions.links.interface import EngineStream
 
 ROOT = Path(__file__).parents[3]
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 class EngineProcesses:

@@ -84,7 +84,7 @@ async def test_half_of_a_new_pair_changes_nothing_and_the_whole_is_in_force(auth
         assert certificates.current == first
         changed = asyncio.create_task(certificates.until_other_than(first.digest))
         authority.files("eu-west").key_file.write_bytes(key)
-        await asyncio.wait_for(changed, 20)
+        await asyncio.wait_for(changed, 60)
         assert certificates.current.certificate_pem == certificate
         shown = registry.get_sample_value("patchbay_link_certificate_expires_seconds", {"use": "links"})
         assert shown == certificates.current.expires_at_unix_s > first.expires_at_unix_s

@@ -76,7 +76,7 @@ async def test_a_frozen_gateway_s_slots_are_free_again(engines: Any, run_link: R
     )
     try:
         assert gateway.stdout is not None
-        while b"Granted" not in (line := await asyncio.wait_for(gateway.stdout.readline(), 20)):
+        while b"Granted" not in (line := await asyncio.wait_for(gateway.stdout.readline(), 60)):
             assert line, "it ended"
         await tools.until(lambda: watcher.load is not None and watcher.load.slots_used == 1)
         gateway.send_signal(signal.SIGSTOP)

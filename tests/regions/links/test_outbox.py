@@ -20,7 +20,7 @@ async def test_what_is_added_between_two_messages_shares_one() -> None:
     box = outbox()
     box.queue(b"a")
     box.queue_audio(b"h", b"pcm")
-    await asyncio.wait_for(box.wait(), 20)
+    await asyncio.wait_for(box.wait(), 60)
     assert box.next_message() == b"ahpcm"
     assert box.next_message() == b""
 
@@ -53,5 +53,5 @@ async def test_more_than_may_wait_breaks_it_and_nothing_is_taken_after() -> None
 async def test_a_nudge_wakes_who_waits_with_nothing_to_send() -> None:
     box = outbox()
     box.nudge()
-    await asyncio.wait_for(box.wait(), 20)
+    await asyncio.wait_for(box.wait(), 60)
     assert box.next_message() == b""

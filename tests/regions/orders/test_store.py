@@ -35,7 +35,7 @@ def store_at(url: str, region: str = "north") -> OrderStore:
     async def ask(call: Callable[[Redis], Awaitable[Any]]) -> Any:
         redis = Redis.from_url(url, socket_connect_timeout=20, retry=Retry(NoBackoff(), 0), protocol=2)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 return await call(redis)
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreAway(type(error).__name__) from error

@@ -115,7 +115,7 @@ async def world(redis_server: RedisServer, tmp_path: Path, request: pytest.Fixtu
     yield made
     made.sink.gate.set()
     made.courier.stop()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await running
     await made.log.aclose()
     await made.link.aclose()
@@ -197,7 +197,7 @@ async def test_a_sink_that_is_not_ready_reads_nothing(world: World) -> None:
     world.sink.is_open = False
     record(world.server, usage_event("acme", 1))
     await world.follow("acme")
-    await asyncio.wait_for(world.log.ask(lambda _log: None), 20)
+    await asyncio.wait_for(world.log.ask(lambda _log: None), 60)
     with world.server.client() as client:
         assert client.xpending(NAMES.meter("acme"), "s")["pending"] == 0
     world.sink.is_open = True
