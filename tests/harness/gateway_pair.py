@@ -142,7 +142,7 @@ class GatewayPair:
                 process.terminate()
         for process in self._processes.values():
             try:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(20):
                     await process.wait()
             except TimeoutError:
                 process.kill()

@@ -197,7 +197,7 @@ class MeteredWorld:
         except Overdue as overdue:
             raise Overdue(f"{overdue}: {await self._unsettled()}") from None
         await until_true(self._is_delivered, within_s=within_s, what="the delivery of all events")
-        await asyncio.sleep(0.3)  # the last answers reach the gateways, and their journals the disk
+        await asyncio.sleep(1.5)  # the last answers reach the gateways, and their journals the disk
         for name in (*self._names, "exporter"):
             await self._kill(name)
 
