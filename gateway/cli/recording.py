@@ -1,4 +1,4 @@
-"""What `patchbay transcribe` sends: a file's bytes as they are, or raw samples, in pieces that last 100 ms.
+"""What `patchbay transcribe` sends: a file's bytes as they are, or raw samples, in pieces that last 100 or 20 ms.
 
 A recording is never in memory as a whole.
 """
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PIECE_MS = 100
+DATAGRAM_PIECE_MS = 20
+"""Of audio in datagrams: a loss shows when the next piece comes (docs/webtransport.md)."""
 MAX_PIECE_BYTES = 262_144
 """However long the file says it lasts; 100 ms of the widest raw audio that a gateway takes have 153,600."""
 _STDIN_PIECE_BYTES = 65_536
@@ -56,20 +58,23 @@ class InputLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file to be sent. `duration_ms` is None where nobody knows it; `num_bytes` are whole samples if they are raw."""
+    """A file to be sent, `piece_ms` at a time. `duration_ms` is None where nobody knows it; `num_bytes` are whole samples
+    if they are raw.
+    """
 
     audio: AudioSpec
     path: Path
     num_bytes: int
     duration_ms: int | None
+    piece_ms: int = PIECE_MS
 
     @property
     def piece_bytes(self) -> int:
-        """Bytes that last about `PIECE_MS`; whole samples if they are raw."""
+        """Bytes that last about `piece_ms`; whole samples if they are raw."""
         instant = _bytes_per_instant(self.audio)
         if not self.duration_ms:
             return _STDIN_PIECE_BYTES // instant * instant
-        wanted = min(MAX_PIECE_BYTES, self.num_bytes * PIECE_MS // self.duration_ms)
+        wanted = min(MAX_PIECE_BYTES, self.num_bytes * self.piece_ms // self.duration_ms)
         return max(instant, wanted // instant * instant)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import urlsplit
@@ -18,7 +19,14 @@ from gateway.cli.connection import ConnectionFailed, TransportChoice, exit_code_
 from gateway.cli.display import JsonDisplay, TerminalDisplay
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.keyword_option import parse_keyword
-from gateway.cli.recording import InputLost, Recording, UnknownRecording, from_stdin, read_recording
+from gateway.cli.recording import (
+    DATAGRAM_PIECE_MS,
+    InputLost,
+    Recording,
+    UnknownRecording,
+    from_stdin,
+    read_recording,
+)
 from gateway.cli.resuming import LOOPBACK_HOSTS, Endpoint, ResumeRules, ResumingSession
 from gateway.cli.webtransport_options import OptionsRefused, WebTransportOptions, place_of
 from gateway.dev_keys import DevClaims, DevKeysRefused, create_or_load, state_directory
@@ -120,6 +128,8 @@ def transcribe(
         ),
     )
     webtransport = WebTransportOptions(tuple(certificate_hash or ()), ca_file, datagrams, fallback)
+    if datagrams and recording is not None:
+        recording = replace(recording, piece_ms=DATAGRAM_PIECE_MS)
     try:
         endpoint = _endpoint(url, token, protocol, webtransport)
         webtransport.check_audio(audio, speed)

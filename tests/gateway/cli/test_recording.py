@@ -6,6 +6,7 @@ import asyncio
 import os
 import selectors
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cli.recording import (
+    DATAGRAM_PIECE_MS,
     MAX_PIECE_BYTES,
     InputLost,
     Recording,
@@ -151,6 +153,11 @@ def test_the_pieces_are_the_file_and_half_a_sample_at_its_end_is_left_out(tmp_pa
     pieces = [piece for piece, _ in run(pieces_with_times(recording, 0))]
     assert b"".join(pieces) == data
     assert {len(piece) for piece in pieces[:-1]} == {3_200}
+
+
+def test_pieces_for_datagrams_are_shorter(tmp_path: Path) -> None:
+    recording = replace(read_recording(raw_file(tmp_path, bytes(32_000)), SECOND), piece_ms=DATAGRAM_PIECE_MS)
+    assert {len(piece) for piece, _ in run(pieces_with_times(recording, 0))} == {640}
 
 
 def test_a_piece_is_small_however_short_the_file_says_it_is(tmp_path: Path) -> None:
