@@ -58,8 +58,8 @@ class InputLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file to be sent, `piece_ms` at a time. `duration_ms` is None where nobody knows it; `num_bytes` are whole samples
-    if they are raw.
+    """A file to be sent, `piece_ms` of it at a time. `duration_ms` is None where nobody knows it; `num_bytes` are whole
+    samples if they are raw.
     """
 
     audio: AudioSpec
