@@ -58,10 +58,23 @@ module "network" {
 module "access_logs" {
   source = "../../../../terraform/modules/private_bucket"
 
-  bucket         = "acme-patchbay-test-eu-central-access-logs"
-  is_deletable   = true
-  lifecycle_rule = { id = "a-year", expiration_days = 365, noncurrent_days = 30 }
-  tags           = local.tags
+  bucket           = "acme-patchbay-test-eu-central-access-logs"
+  is_deletable     = true
+  policy_documents = [data.aws_iam_policy_document.access_logs.json]
+  lifecycle_rule   = { id = "a-year", expiration_days = 365, noncurrent_days = 30 }
+  tags             = local.tags
+}
+
+# Without it S3 takes the bucket for no one's access logs.
+data "aws_iam_policy_document" "access_logs" {
+  statement {
+    actions   = ["s3:PutObject"]
+    resources = ["${module.access_logs.arn}/*"]
+    principals {
+      type        = "Service"
+      identifiers = ["logging.s3.amazonaws.com"]
+    }
+  }
 }
 
 module "artifacts" {
