@@ -91,7 +91,7 @@ def test_nobody_outside_reaches_a_bucket(made: Terraform, aws: AwsServer, name: 
     (encryption,) = client.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
 
     assert set(block.values()) == {True}
-    assert [statement["Condition"] for statement in policy["Statement"] if statement["Sid"] == "OnlyOverTls"] == [
+    assert [statement["Condition"] for statement in policy["Statement"] if statement.get("Sid") == "OnlyOverTls"] == [
         {"Bool": {"aws:SecureTransport": "false"}}
     ]
     assert client.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
