@@ -60,9 +60,9 @@ def _users(tmp_path: Path, aws: AwsServer) -> Iterator[Users]:
 
 def passwords(user: str) -> list[str]:
     """With which that user of Redis is let in, as the service has them."""
-    return list(
-        elasticache_backends[DEFAULT_ACCOUNT_ID][REGION].users[f"patchbay-passwords-eu-central-{user}"].passwords
-    )
+    users = elasticache_backends[DEFAULT_ACCOUNT_ID][REGION].users.values()
+    (found,) = (one for one in users if "patchbay-passwords" in one.id and one.name == user)
+    return list(found.passwords)
 
 
 def secret(arn: str) -> str:

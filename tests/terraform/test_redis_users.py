@@ -133,6 +133,9 @@ def test_a_gateway_may_not_empty_redis_or_change_its_settings(guarded: Guarded) 
         lambda: gateway.config_set("maxmemory-policy", "allkeys-lru"),
         lambda: gateway.acl_setuser("gateway", nopass=True),
         lambda: gateway.set("others:key", "1"),
+        gateway.script_flush,
+        lambda: gateway.function_load("#!lua name=more\nredis.register_function('more', function() return 1 end)"),
+        gateway.function_flush,
     ):
         with pytest.raises(redis.exceptions.NoPermissionError):
             attempt()

@@ -5,8 +5,9 @@
 
 locals {
   users = {
-    # Everything of Patchbay's own keys. INFO tells a gateway that it speaks to another server than before.
-    gateway = "on ~${var.prefix}:* resetchannels -@all +@read +@write +@scripting +@transaction +@connection +time -@dangerous +info -script|flush -script|kill"
+    # Everything of Patchbay's own keys; of scripts and functions nothing but to run and load a script. INFO tells a gateway
+    # that it speaks to another server than before.
+    gateway = "on ~${var.prefix}:* resetchannels -@all +@read +@write +@transaction +@connection -@scripting +eval +evalsha +script|load +script|exists +time -@dangerous +info"
     # An engine enters its lease in the registry, and can touch nothing else.
     engine = "on ~${var.prefix}:engines:* resetchannels -@all +@connection +@hash +@sortedset +get +set +time +eval +evalsha +script|load +script|exists -@dangerous"
   }
@@ -15,7 +16,9 @@ locals {
   # they are replaced.
   versions = [for version in [var.password_version, var.password_version - 1] : version if version >= 1]
 
-  user_ids = merge({ default = "${var.name}-default" }, { for user in keys(local.users) : user => "${var.name}-${user}" })
+  # Users of older states, which Terraform made itself, had the name first: theirs and these can be there at once, until the
+  # group lets the older ones go.
+  user_ids = merge({ default = "${var.name}-default" }, { for user in keys(local.users) : user => "${user}-${var.name}" })
 
   # Names of a secret in the template, newest first. CloudFormation makes up the rest of its name, so one that was
   # deleted and waits for its end is in nobody's way.

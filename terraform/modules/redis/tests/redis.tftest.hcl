@@ -40,7 +40,7 @@ run "nobody_comes_in_but_the_users_of_its_group" {
   command = plan
 
   assert {
-    condition     = aws_elasticache_user_group.this.user_ids == toset(["patchbay-test-eu-west-default", "patchbay-test-eu-west-engine", "patchbay-test-eu-west-gateway"])
+    condition     = aws_elasticache_user_group.this.user_ids == toset(["patchbay-test-eu-west-default", "engine-patchbay-test-eu-west", "gateway-patchbay-test-eu-west"])
     error_message = "gateways, engines, and the user that may do nothing"
   }
   assert {

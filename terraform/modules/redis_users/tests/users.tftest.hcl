@@ -33,7 +33,7 @@ run "engines_reach_the_registry_alone_and_the_user_everybody_knows_nothing" {
     error_message = "engines touch leases alone"
   }
   assert {
-    condition     = toset(output.user_ids) == toset(["patchbay-test-eu-west-default", "patchbay-test-eu-west-engine", "patchbay-test-eu-west-gateway"])
+    condition     = toset(output.user_ids) == toset(["patchbay-test-eu-west-default", "engine-patchbay-test-eu-west", "gateway-patchbay-test-eu-west"])
     error_message = "three users"
   }
 }
