@@ -83,3 +83,22 @@ def test_the_cost_table_is_reckoned_from_what_production_has() -> None:
         assert float(month) == pytest.approx(int(number) * (int(hours) if hours else 1) * float(price), abs=0.01), name
     assert float(whole[4]) == pytest.approx(sum(float(row[4]) for row in parts), abs=0.01)
     assert [int(row[2].split()[0]) for row in parts[:3]] == fewest
+
+
+def test_each_price_says_where_and_when_it_was_read_and_can_be_asked_for(tmp_path: Path) -> None:
+    (table,) = re.findall(r"\| price \| read in \| on \|\n.*?\n\n", GUIDE, re.DOTALL)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines()[2:]]
+
+    asked = [" ".join(words) for words in asked_of_aws(block("price() {"), tmp_path)]
+
+    for price, source, days in rows:
+        assert source, price
+        assert all(re.search(r"[A-Z][a-z]{2} 20\d\d$", day) for day in days.split("; ")), price
+    for region in ("eu-central-1", "eu-west-1", "us-east-1"):
+        said = [call for call in asked if f"Value={region}" in call]
+        for what in (
+            *("Value=c7i.large", "Value=g6.xlarge", "Value=g5.xlarge", "Value=cache.m7g.large", "Value=gp3"),
+            *("Value=NAT Gateway", "Value=Load Balancer-Network", "Value=VpcEndpoint", "Value=VPCPublicIPv4Address"),
+            *("awskms", "AWSSecretsManager", "Value=IntraRegion", "Value=InterRegion Outbound", "Value=AWS Outbound"),
+        ):
+            assert any(what in call for call in said), (region, what)
