@@ -4,8 +4,7 @@ These must stay true:
   - Every message is shown once; what was heard before the loss is not repeated.
   - Only what the last `ack` covers is let go of; all audio from there on can be sent again.
   - Attempts are spread: the pauses grow, and each client draws its own.
-  - Who began on an encrypted connection goes on over none that others can read along.
-  - Who asked for WebTransport gets WebSocket where that does not come through, once, and stays with it.
+  - Where WebTransport does not come through, the session gets WebSocket, once, and stays with it.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import asyncio
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway.cli.connection import CONNECT_TIMEOUT_S, ConnectionFailed, TransportChoice, UnreachableSo, connect
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.gateway_places import Place, Places
 from gateway.errors import TABLE, Fault, Reason
 from gateway.wire.heard_once import HeardOnce
 from gateway.wire.messages import (
@@ -43,10 +42,6 @@ if TYPE_CHECKING:
     from gateway.cli.connection import Connection
     from gateway.cli.webtransport_connection import WebTransportChoices
 
-_WEBSOCKET_SCHEMES = ("ws", "wss", "http", "https")
-_GRPC_SCHEMES = ("grpc", "grpcs")
-_ENCRYPTED_SCHEMES = ("wss", "https", "grpcs")
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _WEBTRANSPORT_ROUNDS = 2
 """After a loss: so often is WebTransport tried first, where another protocol may do."""
 _MOST_ENDS_IN_VAIN = 3
@@ -130,7 +125,6 @@ class ResumingSession:
         self._rules = rules or ResumeRules()
         self._heard = HeardOnce()
         self._token = ""
-        self._resume_at: tuple[str, ...] = ()
         self._acked_sample = 0
         self._sent_at_s = 0.0
         self._has_sent_all = False
@@ -139,12 +133,8 @@ class ResumingSession:
         self._ends_in_vain = 0
         self._left_unanswered = 0
         """Attempts that were given up before an answer: a slow gateway may take the session up for one of them."""
-        self._place = _Place(endpoint.url, endpoint.protocol)
-        self._has_fallen_back = False
-        self._is_sent_elsewhere = False
-        """By policy or a drain, to the gateways in `_resume_at`."""
-        self._is_secret = _scheme_of(endpoint.url) in _ENCRYPTED_SCHEMES
-        """Who was told to use encrypted connections takes the token and the audio to no other."""
+        self._places = Places(endpoint)
+        self._place = self._places.home
 
     async def run(self) -> Finished | ErrorMessage:
         """To the end of the session.
@@ -222,37 +212,13 @@ class ResumingSession:
 
     def _choose_place(self, attempts: int) -> tuple[int, int]:
         """The next gateway; gives its round, and its place in that."""
-        places = self._places()
+        places = self._places.all()
         early = _WEBTRANSPORT_ROUNDS * len(places)
         if attempts >= early:  # its gateway may only be on its way back: it is still tried, behind the others
             places.sort(key=lambda place: place.protocol is TransportChoice.webtransport)
         turn, number = divmod(attempts, len(places))
         self._place = places[number]
         return turn, number
-
-    def _places(self) -> list[_Place]:
-        """Where `started` named addresses that can be used, then the one that was given; WebTransport first, unless
-        the session has to leave its gateway.
-        """
-        endpoint = self._endpoint
-        given = _Place(endpoint.url, endpoint.protocol)
-        if endpoint.protocol is not TransportChoice.webtransport:
-            schemes = _GRPC_SCHEMES if endpoint.protocol is TransportChoice.grpc else _WEBSOCKET_SCHEMES
-            return list(dict.fromkeys([*self._named(schemes, endpoint.protocol), given]))
-        if endpoint.fallback_url is None:
-            return [given]
-        others = self._named(_WEBSOCKET_SCHEMES, TransportChoice.ws)
-        others += [_Place(url, TransportChoice.ws) for url in (endpoint.fallback_url,) if url]
-        if self._has_fallen_back and others:
-            return list(dict.fromkeys(others))
-        return list(dict.fromkeys([*others, given] if self._is_sent_elsewhere else [given, *others]))
-
-    def _named(self, schemes: tuple[str, ...], protocol: TransportChoice) -> list[_Place]:
-        return [
-            _Place(url, protocol)
-            for url in self._resume_at
-            if _scheme_of(url) in schemes and (_is_kept_secret(url) or not self._is_secret)
-        ]
 
     def _begins_elsewhere(self, outcome: ServerMessage | ConnectionFailed | None) -> bool:
         """Whether a session that never began over WebTransport is begun over WebSocket."""
@@ -263,12 +229,12 @@ class ResumingSession:
             return False
         if not self._source.has(self._cut()):
             return False
-        self._place = _Place(fallback_url, TransportChoice.ws)
+        self._place = Place(fallback_url, TransportChoice.ws)
         self._fall_back("no answer to `start`" if outcome is None else str(outcome))
         return True
 
     def _fall_back(self, why: str) -> None:
-        self._has_fallen_back = True
+        self._places.has_fallen_back = True
         self._show(FellBack(at=self._place.url, why=why))
 
     async def _attempt(self) -> Finished | ErrorMessage | ConnectionFailed | None:
@@ -346,8 +312,7 @@ class ResumingSession:
                     return None
                 has_heard = True
                 if isinstance(message, ErrorMessage):
-                    self._resume_at = message.gateways or self._resume_at
-                    self._is_sent_elsewhere = self._is_sent_elsewhere or bool(message.gateways)
+                    self._places.sent_on(message.gateways)
                     if self._lost is None and message.reason == Reason.engine_unavailable:
                         self._ends_in_vain += 1
                     # Whoever was shed hears why and for how long, also when the session goes on by itself.
@@ -385,9 +350,9 @@ class ResumingSession:
         if isinstance(message, Started):
             self._is_throttled = False  # a gateway that lets audio wait says so itself
             self._token = message.resume_token or self._token
-            self._resume_at = message.resume_at or self._resume_at
+            self._places.started(self._place, message.resume_at)
             if self._lost is not None:
-                if self._place.protocol is not self._endpoint.protocol and not self._has_fallen_back:
+                if self._place.protocol is not self._endpoint.protocol and not self._places.has_fallen_back:
                     self._fall_back("the connection was lost")
                 self._show(self._lost.ended(self._place.url, message, self._acked_sample))
                 self._lost = None
@@ -401,14 +366,6 @@ def owed_within_ms(start: Start, rules: ResumeRules) -> int:
     utterance_ms = 0 if start.partials else start.max_utterance_ms or _LONGEST_UTTERANCE_MS
     longest_ms = max(silence_ms, utterance_ms)
     return max(rules.silent_ms, longest_ms + _TO_ANSWER_MS) if longest_ms else rules.silent_ms
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A gateway's address, and how it is spoken to."""
-
-    url: str
-    protocol: TransportChoice
 
 
 @dataclass(slots=True)
@@ -427,19 +384,6 @@ class _Loss:
             pause_elapsed_ms=pause_ms,
             attempts=self.attempts,
         )
-
-
-def _scheme_of(url: str) -> str:
-    """Empty where it is no address: a server may name anything."""
-    try:
-        return urlsplit(url).scheme
-    except ValueError:
-        return ""
-
-
-def _is_kept_secret(url: str) -> bool:
-    """Whether nobody between here and there can read along: it is encrypted, or does not leave this machine."""
-    return _scheme_of(url) in _ENCRYPTED_SCHEMES or urlsplit(url).hostname in LOOPBACK_HOSTS
 
 
 def _failure(outcome: object) -> ConnectionFailed:

@@ -18,6 +18,7 @@ from gateway.cli.audio_source import FileAudio, KeptAudio
 from gateway.cli.connection import ConnectionFailed, TransportChoice, exit_code_of
 from gateway.cli.display import JsonDisplay, TerminalDisplay
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.gateway_places import LOOPBACK_HOSTS
 from gateway.cli.keyword_option import parse_keyword
 from gateway.cli.recording import (
     DATAGRAM_PIECE_MS,
@@ -27,7 +28,7 @@ from gateway.cli.recording import (
     from_stdin,
     read_recording,
 )
-from gateway.cli.resuming import LOOPBACK_HOSTS, Endpoint, ResumeRules, ResumingSession
+from gateway.cli.resuming import Endpoint, ResumeRules, ResumingSession
 from gateway.cli.webtransport_options import OptionsRefused, WebTransportOptions, place_of
 from gateway.dev_keys import DevClaims, DevKeysRefused, create_or_load, state_directory
 from gateway.running_regions import newest

@@ -13,6 +13,7 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.webtransport.client.client import connect_webtransport
 from gateway.webtransport.client.errors import CannotConnect, NoAnswer, NotTrusted, RefusedByStatus, SessionOver
 from gateway.webtransport.client.session import End
+from gateway.webtransport.client.trust import CertificateHash
 from gateway.webtransport.interface import Draft
 from gateway.wire import audio_datagrams, codec
 from gateway.wire.messages import Audio, ErrorMessage, Finalize, Finish, Gap, Start
@@ -46,6 +47,13 @@ class WebTransportChoices:
     trust: Trust | None = None
     has_datagrams: bool = False
     draft: Draft = Draft.draft02
+
+    @property
+    def may_trust_others(self) -> bool:
+        """Whether gateways that a server names can be known. One hash is that of the gateway that it was given for;
+        whoever gave several has those of others too.
+        """
+        return not isinstance(self.trust, CertificateHash) or len(self.trust.sha256) > 1
 
 
 class _WebTransportConnection:

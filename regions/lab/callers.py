@@ -128,7 +128,7 @@ class Call:
         except Refused as refused:
             raise self._refused(refused) from None
         except SentOn as sent_on:
-            self._places.sent_to = sent_on.url
+            self._places.sent_to = [sent_on.url]
             raise _Broken(str(sent_on)) from None
         except Unreachable as unreachable:
             if self._place.protocol == WEBTRANSPORT and not self._is_opened:
@@ -268,15 +268,13 @@ class Call:
         self._record.stays.append(Stay(gateway_region, now_s))
         self._be_at(region)
         self._resume_token = said.get("resume_token") or self._resume_token
-        named = _websockets_of(said.get("resume_at", ()))
-        self._places.named = named or self._places.named
+        self._places.named = said.get("resume_at") or self._places.named
 
     def _sent_on(self, gateways: Sequence[str]) -> None:
         """A gateway that may not serve it, or empties its region, says where to go."""
-        elsewhere = _websockets_of(gateways)
-        if elsewhere:
-            self._places.sent_to = elsewhere[0]
-            self._places.named = elsewhere if self._is_opened else ()
+        if gateways:
+            self._places.sent_to = gateways
+            self._places.named = gateways if self._is_opened else ()
 
     def _moved(self, said: dict[str, Any], now_s: float) -> None:
         region = said.get("engine_region") or self._gateway_region
@@ -291,7 +289,3 @@ class Call:
         may_come_back = refused.status in (429, 503)
         self._record.told.append(Told(refused.reason, may_come_back, refused.retry_after_ms))
         return _Broken(str(refused), retry_after_s=(refused.retry_after_ms or 0) / 1_000, may_come_back=may_come_back)
-
-
-def _websockets_of(urls: Sequence[str]) -> list[str]:
-    return [url for url in urls if url.startswith(("ws://", "wss://"))]

@@ -197,6 +197,26 @@ def test_a_page_that_came_over_tls_goes_on_nowhere_without(page: Browser) -> Non
     assert in_module(page, "connection/ways.js", body, addresses, "http://127.0.0.1/console") == addresses[:2]
 
 
+def test_gateways_that_were_named_are_tried_over_webtransport_and_one_wait_later_over_websocket(page: Browser) -> None:
+    addresses = [f"{scheme}://{name}.example/v1/stream" for name in "ab" for scheme in ("wss", "grpcs", "https")]
+    trusted = {
+        "websocket": {"path": "/v1/stream"},
+        "webtransport": SETTINGS["webtransport"] | {"certificate_sha256": []},
+    }
+    over_websocket = [addresses[0], addresses[3]]
+
+    def named(settings: dict[str, Any], **how: Any) -> Any:
+        body = "return m.waysTo(given[0], given[1]).map(({ url }) => url)"
+        how = {"pageUrl": "https://eu.example/console", "canWebTransport": True, "settings": settings} | how
+        return in_module(page, "connection/ways.js", body, addresses, how)
+
+    assert named(trusted) == [addresses[2], addresses[0], addresses[5], addresses[3]]
+    assert named(SETTINGS) == over_websocket, "the hash of a certificate is of this page's gateway alone"
+    assert named(trusted | {"webtransport": None}) == over_websocket
+    assert named(trusted, canWebTransport=False) == over_websocket
+    assert named(trusted, wish="websocket") == over_websocket
+
+
 # --- samples and times --------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
@@ -331,42 +331,6 @@ async def test_a_session_that_policy_sends_elsewhere_goes_on_there(tmp_path: Pat
         assert len(here.pool.last.audio) == len(PIECE)
         assert len(there.pool.last.audio) == len(PIECE), "what became final here is not said again"
         assert not talk.has(ErrorMessage)
-
-
-def _names_of(places: list[Any]) -> list[str]:
-    return [place.url for place in places]
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "goes_on_at"),
-    [
-        (Endpoint("wss://asr.example", "t"), ["wss://b.example", "ws://127.0.0.1:9", "wss://asr.example"]),
-        (
-            Endpoint("ws://asr.example", "t"),
-            ["ws://b.example", "wss://b.example", "http://c.example", "ws://127.0.0.1:9", "ws://asr.example"],
-        ),
-        (Endpoint("grpcs://asr.example", "t", TransportChoice.grpc), ["grpcs://asr.example"]),
-        (Endpoint("asr.example:1", "t", TransportChoice.grpc), ["grpc://b.example", "asr.example:1"]),
-        (
-            Endpoint("https://a.example", "t", TransportChoice.webtransport, None, "wss://a.example"),
-            ["https://a.example", "wss://b.example", "ws://127.0.0.1:9", "wss://a.example"],
-        ),
-    ],
-)
-def test_who_began_encrypted_takes_the_token_to_no_address_that_is_not(
-    endpoint: Endpoint, goes_on_at: list[str]
-) -> None:
-    source = KeptAudio(AudioSpec(), _nothing())
-    session = ResumingSession(endpoint, Start(), source, lambda _message: None)
-    session._resume_at = (
-        "ws://b.example",
-        "ws://[::1",
-        "wss://b.example",
-        "http://c.example",
-        "grpc://b.example",
-        "ws://127.0.0.1:9",
-    )
-    assert _names_of(session._places()) == goes_on_at
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from gateway.cli.connection import ConnectionFailed, TransportChoice
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.resuming import Endpoint, FellBack, Resumed, ResumeRules, ResumingSession
 from gateway.cli.webtransport_connection import WebTransportChoices
+from gateway.dev_keys import create_or_load
 from gateway.errors import Reason, WrongRegion
 from gateway.webtransport.client.trust import CertificateHash
 from gateway.wire.messages import Ack, AudioLost, AudioSpec, FinalMessage, Finished, Start, Started
@@ -227,6 +229,37 @@ async def test_a_session_that_policy_sends_elsewhere_goes_there_first(tmp_path: 
         assert isinstance(await running, Finished)
     (resumed,) = (message for message in talk.shown if isinstance(message, Resumed))
     assert resumed.at == elsewhere.websocket
+
+
+@pytest.mark.parametrize("knows_elsewhere", [True, False], ids=["known", "unknown"])
+async def test_a_session_that_is_sent_elsewhere_goes_on_over_webtransport_where_it_knows_the_certificate(
+    tmp_path: Path, *, knows_elsewhere: bool
+) -> None:
+    states = tmp_path / "here", tmp_path / "elsewhere"  # each makes a certificate, and both take one key's tokens
+    states[0].mkdir()
+    create_or_load(states[0])
+    shutil.copytree(*states)
+    async with (
+        behind_a_relay(states[0]) as (gateway, _, url),
+        running_gateway(states[1], asyncio.get_running_loop()) as elsewhere,
+    ):
+        sha256s = [each.webtransport.certificate_sha256 for each in (gateway, elsewhere)]
+        assert len(set(sha256s)) == 2
+        trust = CertificateHash(tuple(sha256s if knows_elsewhere else sha256s[:1]))
+        endpoint = replace(endpoint_of(gateway, url, gateway.websocket), webtransport=WebTransportChoices(trust))
+        talk = Talk(endpoint)
+        running = asyncio.create_task(talk.session.run())
+        talk.say(PIECE)
+        await until(lambda: talk.count(Started) == 1 and len(gateway.pool.last.audio) == len(PIECE))
+        refusal = WrongRegion("by rule F01", (elsewhere.websocket, "grpc://there", elsewhere.urls["webtransport"]))
+        for runner, _ in gateway.registry.sessions:
+            runner.end_by_policy(refusal)
+        await until(lambda: talk.count(Resumed) == 1)
+        talk.say(None)
+        assert isinstance(await running, Finished)
+    (resumed,) = (message for message in talk.shown if isinstance(message, Resumed))
+    assert resumed.at == elsewhere.urls["webtransport" if knows_elsewhere else "ws"]
+    assert talk.count(FellBack) == (0 if knows_elsewhere else 1)
 
 
 async def test_a_gateway_that_comes_back_late_is_gone_on_with_though_there_is_no_websocket_at_its_port(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.cli.connection import ConnectionFailed, TransportChoice, UnreachableSo, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.webtransport_connection import WebTransportChoices, _DatagramLane, webtransport_url
-from gateway.webtransport.client.trust import CertificateHash
+from gateway.webtransport.client.trust import CaFile, CertificateHash
 from gateway.webtransport.interface import Draft
 from gateway.wire.audio_datagrams import PLACE_BYTES, decode_place
 from gateway.wire.messages import Ack, Audio, AudioSpec, Finalize, Finish, Finished, Gap, Start, Started
@@ -24,7 +25,6 @@ from tests.harness.webtransport_server import ScriptedServer, ScriptedSession, r
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Any
 
     from gateway.wire.messages import ServerMessage
@@ -50,6 +50,14 @@ def trusting(server: ScriptedServer, **more: Any) -> WebTransportChoices:
 )
 def test_an_address_may_be_short(given: str, dialled: str) -> None:
     assert webtransport_url(given) == dialled
+
+
+@pytest.mark.unit
+def test_one_hash_is_of_one_gateway_while_authorities_and_several_hashes_may_know_others() -> None:
+    one = CertificateHash.of("ab" * 32)
+    assert not WebTransportChoices(one).may_trust_others
+    for trust in (None, CaFile(Path("ca.pem")), CertificateHash.of("ab" * 32, "cd" * 32)):
+        assert WebTransportChoices(trust).may_trust_others
 
 
 class Sent:

@@ -36,9 +36,20 @@ def test_each_gateway_is_tried_over_webtransport_and_then_over_websocket() -> No
 
 
 def test_gateways_that_were_named_take_the_place_of_those_that_were_given() -> None:
-    places = CallPlaces([WEST], TWINS, named=[EAST])
-    assert places.next(0) == over_webtransport(EAST)
-    assert CallPlaces([WEST], TWINS, named=["ws://unknown"]).next(0) == over_ws("ws://unknown")
+    places = CallPlaces([WEST], TWINS, named=[EAST, "grpc://east", TWINS[EAST]])
+    assert places.all() == [over_webtransport(EAST), over_ws(EAST)]
+    assert CallPlaces([WEST], TWINS, named=[EAST]).all() == [over_ws(EAST)]
+    assert CallPlaces([WEST], TWINS, named=["grpc://east"]).all() == [over_webtransport(WEST), over_ws(WEST)]
+
+
+def test_who_does_not_speak_webtransport_passes_its_addresses_over() -> None:
+    assert CallPlaces([WEST], named=[TWINS[EAST], EAST]).all() == [over_ws(EAST)]
+
+
+def test_what_is_named_is_tried_nearest_first_over_one_and_the_other() -> None:
+    named = [WEST, TWINS[WEST], EAST, TWINS[EAST]]
+    places = CallPlaces([WEST], TWINS, named=named)
+    assert places.all() == [over_webtransport(WEST), over_ws(WEST), over_webtransport(EAST), over_ws(EAST)]
 
 
 def test_who_fell_back_stays_with_websocket() -> None:
@@ -48,5 +59,5 @@ def test_who_fell_back_stays_with_websocket() -> None:
 
 def test_who_is_sent_on_goes_there_once_and_over_what_it_speaks() -> None:
     places = CallPlaces([WEST], TWINS)
-    places.sent_to = EAST
+    places.sent_to = [EAST, TWINS[EAST]]
     assert [places.next(1), places.next(2)] == [over_webtransport(EAST), over_webtransport(WEST)]

@@ -191,6 +191,15 @@ async def test_who_gets_no_answer_over_webtransport_is_served_over_websocket() -
     assert record.refusals == ["unreachable: no answer to WebTransport within 0.5 s"]
 
 
+async def test_a_caller_over_websocket_passes_over_addresses_of_webtransport() -> None:
+    async with gateway_that_says([STARTED, {"type": "finished", "audio_ms": 2_000}]) as (there, _, _):
+        told = {"type": "error", "reason": "wrong_region", "message": "", "retryable": False, "retry_after_ms": None}
+        named = ["https://127.0.0.1:1/v1/stream", there.url]
+        async with gateway_that_says([told | {"gateways": named}]) as (_, record, call):
+            await asyncio.wait_for(call.run(), 60)
+    assert (record.is_finished, record.protocols, record.refusals) == (True, ["ws"], ["wrong_region"])
+
+
 async def test_whoever_has_used_up_its_quota_does_not_come_back() -> None:
     spent = {"type": "error", "reason": "quota_exhausted", "message": "", "retryable": True, "retry_after_ms": 9_000}
     async with gateway_that_says([STARTED | {"resume_token": "go-on"}, spent]) as (_, record, call):

@@ -27,8 +27,8 @@ const MOST_FINALIZES = 16;
 const WATCH_MS = 250;
 
 /**
- * `open(way, {deadlineMs, hear})` opens a connection, `waysHere()` says by which ways to this page's gateway (a promise),
- * `waysTo(addresses)` to others. `tell(event)` gets {type: "message", message}, "connecting", "fell_back", "opened",
+ * `open(way, {deadlineMs, hear})` opens a connection, `waysHere()` says by which ways to this page's gateway,
+ * `waysTo(addresses)` to others (promises). `tell(event)` gets {type: "message", message}, "connecting", "fell_back", "opened",
  * "lost" and "resumed".
  */
 export class Session {
@@ -40,6 +40,7 @@ export class Session {
   #leaving = new AbortController();
   #resumeToken = "";
   #resumeAt = [];
+  #isSentOn = false; // by policy or a drain, to the gateways in `#resumeAt`
   #ackedSample = 0;
   #finalizes = []; // {id, sample} without their `ack`
   #numFinalizes = 0;
@@ -84,7 +85,7 @@ export class Session {
   async run() {
     let end = await this.#begin(await this.#parts.waysHere());
     if (end.error?.reason === "wrong_region" && end.error.gateways?.length && !this.#resumeToken) {
-      end = await this.#begin(this.#parts.waysTo(end.error.gateways));
+      end = await this.#begin(await this.#parts.waysTo(end.error.gateways));
     }
     while (this.#mayGoOnAfter(end)) end = await this.#goOnAfter(end);
     return end.type === "broken" ? { type: "lost" } : end;
@@ -138,8 +139,9 @@ export class Session {
   }
 
   async #waysAgain() {
-    const here = await this.#parts.waysHere();
-    return withoutRepetition([...here.filter((way) => way.transport === "webtransport"), ...this.#parts.waysTo(this.#resumeAt), ...here]);
+    const [here, there] = await Promise.all([this.#parts.waysHere(), this.#parts.waysTo(this.#resumeAt)]);
+    const first = this.#isSentOn ? [] : here.filter((way) => way.transport === "webtransport");
+    return withoutRepetition([...first, ...there, ...here]);
   }
 
   // --- one connection -------------------------------------------------------------------------------
@@ -251,6 +253,7 @@ export class Session {
         break;
       case "error":
         this.#resumeAt = message.gateways?.length ? message.gateways : this.#resumeAt;
+        this.#isSentOn ||= Boolean(message.gateways?.length);
         if (talk.isStarted && message.reason === "engine_unavailable") this.#endsInVain += 1;
         break;
     }

@@ -17,10 +17,23 @@ export function waysHere(settings, { pageUrl, canWebTransport, wish = "automatic
   return ways;
 }
 
-/** The ways to gateways that a message named. A page that came over TLS may not go on without. */
-export function waysTo(addresses, { pageUrl }) {
+/**
+ * The ways to gateways that a message named: WebTransport and WebSocket in turns, so that where UDP is lost, WebSocket
+ * of the best gateway is one wait away. A page that came over TLS may not go on without. `settings`: of this page's
+ * gateway. Where that is known by the hash of its certificate, others would be too, and nobody tells their hashes.
+ */
+export function waysTo(addresses, { pageUrl, settings = {}, canWebTransport = false, wish = "automatic", inDatagrams = false }) {
   const schemes = new URL(pageUrl).protocol === "https:" ? ["wss:"] : ["wss:", "ws:"];
-  return addresses.filter((address) => schemes.includes(schemeOf(address))).map((url) => ({ transport: "websocket", url, hashes: [] }));
+  const websockets = addresses.filter((address) => schemes.includes(schemeOf(address)));
+  const offer = settings.webtransport;
+  const mayWebTransport = Boolean(offer) && !offer.certificate_sha256.length && canWebTransport && wish !== "websocket";
+  const webtransports = mayWebTransport ? addresses.filter((address) => schemeOf(address) === "https:") : [];
+  const ways = [];
+  for (let at = 0; at < Math.max(websockets.length, webtransports.length); at += 1) {
+    if (at < webtransports.length) ways.push({ transport: "webtransport", url: webtransports[at], hashes: [], inDatagrams });
+    if (at < websockets.length) ways.push({ transport: "websocket", url: websockets[at], hashes: [] });
+  }
+  return ways;
 }
 
 /** Each address and transport once, in order. */

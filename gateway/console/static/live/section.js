@@ -144,14 +144,14 @@ export class LiveSection {
 
   #session({ transport, source, isPaced, wantsDatagrams, options }, token, audio) {
     const inDatagrams = wantsDatagrams && (source === "microphone" || isPaced); // nothing holds back what goes faster
-    const pageUrl = window.location.href;
+    const how = { pageUrl: window.location.href, canWebTransport: canWebTransport(), wish: transport, inDatagrams };
     return new Session({
       token,
       options,
       audio,
       open,
-      waysHere: async () => waysHere(await this.#settings.newest(), { pageUrl, canWebTransport: canWebTransport(), wish: transport, inDatagrams }),
-      waysTo: (addresses) => waysTo(addresses, { pageUrl }),
+      waysHere: async () => waysHere(await this.#settings.newest(), how),
+      waysTo: async (addresses) => waysTo(addresses, { ...how, settings: await this.#settings.newest() }),
       tell: (event) => this.#told(event),
     });
   }
