@@ -47,7 +47,8 @@ class RegionSpec:
         country: ISO 3166-1 alpha-2.
         jurisdictions: names that policies speak of, such as `eu`, `eea`, `us`.
         operator: whose machines they are.
-        gateways: where clients reach it: `wss://…/v1/stream` and `grpcs://…` addresses, best first.
+        gateways: where clients reach it: `wss://…/v1/stream`, `grpcs://…` and, of WebTransport, `https://…/v1/stream`
+            addresses, best first.
         relays: `host:port` of its gateways' relays, for peers.
         state: what its operators want.
     """

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from policies.routing_facts import CapacityClass, RegionState
 from regions.country_codes import COUNTRY_CODES
+from regions.gateway_address import is_webtransport, wrong_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from regions.catalog import PoolSpec, RegionSpec
 
 Name = TypeVar("Name")
-_SECURE = {"wss": "wss", "ws": "wss", "grpcs": "grpcs", "grpc": "grpcs"}
-_PLAIN = ("ws", "grpc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,7 @@ def findings(regions: Sequence[RegionSpec]) -> list[Finding]:
 def _of_region(region: RegionSpec, place: str, *, is_alone: bool) -> Iterator[Finding]:
     if region.country not in COUNTRY_CODES:
         yield Finding(f"{place}.country", f"{region.country!r} is no country of ISO 3166-1 (two capitals, such as IE)")
-    for url in region.gateways:
-        if why := _wrong_gateway(url):
-            yield Finding(f"{place}.gateways", f"{url}: {why}")
+    yield from _of_gateways(region.gateways, f"{place}.gateways")
     for relay in region.relays:
         if not 0 < int(relay.rpartition(":")[2]) <= 65_535:
             yield Finding(f"{place}.relays", f"{relay}: there is no such port")
@@ -74,6 +69,14 @@ def _of_region(region: RegionSpec, place: str, *, is_alone: bool) -> Iterator[Fi
         yield Finding(
             f"{place}.pools", "all of it is spot capacity: the provider may take it away at once", is_warning=True
         )
+
+
+def _of_gateways(urls: Sequence[str], place: str) -> Iterator[Finding]:
+    for url in urls:
+        if why := wrong_gateway(url):
+            yield Finding(place, f"{url}: {why}")
+    if urls and all(map(is_webtransport, urls)):
+        yield Finding(place, "all are of WebTransport: whoever's network drops UDP cannot come", is_warning=True)
 
 
 def _of_pool(pool: PoolSpec, place: str) -> Iterator[Finding]:
@@ -123,36 +126,6 @@ def _stranded_versions(regions: Sequence[RegionSpec]) -> Iterator[Finding]:
                     f"no other region has {model} in version {shown}: its sessions can go on nowhere else",
                     is_warning=True,
                 )
-
-
-def _wrong_gateway(url: str) -> str:
-    """Why clients could not connect there; empty: they could."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return "cannot be read as an address"
-    secure = _SECURE.get(parts.scheme)
-    if secure is None:
-        return "must begin with wss:// or grpcs://"
-    if not host:
-        return "names no host"
-    if parts.username is not None or parts.query or parts.fragment:
-        return "must be an address and nothing else"
-    if parts.scheme in _PLAIN and not _is_loopback(host):
-        return f"clients would speak unencrypted: {secure}:// is needed outside of this machine"
-    if secure == "grpcs" and (parts.path or port is None):
-        return "must be a host and a port"
-    if secure == "wss" and not parts.path:
-        return "names no path, such as /v1/stream"
-    return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _doubled(values: Iterable[Name]) -> list[Name]:

@@ -7,6 +7,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
+from regions.gateway_address import is_webtransport, wrong_gateway
+
 MIN_KEY_CHARS = 32
 FINISHED_TTL_S = 120
 """A client that missed the last messages of a session that is over comes back at once, or not at all."""
@@ -26,7 +28,7 @@ class ResumptionSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_e
     copies: int = Field(default=1, ge=0, le=4)
     """Other regions that get a copy of where each session stands, where its policy permits them."""
     resume_at: tuple[str, ...] = ()
-    """Addresses that clients are told to go on at; with a catalog it says them."""
+    """Addresses that clients are told to go on at; with a catalog it says them. `https://…`: of WebTransport."""
     claim_timeout_ms: int = Field(default=500, gt=0, le=5_000)
     """How long the region that had the session is waited for."""
     tick_ms: int = Field(default=100, ge=10, le=5_000)
@@ -45,4 +47,7 @@ class ResumptionSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_e
             raise ValueError("give keys or key_file, not both")
         if any(len(key.get_secret_value()) < MIN_KEY_CHARS for key in self.keys):
             raise ValueError(f"each key must have at least {MIN_KEY_CHARS} characters")
+        for number, url in enumerate(self.resume_at, start=1):
+            if is_webtransport(url) and (why := wrong_gateway(url)):
+                raise ValueError(f"address {number} of resume_at: {why}")
         return self

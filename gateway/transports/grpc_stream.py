@@ -16,6 +16,7 @@ from gateway.wire.proto import speech_pb2 as pb
 from gateway.wire.proto_codec import decode_client, encode_server
 from gateway.wire.refusal import error_message, error_of
 from gateway.wire.rpc_status import DETAILS_METADATA, status_details, status_text
+from regions.gateway_address import is_webtransport
 
 if TYPE_CHECKING:
     from gateway.admission.addresses import Visit
@@ -246,7 +247,8 @@ async def _abort(context: Context, reason: Reason, error: ErrorMessage) -> NoRet
     metadata: list[tuple[str, str | bytes]] = [(REASON_METADATA, reason.value)]
     if error.retry_after_ms is not None:
         metadata.append((RETRY_METADATA, str(error.retry_after_ms)))
-    metadata += [(GATEWAY_METADATA, gateway) for gateway in error.gateways[:_MAX_GATEWAYS]]
+    named = sorted(error.gateways, key=is_webtransport)  # whoever speaks gRPC needs those least
+    metadata += [(GATEWAY_METADATA, gateway) for gateway in named[:_MAX_GATEWAYS]]
     details = status_details(error, grpc_code=TABLE[reason].grpc)
     if details is not None:
         metadata.append((DETAILS_METADATA, details))

@@ -281,7 +281,9 @@ class World:
             else:
                 ports = [self._ports[f"link/region/{region.name}/{other.name}/{number}"] for number in numbers]
                 relays = [f"{region.links_host}:{port}" for port in ports]
-            seen[other.name] = RegionAddresses(tuple(self.websockets(other.name)), tuple(relays))
+            gateways = self.websockets(other.name)
+            gateways += [self._webtransport(other.name, number) for number in numbers if self.spec.webtransport]
+            seen[other.name] = RegionAddresses(tuple(gateways), tuple(relays))
         return seen
 
     def _redis(self, region: Region) -> list[Member]:

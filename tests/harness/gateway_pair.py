@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from gateway.wire.messages import ServerMessage
+    from tests.harness.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 _READY_S = 120.0
+_SIGNED_HOST = "localhost"
 _PLANS = """
 default_plan = "one"
 
@@ -46,7 +48,10 @@ QUICK = ResumeRules(first_delay_ms=50, max_delay_ms=500, give_up_ms=20_000, sile
 
 
 class GatewayPair:
-    """Gateways `a` and `b`; each names the other, then itself, to its clients. Every org may have one session."""
+    """Gateways `a` and `b`; each names the other, then itself, to its clients. Every org may have one session.
+
+    `authority`: signs for WebTransport at `localhost`. Those in `without_udp` serve none, though it is named.
+    """
 
     def __init__(
         self,
@@ -56,22 +61,34 @@ class GatewayPair:
         *,
         region_of: dict[str, str] | None = None,
         has_webtransport: bool = False,
+        authority: Authority | None = None,
+        without_udp: str = "",
     ) -> None:
         self.folder = folder
         self.redis = redis
         self.keys = create_or_load(folder / "state")
         self._engine = engine
         self._region_of = region_of or {}
-        self._certificate = create_or_renew(folder) if has_webtransport else None
+        self._certificate: tuple[Path, Path] | None = None
+        if authority is not None:
+            files = authority.issue(_SIGNED_HOST)
+            self._certificate = files.certificate_file, files.key_file
+        elif has_webtransport:
+            own = create_or_renew(folder)
+            self._certificate = own.certificate_file, own.key_file
+        self._webtransport_host = "127.0.0.1" if authority is None else _SIGNED_HOST
+        self._without_udp = without_udp
         self.ready: dict[str, dict[str, Any]] = {}
         """What each gateway printed when it was."""
-        self._ports = {name: (free_port(), free_port(), free_port()) for name in "ab"}
+        self._ports = {name: (free_port(), free_port(), free_port(), free_port()) for name in "ab"}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         (folder / "plans.toml").write_text(_PLANS)
         create_key_file(folder / "resume.keys")
 
     def url(self, name: str, protocol: str) -> str:
-        http, grpc, _ = self._ports[name]
+        http, grpc, _, quic = self._ports[name]
+        if protocol == "webtransport":
+            return f"https://{self._webtransport_host}:{quic}/v1/stream"
         return f"ws://127.0.0.1:{http}/v1/stream" if protocol == "ws" else f"grpc://127.0.0.1:{grpc}"
 
     def pid(self, name: str) -> int:
@@ -81,7 +98,8 @@ class GatewayPair:
         return self.keys.mint(DevClaims(tenant=tenant, **claims), ttl_s=600, now_s=int(time.time()))
 
     async def start(self, name: str) -> None:
-        http, grpc, admin = self._ports[name]
+        http, grpc, admin, quic = self._ports[name]
+        protocols = ("ws", "grpc") if self._certificate is None else ("ws", "grpc", "webtransport")
         other = "b" if name == "a" else "a"
         issuer = {
             "issuer": DEV_ISSUER,
@@ -103,13 +121,18 @@ class GatewayPair:
             },
             "resumption": {
                 "key_file": str(self.folder / "resume.keys"),
-                "resume_at": [self.url(each, protocol) for each in (other, name) for protocol in ("ws", "grpc")],
+                "resume_at": [self.url(each, protocol) for each in (other, name) for protocol in protocols],
             },
             "drain": {"finish_ms": 0},
         }
-        if self._certificate is not None:
-            files = {"certificate_file": self._certificate.certificate_file, "key_file": self._certificate.key_file}
-            settings["webtransport"] = {"port": 0, "tls": {option: str(path) for option, path in files.items()}}
+        if self._certificate is not None and name not in self._without_udp:
+            certificate_file, key_file = map(str, self._certificate)
+            settings["webtransport"] = {
+                "host": "127.0.0.1",
+                "port": quic,
+                "tls": {"certificate_file": certificate_file, "key_file": key_file},
+                "public_url": self.url(name, "webtransport"),
+            }
         with (self.folder / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway", "--json", "--exit-with-parent"),
@@ -150,12 +173,21 @@ class GatewayPair:
 
 
 @contextlib.asynccontextmanager
-async def gateway_pair(folder: Path, *, has_webtransport: bool = False) -> AsyncIterator[GatewayPair]:
-    """Both run, with an engine of scripted words. `has_webtransport`: and each with an edge process."""
+async def gateway_pair(
+    folder: Path, *, has_webtransport: bool = False, authority: Authority | None = None, without_udp: str = ""
+) -> AsyncIterator[GatewayPair]:
+    """Both run, with an engine of scripted words. `has_webtransport`, `authority`: and each with an edge process."""
     redis = RedisServer(folder / "redis").start()
     try:
         async with running_engine(folder, "--recogniser", "scripted") as engine:
-            pair = GatewayPair(folder, redis, engine.address, has_webtransport=has_webtransport)
+            pair = GatewayPair(
+                folder,
+                redis,
+                engine.address,
+                has_webtransport=has_webtransport,
+                authority=authority,
+                without_udp=without_udp,
+            )
             try:
                 await asyncio.gather(pair.start("a"), pair.start("b"))
                 yield pair

@@ -72,6 +72,7 @@ def test_the_catalog_of_a_plan_is_one_that_gateways_load(production: dict[str, A
     assert regions["eu-west"].gateways == (
         "wss://eu-west.eea.speech.example.com/v1/stream",
         "grpcs://eu-west.eea.speech.example.com:8443",
+        "https://quic.eu-west.eea.speech.example.com/v1/stream",
     )
     assert [(pool.name, pool.capacity) for pool in regions["eu-central"].pools] == [
         ("gpu-reserved", CapacityClass.reserved),

@@ -7,8 +7,11 @@ output "catalog_entry" {
     longitude     = var.facts.longitude
     operator      = var.operator
     jurisdictions = toset(var.facts.jurisdictions)
-    gateways      = ["wss://${var.facts.host_name}/v1/stream", "grpcs://${var.facts.host_name}:${module.network.ports.public_grpc}"]
-    relays        = length(var.pools) > 0 ? local.relays : []
+    gateways = concat(
+      ["wss://${var.facts.host_name}/v1/stream", "grpcs://${var.facts.host_name}:${module.network.ports.public_grpc}"],
+      var.has_quic ? ["https://${var.facts.quic_host_name}/v1/stream"] : [],
+    )
+    relays = length(var.pools) > 0 ? local.relays : []
     pools = [
       for name, pool in var.pools : {
         name          = name

@@ -39,7 +39,7 @@ operator = "acme"
 gateways = ["wss://oslo.example.com/v1/stream"]
 state = "draining"
 """
-WRONG = CATALOG.replace('"IE"', '"EI"').replace("wss://oslo", "https://oslo")
+WRONG = CATALOG.replace('"IE"', '"EI"').replace("wss://oslo", "http://oslo")
 
 
 def run(*arguments: str) -> Result:

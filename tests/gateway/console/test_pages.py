@@ -58,9 +58,10 @@ async def test_the_page_may_connect_where_webtransport_and_other_gateways_are(
     client: Client, around: Surroundings
 ) -> None:
     around.offer = WebTransportOffer("https://eu.example:4433/v1/stream", ("ab" * 32,))
-    around.gateways = ("wss://us.example/v1/stream", "grpcs://us.example")
+    around.gateways = ("wss://us.example/v1/stream", "grpcs://us.example", "https://us.example:4433/v1/stream")
     policy = (await client.get("/console")).headers["Content-Security-Policy"]
-    assert "connect-src 'self' https://eu.example:4433 wss://us.example 'unsafe-webtransport-hashes';" in policy
+    sources = "'self' https://eu.example:4433 wss://us.example https://us.example:4433 'unsafe-webtransport-hashes'"
+    assert f"connect-src {sources};" in policy
 
 
 async def test_a_script_is_fetched_once_and_then_asked_for(client: Client) -> None:

@@ -41,6 +41,8 @@ ADDRESSES = AddressSettings(exempt_networks=(), handshake_burst=3, handshakes_pe
 
 def region(name: str, country: str, latitude: float, longitude: float) -> RegionSpec:
     gateways = (f"wss://{name}.example/v1/stream", f"grpcs://{name}.example:443")
+    if name == "eu-central":
+        gateways = (f"https://{name}.example:4433/v1/stream", *gateways)
     return RegionSpec(name, Location(latitude, longitude), country, frozenset(), "us", gateways, ())
 
 
@@ -116,7 +118,11 @@ async def test_regions_are_told_nearest_first_for_the_client_behind_the_proxy(
         "name": "eu-central",
         "is_here": False,
         "country": "DE",
-        "gateways": ["wss://eu-central.example/v1/stream", "grpcs://eu-central.example:443"],
+        "gateways": [
+            "https://eu-central.example:4433/v1/stream",
+            "wss://eu-central.example/v1/stream",
+            "grpcs://eu-central.example:443",
+        ],
         "distance_km": 423,
     }
 
@@ -183,6 +189,7 @@ async def test_before_the_upgrade_the_wrong_region_sends_on_to_the_nearest_permi
         assert response.headers["Patchbay-Reason"] == "wrong_region"
         body = await response.json()
     assert body["gateways"] == [
+        "https://eu-central.example:4433/v1/stream",
         "wss://eu-central.example/v1/stream",
         "grpcs://eu-central.example:443",
         "wss://eu-west.example/v1/stream",
@@ -199,7 +206,7 @@ async def test_after_the_upgrade_the_error_names_the_permitted_gateways(
         await socket.send_json({"type": "start", "token": gateway.token(residency="eu")})
         error = decode_server(await socket.receive_str())
         assert isinstance(error, ErrorMessage)
-        assert (error.reason, len(error.gateways)) == ("wrong_region", 4)
+        assert (error.reason, len(error.gateways)) == ("wrong_region", 5)
         closed = await socket.receive()
         assert (closed.data, closed.extra) == (4421, "wrong_region")
 
@@ -214,10 +221,14 @@ async def test_over_grpc_the_status_names_the_permitted_gateways(gateway: Gatewa
         )
         call = stream(metadata=metadata)
         message = await call.read()
-        assert message.error.gateways[0] == "wss://eu-central.example/v1/stream"
+        webtransport, *others = message.error.gateways
+        assert (webtransport, others[0]) == (
+            "https://eu-central.example:4433/v1/stream",
+            "wss://eu-central.example/v1/stream",
+        )
         assert await call.code() is grpc.StatusCode.FAILED_PRECONDITION
         trailing = await call.trailing_metadata()
-        assert [value for key, value in trailing if key == "patchbay-gateway"] == list(message.error.gateways)
+        assert [value for key, value in trailing if key == "patchbay-gateway"] == [*others, webtransport]
 
 
 async def test_a_permitted_caller_is_admitted_with_his_place(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,11 @@ async def test_everything_that_a_drill_can_name_runs_and_ends_with_the_world(tmp
         assert world.engine_addresses().keys() == {"engine/west/reserved-1", "engine/central/reserved-1"}
         assert world.usual_conditions("link/region/west/central/1") == Conditions(delay_ms=20)
         assert all(url.startswith("ws://127.0.11.2:") for url in world.websockets("central"))
+        catalog = tomllib.loads((world.regions["west"].folder / "catalog.toml").read_text())
+        named = {region["name"]: region["gateways"] for region in catalog["regions"]}
+        assert named == {
+            name: [*world.websockets(name), world.webtransports()[world.websockets(name)[0]]] for name in named
+        }
         west = world.webtransports()[world.websockets("west")[0]]
         hashes = {world.certificates[name].sha256 for name in ("west", "central")}
         assert len(hashes) == 2
