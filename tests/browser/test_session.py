@@ -35,12 +35,17 @@ const [numSamples, rules, finalizeAt, isLeft] = given;
 const audio = new KeptAudio(60_000);
 const pageUrl = location.href;
 const settings = { websocket: { path: "/v1/stream" }, webtransport: null };
+const trusted = { webtransport: { certificate_sha256: [] } };
 const told = [];
+const tried = [];
 const session = new Session({
   token: "a.b.c", audio, open, rules,
   waysHere: async () => waysHere(settings, { pageUrl, canWebTransport: false }),
-  waysTo: (addresses) => waysTo(addresses, { pageUrl }),
-  tell: (event) => told.push(event.type === "message" ? event.message.type : event.type),
+  waysTo: (addresses) => waysTo(addresses, { pageUrl, settings: trusted, canWebTransport: true }),
+  tell: (event) => {
+    if (event.type === "connecting") tried.push(event.transport);
+    told.push(event.type === "message" ? event.message.type : event.type);
+  },
 });
 const samples = Int16Array.from({ length: numSamples }, (_, at) => at);
 audio.push(samples.subarray(0, finalizeAt));
@@ -49,7 +54,7 @@ audio.push(samples.subarray(finalizeAt));
 session.finish();
 if (isLeft) setTimeout(() => session.leave(), 300);
 const end = await session.run();
-return { end, told, kept: [audio.first, audio.end] };
+return { end, told, tried, kept: [audio.first, audio.end] };
 """
 
 
@@ -235,6 +240,26 @@ def test_the_session_goes_on_at_the_gateway_that_was_named(browser: Browser, sta
     elsewhere = stage.address.replace("http", "ws") + "/elsewhere"
     told = speak(browser, stage, breaks(resume_at=[elsewhere, "grpc://127.0.0.1:1"]), finishes)
     assert told["end"]["type"] == "finished"
+    assert [connection.address for connection in stage.connections] == ["/v1/stream", "/elsewhere"]
+
+
+def test_a_session_over_websocket_stays_with_it_where_webtransport_is_named_too(browser: Browser, stage: Stage) -> None:
+    elsewhere = stage.address.replace("http", "ws") + "/elsewhere"
+    told = speak(browser, stage, breaks(resume_at=["https://127.0.0.1:1/v1/stream", elsewhere]), finishes)
+    assert (told["end"]["type"], told["tried"]) == ("finished", ["websocket", "websocket"])
+    assert [connection.address for connection in stage.connections] == ["/v1/stream", "/elsewhere"]
+
+
+def test_a_page_that_is_sent_elsewhere_tries_webtransport_there_and_then_websocket(
+    browser: Browser, stage: Stage
+) -> None:
+    elsewhere = stage.address.replace("http", "ws") + "/elsewhere"
+
+    async def sends_on(connection: Connection) -> None:
+        await connection.fail("wrong_region", gateways=[elsewhere, "https://127.0.0.1:1/v1/stream"])
+
+    told = speak(browser, stage, sends_on, finishes)
+    assert (told["end"]["type"], told["tried"]) == ("finished", ["websocket", "webtransport", "websocket"])
     assert [connection.address for connection in stage.connections] == ["/v1/stream", "/elsewhere"]
 
 

@@ -41,6 +41,7 @@ export class Session {
   #resumeToken = "";
   #resumeAt = [];
   #isSentOn = false; // by policy or a drain, to the gateways in `#resumeAt`
+  #hasFallenBack = false; // other gateways' WebTransport is not waited for any more
   #ackedSample = 0;
   #finalizes = []; // {id, sample} without their `ack`
   #numFinalizes = 0;
@@ -85,7 +86,7 @@ export class Session {
   async run() {
     let end = await this.#begin(await this.#parts.waysHere());
     if (end.error?.reason === "wrong_region" && end.error.gateways?.length && !this.#resumeToken) {
-      end = await this.#begin(await this.#parts.waysTo(end.error.gateways));
+      end = await this.#begin(await this.#waysTo(end.error.gateways));
     }
     while (this.#mayGoOnAfter(end)) end = await this.#goOnAfter(end);
     return end.type === "broken" ? { type: "lost" } : end;
@@ -97,6 +98,7 @@ export class Session {
       const end = await this.#attempt(way, false);
       if (end.type !== "broken" || this.#resumeToken) return end;
       if (number + 1 < ways.length) this.#parts.tell({ type: "fell_back", from: way.transport, to: ways[number + 1].transport });
+      this.#hasFallenBack ||= way.transport === "webtransport";
     }
     return { type: "unreachable" };
   }
@@ -139,9 +141,14 @@ export class Session {
   }
 
   async #waysAgain() {
-    const [here, there] = await Promise.all([this.#parts.waysHere(), this.#parts.waysTo(this.#resumeAt)]);
+    const [here, there] = await Promise.all([this.#parts.waysHere(), this.#waysTo(this.#resumeAt)]);
     const first = this.#isSentOn ? [] : here.filter((way) => way.transport === "webtransport");
     return withoutRepetition([...first, ...there, ...here]);
+  }
+
+  async #waysTo(addresses) {
+    const ways = await this.#parts.waysTo(addresses);
+    return this.#hasFallenBack ? ways.filter((way) => way.transport === "websocket") : ways;
   }
 
   // --- one connection -------------------------------------------------------------------------------
@@ -149,7 +156,10 @@ export class Session {
   async #attempt(way, isAgain, onStarted = () => {}) {
     if (this.#leaving.signal.aborted) return { type: "left" };
     this.#parts.tell({ type: "connecting", transport: way.transport });
-    const talk = new Talk(onStarted);
+    const talk = new Talk(() => {
+      this.#hasFallenBack = way.transport === "websocket";
+      onStarted();
+    });
     const deadlineMs = way.transport === "webtransport" ? this.#rules.webtransportOpenMs : this.#rules.websocketOpenMs;
     let connection;
     try {
