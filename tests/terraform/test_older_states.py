@@ -55,7 +55,7 @@ def older_state() -> dict[str, Any]:
                         "mode": "managed",
                         "type": part,
                         "name": "access_logs" if kind == "access-logs" else "this",
-                        "provider": f'provider["registry.terraform.io/hashicorp/aws"].{call}',
+                        "provider": f'provider["hashicorp/aws"].{call}',
                         "instances": [
                             {
                                 "schema_version": 0,
@@ -101,7 +101,7 @@ def users_of_older_state(*, have_moved: bool) -> list[dict[str, Any]]:
                     "mode": "managed",
                     "type": kind,
                     "name": label,
-                    "provider": f'provider["registry.terraform.io/hashicorp/aws"].{call}',
+                    "provider": f'provider["hashicorp/aws"].{call}',
                     "instances": [
                         {"schema_version": 0, "attributes": attributes, **({} if key is None else {"index_key": key})}
                         for key, attributes in instances.items()
