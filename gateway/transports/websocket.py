@@ -70,13 +70,13 @@ class WebSocketTransport:
             )
             if token is not None:
                 admitted = await self._reception.admit(token, visitor, request.headers.get(RESUME_HEADER, ""))
+            if request.transport is None:  # it left while it was asked about
+                raise ClientFault(Reason.client_gone)
         except SessionRefused as refusal:
-            self._reception.note_refusal(refusal, transport=self._transport, visit=visit)
-            return await self._turned_away(request, refusal)
-        if request.transport is None:  # it left while it was asked about
             if admitted is not None:
                 admitted.tab.release()
-            return web.Response(status=TABLE[Reason.client_gone].http)
+            self._reception.note_refusal(refusal, transport=self._transport, visit=visit)
+            return await self._turned_away(request, refusal)
         socket = self._new_socket()
         try:
             await socket.prepare(request)

@@ -202,6 +202,7 @@ async def test_a_client_that_left_while_it_was_asked_about_is_no_fault_and_keeps
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
                 await is_over.wait()
+            assert gateway.refusals() == {("websocket", "client_gone"): 1.0}
             async with http.ws_connect(url, headers=headers) as socket:
                 await socket.send_str('{"type":"start"}')
                 assert (await socket.receive_json())["type"] == "started"
